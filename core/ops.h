@@ -1,0 +1,133 @@
+// Every primitive of the project, one declaration each. A primitive knows nothing of gradients: where a backward exists
+// it is a primitive of its own. Arithmetic is f32 or f64 (bf16 is storage; index tensors are i32); all tensors of a
+// call lie on one device, and one switch per primitive (ops.cpp) chooses the backend: core/cpu/NAME.cpp.
+//
+// Shapes are checked here, once, and a mismatch throws Error; inside the backends they are trusted.
+// A trailing underscore marks the functions that write into an argument. Results depend on the number of threads at
+// most by the order of a sum, and never from one run to the next.
+#pragma once
+
+#include <cstdint>
+
+#include "core/tensor.h"
+
+namespace csreft::ops {
+
+// ---- elementwise; operands have equal shapes ----------------------------------------------------------------------
+
+Tensor add(const Tensor& a, const Tensor& b);
+Tensor sub(const Tensor& a, const Tensor& b);
+Tensor mul(const Tensor& a, const Tensor& b);
+Tensor scale(const Tensor& x, double factor);
+void fill_(const Tensor& y, double value);
+void add_(const Tensor& y, const Tensor& x);                  // y += x
+void axpy_(const Tensor& y, double factor, const Tensor& x);  // y += factor x
+
+Tensor relu(const Tensor& x);
+Tensor relu_backward(const Tensor& dy, const Tensor& y);
+Tensor sigmoid(const Tensor& x);
+Tensor sigmoid_backward(const Tensor& dy, const Tensor& y);
+// y = silu(gate) * up, silu(x) = x sigmoid(x): the activation of SwiGLU (Shazeer 2020).
+Tensor silu_mul(const Tensor& gate, const Tensor& up);
+struct SiluMulGradient {
+  Tensor dgate, dup;
+};
+SiluMulGradient silu_mul_backward(const Tensor& dy, const Tensor& gate, const Tensor& up);
+// Entropy of a Bernoulli variable, in nats: -p log p - (1 - p) log(1 - p), with its limit 0 at p = 0 and p = 1.
+Tensor binary_entropy(const Tensor& p);
+// p is kept 1e-7 away from 0 and 1, where the derivative log((1 - p) / p) has no finite value.
+Tensor binary_entropy_backward(const Tensor& dy, const Tensor& p);
+
+// ---- rows of a matrix ---------------------------------------------------------------------------------------------
+
+Tensor softmax(const Tensor& x);                               // [n, m]: each row sums to 1
+Tensor softmax_backward(const Tensor& dy, const Tensor& y);    // y: what softmax returned
+Tensor add_row(const Tensor& x, const Tensor& row);            // [n, m] + [m]
+Tensor mul_row(const Tensor& x, const Tensor& row);            // [n, m] * [m]
+Tensor sum_rows(const Tensor& x);                              // [n, m] -> [m]
+Tensor argmax_rows(const Tensor& x);                           // [n, m] -> i32 [n]; the first of equals; m > 0
+Tensor gather_rows(const Tensor& x, const Tensor& index);      // [n, m], i32 [k] -> [k, m]; also the embedding lookup
+void scatter_rows_(const Tensor& y, const Tensor& index, const Tensor& rows);      // y[index[i]] = rows[i]
+void scatter_add_rows_(const Tensor& y, const Tensor& index, const Tensor& rows);  // y[index[i]] += rows[i], i rising
+// Mean of each run of rows: [n, m], i32 offsets [s + 1] -> [s, m]. offsets[0] = 0, rising, offsets[s] = n; a run of no
+// rows has mean 0.
+Tensor segment_mean(const Tensor& x, const Tensor& offsets);
+Tensor segment_mean_backward(const Tensor& dy, const Tensor& offsets);
+
+// ---- reductions ---------------------------------------------------------------------------------------------------
+
+Tensor sum(const Tensor& x);            // [1]
+double squared_norm(const Tensor& x);   // summed in double
+bool all_finite(const Tensor& x);
+
+// ---- matrix products ----------------------------------------------------------------------------------------------
+
+enum class Transpose { no, yes };
+
+// op(a) op(b): [m, k] [k, n] -> [m, n]. k = 0 gives zeros.
+Tensor matmul(const Tensor& a, const Tensor& b, Transpose transpose_a = Transpose::no,
+              Transpose transpose_b = Transpose::no);
+// y += op(a) op(b)
+void matmul_add_(const Tensor& y, const Tensor& a, const Tensor& b, Transpose transpose_a = Transpose::no,
+                 Transpose transpose_b = Transpose::no);
+
+// ---- Llama --------------------------------------------------------------------------------------------------------
+
+// Root mean square normalisation (Zhang and Sennrich 2019): y = w * x * rstd, rstd = 1 / sqrt(mean(x^2) + eps), for each
+// row of x [n, d]; w [d].
+struct RmsNorm {
+  Tensor y;     // [n, d]
+  Tensor rstd;  // [n]
+};
+RmsNorm rms_norm(const Tensor& x, const Tensor& weight, double eps);
+Tensor rms_norm_backward(const Tensor& dy, const Tensor& x, const Tensor& weight, const Tensor& rstd);  // dx
+Tensor rms_norm_backward_weight(const Tensor& dy, const Tensor& x, const Tensor& rstd);                 // dw [d]
+
+// Rotary position embedding (Su et al. 2021) in Hugging Face's layout: within a head, component i turns with component
+// i + head_dim / 2 by the angle position * inverse_frequency[i]. x [n, heads * head_dim]; positions i32 [n];
+// inverse_frequencies f64 [head_dim / 2], on the host. Turning by -1 times the angle is the backward.
+Tensor rope(const Tensor& x, const Tensor& positions, const Tensor& inverse_frequencies, bool inverse = false);
+
+// Which rows belong to which sequence. Sequence s asks with rows [q_offsets[s], q_offsets[s + 1]) of q, which are its
+// last tokens, and sees rows [k_starts[s], k_starts[s] + k_lengths[s]) of k and v; k_lengths[s] is at least the number
+// of its queries. In a packed batch both are the same rows; with a KV cache k and v are the cache.
+struct AttentionLayout {
+  Tensor q_offsets;  // i32 [n_sequences + 1]
+  Tensor k_starts;   // i32 [n_sequences]
+  Tensor k_lengths;  // i32 [n_sequences]
+};
+struct AttentionHeads {
+  std::int64_t n_heads, n_kv_heads, head_dim;
+};
+// Causal attention softmax(q k^T / sqrt(head_dim)) v within each sequence, grouped-query (Ainslie et al. 2023): head j
+// reads key/value head j / (n_heads / n_kv_heads). Tiled with a running maximum (Milakov and Gimelshein 2018; Dao et al.
+// 2022): no matrix of queries by keys is ever in memory.
+// q [n, n_heads * head_dim]; k, v [m, n_kv_heads * head_dim].
+struct Attention {
+  Tensor out;  // [n, n_heads * head_dim]
+  Tensor lse;  // [n, n_heads]: log of the sum of exponentials of each query's scaled scores
+};
+Attention attention(const Tensor& q, const Tensor& k, const Tensor& v, const AttentionLayout& layout,
+                    const AttentionHeads& heads);
+struct AttentionGradient {
+  Tensor dq, dk, dv;
+};
+AttentionGradient attention_backward(const Tensor& dout, const Tensor& q, const Tensor& k, const Tensor& v,
+                                     const Attention& forward, const AttentionLayout& layout,
+                                     const AttentionHeads& heads);
+
+// -log softmax(logits)[target] of each row: logits [n, vocabulary], targets i32 [n] -> [n].
+Tensor cross_entropy(const Tensor& logits, const Tensor& targets);
+// The same, and logits become the gradient of the sum of the losses: softmax(logits) - onehot(target).
+Tensor cross_entropy_with_gradient_(const Tensor& logits, const Tensor& targets);
+
+// ---- gated subspaces (CS-ReFT, arXiv 2503.10617, eq. 3) -----------------------------------------------------------
+
+// Row i of u [n, k r] belongs to example e = example[i] (i32 [n]); its block j of r columns is multiplied by
+// alpha[e, j], alpha [s, k].
+Tensor scale_blocks(const Tensor& u, const Tensor& alpha, const Tensor& example);
+// The gradient of alpha [s, k]: dalpha[e, j] = sum of u * e over the rows of example e and the columns of block j.
+Tensor scale_blocks_backward_alpha(const Tensor& dy, const Tensor& u, const Tensor& example, std::int64_t n_examples,
+                                   std::int64_t n_blocks);
+
+}  // namespace csreft::ops
