@@ -40,13 +40,13 @@ Tensor binary_entropy_backward(const Tensor& dy, const Tensor& p);
 
 // ---- rows of a matrix ---------------------------------------------------------------------------------------------
 
-Tensor softmax(const Tensor& x);                               // [n, m]: each row sums to 1
-Tensor softmax_backward(const Tensor& dy, const Tensor& y);    // y: what softmax returned
-Tensor add_row(const Tensor& x, const Tensor& row);            // [n, m] + [m]
-Tensor mul_row(const Tensor& x, const Tensor& row);            // [n, m] * [m]
-Tensor sum_rows(const Tensor& x);                              // [n, m] -> [m]
-Tensor argmax_rows(const Tensor& x);                           // [n, m] -> i32 [n]; the first of equals; m > 0
-Tensor gather_rows(const Tensor& x, const Tensor& index);      // [n, m], i32 [k] -> [k, m]; also the embedding lookup
+Tensor softmax(const Tensor& x);                             // [n, m]: each row sums to 1
+Tensor softmax_backward(const Tensor& dy, const Tensor& y);  // y: what softmax returned
+Tensor add_row(const Tensor& x, const Tensor& row);          // [n, m] + [m]
+Tensor mul_row(const Tensor& x, const Tensor& row);          // [n, m] * [m]
+Tensor sum_rows(const Tensor& x);                            // [n, m] -> [m]
+Tensor argmax_rows(const Tensor& x);                         // [n, m] -> i32 [n]; the first of equals; m > 0
+Tensor gather_rows(const Tensor& x, const Tensor& index);    // [n, m], i32 [k] -> [k, m]; also the embedding lookup
 void scatter_rows_(const Tensor& y, const Tensor& index, const Tensor& rows);      // y[index[i]] = rows[i]
 void scatter_add_rows_(const Tensor& y, const Tensor& index, const Tensor& rows);  // y[index[i]] += rows[i], i rising
 // Mean of each run of rows: [n, m], i32 offsets [s + 1] -> [s, m]. offsets[0] = 0, rising, offsets[s] = n; a run of no
@@ -56,8 +56,8 @@ Tensor segment_mean_backward(const Tensor& dy, const Tensor& offsets);
 
 // ---- reductions ---------------------------------------------------------------------------------------------------
 
-Tensor sum(const Tensor& x);            // [1]
-double squared_norm(const Tensor& x);   // summed in double
+Tensor sum(const Tensor& x);           // [1]
+double squared_norm(const Tensor& x);  // summed in double
 bool all_finite(const Tensor& x);
 
 // ---- matrix products ----------------------------------------------------------------------------------------------
@@ -73,8 +73,8 @@ void matmul_add_(const Tensor& y, const Tensor& a, const Tensor& b, Transpose tr
 
 // ---- Llama --------------------------------------------------------------------------------------------------------
 
-// Root mean square normalisation (Zhang and Sennrich 2019): y = w * x * rstd, rstd = 1 / sqrt(mean(x^2) + eps), for each
-// row of x [n, d]; w [d].
+// Root mean square normalisation (Zhang and Sennrich 2019): y = w * x * rstd, rstd = 1 / sqrt(mean(x^2) + eps), for
+// each row of x [n, d]; w [d].
 struct RmsNorm {
   Tensor y;     // [n, d]
   Tensor rstd;  // [n]
@@ -100,9 +100,9 @@ struct AttentionHeads {
   std::int64_t n_heads, n_kv_heads, head_dim;
 };
 // Causal attention softmax(q k^T / sqrt(head_dim)) v within each sequence, grouped-query (Ainslie et al. 2023): head j
-// reads key/value head j / (n_heads / n_kv_heads). Tiled with a running maximum (Milakov and Gimelshein 2018; Dao et al.
-// 2022): no matrix of queries by keys is ever in memory.
-// q [n, n_heads * head_dim]; k, v [m, n_kv_heads * head_dim].
+// reads key/value head j / (n_heads / n_kv_heads). Tiled with a running maximum (Milakov and Gimelshein 2018; Dao et
+// al. 2022): no matrix of queries by keys is ever in memory. q [n, n_heads * head_dim]; k, v [m, n_kv_heads *
+// head_dim].
 struct Attention {
   Tensor out;  // [n, n_heads * head_dim]
   Tensor lse;  // [n, n_heads]: log of the sum of exponentials of each query's scaled scores

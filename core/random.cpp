@@ -75,17 +75,15 @@ std::uint64_t Random::below(std::uint64_t n) {
 Tensor random_normal(Shape shape, double mean, double deviation, std::uint64_t seed, std::uint64_t stream,
                      DType dtype) {
   Tensor t = Tensor::empty(shape, dtype);
-  visit_real(dtype, "random_normal", [&]<typename T>(T) {
-    fill_normal(t.data<T>(), t.numel(), mean, deviation, seed, stream);
-  });
+  visit_real(dtype, "random_normal",
+             [&]<typename T>(T) { fill_normal(t.data<T>(), t.numel(), mean, deviation, seed, stream); });
   return t;
 }
 
 Tensor random_uniform(Shape shape, double low, double high, std::uint64_t seed, std::uint64_t stream, DType dtype) {
   Tensor t = Tensor::empty(shape, dtype);
-  visit_real(dtype, "random_uniform", [&]<typename T>(T) {
-    fill_uniform(t.data<T>(), t.numel(), low, high, seed, stream);
-  });
+  visit_real(dtype, "random_uniform",
+             [&]<typename T>(T) { fill_uniform(t.data<T>(), t.numel(), low, high, seed, stream); });
   return t;
 }
 
