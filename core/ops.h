@@ -20,6 +20,7 @@ Tensor sub(const Tensor& a, const Tensor& b);
 Tensor mul(const Tensor& a, const Tensor& b);
 Tensor scale(const Tensor& x, double factor);
 void fill_(const Tensor& y, double value);
+void copy_(const Tensor& y, const Tensor& x);                 // y = x
 void add_(const Tensor& y, const Tensor& x);                  // y += x
 void axpy_(const Tensor& y, double factor, const Tensor& x);  // y += factor x
 

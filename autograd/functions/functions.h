@@ -1,0 +1,72 @@
+// Every differentiable function, one declaration each; functions/NAME.cpp has its formula, its forward and its backward
+// side by side. A function calls core/ops.h and never asks on which device it runs. Shapes: n tokens or rows.
+#pragma once
+
+#include <cstdint>
+#include <variant>
+
+#include "autograd/variable.h"
+#include "core/ops.h"
+#include "core/packed_matrix.h"
+
+namespace csreft {
+
+// ---- elementwise --------------------------------------------------------------------------------------------------
+
+Variable add(const Variable& a, const Variable& b);
+Variable sub(const Variable& a, const Variable& b);
+Variable mul(const Variable& a, const Variable& b);
+Variable scale(const Variable& x, double factor);
+Variable relu(const Variable& x);
+Variable sigmoid(const Variable& x);
+Variable binary_entropy(const Variable& p);  // -p log p - (1 - p) log(1 - p), in nats
+Variable silu_mul(const Variable& gate, const Variable& up);
+
+// ---- rows and reductions ------------------------------------------------------------------------------------------
+
+Variable sum(const Variable& x);                               // any shape -> [1]
+Variable add_row(const Variable& x, const Variable& row);      // [n, m] + [m]
+Variable softmax(const Variable& x);                           // of each row of [n, m]
+Variable gather_rows(const Variable& x, const Tensor& index);  // [n, m], i32 [k] -> [k, m]; also the embedding lookup
+Variable segment_mean(const Variable& x, const Tensor& offsets);  // [n, m], i32 [s + 1] -> [s, m]; see ops.h
+
+// ---- linear layers ------------------------------------------------------------------------------------------------
+
+// The matrix [out, in] of a layer: a Variable where it may be trained, packed where it is frozen.
+using LinearWeight = std::variant<Variable, PackedMatrix>;
+
+// x W^T: [n, in] -> [n, out]. A frozen W saves nothing: dx = dy W.
+Variable linear(const Variable& x, const LinearWeight& weight);
+
+// ---- Llama; see ops.h for shapes and sources ----------------------------------------------------------------------
+
+Variable rms_norm(const Variable& x, const Variable& weight, double eps);
+Variable rope(const Variable& x, const Tensor& positions, const Tensor& inverse_frequencies);
+Variable attention(const Variable& q, const Variable& k, const Variable& v, const ops::AttentionLayout& layout,
+                   const ops::AttentionHeads& heads);
+
+// scale * sum over i of -log softmax(hidden W^T)[i, target i]: hidden [n, d], W [vocabulary, d], targets i32 [n] ->
+// [1]. Logits exist for `chunk` rows at a time. Where a gradient is required it is made in the same pass, since it is
+// linear in the gradient of the loss: one product with W fewer than computing the logits again.
+Variable head_cross_entropy(const Variable& hidden, const LinearWeight& weight, const Tensor& targets, double scale,
+                            std::int64_t chunk = 256);
+
+// ---- representation edits -----------------------------------------------------------------------------------------
+
+// Which rows of the hidden states are edited, and to which example of the batch each belongs.
+struct EditRows {
+  Tensor index;    // i32 [m], without repetition
+  Tensor example;  // i32 [m]
+};
+
+// At the rows h of hidden [n, d] that `rows` names: h + P^T (g * (A h + b)), the common form of the low-rank
+// interventions (arXiv 2404.03592, eq. 2; gated and stacked as in arXiv 2503.10617, eq. 3). A [q, d] (undefined: zero),
+// b [q] (undefined: zero), P [q, d]; g = alpha[example] with each of its k entries repeated q / k times, alpha [s, k]
+// (undefined: one). Other rows pass unchanged.
+Variable low_rank_update(const Variable& hidden, const EditRows& rows, const Variable& A, const Variable& b,
+                         const Variable& P, const Variable& alpha = {});
+
+// At the rows h that `rows` names: s * h + b, s and b [d] (RED, arXiv 2402.15179).
+Variable scale_shift(const Variable& hidden, const EditRows& rows, const Variable& s, const Variable& b);
+
+}  // namespace csreft
