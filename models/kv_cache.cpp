@@ -1,0 +1,40 @@
+#include "models/kv_cache.h"
+
+namespace csreft {
+
+KvCache::KvCache(const LlamaConfig& config, std::int64_t n_sequences, std::int64_t capacity, DType dtype)
+    : capacity_(capacity), lengths_(static_cast<std::size_t>(n_sequences), 0) {
+  require(n_sequences > 0 && capacity > 0, "a KV cache holds at least one token of one sequence: got {} x {}",
+          n_sequences, capacity);
+  for (std::int64_t layer = 0; layer < config.n_layers; ++layer) {
+    const Shape shape{n_sequences * capacity, config.n_kv_heads * config.head_dim};
+    keys_.push_back(Tensor::empty(shape, dtype));
+    values_.push_back(Tensor::empty(shape, dtype));
+  }
+}
+
+TokenBatch KvCache::extend(std::span<const std::int32_t> slots,
+                           std::span<const std::vector<std::int32_t>> sequences) {
+  TokenBatch batch = pack_tokens(sequences);
+  std::vector<std::int32_t> rows, starts, lengths;
+  const auto positions = batch.positions.span<std::int32_t>();
+  for (std::size_t i = 0; i < slots.size(); ++i) {
+    std::int32_t& length = lengths_[static_cast<std::size_t>(slots[i])];
+    const auto start = static_cast<std::int32_t>(slots[i] * capacity_);
+    const auto grown = length + static_cast<std::int32_t>(sequences[i].size());
+    require(grown <= capacity_, "{} tokens do not fit the KV cache, which was made for {} a sequence", grown,
+            capacity_);
+    for (; length < grown; ++length) {
+      positions[rows.size()] = length;
+      rows.push_back(start + length);
+    }
+    starts.push_back(start);
+    lengths.push_back(length);
+  }
+  batch.layout.k_starts = index_tensor(starts);
+  batch.layout.k_lengths = index_tensor(lengths);
+  batch.cache_rows = index_tensor(rows);
+  return batch;
+}
+
+}  // namespace csreft

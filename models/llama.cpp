@@ -1,0 +1,126 @@
+#include "models/llama.h"
+
+#include <algorithm>
+#include <array>
+
+namespace csreft {
+namespace {
+
+constexpr std::array<std::string_view, 7> site_names{"q_proj",    "k_proj",  "v_proj",   "o_proj",
+                                                     "gate_proj", "up_proj", "down_proj"};
+
+// 64-bit FNV-1a.
+std::uint64_t hash_bytes(const Tensor& t, std::uint64_t hash) {
+  const auto* bytes = static_cast<const unsigned char*>(t.raw());
+  for (std::size_t i = 0; i < t.bytes(); ++i) hash = (hash ^ bytes[i]) * 0x100000001b3ULL;
+  return hash;
+}
+
+}  // namespace
+
+std::string_view to_string(LinearSite site) { return site_names[static_cast<std::size_t>(site)]; }
+
+LinearSite parse_linear_site(std::string_view name) {
+  const auto found = std::ranges::find(site_names, name);
+  require(found != site_names.end(), "unknown linear layer '{}': expected one of {}", name,
+          fmt::join(site_names, ", "));
+  return static_cast<LinearSite>(found - site_names.begin());
+}
+
+Llama::Llama(const Checkpoint& checkpoint, Weights weights, DType dtype)
+    : config_(checkpoint.config), dtype_(dtype) {
+  check_complete(checkpoint);
+  const bool trainable = weights == Weights::trainable;
+  const auto variable = [&](const std::string& name) {
+    const Tensor value = checkpoint.tensor(name).to(dtype);
+    if (!trainable) return Variable(value);
+    // A parameter is written to, so it must not lie in a mapped file.
+    parameters_.emplace_back(name, Variable::parameter(value.clone()));
+    return parameters_.back().second;
+  };
+  const auto matrix = [&](const std::string& name) -> LinearWeight {
+    if (trainable) return variable(name);
+    return PackedMatrix(checkpoint.tensor(name).to(dtype));
+  };
+
+  embedding_ = variable("model.embed_tokens.weight");
+  for (std::int64_t l = 0; l < config_.n_layers; ++l) {
+    const std::string prefix = fmt::format("model.layers.{}.", l);
+    layers_.push_back({.attention_norm = variable(prefix + "input_layernorm.weight"),
+                       .ffn_norm = variable(prefix + "post_attention_layernorm.weight"),
+                       .q_proj = matrix(prefix + "self_attn.q_proj.weight"),
+                       .k_proj = matrix(prefix + "self_attn.k_proj.weight"),
+                       .v_proj = matrix(prefix + "self_attn.v_proj.weight"),
+                       .o_proj = matrix(prefix + "self_attn.o_proj.weight"),
+                       .gate_proj = matrix(prefix + "mlp.gate_proj.weight"),
+                       .up_proj = matrix(prefix + "mlp.up_proj.weight"),
+                       .down_proj = matrix(prefix + "mlp.down_proj.weight")});
+  }
+  norm_ = variable("model.norm.weight");
+  if (!config_.tie_word_embeddings) {
+    head_ = matrix("lm_head.weight");
+  } else if (trainable) {
+    head_ = embedding_;
+  } else {
+    head_ = PackedMatrix(embedding_.value());
+  }
+
+  const auto frequencies = rope_inverse_frequencies(config_);
+  inverse_frequencies_ = Tensor::from(std::span<const double>(frequencies),
+                                      {static_cast<std::int64_t>(frequencies.size())});
+  const std::int64_t sample = std::min<std::int64_t>(64, config_.vocab_size);
+  fingerprint_ = hash_bytes(embedding_.value().slice(0, sample), hash_bytes(norm_.value(), 0xcbf29ce484222325ULL));
+}
+
+void Llama::check(const TokenBatch& batch) const {
+  for (const auto id : batch.ids.span<std::int32_t>()) {
+    require(id >= 0 && id < config_.vocab_size, "token id {} lies outside the model's vocabulary of {}", id,
+            config_.vocab_size);
+  }
+  for (const auto position : batch.positions.span<std::int32_t>()) {
+    require(position < config_.max_position_embeddings, "a sequence of {} tokens or more exceeds the model's context of {}",
+            position + 1, config_.max_position_embeddings);
+  }
+}
+
+Variable Llama::forward(const TokenBatch& batch, const Attachments& attachments, const KvCache* cache) const {
+  check(batch);
+  Variable hidden = gather_rows(embedding_, batch.ids);
+  for (std::int64_t layer = 0; layer < config_.n_layers; ++layer) {
+    hidden = block(layer, hidden, batch, attachments, cache);
+    if (attachments.block_output) hidden = attachments.block_output(layer, hidden);
+  }
+  return rms_norm(hidden, norm_, config_.rms_norm_eps);
+}
+
+// h += attention(norm(h)); h += down(silu(gate(norm(h))) * up(norm(h)))
+Variable Llama::block(std::int64_t layer, const Variable& hidden, const TokenBatch& batch,
+                      const Attachments& attachments, const KvCache* cache) const {
+  const LlamaLayer& weights = layers_[static_cast<std::size_t>(layer)];
+  const auto project = [&](LinearSite site, const LinearWeight& weight, const Variable& x) {
+    const Variable y = linear(x, weight);
+    return attachments.linear ? attachments.linear(layer, site, x, y) : y;
+  };
+  const auto turn = [&](const Variable& x) { return rope(x, batch.positions, inverse_frequencies_); };
+  const ops::AttentionHeads heads{config_.n_heads, config_.n_kv_heads, config_.head_dim};
+
+  const Variable x = rms_norm(hidden, weights.attention_norm, config_.rms_norm_eps);
+  const Variable q = turn(project(LinearSite::q_proj, weights.q_proj, x));
+  Variable k = turn(project(LinearSite::k_proj, weights.k_proj, x));
+  Variable v = project(LinearSite::v_proj, weights.v_proj, x);
+  if (cache != nullptr) {
+    ops::scatter_rows_(cache->keys(layer), batch.cache_rows, k.value());
+    ops::scatter_rows_(cache->values(layer), batch.cache_rows, v.value());
+    k = Variable(cache->keys(layer));
+    v = Variable(cache->values(layer));
+  }
+  const Variable mixed = attention(q, k, v, batch.layout, heads);
+  const Variable after_attention = add(hidden, project(LinearSite::o_proj, weights.o_proj, mixed));
+
+  const Variable z = rms_norm(after_attention, weights.ffn_norm, config_.rms_norm_eps);
+  const Variable gate = project(LinearSite::gate_proj, weights.gate_proj, z);
+  const Variable up = project(LinearSite::up_proj, weights.up_proj, z);
+  return add(after_attention, project(LinearSite::down_proj, weights.down_proj, silu_mul(gate, up)));
+}
+
+}  // namespace csreft

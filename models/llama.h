@@ -1,0 +1,79 @@
+// Llama (Touvron et al. 2023): embedding, blocks of attention and SwiGLU with RMSNorm before each, a last RMSNorm and
+// the head. It knows nothing of fine-tuning; it offers the points at which something can attach.
+#pragma once
+
+#include <functional>
+#include <string>
+#include <utility>
+#include <vector>
+
+#include "autograd/functions/functions.h"
+#include "models/checkpoint.h"
+#include "models/kv_cache.h"
+#include "models/llama_config.h"
+#include "models/token_batch.h"
+
+namespace csreft {
+
+// The linear layers of a block, in Hugging Face's names.
+enum class LinearSite { q_proj, k_proj, v_proj, o_proj, gate_proj, up_proj, down_proj };
+
+// What a forward pass calls at the points of a block, where set.
+struct Attachments {
+  // After both residual additions of block `layer` (0-based): hidden states [n, d] -> what the next block reads.
+  std::function<Variable(std::int64_t layer, const Variable& hidden)> block_output;
+  // After a linear layer: its input x [n, in] and output y = x W^T [n, out] -> what is used in place of y.
+  std::function<Variable(std::int64_t layer, LinearSite site, const Variable& x, const Variable& y)> linear;
+};
+
+struct LlamaLayer {
+  Variable attention_norm, ffn_norm;  // [d]
+  LinearWeight q_proj, k_proj, v_proj, o_proj, gate_proj, up_proj, down_proj;
+};
+
+// Whether the model's own weights can be trained. Frozen ones are packed for this machine's matrix products.
+enum class Weights { frozen, trainable };
+
+class Llama {
+ public:
+  // Reads every weight. Throws Error for a checkpoint that is not complete. dtype f64 is for gradient checks.
+  explicit Llama(const Checkpoint& checkpoint, Weights weights = Weights::frozen, DType dtype = DType::f32);
+
+  const LlamaConfig& config() const { return config_; }
+  DType dtype() const { return dtype_; }
+  // The embedding matrix [vocabulary, d].
+  const Variable& embedding() const { return embedding_; }
+  const LinearWeight& head() const { return head_; }
+  // Trainable weights by their Hugging Face names; empty if frozen. A tied head is not listed twice.
+  const std::vector<std::pair<std::string, Variable>>& parameters() const { return parameters_; }
+  // A hash of some of the weights (FNV-1a over the last norm and the first rows of the embedding), by which an adapter
+  // knows its model.
+  std::uint64_t fingerprint() const { return fingerprint_; }
+
+  // The hidden states after the last norm, [n, d]. With a cache, keys and values of the batch are put there first.
+  // Throws Error for an id outside the vocabulary or a position past the context.
+  Variable forward(const TokenBatch& batch, const Attachments& attachments = {}, const KvCache* cache = nullptr) const;
+  // Logits [n, vocabulary] of rows of forward()'s result.
+  Variable logits(const Variable& hidden) const { return linear(hidden, head_); }
+
+ private:
+  Variable block(std::int64_t layer, const Variable& hidden, const TokenBatch& batch, const Attachments& attachments,
+                 const KvCache* cache) const;
+  void check(const TokenBatch& batch) const;
+
+  LlamaConfig config_;
+  DType dtype_;
+  Variable embedding_;
+  std::vector<LlamaLayer> layers_;
+  Variable norm_;
+  LinearWeight head_;
+  Tensor inverse_frequencies_;  // f64 [head_dim / 2]
+  std::vector<std::pair<std::string, Variable>> parameters_;
+  std::uint64_t fingerprint_ = 0;
+};
+
+// "q_proj" and so on, and back. Throws Error for another name.
+std::string_view to_string(LinearSite site);
+LinearSite parse_linear_site(std::string_view name);
+
+}  // namespace csreft

@@ -1,0 +1,28 @@
+// Sequences laid end to end, without padding.
+#pragma once
+
+#include <cstdint>
+#include <span>
+#include <vector>
+
+#include "core/ops.h"
+
+namespace csreft {
+
+// n tokens of s sequences, as the blocks see them.
+struct TokenBatch {
+  Tensor ids;                  // i32 [n]
+  Tensor positions;            // i32 [n]: each token's index in its sequence
+  ops::AttentionLayout layout;  // who attends to whom
+  Tensor cache_rows;           // i32 [n]: the rows of the KV cache that take these tokens; undefined without a cache
+
+  std::int64_t n_tokens() const { return ids.numel(); }
+  std::int64_t n_sequences() const { return layout.k_starts.numel(); }
+};
+
+// Packs whole sequences, in order. Throws Error for an empty one.
+TokenBatch pack_tokens(std::span<const std::vector<std::int32_t>> sequences);
+
+Tensor index_tensor(std::span<const std::int32_t> values);  // i32 [n]
+
+}  // namespace csreft
