@@ -1,0 +1,102 @@
+#include "experiments/harness/task.h"
+
+#include <algorithm>
+#include <cctype>
+
+#include <nlohmann/json.hpp>
+
+#include "core/atomic_file.h"
+#include "core/error.h"
+
+namespace csreft {
+namespace {
+
+using nlohmann::json;
+
+constexpr std::string_view whitespace = " \t\r\n\v\f";
+
+// `first_line` is the line of the file on which `text` starts, from 1.
+json parse(std::string_view text, std::int64_t first_line, const std::filesystem::path& path) {
+  try {
+    return json::parse(text);
+  } catch (const json::parse_error& error) {
+    const std::size_t read = std::min(error.byte, text.size());
+    const std::string_view before = text.substr(0, read > 0 ? read - 1 : 0);
+    const auto line = first_line + std::count(before.begin(), before.end(), '\n');
+    const std::size_t last_break = before.rfind('\n');
+    const std::size_t column = before.size() - (last_break == before.npos ? 0 : last_break + 1) + 1;
+    fail("broken JSON in {}, line {}, column {}{}: expected a list, or one object a line", path.string(), line, column,
+         error.byte > text.size() ? " (the text ends here)" : "");
+  }
+}
+
+const std::string& text_of(const json& element, const char* key, const std::string& where) {
+  const auto found = element.find(key);
+  require(found != element.end(), "no \"{}\" in {}: expected {{instruction, input, output[, answer]}}", key, where);
+  require(found->is_string(), "\"{}\" is a {} in {}: expected a string", key, found->type_name(), where);
+  return found->get_ref<const std::string&>();
+}
+
+Example read_example(const json& element, std::size_t index, const std::filesystem::path& path) {
+  const std::string where = fmt::format("element {} of {}", index, path.string());
+  require(element.is_object(), "{} is a {}: expected an object {{instruction, input, output[, answer]}}", where,
+          element.type_name());
+  Example example;
+  example.instruction = text_of(element, "instruction", where);
+  example.output = text_of(element, "output", where);
+  if (element.contains("input")) example.input = text_of(element, "input", where);
+  if (element.contains("answer")) example.answer = text_of(element, "answer", where);
+  return example;
+}
+
+std::vector<json> read_lines(std::string_view text, const std::filesystem::path& path) {
+  std::vector<json> elements;
+  for (std::int64_t line = 1; !text.empty(); ++line) {
+    const std::size_t end = std::min(text.find('\n'), text.size());
+    const std::string_view content = text.substr(0, end);
+    if (content.find_first_not_of(whitespace) != content.npos) elements.push_back(parse(content, line, path));
+    text.remove_prefix(std::min(end + 1, text.size()));
+  }
+  return elements;
+}
+
+}  // namespace
+
+Task load_task(const std::filesystem::path& path) {
+  const std::string text = read_text_file(path);
+  const std::size_t start = std::min(text.find_first_not_of(whitespace), text.size());
+  std::vector<json> elements;
+  if (start < text.size() && text[start] == '{') {
+    elements = read_lines(text, path);
+  } else if (start < text.size()) {
+    json document = parse(text, 1, path);
+    require(document.is_array(), "{} holds a {}: expected a list of examples, or one object a line", path.string(),
+            document.type_name());
+    elements = document.get<std::vector<json>>();
+  }
+  require(!elements.empty(), "no examples in {}: expected at least one", path.string());
+
+  Task task{.name = path.stem().string(), .examples = {}};
+  task.examples.reserve(elements.size());
+  for (std::size_t i = 0; i < elements.size(); ++i) task.examples.push_back(read_example(elements[i], i, path));
+  return task;
+}
+
+std::string task_stem(std::string_view name) {
+  for (const std::string_view suffix : {".train", ".test"}) {
+    if (name.size() > suffix.size() && name.ends_with(suffix)) name.remove_suffix(suffix.size());
+  }
+  return std::string(name);
+}
+
+bool is_correct(std::string_view generated, std::string_view answer) {
+  const std::size_t end = generated.find_last_not_of(whitespace);
+  if (end == generated.npos) return false;
+  generated = generated.substr(0, end + 1);
+  generated = generated.substr(generated.find_last_of(whitespace) + 1);  // npos + 1 is 0: the whole text is one word
+  if (generated.ends_with('.')) generated.remove_suffix(1);
+  return std::ranges::equal(generated, answer,
+                            [](unsigned char a, unsigned char b) { return std::tolower(a) == std::tolower(b); });
+}
+
+}  // namespace csreft

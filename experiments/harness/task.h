@@ -1,0 +1,35 @@
+// Training and test data in Alpaca's form, and the exact match by which answers are scored.
+#pragma once
+
+#include <filesystem>
+#include <optional>
+#include <string>
+#include <string_view>
+#include <vector>
+
+namespace csreft {
+
+struct Example {
+  std::string instruction;
+  std::string input;  // empty: none
+  std::string output;
+  std::optional<std::string> answer;  // what the last word of the output must be; none: the task is scored by nll
+};
+
+struct Task {
+  std::string name;
+  std::vector<Example> examples;  // never empty after load_task
+};
+
+// Reads a JSON list, or JSON lines, of {instruction, input, output[, answer]}. `input` may be absent, as in
+// AlpacaEval's files; other keys are ignored. The name is the file's name less its extension.
+// Throws Error for a missing file, broken JSON, an element of another form, or an empty list.
+Task load_task(const std::filesystem::path& path);
+
+// The skill that a task's name speaks of: `sentiment` for `sentiment.train` and for `sentiment.test`.
+std::string task_stem(std::string_view name);
+
+// Whether the last word of `generated`, less its final full stop, equals `answer`, letter case (ASCII) set aside.
+bool is_correct(std::string_view generated, std::string_view answer);
+
+}  // namespace csreft

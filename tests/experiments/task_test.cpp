@@ -1,0 +1,103 @@
+#include "experiments/harness/task.h"
+
+#include <fstream>
+#include <string>
+
+#include <doctest/doctest.h>
+#include <unistd.h>
+
+#include "core/error.h"
+
+namespace {
+
+using csreft::Error;
+using csreft::is_correct;
+using csreft::load_task;
+using csreft::Task;
+
+// A file that lives as long as the test.
+struct TemporaryFile {
+  std::filesystem::path path;
+  TemporaryFile(const std::string& name, const std::string& text)
+      : path(std::filesystem::temp_directory_path() / ("csreft-task-" + std::to_string(::getpid())) / name) {
+    std::filesystem::create_directories(path.parent_path());
+    std::ofstream(path) << text;
+  }
+  ~TemporaryFile() { std::filesystem::remove_all(path.parent_path()); }
+  TemporaryFile(const TemporaryFile&) = delete;
+  TemporaryFile& operator=(const TemporaryFile&) = delete;
+};
+
+std::string error_of(const std::string& text) {
+  const TemporaryFile file("bad.json", text);
+  try {
+    load_task(file.path);
+  } catch (const Error& error) {
+    return error.what();
+  }
+  return "";
+}
+
+bool contains(const std::string& text, const std::string& part) { return text.find(part) != std::string::npos; }
+
+}  // namespace
+
+TEST_CASE("a task is read from a JSON list and named after its file") {
+  const TemporaryFile file("colours.train.json", R"([{"instruction": "sky?", "input": "day", "output": "it is blue",
+    "answer": "blue"}, {"instruction": "grass?", "input": "", "output": "it is green"}])");
+  const Task task = load_task(file.path);
+  CHECK(task.name == "colours.train");
+  REQUIRE(task.examples.size() == 2);
+  CHECK(task.examples[0].input == "day");
+  CHECK(task.examples[0].answer == "blue");
+  CHECK_FALSE(task.examples[1].answer.has_value());
+}
+
+TEST_CASE("a task is read from JSON lines, blank lines and missing inputs included") {
+  const TemporaryFile file(
+      "colours.jsonl",
+      "{\"instruction\": \"sky?\", \"output\": \"blue\", \"dataset\": \"d\", \"generator\": \"g\"}\n"
+      "\n{\"instruction\": \"grass?\", \"output\": \"green\"}");
+  const Task task = load_task(file.path);
+  CHECK(task.name == "colours");
+  REQUIRE(task.examples.size() == 2);
+  CHECK(task.examples[0].input.empty());
+  CHECK(task.examples[1].output == "green");
+}
+
+TEST_CASE("a bad task file is an error that says where") {
+  CHECK_THROWS_AS(load_task("/no/such/file.json"), Error);
+  CHECK(contains(error_of("[{\"instruction\": \"a\",\n \"output\": \"b"), "line 2"));
+  CHECK(contains(error_of("[{\"instruction\": \"a\",\n \"output\": \"b"), "the text ends here"));
+  CHECK(contains(error_of("{\"instruction\": \"a\", \"output\": \"b\"}\n{\"instruction\""), "line 2"));
+  CHECK(contains(error_of("3"), "holds a number: expected a list"));
+  CHECK(contains(error_of(""), "no examples"));
+  CHECK(contains(error_of(" \n"), "no examples"));
+  CHECK(contains(error_of("[]"), "no examples"));
+  CHECK(contains(error_of("[3]"), "element 0"));
+  const std::string good = R"({"instruction": "a", "output": "b"})";
+  CHECK(contains(error_of("[" + good + R"(, {"instruction": "a"}])"), "no \"output\" in element 1"));
+  CHECK(contains(error_of("[" + good + R"(, {"output": "a"}])"), "no \"instruction\" in element 1"));
+  CHECK(contains(error_of(R"([{"instruction": "a", "output": 3}])"), "\"output\" is a number"));
+  CHECK(contains(error_of(R"([{"instruction": "a", "output": "b", "answer": null}])"), "\"answer\" is a null"));
+  CHECK(contains(error_of("[{\"instruction\": \"\xff\", \"output\": \"b\"}]"), "broken JSON"));
+}
+
+TEST_CASE("the stem of a task's name joins its training and its test part") {
+  CHECK(csreft::task_stem("sentiment.train") == "sentiment");
+  CHECK(csreft::task_stem("sentiment.test") == "sentiment");
+  CHECK(csreft::task_stem("alpaca_eval") == "alpaca_eval");
+  CHECK(csreft::task_stem(".test") == ".test");
+}
+
+TEST_CASE("an answer is the last word, less one full stop, whatever its case") {
+  CHECK(is_correct("the correct answer is animal", "animal"));
+  CHECK(is_correct("The correct answer is Animal.\n", "animal"));
+  CHECK(is_correct("animal", "animal"));
+  CHECK(is_correct("the expression is 5.00-4.28", "5.00-4.28"));
+  CHECK_FALSE(is_correct("animal or plant", "animal"));
+  CHECK_FALSE(is_correct("an animal..", "animal"));
+  CHECK_FALSE(is_correct("subanimal", "animal"));
+  CHECK_FALSE(is_correct("", "animal"));
+  CHECK_FALSE(is_correct(" \n", "animal"));
+}
