@@ -1,0 +1,100 @@
+// The one interface through which the training loop, the command line, the adapter files and the report know a
+// fine-tuning method: its parameters by name, where it attaches, its penalty, and what it can show of itself. To add a
+// method: a file beside this one, and a line in the table of table.cpp.
+#pragma once
+
+#include <cstdint>
+#include <memory>
+#include <span>
+#include <string>
+#include <string_view>
+#include <utility>
+#include <vector>
+
+#include "models/llama.h"
+#include "reft/parameter.h"
+#include "reft/positions.h"
+
+namespace csreft {
+
+// Every choice that a method may offer; each reads those it knows. Kept whole in the adapter, which rebuilds from it.
+struct MethodOptions {
+  std::string method = "csreft";
+  std::vector<std::int64_t> layers{6, 12, 18, 24};  // edited blocks, 0-based; empty: all of them
+  std::int64_t rank = 4;
+  std::string positions = "f5+l5";
+  bool tied = true;
+
+  // CS-ReFT
+  std::int64_t subspaces = 4;
+  bool joint = false;  // all subspaces orthogonal to each other, on one manifold
+  std::string router_input = "prompt_mean";
+  std::int64_t router_hidden = 64;
+  bool router_norm = false;  // standardise the router's input by the training prompts' mean and deviation
+  std::string gate = "soft";
+  std::string penalty = "none";
+  double lambda = 0.0;
+
+  // LoRA
+  double lora_alpha = 32.0;
+  std::vector<std::string> targets{"q_proj", "v_proj"};
+};
+
+// A packed batch and where its prompts lie in it.
+struct PromptBatch {
+  const TokenBatch& tokens;
+  const PromptSpans& prompts;
+};
+
+// One forward pass of a method.
+struct MethodPass {
+  Attachments points;
+  // Gates [examples, k] of a method that has them, set when the forward has passed its first edit; otherwise undefined.
+  std::shared_ptr<Variable> gates = std::make_shared<Variable>();
+};
+
+class Method {
+ public:
+  virtual ~Method() = default;
+
+  virtual const MethodOptions& options() const = 0;
+  virtual std::span<const Parameter> parameters() const = 0;
+  // What is learnt without gradients and kept in the adapter (statistics of the router's input).
+  virtual std::span<const std::pair<std::string, Tensor>> buffers() const { return {}; }
+  // Looks at the training prompts once, before the first step.
+  virtual void prepare(const Llama&, std::span<const std::vector<std::int32_t>> /*prompts*/) {}
+  // For a batch whose prompts are edited, or whose prompts are all there is.
+  virtual MethodPass attach(const Llama& model, const PromptBatch& batch) const = 0;
+  // For tokens generated after a prompt that attach() has seen.
+  virtual Attachments attach_generated(const Llama& /*model*/) const { return {}; }
+  // Omega of the gates [examples, k] of an optimizer step, [1], to be added lambda times to the loss; undefined if the
+  // method has none.
+  virtual Variable penalty(const Variable& /*gates*/) const { return {}; }
+};
+
+struct MethodEntry {
+  std::string_view name;
+  std::string_view summary;
+  // Throws Error for options that the model cannot follow: a layer or a rank that it does not have.
+  std::unique_ptr<Method> (*create)(const MethodOptions& options, const LlamaConfig& config, std::uint64_t seed,
+                                    DType dtype);
+};
+
+std::span<const MethodEntry* const> methods();
+// Throws Error, naming the nearest, for an unknown method.
+std::unique_ptr<Method> create_method(const MethodOptions& options, const LlamaConfig& config, std::uint64_t seed,
+                                      DType dtype = DType::f32);
+
+// Layers in rising order, all of them for an empty list. Throws Error for one that the model lacks or one named twice.
+std::vector<std::int64_t> checked_layers(const MethodOptions& options, const LlamaConfig& config);
+// Throws Error unless 1 <= rank * subspaces <= hidden size.
+void check_rank(std::int64_t rank, std::int64_t subspaces, const LlamaConfig& config);
+
+// Trainable numbers, with and without the router.
+struct ParameterCount {
+  std::int64_t total = 0;
+  std::int64_t without_router = 0;
+};
+ParameterCount count_parameters(const Method& method);
+
+}  // namespace csreft

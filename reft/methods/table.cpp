@@ -1,0 +1,55 @@
+#include "reft/table.h"
+
+#include <algorithm>
+
+#include "reft/methods/entries.h"
+
+namespace csreft {
+
+std::span<const MethodEntry* const> methods() {
+  static const auto table = [] {
+    std::vector<const MethodEntry*> entries{&csreft_method};
+    std::ranges::copy(intervention_methods(), std::back_inserter(entries));
+    entries.push_back(&lora_method);
+    return entries;
+  }();
+  return table;
+}
+
+std::unique_ptr<Method> create_method(const MethodOptions& options, const LlamaConfig& config, std::uint64_t seed,
+                                      DType dtype) {
+  return find_named(methods(), "method", options.method).create(options, config, seed, dtype);
+}
+
+std::vector<std::int64_t> checked_layers(const MethodOptions& options, const LlamaConfig& config) {
+  std::vector<std::int64_t> layers = options.layers;
+  if (layers.empty()) {
+    for (std::int64_t l = 0; l < config.n_layers; ++l) layers.push_back(l);
+  }
+  std::ranges::sort(layers);
+  for (std::size_t i = 0; i < layers.size(); ++i) {
+    require(0 <= layers[i] && layers[i] < config.n_layers, "layer {} does not exist: the model has layers 0 to {}",
+            layers[i], config.n_layers - 1);
+    require(i == 0 || layers[i] != layers[i - 1], "layer {} is named twice: expected each layer once", layers[i]);
+  }
+  return layers;
+}
+
+void check_rank(std::int64_t rank, std::int64_t subspaces, const LlamaConfig& config) {
+  require(rank >= 1, "rank {} is not possible: expected 1 or more", rank);
+  require(subspaces >= 1, "{} subspaces are not possible: expected 1 or more", subspaces);
+  require(rank * subspaces <= config.hidden_size,
+          "{} subspace(s) of rank {} do not fit hidden states of size {}: expected rank x subspaces of at most {}",
+          subspaces, rank, config.hidden_size, config.hidden_size);
+}
+
+ParameterCount count_parameters(const Method& method) {
+  ParameterCount count;
+  for (const auto& p : method.parameters()) {
+    count.total += p.value.value().numel();
+    if (!p.router) count.without_router += p.value.value().numel();
+  }
+  return count;
+}
+
+}  // namespace csreft

@@ -1,0 +1,18 @@
+#include "reft/table.h"
+
+#include <array>
+
+#include "reft/penalties/entries.h"
+
+namespace csreft {
+namespace {
+
+constexpr std::array<const Penalty*, 3> table{&none_penalty, &l1_penalty, &entropy_penalty};
+
+}  // namespace
+
+std::span<const Penalty* const> penalties() { return table; }
+
+const Penalty& find_penalty(std::string_view name) { return find_named(penalties(), "penaltie", name); }
+
+}  // namespace csreft

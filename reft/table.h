@@ -1,0 +1,24 @@
+// Looking things up by name, in one way.
+#pragma once
+
+#include <algorithm>
+#include <span>
+#include <string>
+#include <string_view>
+
+#include "core/error.h"
+
+namespace csreft {
+
+// The entry of `table` called `name`. Throws Error, listing the names, if there is none; `what` says what was looked
+// for.
+template <typename Entry>
+const Entry& find_named(std::span<const Entry* const> table, std::string_view what, std::string_view name) {
+  const auto found = std::ranges::find_if(table, [&](const Entry* entry) { return entry->name == name; });
+  if (found != table.end()) return **found;
+  std::string names;
+  for (const Entry* entry : table) names += fmt::format("{}{}", names.empty() ? "" : ", ", entry->name);
+  fail("unknown {} '{}': expected one of {}", what, name, names);
+}
+
+}  // namespace csreft
