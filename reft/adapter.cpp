@@ -1,0 +1,135 @@
+#include "reft/adapter.h"
+
+#include <nlohmann/json.hpp>
+
+#include "core/atomic_file.h"
+#include "core/folder.h"
+#include "core/json_file.h"
+#include "core/safetensors.h"
+
+namespace csreft {
+namespace {
+
+using nlohmann::json;
+
+constexpr int format_version = 1;
+
+// Calls visit(key, member) for every option: the one list from which both directions are made.
+template <typename Options, typename Visit>
+void for_each_option(Options& o, Visit&& visit) {
+  visit("method", o.method);
+  visit("layers", o.layers);
+  visit("rank", o.rank);
+  visit("positions", o.positions);
+  visit("tied", o.tied);
+  visit("subspaces", o.subspaces);
+  visit("joint", o.joint);
+  visit("router_input", o.router_input);
+  visit("router_hidden", o.router_hidden);
+  visit("router_norm", o.router_norm);
+  visit("gate", o.gate);
+  visit("penalty", o.penalty);
+  visit("lambda", o.lambda);
+  visit("lora_alpha", o.lora_alpha);
+  visit("targets", o.targets);
+}
+
+json base_model(const LanguageModel& model) {
+  const LlamaConfig& c = model.llama.config();
+  return {{"name", model.name},
+          {"hidden_size", c.hidden_size},
+          {"layers", c.n_layers},
+          {"vocabulary", c.vocab_size},
+          {"fingerprint", fmt::format("{:016x}", model.llama.fingerprint())}};
+}
+
+// Names differ from machine to machine; sizes and weights must not.
+void check_base_model(const json& saved, const LanguageModel& model, const std::string& where) {
+  const json own = base_model(model);
+  for (const char* key : {"hidden_size", "layers", "vocabulary", "fingerprint"}) {
+    require(saved.contains(key), "{}: the base model has no '{}'", where, key);
+    require(saved[key] == own[key], "{} belongs to another model ({}): its {} is {}, that of {} is {}", where,
+            saved.value("name", "?"), key, saved[key].dump(), model.name, own[key].dump());
+  }
+}
+
+std::vector<std::pair<std::string, Tensor>> named_tensors(const Method& method) {
+  std::vector<std::pair<std::string, Tensor>> tensors;
+  for (const auto& p : method.parameters()) tensors.emplace_back(p.name, p.value.value());
+  for (const auto& buffer : method.buffers()) tensors.push_back(buffer);
+  return tensors;
+}
+
+}  // namespace
+
+json to_json(const MethodOptions& options) {
+  json out;
+  for_each_option(options, [&](const char* key, const auto& value) { out[key] = value; });
+  return out;
+}
+
+MethodOptions parse_method_options(const json& saved, const std::string& where) {
+  require(saved.is_object(), "{}: the method's options are not an object", where);
+  MethodOptions options;
+  json known = json::object();
+  for_each_option(options, [&](const char* key, auto& value) {
+    require(saved.contains(key), "{}: option '{}' is missing", where, key);
+    try {
+      saved[key].get_to(value);
+    } catch (const json::exception&) {
+      fail("{}: option '{}' is {}, expected another type", where, key, saved[key].dump());
+    }
+    known[key] = true;
+  });
+  for (const auto& [key, value] : saved.items()) require(known.contains(key), "{}: option '{}' is unknown", where, key);
+  return options;
+}
+
+void save_adapter(const std::filesystem::path& folder, const Method& method, const LanguageModel& model,
+                  const AdapterContext& context) {
+  make_folder(folder);
+  save_safetensors(folder / "adapter.safetensors", named_tensors(method), {{"format", "csreft"}});
+  const json description{{"format", "csreft"},
+                         {"version", format_version},
+                         {"base_model", base_model(model)},
+                         {"method", to_json(method.options())},
+                         {"chat_template", context.chat_template},
+                         {"system", context.system}};
+  write_file_atomically(folder / "adapter.json", description.dump(2) + "\n");
+}
+
+void load_values(const Method& method, const SafeTensors& file, const std::string& where) {
+  const auto tensors = named_tensors(method);
+  for (const auto& [name, value] : tensors) {
+    require(file.contains(name), "{}: tensor '{}' is missing", where, name);
+    require(file.shape(name) == value.shape(), "{}: tensor '{}' has shape {}, expected {}", where, name,
+            file.shape(name).str(), value.shape().str());
+  }
+  require(file.names().size() == tensors.size(), "{} holds {} tensors, expected {}", where, file.names().size(),
+          tensors.size());
+  for (const auto& [name, value] : tensors) ops::copy_(value, file.get(name).to(value.dtype()));
+}
+
+LoadedAdapter load_adapter(const std::filesystem::path& folder, const LanguageModel& model) {
+  const std::filesystem::path description_file = folder / "adapter.json";
+  const std::string where = description_file.string();
+  require(std::filesystem::is_directory(folder), "adapter folder {} does not exist", folder.string());
+  const json description = read_json_object(description_file);
+  require(description.value("format", "") == "csreft", "{} is not an adapter of this project", where);
+  require(description.value("version", 0) == format_version, "{}: version {} is not supported, expected {}", where,
+          description.value("version", 0), format_version);
+  for (const char* key : {"base_model", "method", "chat_template", "system"}) {
+    require(description.contains(key), "{}: '{}' is missing", where, key);
+  }
+  check_base_model(description["base_model"], model, where);
+
+  LoadedAdapter loaded;
+  loaded.method = create_method(parse_method_options(description["method"], where), model.llama.config(), /*seed=*/0,
+                                model.llama.dtype());
+  loaded.context = {description.value("chat_template", ""), description.value("system", "")};
+  const auto file = SafeTensors::open(folder / "adapter.safetensors");
+  load_values(*loaded.method, file, file.path().string());
+  return loaded;
+}
+
+}  // namespace csreft
