@@ -52,8 +52,8 @@ double clip_by_global_norm(std::span<Tensor> gradients, double max_norm);
 
 // Factor of the learning rate in step `step` (0-based) of total_steps: linear from 0 to 1 over the first
 // w = ceil(warmup_fraction total_steps) steps, then linear to 0 at total_steps: step / w, then
-// (total_steps - step) / (total_steps - w). The same as transformers' get_linear_schedule_with_warmup, so with a warm-up
-// step 0 has factor 0. Throws Error unless 0 <= step, 0 < total_steps and 0 <= warmup_fraction <= 1.
+// (total_steps - step) / (total_steps - w). The same as transformers' get_linear_schedule_with_warmup, so with a
+// warm-up step 0 has factor 0. Throws Error unless 0 <= step, 0 < total_steps and 0 <= warmup_fraction <= 1.
 double learning_rate_factor(std::int64_t step, std::int64_t total_steps, double warmup_fraction);
 
 }  // namespace csreft

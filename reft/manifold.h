@@ -1,0 +1,58 @@
+// What a Riemannian optimizer knows of a manifold of matrices, and how a stack of points is taken apart.
+//
+// A parameter of shape [k r, d] may be k points of r rows each, one above the other (block_rows = r: each on a manifold
+// of its own) or a single point (block_rows = k r).
+#pragma once
+
+#include <cstdint>
+#include <string_view>
+#include <vector>
+
+#include "core/tensor.h"
+
+namespace csreft {
+
+// Functions of one point, a f64 tensor [r, d], and of vectors of the same shape; each returns a new tensor. A
+// plain value, to be kept and copied; another manifold is another set of these functions.
+struct Manifold {
+  std::string_view name;
+  // The gradient under the manifold's metric, a tangent vector, from the matrix of partial derivatives.
+  Tensor (*gradient)(const Tensor& point, const Tensor& derivatives);
+  // Orthogonal projection onto the tangent space at `point`.
+  Tensor (*project)(const Tensor& point, const Tensor& vector);
+  // A point near point + tangent.
+  Tensor (*retract)(const Tensor& point, const Tensor& tangent);
+  // A tangent vector of another point, carried to `to`.
+  Tensor (*transport)(const Tensor& to, const Tensor& tangent);
+  // Inner product of two tangent vectors.
+  double (*inner)(const Tensor& point, const Tensor& u, const Tensor& v);
+  // How far `point` is from the manifold: the largest absolute violation of a constraint.
+  double (*error)(const Tensor& point);
+};
+
+// The number of blocks of `stack` [k block_rows, d]. Throws Error unless block_rows > 0 divides the number of rows.
+std::int64_t count_blocks(const Tensor& stack, std::int64_t block_rows);
+
+// The functions of Manifold for a stack of blocks, f32 or f64 [k block_rows, d]: computed in f64, returned in the type
+// of R. Each block is computed by one thread, so results do not depend on the number of threads.
+Tensor riemannian_gradient(const Manifold& manifold, const Tensor& R, const Tensor& G, std::int64_t block_rows);
+Tensor project(const Manifold& manifold, const Tensor& R, const Tensor& U, std::int64_t block_rows);
+Tensor retract(const Manifold& manifold, const Tensor& R, const Tensor& xi, std::int64_t block_rows);
+// The largest error of the blocks.
+double manifold_error(const Manifold& manifold, const Tensor& R, std::int64_t block_rows);
+
+// Calls visit(block) for each of n blocks, in parallel if a block has enough work for that; visit must not throw.
+// `elements` is the size of a block's matrices.
+template <typename Visit>
+void for_each_block(std::int64_t n, std::int64_t elements, Visit&& visit) {
+  constexpr std::int64_t parallel_threshold = 1 << 12;
+#pragma omp parallel for schedule(static) if (n > 1 && elements >= parallel_threshold)
+  for (std::int64_t block = 0; block < n; ++block) visit(block);
+}
+
+// Rows of block `block` of a stack in f64: a copy, or a view if the stack is f64.
+Tensor block_of(const Tensor& stack, std::int64_t block, std::int64_t block_rows);
+// Writes the f64 `values` into block `block` of a stack, rounded to the stack's type.
+void assign_block(const Tensor& stack, std::int64_t block, std::int64_t block_rows, const Tensor& values);
+
+}  // namespace csreft

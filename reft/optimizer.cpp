@@ -1,0 +1,178 @@
+#include "reft/optimizer.h"
+
+#include <algorithm>
+#include <array>
+#include <cmath>
+#include <map>
+#include <set>
+
+#include "core/ops.h"
+
+namespace csreft {
+namespace {
+
+void adamw_rule(OptimizerParameter& p, const Tensor& g, OptimizerState& state, double lr,
+                const OptimizerOptions& options, const Manifold& /*manifold*/) {
+  AdamWOptions adamw = options.adamw;
+  adamw.weight_decay *= p.weight_decay_scale;
+  adamw_step(p.value, g, state, lr, adamw);
+}
+
+void adamw_qr_rule(OptimizerParameter& p, const Tensor& g, OptimizerState& state, double lr,
+                   const OptimizerOptions& options, const Manifold& manifold) {
+  adamw_rule(p, g, state, lr, options, manifold);
+  if (state.step % options.orthonormalise_interval == 0) orthonormalise(p.value, p.manifold.block_rows);
+}
+
+void sgd_rule(OptimizerParameter& p, const Tensor& g, OptimizerState& state, double lr, const OptimizerOptions& options,
+              const Manifold& /*manifold*/) {
+  SgdOptions sgd = options.sgd;
+  sgd.weight_decay *= p.weight_decay_scale;
+  sgd_step(p.value, g, state, lr, sgd);
+}
+
+void riemannian_adam_rule(OptimizerParameter& p, const Tensor& g, OptimizerState& state, double lr,
+                          const OptimizerOptions& options, const Manifold& manifold) {
+  riemannian_adam_step(p.value, g, state, lr, manifold, p.manifold.block_rows, options.riemannian_adam);
+}
+
+void riemannian_sgd_rule(OptimizerParameter& p, const Tensor& g, OptimizerState& state, double lr,
+                         const OptimizerOptions& options, const Manifold& manifold) {
+  riemannian_sgd_step(p.value, g, state, lr, manifold, p.manifold.block_rows, options.riemannian_sgd);
+}
+
+OptimizerState adamw_rule_state(const OptimizerParameter& p) { return adamw_state(p.value); }
+OptimizerState sgd_rule_state(const OptimizerParameter& p) { return sgd_state(p.value); }
+
+// The Riemannian rules keep R on the manifold and rely on its being there; the free ones start from any R, such as that
+// of a resumed run.
+void check_on_manifold(const OptimizerParameter& p) {
+  constexpr double tolerance = 1e-4;
+  const double error = orthonormality_error(p.value, p.manifold.block_rows);
+  require(error <= tolerance, "{} has rows that are not orthonormal: |R R^T - I| is {:.2g}, expected at most {}",
+          p.name, error, tolerance);
+}
+OptimizerState riemannian_adam_rule_state(const OptimizerParameter& p) {
+  check_on_manifold(p);
+  return riemannian_adam_state(p.value, p.manifold.block_rows);
+}
+OptimizerState riemannian_sgd_rule_state(const OptimizerParameter& p) {
+  check_on_manifold(p);
+  return riemannian_sgd_state(p.value, p.manifold.block_rows);
+}
+
+constexpr UpdateRule adamw{adamw_rule_state, adamw_rule};
+constexpr UpdateRule adamw_qr{adamw_rule_state, adamw_qr_rule};
+constexpr UpdateRule sgd{sgd_rule_state, sgd_rule};
+constexpr UpdateRule riemannian_adam{riemannian_adam_rule_state, riemannian_adam_rule};
+constexpr UpdateRule riemannian_sgd{riemannian_sgd_rule_state, riemannian_sgd_rule};
+
+constexpr std::array<OptimizerRule, 5> table{{
+    {"riemannian_adam", "AdamW; Riemannian Adam on the Stiefel manifold", adamw, riemannian_adam},
+    {"riemannian_sgd", "AdamW; Riemannian gradient descent with momentum on the Stiefel manifold", adamw,
+     riemannian_sgd},
+    {"adamw+qr", "AdamW for all; R is moved freely and made orthonormal again by QR", adamw, adamw_qr},
+    {"adamw", "AdamW for all; R does not stay orthonormal", adamw, adamw},
+    {"sgd", "gradient descent with momentum; the Riemannian one on the Stiefel manifold", sgd, riemannian_sgd},
+}};
+
+const OptimizerRule* find_rules(std::string_view name) {
+  const auto found = std::ranges::find(table, name, &OptimizerRule::name);
+  if (found != table.end()) return &*found;
+  std::string names;
+  for (const OptimizerRule& rule : table) names += (names.empty() ? "" : ", ") + std::string(rule.name);
+  fail("unknown optimizer `{}`: expected one of {}", name, names);
+}
+
+void check_parameter(const OptimizerParameter& p) {
+  require(p.value.defined(), "parameter {} has no value", p.name);
+  if (p.manifold.kind == ManifoldSpec::Kind::stiefel) check_stiefel_stack(p.value, p.manifold.block_rows, p.name);
+}
+
+// The parts of a state under the names of state().
+std::vector<std::pair<std::string, Tensor>> named_parts(const std::string& name, const OptimizerState& state) {
+  require(state.step <= std::int64_t{INT32_MAX}, "{} has made {} steps, more than can be saved", name, state.step);
+  const auto step = static_cast<std::int32_t>(state.step);
+  std::vector<std::pair<std::string, Tensor>> parts;
+  if (state.first_moment.defined()) parts.emplace_back(name + ".first_moment", state.first_moment);
+  if (state.second_moment.defined()) parts.emplace_back(name + ".second_moment", state.second_moment);
+  parts.emplace_back(name + ".step", Tensor::from<std::int32_t>({&step, 1}, {1}));
+  return parts;
+}
+
+}  // namespace
+
+std::span<const OptimizerRule> optimizer_rules() { return table; }
+
+Optimizer::Optimizer(std::vector<OptimizerParameter> parameters, OptimizerOptions options)
+    : parameters_(std::move(parameters)),
+      options_(std::move(options)),
+      rules_(find_rules(options_.name)),
+      manifold_(stiefel(options_.metric, find_retraction(options_.retraction))) {
+  require(options_.orthonormalise_interval > 0, "orthonormalisation every {} steps: expected at least 1",
+          options_.orthonormalise_interval);
+  std::set<std::string_view> names;
+  for (const OptimizerParameter& p : parameters_) {
+    require(names.insert(p.name).second, "two parameters are named {}", p.name);
+    check_parameter(p);
+    states_.push_back(rule(p).state(p));
+  }
+}
+
+const UpdateRule& Optimizer::rule(const OptimizerParameter& parameter) const {
+  return parameter.manifold.kind == ManifoldSpec::Kind::stiefel ? rules_->stiefel : rules_->euclidean;
+}
+
+void Optimizer::check_gradient(const OptimizerParameter& p, const Tensor& g) const {
+  require(g.shape() == p.value.shape() && g.dtype() == p.value.dtype(),
+          "the gradient of {} has shape {} and type {}: expected {} and {}", p.name, g.shape().str(),
+          name_of(g.dtype()), p.value.shape().str(), name_of(p.value.dtype()));
+  require(std::isfinite(ops::squared_norm(g)), "the gradient of {} is not finite", p.name);
+}
+
+void Optimizer::step(std::span<const Tensor> gradients, double lr) {
+  require(gradients.size() == parameters_.size(), "{} gradients for {} parameters", gradients.size(),
+          parameters_.size());
+  require(std::ranges::any_of(gradients, &Tensor::defined), "no parameter has a gradient: the loss reaches none");
+  require(std::isfinite(lr), "a learning rate of {}: expected a finite number", lr);
+  for (std::size_t i = 0; i < gradients.size(); ++i) {
+    if (gradients[i].defined()) check_gradient(parameters_[i], gradients[i]);
+  }
+  for (std::size_t i = 0; i < gradients.size(); ++i) {
+    OptimizerParameter& p = parameters_[i];
+    if (gradients[i].defined()) rule(p).step(p, gradients[i], states_[i], lr * p.lr_scale, options_, manifold_);
+  }
+}
+
+std::vector<std::pair<std::string, Tensor>> Optimizer::state() const {
+  std::vector<std::pair<std::string, Tensor>> all;
+  for (std::size_t i = 0; i < states_.size(); ++i) {
+    for (auto& part : named_parts(parameters_[i].name, states_[i])) all.push_back(std::move(part));
+  }
+  return all;
+}
+
+void Optimizer::load_state(std::span<const std::pair<std::string, Tensor>> state) {
+  std::map<std::string, Tensor> given(state.begin(), state.end());
+  const auto expected = this->state();
+  for (const auto& [name, tensor] : expected) {
+    const auto found = given.find(name);
+    require(found != given.end(), "the optimizer's state lacks {}", name);
+    require(
+        found->second.defined() && found->second.shape() == tensor.shape() && found->second.dtype() == tensor.dtype(),
+        "{} in the optimizer's state has shape {} and type {}: expected {} and {}", name, found->second.shape().str(),
+        name_of(found->second.dtype()), tensor.shape().str(), name_of(tensor.dtype()));
+  }
+  for (const auto& [name, tensor] : given) {
+    require(std::ranges::find(expected, name, &std::pair<std::string, Tensor>::first) != expected.end(),
+            "the optimizer's state has {}, which belongs to no parameter", name);
+  }
+  for (std::size_t i = 0; i < states_.size(); ++i) {
+    const std::string& name = parameters_[i].name;
+    if (states_[i].first_moment.defined()) states_[i].first_moment = given.at(name + ".first_moment").clone();
+    if (states_[i].second_moment.defined()) states_[i].second_moment = given.at(name + ".second_moment").clone();
+    states_[i].step = *given.at(name + ".step").data<std::int32_t>();
+  }
+}
+
+}  // namespace csreft

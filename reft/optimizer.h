@@ -1,0 +1,92 @@
+// One optimizer for all parameters of a method, Euclidean ones and stacks of orthonormal blocks alike.
+#pragma once
+
+#include <cstdint>
+#include <span>
+#include <string>
+#include <string_view>
+#include <utility>
+#include <vector>
+
+#include "autograd/optimizers.h"
+#include "reft/riemannian_adam.h"
+#include "reft/riemannian_sgd.h"
+#include "reft/stiefel.h"
+
+namespace csreft {
+
+// Where a parameter lives: anywhere, or [k block_rows, d] of k matrices with orthonormal rows.
+struct ManifoldSpec {
+  enum class Kind { euclidean, stiefel };
+  Kind kind = Kind::euclidean;
+  std::int64_t block_rows = 0;  // Stiefel: rows of one block
+};
+inline ManifoldSpec stiefel_blocks(std::int64_t block_rows) { return {ManifoldSpec::Kind::stiefel, block_rows}; }
+
+struct OptimizerParameter {
+  std::string name;
+  Tensor value;  // f32 or f64; updated in place, so whoever shares the storage sees the steps
+  ManifoldSpec manifold;
+  double lr_scale = 1.0;
+  double weight_decay_scale = 1.0;
+};
+
+struct OptimizerOptions {
+  std::string name = "riemannian_adam";  // of the table optimizer_rules()
+  AdamWOptions adamw;
+  SgdOptions sgd;
+  RiemannianAdamOptions riemannian_adam;
+  RiemannianSgdOptions riemannian_sgd;
+  StiefelMetric metric = StiefelMetric::euclidean;
+  std::string retraction = "qr";             // of the table retractions()
+  std::int64_t orthonormalise_interval = 1;  // steps of AdamW between two orthonormalisations
+};
+
+// How one parameter is updated.
+struct UpdateRule {
+  OptimizerState (*state)(const OptimizerParameter& parameter);  // before the first step
+  void (*step)(OptimizerParameter& parameter, const Tensor& gradient, OptimizerState& state, double lr,
+               const OptimizerOptions& options, const Manifold& manifold);
+};
+
+// A line of the table of optimizers: the rule of each kind of parameter.
+struct OptimizerRule {
+  std::string_view name;
+  std::string_view summary;  // for --help
+  UpdateRule euclidean;
+  UpdateRule stiefel;
+};
+std::span<const OptimizerRule> optimizer_rules();
+
+class Optimizer {
+ public:
+  // Throws Error for an unknown optimizer or retraction, a name that appears twice, or a Stiefel parameter that does
+  // not divide into blocks or, where the rule is Riemannian, whose blocks are not orthonormal to 1e-4.
+  Optimizer(std::vector<OptimizerParameter> parameters, OptimizerOptions options);
+
+  // One step of every parameter along gradients[i], of parameter i's shape and type, at the rate lr * lr_scale. A
+  // parameter whose gradient is undefined took no part and stays as it is, its state too. Throws Error, naming the
+  // parameter, and changes nothing, if a gradient does not fit or is not finite, or if all are undefined.
+  void step(std::span<const Tensor> gradients, double lr);
+
+  std::span<const OptimizerParameter> parameters() const { return parameters_; }
+
+  // Everything that step() remembers: NAME.first_moment, NAME.second_moment (of those that have one) and NAME.step (i32
+  // [1]) of each parameter. Tensors share storage with the optimizer: write them before the next step.
+  std::vector<std::pair<std::string, Tensor>> state() const;
+  // Restores what state() gave, so that training continues with the same bits. Throws Error, and changes nothing, if a
+  // tensor is missing, has another shape or type, or belongs to no parameter.
+  void load_state(std::span<const std::pair<std::string, Tensor>> state);
+
+ private:
+  const UpdateRule& rule(const OptimizerParameter& parameter) const;
+  void check_gradient(const OptimizerParameter& parameter, const Tensor& gradient) const;
+
+  std::vector<OptimizerParameter> parameters_;
+  std::vector<OptimizerState> states_;
+  OptimizerOptions options_;
+  const OptimizerRule* rules_;
+  Manifold manifold_;
+};
+
+}  // namespace csreft

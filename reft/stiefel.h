@@ -1,0 +1,42 @@
+// The Stiefel manifold: matrices R [r, d], r <= d, with orthonormal rows, R R^T = I. (Most of the literature writes
+// orthonormal columns, X = R^T.) Gradients and metrics: Edelman, Arias and Smith, "The geometry of algorithms with
+// orthogonality constraints", 1998, section 2.4.
+#pragma once
+
+#include <string_view>
+
+#include "reft/manifold.h"
+#include "reft/retractions.h"
+
+namespace csreft {
+
+enum class StiefelMetric {
+  euclidean,  // <u, v> = tr(u v^T);                   gradient G - sym(G R^T) R, sym(A) = (A + A^T) / 2
+  canonical,  // <u, v> = tr(u (I - R^T R / 2) v^T);   gradient G - R G^T R
+};
+
+// "euclidean" or "canonical". Throws Error for another name.
+StiefelMetric parse_stiefel_metric(std::string_view name);
+
+// The manifold with a metric and a retraction; vectors are transported by projection.
+Manifold stiefel(StiefelMetric metric = StiefelMetric::euclidean, const Retraction& retraction = find_retraction("qr"));
+
+// Throws Error unless `R` is an f32 or f64 matrix of blocks of block_rows rows, block_rows <= d; `what` names it.
+void check_stiefel_stack(const Tensor& R, std::int64_t block_rows, std::string_view what);
+
+// Points drawn uniformly (by the Haar measure): each block of a [rows, d] matrix of standard normal numbers, whose
+// element i is drawn from element i of the stream, made orthonormal by QR. block_rows = rows gives one point.
+Tensor random_stiefel(std::int64_t rows, std::int64_t d, std::int64_t block_rows, std::uint64_t seed,
+                      std::uint64_t stream, DType dtype = DType::f32);
+
+// Replaces each block of any matrix of full rank, in place, by the Q of its QR factors.
+void orthonormalise(Tensor& R, std::int64_t block_rows);
+
+// The largest |R_i R_i^T - I| over all elements and blocks.
+double orthonormality_error(const Tensor& R, std::int64_t block_rows);
+
+// How much the blocks' subspaces share: f64 [k, k] of Frobenius norms |R_i R_j^T|, from 0 (orthogonal) to
+// sqrt(block_rows) (the same, as on the diagonal).
+Tensor overlap(const Tensor& R, std::int64_t block_rows);
+
+}  // namespace csreft

@@ -1,0 +1,311 @@
+#include <Eigen/SVD>
+#include <algorithm>
+#include <cmath>
+#include <limits>
+#include <string>
+#include <utility>
+#include <vector>
+
+#include <doctest/doctest.h>
+#include <omp.h>
+
+#include "core/random.h"
+#include "reft/matrix_view.h"
+#include "reft/optimizer.h"
+
+using namespace csreft;
+
+namespace {
+
+Tensor noise(std::int64_t rows, std::int64_t d, std::uint64_t stream, DType dtype = DType::f64) {
+  return random_normal({rows, d}, 0.0, 1.0, 5, stream, dtype);
+}
+
+template <typename T>
+bool same_bits(const Tensor& a, const Tensor& b) {
+  return a.shape() == b.shape() && std::ranges::equal(a.span<T>(), b.span<T>());
+}
+
+// A free matrix, a bias and a stack of two blocks, in f32.
+std::vector<OptimizerParameter> mixed_parameters() {
+  return {{"W", noise(4, 16, 1, DType::f32), {}},
+          {"b", Tensor::zeros({4}, DType::f32), {}, 2.0, 0.0},
+          {"R", random_stiefel(4, 16, 2, 1, 0), stiefel_blocks(2)}};
+}
+std::vector<Tensor> mixed_gradients(std::uint64_t stream) {
+  return {noise(4, 16, stream, DType::f32), noise(1, 4, stream + 1, DType::f32).view({4}),
+          noise(4, 16, stream + 2, DType::f32)};
+}
+
+}  // namespace
+
+TEST_CASE("Riemannian Adam follows its formula, written out for one point") {
+  Tensor R = random_stiefel(2, 5, 2, 1, 0, DType::f64);
+  const Manifold manifold = stiefel();
+  auto state = riemannian_adam_state(R, 2);
+  Tensor point = R.clone();
+  Matrix m = Matrix::Zero(2, 5);
+  double v = 0;
+  for (int t = 1; t <= 3; ++t) {
+    const Tensor G = noise(2, 5, static_cast<std::uint64_t>(t));
+    const Tensor gradient = manifold.gradient(point, G);
+    m = 0.9 * m + 0.1 * matrix(gradient);
+    v = 0.999 * v + 0.001 * matrix(gradient).squaredNorm();
+    const double length = 0.1 / (1 - std::pow(0.9, t)) / (std::sqrt(v / (1 - std::pow(0.999, t))) + 1e-8);
+    point = retract_qr(point, tensor(-length * m));
+    m = matrix(manifold.project(point, tensor(m)));
+    riemannian_adam_step(R, G, state, 0.1, manifold, 2);
+    // f64 rounding of a few operations on elements of order 1
+    CHECK((matrix(R) - matrix(point)).cwiseAbs().maxCoeff() < 1e-14);
+    CHECK((matrix(state.first_moment) - m).cwiseAbs().maxCoeff() < 1e-14);
+  }
+}
+
+TEST_CASE("Ten thousand steps of Riemannian Adam in f32 leave R orthonormal to 1e-5, by every retraction") {
+  for (const Retraction& retraction : retractions()) {
+    CAPTURE(retraction.name);
+    Tensor R = random_stiefel(2, 576, 2, 1, 0);
+    auto state = riemannian_adam_state(R, 2);
+    const Manifold manifold = stiefel(StiefelMetric::euclidean, retraction);
+    const Tensor gradients = noise(20, 576, 1, DType::f32);  // ten gradients in turn
+    for (std::int64_t t = 0; t < 10000; ++t) {
+      const std::int64_t i = t % 10;
+      riemannian_adam_step(R, gradients.slice(2 * i, 2 * i + 2), state, 0.01, manifold, 2);
+    }
+    CHECK(orthonormality_error(R, 2) < 1e-6);  // one rounding to f32, whatever the number of steps
+  }
+}
+
+// min |R A - B| over R R^T = I, A A^T = I with r = d: R = U V^T of B A^T = U S V^T (Schonemann 1966).
+TEST_CASE("Both Riemannian optimizers find the solution of a Procrustes problem") {
+  const std::int64_t d = 4;
+  const Tensor A = random_stiefel(d, 9, d, 1, 0, DType::f64);
+  const Tensor solution = random_stiefel(d, d, d, 1, 1, DType::f64);
+  const Matrix B = matrix(solution) * matrix(A) + 0.05 * matrix(noise(d, 9, 3));
+  const Eigen::JacobiSVD<Eigen::MatrixXd> svd(Eigen::MatrixXd(B * matrix(A).transpose()),
+                                              Eigen::ComputeFullU | Eigen::ComputeFullV);
+  const Matrix expected = svd.matrixU() * svd.matrixV().transpose();
+  for (const StiefelMetric metric : {StiefelMetric::euclidean, StiefelMetric::canonical}) {
+    for (const Retraction& retraction : retractions()) {
+      for (const bool adam : {true, false}) {
+        CAPTURE(retraction.name);
+        CAPTURE(adam);
+        const Manifold manifold = stiefel(metric, retraction);
+        // A start in the solution's component: square orthogonal matrices fall into two, by determinant.
+        Tensor R = retract_polar(solution, tensor(0.2 * matrix(noise(d, d, 7))));
+        auto state = adam ? riemannian_adam_state(R, d) : riemannian_sgd_state(R, d);
+        for (int t = 0; t < 600; ++t) {
+          const Tensor G = tensor((matrix(R) * matrix(A) - B) * matrix(A).transpose());
+          const double lr = 0.2 * (1.0 - t / 600.0);
+          if (adam) riemannian_adam_step(R, G, state, lr, manifold, d);
+          if (!adam) riemannian_sgd_step(R, G, state, lr, manifold, d, {.momentum = 0.5});
+        }
+        // Adam's last steps are of about lr / 600, and its moments remember longer ones.
+        CHECK((matrix(R) - expected).cwiseAbs().maxCoeff() < (adam ? 1e-3 : 1e-10));
+      }
+    }
+  }
+}
+
+TEST_CASE("Momentum starts at zero, or as geoopt starts it") {
+  const Tensor start = random_stiefel(2, 6, 2, 1, 0, DType::f64);
+  const Tensor G = noise(2, 6, 1);
+  const Manifold manifold = stiefel();
+  const Tensor gradient = manifold.gradient(start, G);
+  Tensor R = start.clone();
+  auto state = riemannian_sgd_state(R, 2);
+  riemannian_sgd_step(R, G, state, 0.1, manifold, 2, {.momentum = 0.9});
+  CHECK(same_bits<double>(R, retract_qr(start, tensor(-0.1 * matrix(gradient)))));
+  R = start.clone();
+  state = riemannian_sgd_state(R, 2);
+  riemannian_sgd_step(R, G, state, 0.1, manifold, 2, {.momentum = 0.9, .start_at_derivatives = true});
+  const Tensor m = tensor(0.9 * matrix(G) + matrix(gradient));
+  // One multiplication may be fused with an addition on one side only.
+  CHECK((matrix(R) - matrix(retract_qr(start, tensor(-0.1 * matrix(m))))).cwiseAbs().maxCoeff() < 1e-15);
+}
+
+TEST_CASE("Blocks of a stack move as they would alone, whatever the number of threads") {
+  const std::int64_t d = 3000;  // enough for a team of threads
+  const Tensor start = random_stiefel(8, d, 2, 1, 0);
+  const int before = omp_get_max_threads();
+  std::vector<Tensor> results;
+  for (const int threads : {1, 2, 3}) {
+    omp_set_num_threads(threads);
+    Tensor R = start.clone();
+    auto state = riemannian_adam_state(R, 2);
+    for (std::uint64_t t = 0; t < 3; ++t) {
+      riemannian_adam_step(R, noise(8, d, t, DType::f32), state, 0.1, stiefel(), 2);
+    }
+    results.push_back(R);
+  }
+  omp_set_num_threads(before);
+  CHECK(same_bits<float>(results[0], results[1]));
+  CHECK(same_bits<float>(results[0], results[2]));
+  Tensor alone = start.slice(2, 4).clone();
+  auto state = riemannian_adam_state(alone, 2);
+  for (std::uint64_t t = 0; t < 3; ++t) {
+    riemannian_adam_step(alone, noise(8, d, t, DType::f32).slice(2, 4), state, 0.1, stiefel(), 2);
+  }
+  CHECK(same_bits<float>(alone, results[0].slice(2, 4)));
+}
+
+TEST_CASE("Zero and huge gradients, one row and square matrices stay on the manifold") {
+  struct Size {
+    std::int64_t r, d;
+  };
+  for (const Retraction& retraction : retractions()) {
+    const Manifold manifold = stiefel(StiefelMetric::euclidean, retraction);
+    for (const Size size : {Size{1, 8}, Size{4, 4}, Size{3, 8}, Size{1, 1}}) {
+      CAPTURE(retraction.name);
+      CAPTURE(size.r);
+      CAPTURE(size.d);
+      const Tensor start = random_stiefel(size.r, size.d, size.r, 1, 0);
+      Tensor R = start.clone();
+      auto adam = riemannian_adam_state(R, size.r);
+      riemannian_adam_step(R, Tensor::zeros({size.r, size.d}), adam, 0.1, manifold, size.r);
+      CHECK((matrix(R.to(DType::f64)) - matrix(start.to(DType::f64))).cwiseAbs().maxCoeff() < 1e-7);
+      auto sgd = riemannian_sgd_state(R, size.r);
+      for (const double scale : {1e20, 1.0, 1e-20}) {
+        const Tensor G = random_normal({size.r, size.d}, 0.0, scale, 1, 1);
+        riemannian_adam_step(R, G, adam, 0.1, manifold, size.r);
+        CHECK(orthonormality_error(R, size.r) < 1e-6);
+        riemannian_sgd_step(R, G, sgd, 0.1, manifold, size.r);
+        CHECK(orthonormality_error(R, size.r) < 1e-6);
+      }
+    }
+  }
+}
+
+TEST_CASE("A gradient that is not finite is an error that changes nothing") {
+  for (const double bad : {std::numeric_limits<double>::quiet_NaN(), std::numeric_limits<double>::infinity(), 1e200}) {
+    Tensor R = random_stiefel(2, 5, 2, 1, 0, DType::f64);
+    const Tensor before = R.clone();
+    auto state = riemannian_adam_state(R, 2);
+    const Tensor G = noise(2, 5, 1);
+    G.span<double>()[3] = bad;
+    CHECK_THROWS_AS(riemannian_adam_step(R, G, state, 0.1, stiefel(), 2), Error);
+    CHECK_THROWS_AS(riemannian_sgd_step(R, G, state, 0.1, stiefel(), 2), Error);
+    CHECK(same_bits<double>(R, before));
+    CHECK(state.step == 0);
+  }
+}
+
+TEST_CASE("A gradient or a state that does not fit the point is refused") {
+  Tensor R = random_stiefel(4, 8, 2, 1, 0);
+  auto state = riemannian_adam_state(R, 2);
+  CHECK_THROWS_AS(riemannian_adam_step(R, noise(4, 8, 1), state, 0.1, stiefel(), 2), Error);
+  CHECK_THROWS_AS(riemannian_adam_step(R, noise(2, 8, 1, DType::f32), state, 0.1, stiefel(), 2), Error);
+  CHECK_THROWS_AS(riemannian_adam_step(R, noise(4, 8, 1, DType::f32), state, 0.1, stiefel(), 4), Error);
+  CHECK_THROWS_AS(riemannian_adam_step(R, noise(4, 8, 1, DType::f32), state, 0.1, stiefel(), 3), Error);
+}
+
+TEST_CASE("The mixed optimizer gives each parameter its own rule, rate and decay") {
+  const auto gradients = mixed_gradients(10);
+  Optimizer optimizer(mixed_parameters(), {});
+  optimizer.step(gradients, 0.01);
+
+  auto expected = mixed_parameters();
+  auto w_state = adamw_state(expected[0].value);
+  adamw_step(expected[0].value, gradients[0], w_state, 0.01, {});
+  auto b_state = adamw_state(expected[1].value);
+  adamw_step(expected[1].value, gradients[1], b_state, 0.02, {.weight_decay = 0});
+  auto r_state = riemannian_adam_state(expected[2].value, 2);
+  riemannian_adam_step(expected[2].value, gradients[2], r_state, 0.01, stiefel(), 2);
+  for (std::size_t i = 0; i < 3; ++i) {
+    CHECK(same_bits<float>(optimizer.parameters()[i].value, expected[i].value));
+  }
+}
+
+TEST_CASE("Training continues with the same bits from a saved state, with every optimizer of the table") {
+  for (const OptimizerRule& rule : optimizer_rules()) {
+    CAPTURE(rule.name);
+    OptimizerOptions options;
+    options.name = rule.name;
+    Optimizer whole(mixed_parameters(), options);
+    for (std::uint64_t t = 0; t < 3; ++t) whole.step(mixed_gradients(10 * t), 0.01);
+
+    auto parameters = mixed_parameters();
+    std::vector<std::pair<std::string, Tensor>> saved;
+    for (std::size_t i = 0; i < 3; ++i) parameters[i].value = whole.parameters()[i].value.clone();
+    for (const auto& [name, tensor] : whole.state()) saved.emplace_back(name, tensor.clone());
+    Optimizer resumed(parameters, options);
+    resumed.load_state(saved);
+
+    for (std::uint64_t t = 3; t < 6; ++t) {
+      whole.step(mixed_gradients(10 * t), 0.01);
+      resumed.step(mixed_gradients(10 * t), 0.01);
+    }
+    for (std::size_t i = 0; i < 3; ++i) {
+      CHECK(same_bits<float>(whole.parameters()[i].value, resumed.parameters()[i].value));
+    }
+    const double error = orthonormality_error(whole.parameters()[2].value, 2);
+    CHECK((error < 1e-6) == (rule.name != "adamw"));  // the one that lets R go
+  }
+}
+
+TEST_CASE("A state with a missing, strange or foreign tensor is refused whole") {
+  Optimizer optimizer(mixed_parameters(), {});
+  optimizer.step(mixed_gradients(0), 0.01);
+  Optimizer fresh(mixed_parameters(), {});
+  const auto refused = [&](auto change) {
+    auto state = optimizer.state();
+    change(state);
+    CHECK_THROWS_AS(fresh.load_state(state), Error);
+    for (const auto& [name, tensor] : fresh.state()) {
+      if (name.ends_with(".step")) CHECK(tensor.template span<std::int32_t>()[0] == 0);
+    }
+  };
+  refused([](auto& state) { state.pop_back(); });
+  refused([](auto& state) { state[0].second = Tensor::zeros({3}); });
+  refused([](auto& state) { state[0].second = {}; });
+  refused([](auto& state) { state.emplace_back("V.step", Tensor::zeros({1}, DType::i32)); });
+}
+
+TEST_CASE("A step with bad gradients names the parameter and changes none") {
+  Optimizer optimizer(mixed_parameters(), {});
+  const auto check_unchanged = [&] {
+    const auto before = mixed_parameters();
+    for (std::size_t i = 0; i < 3; ++i) {
+      CHECK(same_bits<float>(optimizer.parameters()[i].value, before[i].value));
+    }
+  };
+  auto gradients = mixed_gradients(0);
+  gradients[2].span<float>()[7] = std::nanf("");
+  CHECK_THROWS_WITH_AS(optimizer.step(gradients, 0.01), "the gradient of R is not finite", Error);
+  check_unchanged();
+  CHECK_THROWS_AS(optimizer.step(std::span(gradients).first(2), 0.01), Error);
+  gradients[2] = noise(4, 16, 0);
+  CHECK_THROWS_AS(optimizer.step(gradients, 0.01), Error);
+  CHECK_THROWS_AS(optimizer.step(std::vector<Tensor>(3), 0.01), Error);
+  CHECK_THROWS_AS(optimizer.step(mixed_gradients(0), std::nan("")), Error);
+  check_unchanged();
+}
+
+TEST_CASE("A parameter without a gradient sits a step out") {
+  Optimizer optimizer(mixed_parameters(), {});
+  auto gradients = mixed_gradients(0);
+  gradients[0] = {};
+  optimizer.step(gradients, 0.01);
+  CHECK(same_bits<float>(optimizer.parameters()[0].value, mixed_parameters()[0].value));
+  CHECK_FALSE(same_bits<float>(optimizer.parameters()[2].value, mixed_parameters()[2].value));
+}
+
+TEST_CASE("Parameters that cannot be optimized are refused at once") {
+  auto parameters = mixed_parameters();
+  OptimizerOptions options;
+  options.name = "adam";
+  CHECK_THROWS_WITH_AS(
+      Optimizer(parameters, options),
+      "unknown optimizer `adam`: expected one of riemannian_adam, riemannian_sgd, adamw+qr, adamw, sgd", Error);
+  options = {};
+  options.retraction = "exp";
+  CHECK_THROWS_AS(Optimizer(parameters, options), Error);
+  options = {};
+  options.orthonormalise_interval = 0;
+  CHECK_THROWS_AS(Optimizer(parameters, options), Error);
+  parameters[2].value = noise(4, 16, 0, DType::f32);
+  CHECK_THROWS_AS(Optimizer(parameters, {}), Error);
+  parameters = mixed_parameters();
+  parameters[1].name = "W";
+  CHECK_THROWS_AS(Optimizer(parameters, {}), Error);
+}
