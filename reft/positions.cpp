@@ -42,7 +42,7 @@ std::vector<PositionGroup> parse_ends(std::string_view text, bool tied) {
   const std::size_t plus = text.find('+');
   PositionGroup a = parse_end(text.substr(0, plus), text);
   if (plus == std::string_view::npos) {
-    if (tied) a.side = "t";
+    if (tied) a.side = std::string("t");
     return {a};
   }
   PositionGroup b = parse_end(text.substr(plus + 1), text);
