@@ -1,5 +1,7 @@
 #include "models/kv_cache.h"
 
+#include <algorithm>
+
 namespace csreft {
 
 KvCache::KvCache(const LlamaConfig& config, std::int64_t n_sequences, std::int64_t capacity, DType dtype)
@@ -13,18 +15,21 @@ KvCache::KvCache(const LlamaConfig& config, std::int64_t n_sequences, std::int64
   }
 }
 
-TokenBatch KvCache::extend(std::span<const std::int32_t> slots,
-                           std::span<const std::vector<std::int32_t>> sequences) {
+TokenBatch KvCache::extend(std::span<const std::int32_t> slots, std::span<const std::vector<std::int32_t>> sequences) {
+  require(slots.size() == sequences.size(), "{} slot(s) of the KV cache for {} sequence(s): expected one for each",
+          slots.size(), sequences.size());
   TokenBatch batch = pack_tokens(sequences);
-  std::vector<std::int32_t> rows, starts, lengths;
+  std::vector<std::int32_t> rows, starts, lengths, grown = lengths_;
   const auto positions = batch.positions.span<std::int32_t>();
   for (std::size_t i = 0; i < slots.size(); ++i) {
-    std::int32_t& length = lengths_[static_cast<std::size_t>(slots[i])];
+    require(0 <= slots[i] && slots[i] < static_cast<std::int32_t>(lengths_.size()),
+            "slot {} does not exist: the KV cache holds {} sequence(s)", slots[i], lengths_.size());
+    require(std::ranges::count(slots.first(i), slots[i]) == 0, "slot {} of the KV cache is named twice", slots[i]);
+    std::int32_t& length = grown[static_cast<std::size_t>(slots[i])];
     const auto start = static_cast<std::int32_t>(slots[i] * capacity_);
-    const auto grown = length + static_cast<std::int32_t>(sequences[i].size());
-    require(grown <= capacity_, "{} tokens do not fit the KV cache, which was made for {} a sequence", grown,
-            capacity_);
-    for (; length < grown; ++length) {
+    const auto end = length + static_cast<std::int32_t>(sequences[i].size());
+    require(end <= capacity_, "{} tokens do not fit the KV cache, which was made for {} a sequence", end, capacity_);
+    for (; length < end; ++length) {
       positions[rows.size()] = length;
       rows.push_back(start + length);
     }
@@ -34,6 +39,7 @@ TokenBatch KvCache::extend(std::span<const std::int32_t> slots,
   batch.layout.k_starts = index_tensor(starts);
   batch.layout.k_lengths = index_tensor(lengths);
   batch.cache_rows = index_tensor(rows);
+  lengths_ = std::move(grown);
   return batch;
 }
 

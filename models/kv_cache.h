@@ -17,7 +17,8 @@ class KvCache {
   KvCache(const LlamaConfig& config, std::int64_t n_sequences, std::int64_t capacity, DType dtype = DType::f32);
 
   // Makes room for `sequences[i]` after the tokens that slot `slots[i]` holds, and gives the batch that computes them.
-  // Throws Error where a sequence would outgrow the capacity.
+  // Throws Error, and changes nothing, where a sequence would outgrow the capacity, and for a slot that is not there or
+  // named twice.
   TokenBatch extend(std::span<const std::int32_t> slots, std::span<const std::vector<std::int32_t>> sequences);
 
   std::int64_t length(std::int32_t slot) const { return lengths_[static_cast<std::size_t>(slot)]; }
