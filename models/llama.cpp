@@ -27,8 +27,7 @@ LinearSite parse_linear_site(std::string_view name) {
   return static_cast<LinearSite>(found - site_names.begin());
 }
 
-Llama::Llama(const Checkpoint& checkpoint, Weights weights, DType dtype)
-    : config_(checkpoint.config), dtype_(dtype) {
+Llama::Llama(const Checkpoint& checkpoint, Weights weights, DType dtype) : config_(checkpoint.config), dtype_(dtype) {
   check_complete(checkpoint);
   const bool trainable = weights == Weights::trainable;
   const auto variable = [&](const std::string& name) {
@@ -66,8 +65,8 @@ Llama::Llama(const Checkpoint& checkpoint, Weights weights, DType dtype)
   }
 
   const auto frequencies = rope_inverse_frequencies(config_);
-  inverse_frequencies_ = Tensor::from(std::span<const double>(frequencies),
-                                      {static_cast<std::int64_t>(frequencies.size())});
+  inverse_frequencies_ =
+      Tensor::from(std::span<const double>(frequencies), {static_cast<std::int64_t>(frequencies.size())});
   const std::int64_t sample = std::min<std::int64_t>(64, config_.vocab_size);
   fingerprint_ = hash_bytes(embedding_.value().slice(0, sample), hash_bytes(norm_.value(), 0xcbf29ce484222325ULL));
 }
@@ -78,8 +77,9 @@ void Llama::check(const TokenBatch& batch) const {
             config_.vocab_size);
   }
   for (const auto position : batch.positions.span<std::int32_t>()) {
-    require(position < config_.max_position_embeddings, "a sequence of {} tokens or more exceeds the model's context of {}",
-            position + 1, config_.max_position_embeddings);
+    require(position < config_.max_position_embeddings,
+            "a sequence of {} tokens or more exceeds the model's context of {}", position + 1,
+            config_.max_position_embeddings);
   }
 }
 
@@ -109,6 +109,7 @@ Variable Llama::block(std::int64_t layer, const Variable& hidden, const TokenBat
   Variable k = turn(project(LinearSite::k_proj, weights.k_proj, x));
   Variable v = project(LinearSite::v_proj, weights.v_proj, x);
   if (cache != nullptr) {
+    require(!k.requires_grad() && !v.requires_grad(), "keys and values in a cache have no gradient: expected NoGrad");
     ops::scatter_rows_(cache->keys(layer), batch.cache_rows, k.value());
     ops::scatter_rows_(cache->values(layer), batch.cache_rows, v.value());
     k = Variable(cache->keys(layer));

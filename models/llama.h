@@ -51,7 +51,8 @@ class Llama {
   std::uint64_t fingerprint() const { return fingerprint_; }
 
   // The hidden states after the last norm, [n, d]. With a cache, keys and values of the batch are put there first.
-  // Throws Error for an id outside the vocabulary or a position past the context.
+  // Throws Error for an id outside the vocabulary, for a position past the context, and for keys in a cache that would
+  // need a gradient.
   Variable forward(const TokenBatch& batch, const Attachments& attachments = {}, const KvCache* cache = nullptr) const;
   // Logits [n, vocabulary] of rows of forward()'s result.
   Variable logits(const Variable& hidden) const { return linear(hidden, head_); }
