@@ -13,6 +13,8 @@ namespace {
 static_assert(std::endian::native == std::endian::little, "GGUF files are little endian");
 
 constexpr int block_size = 32;
+// Adding it changes no value, not even the sign of zero.
+constexpr float no_offset = -0.0F;
 
 template <typename T>
 T load(const std::byte* from) {
@@ -49,14 +51,16 @@ void decode_five_bits(const std::byte* nibbles, std::uint32_t fifth, int shift, 
   }
 }
 
-void decode_q4_0(const std::byte* block, float* values) { decode_nibbles(block + 2, -8, half_at(block), 0, values); }
+void decode_q4_0(const std::byte* block, float* values) {
+  decode_nibbles(block + 2, -8, half_at(block), no_offset, values);
+}
 
 void decode_q4_1(const std::byte* block, float* values) {
   decode_nibbles(block + 4, 0, half_at(block), half_at(block + 2), values);
 }
 
 void decode_q5_0(const std::byte* block, float* values) {
-  decode_five_bits(block + 6, load<std::uint32_t>(block + 2), -16, half_at(block), 0, values);
+  decode_five_bits(block + 6, load<std::uint32_t>(block + 2), -16, half_at(block), no_offset, values);
 }
 
 void decode_q5_1(const std::byte* block, float* values) {
