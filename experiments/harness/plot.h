@@ -1,0 +1,52 @@
+// Charts drawn by gnuplot, as SVG elements to be put into an HTML page.
+//
+// Text and axes take the page's colour (currentColor), so a chart suits light and dark pages; the colours of data are
+// told apart by colour-blind readers. Several charts can share a page when their `id`s differ.
+// Every function throws Error for data of unequal lengths, and when gnuplot is missing or fails.
+#pragma once
+
+#include <optional>
+#include <string>
+#include <vector>
+
+namespace csreft {
+
+struct LineChart {
+  struct Series {
+    std::string name;
+    std::vector<double> values;  // at x = 1, 2, ...; values that are not finite leave a gap
+  };
+  std::string id;  // letters, digits and '-'
+  std::string title, x_label, y_label;
+  std::vector<Series> series;
+};
+
+// Each series pale as it is, and in full colour smoothed by an exponential average over about a twentieth of it.
+std::string draw(const LineChart& chart);
+
+struct BarChart {
+  struct Series {
+    std::string name;
+    std::vector<std::optional<double>> values;  // one a group; none: no bar
+    std::vector<double> errors;                 // half the length of each error bar; empty: no error bars
+  };
+  std::string id;
+  std::string title, y_label;
+  std::vector<std::string> groups;
+  std::vector<Series> series;
+  std::optional<double> top;  // the end of the y axis; none: from the data
+  int decimals = 1;           // of the values written over the bars
+};
+
+std::string draw(const BarChart& chart);
+
+struct Heatmap {
+  std::string id;
+  std::string title, x_label;
+  std::vector<std::string> rows, columns;
+  std::vector<std::vector<double>> values;  // [rows][columns], on a scale from 0 to 1
+};
+
+std::string draw(const Heatmap& chart);
+
+}  // namespace csreft

@@ -1,0 +1,65 @@
+// What a long command shows while it works, and how it is stopped without loss.
+#pragma once
+
+#include <chrono>
+#include <cstdint>
+#include <cstdio>
+#include <string>
+#include <string_view>
+
+namespace csreft {
+
+// One line of `name`, bar, share, rate, time left and `text`, at most `width` characters:
+//   train  ######------  50 %   1234 tok/s   0:42 left   loss 0.7312
+// done of total steps took `seconds`, in which `units` of what `unit` names (`tok`; "": no rate) were worked off.
+std::string progress_line(std::string_view name, std::int64_t done, std::int64_t total, double units,
+                          std::string_view unit, double seconds, std::string_view text, std::size_t width);
+
+// Shows a progress line on `out`: rewritten in place, ten times a second at most, on a terminal; elsewhere a new line
+// every ten seconds, so that a log stays short. Nothing at all when `quiet`.
+class Progress {
+ public:
+  Progress(std::string name, std::int64_t total, std::string unit = "", bool quiet = false, std::FILE* out = stderr);
+  // Ends the line.
+  ~Progress();
+  Progress(const Progress&) = delete;
+  Progress& operator=(const Progress&) = delete;
+
+  // `done` steps and `units` units are behind us, counted from the start; `text` is what else is worth seeing.
+  void update(std::int64_t done, double units = 0, std::string_view text = "");
+  // Shows the last update and ends the line; later calls do nothing.
+  void finish();
+
+ private:
+  using Clock = std::chrono::steady_clock;
+  void show(Clock::time_point now);
+
+  std::string name_;
+  std::int64_t total_;
+  std::string unit_;
+  std::FILE* out_;
+  bool quiet_;
+  bool terminal_;
+  bool shown_ = false;
+  Clock::time_point start_ = Clock::now();
+  Clock::time_point last_shown_ = start_;
+  std::int64_t done_ = 0;
+  double units_ = 0;
+  std::string text_;
+};
+
+// While one lives, the first SIGINT or SIGTERM only makes interrupted() true; the second ends the process. At most one
+// lives at a time.
+class InterruptGuard {
+ public:
+  InterruptGuard();
+  // Puts the former handlers back.
+  ~InterruptGuard();
+  InterruptGuard(const InterruptGuard&) = delete;
+  InterruptGuard& operator=(const InterruptGuard&) = delete;
+};
+
+// Whether a signal has arrived since the latest InterruptGuard was made.
+bool interrupted();
+
+}  // namespace csreft

@@ -1,0 +1,337 @@
+#include "experiments/harness/report.h"
+
+#include <algorithm>
+#include <cmath>
+#include <optional>
+#include <string_view>
+
+#include <fmt/format.h>
+
+#include "core/atomic_file.h"
+#include "experiments/harness/plot.h"
+
+namespace csreft {
+namespace {
+
+using Names = std::vector<std::string>;
+
+constexpr const char* untrained = "before";
+
+constexpr std::string_view style = R"(
+:root { color-scheme: light dark; --paper: #fdfdfc; --ink: #1d2126; --faint: #626a73; --rule: #dfe2e5; --card: #f3f4f3;
+  --good: #00795a; }
+@media (prefers-color-scheme: dark) { :root { --paper: #15181c; --ink: #e4e6e8; --faint: #9aa3ad; --rule: #31373e;
+  --card: #1d2126; --good: #4cc9a0; } }
+* { box-sizing: border-box; }
+body { margin: 0; background: var(--paper); color: var(--ink); font: 16px/1.55 system-ui, -apple-system, "Segoe UI",
+  Roboto, Helvetica, Arial, sans-serif; -webkit-text-size-adjust: 100%; }
+main { max-width: 820px; margin: 0 auto; padding: 2.5rem 1.25rem 4rem; }
+h1 { font-size: 1.9rem; line-height: 1.2; margin: 0 0 .4rem; letter-spacing: -.015em; }
+h2 { font-size: 1.15rem; margin: 2.8rem 0 .6rem; padding-top: 1.1rem; border-top: 1px solid var(--rule); }
+p { margin: .5rem 0; max-width: 42em; }
+.faint, figcaption { color: var(--faint); font-size: .9rem; }
+.warning { border-left: 3px solid #d55e00; padding-left: .8rem; }
+.cards { display: grid; grid-template-columns: repeat(auto-fit, minmax(17rem, 1fr)); gap: .9rem; margin: 1.4rem 0; }
+.card { background: var(--card); border-radius: .6rem; padding: 1rem 1.1rem; }
+.card h3 { font-size: .95rem; margin: 0; }
+.card .number { font-size: 1.7rem; line-height: 1.3; font-weight: 600; font-variant-numeric: tabular-nums;
+  letter-spacing: -.02em; white-space: nowrap; }
+.card .number span { color: var(--faint); font-weight: 400; }
+.card p { margin: .15rem 0 0; font-size: .88rem; color: var(--faint); }
+figure { margin: 1rem 0; }
+.wide { overflow-x: auto; }
+figure svg { display: block; width: 100%; min-width: 34rem; height: auto; }
+table { border-collapse: collapse; font-size: .9rem; font-variant-numeric: tabular-nums; min-width: 100%; }
+th, td { text-align: right; padding: .45rem .7rem; border-bottom: 1px solid var(--rule); white-space: nowrap; }
+th { font-weight: 600; vertical-align: bottom; }
+th:first-child, td:first-child { text-align: left; padding-left: 0; }
+dl { display: grid; grid-template-columns: max-content 1fr; gap: .25rem 1.2rem; font-size: .9rem; margin: .8rem 0; }
+dt { color: var(--faint); } dd { margin: 0; overflow-wrap: anywhere; }
+.sample { background: var(--card); border-radius: .6rem; padding: .9rem 1.1rem; margin: .8rem 0; font-size: .93rem; }
+.sample dl { margin: .6rem 0 0; font-size: inherit; }
+.text { white-space: pre-wrap; overflow-wrap: anywhere; margin: 0; }
+.right { color: var(--good); font-weight: 600; }
+pre { background: var(--card); border-radius: .6rem; padding: .8rem 1rem; white-space: pre-wrap; overflow-wrap: anywhere;
+  font: .88rem/1.5 ui-monospace, SFMono-Regular, Menlo, Consolas, monospace; }
+@media (max-width: 34rem) { main { padding-top: 1.5rem; } h1 { font-size: 1.5rem; } }
+)";
+
+std::string escape(std::string_view text) {
+  std::string escaped;
+  for (const char c : text) {
+    switch (c) {
+      case '&': escaped += "&amp;"; break;
+      case '<': escaped += "&lt;"; break;
+      case '>': escaped += "&gt;"; break;
+      case '"': escaped += "&quot;"; break;
+      case '\'': escaped += "&#39;"; break;
+      default: escaped += c;
+    }
+  }
+  return escaped;
+}
+
+std::string with_thousands(std::int64_t n) {
+  std::string digits = std::to_string(n);
+  for (std::ptrdiff_t i = std::ssize(digits) - 3; i > 0; i -= 3) digits.insert(static_cast<std::size_t>(i), ",");
+  return digits;
+}
+
+std::string duration(double seconds) {
+  const auto whole = static_cast<std::int64_t>(std::lround(seconds));
+  if (whole < 60) return fmt::format("{:.1f} s", seconds);
+  if (whole < 3600) return fmt::format("{} min {} s", whole / 60, whole % 60);
+  return fmt::format("{} h {} min", whole / 3600, whole / 60 % 60);
+}
+
+std::string memory(std::size_t bytes) {
+  const double gib = static_cast<double>(bytes) * 0x1p-30;
+  return gib < 1 ? fmt::format("{:.0f} MiB", gib * 1024) : fmt::format("{:.2f} GiB", gib);
+}
+
+std::string percent(double value) { return fmt::format("{:.3g} %", value); }
+
+std::string figure(const std::string& svg, const std::string& caption) {
+  return fmt::format("<figure><div class=\"wide\">{}</div><figcaption>{}</figcaption></figure>\n", svg, caption);
+}
+
+bool is_accuracy(const std::string& metric) { return metric == "accuracy"; }
+
+void add_once(Names& names, const std::string& name) {
+  if (std::ranges::find(names, name) == names.end()) names.push_back(name);
+}
+
+// The mean of a metric over the tasks on which both `method` and the untrained model were scored; over all tasks of
+// the method when the untrained model was not.
+struct Summary {
+  double value{};
+  std::optional<double> before;
+  std::size_t n_tasks{};
+};
+
+const RunReport::Score* find_score(const RunReport& report, std::string_view task, std::string_view metric,
+                                   std::string_view method) {
+  const auto found = std::ranges::find_if(report.scores, [&](const RunReport::Score& score) {
+    return score.task == task && score.metric == metric && score.method == method;
+  });
+  return found == report.scores.end() ? nullptr : &*found;
+}
+
+std::optional<Summary> summarise(const RunReport& report, const std::string& metric, const std::string& method) {
+  Summary alone;
+  Summary both;
+  double before = 0;
+  for (const auto& score : report.scores) {
+    if (score.metric != metric || score.method != method) continue;
+    alone.value += score.value;
+    ++alone.n_tasks;
+    const auto* first = find_score(report, score.task, metric, untrained);
+    if (first == nullptr) continue;
+    both.value += score.value;
+    before += first->value;
+    ++both.n_tasks;
+  }
+  if (alone.n_tasks == 0) return std::nullopt;
+  Summary summary = both.n_tasks > 0 ? both : alone;
+  summary.value /= static_cast<double>(summary.n_tasks);
+  if (both.n_tasks > 0) summary.before = before / static_cast<double>(both.n_tasks);
+  return summary;
+}
+
+Names metrics_of(const RunReport& report) {
+  Names metrics;
+  for (const auto& score : report.scores) add_once(metrics, score.metric);
+  return metrics;
+}
+
+// The untrained model first, then the methods in the order of their scores.
+Names methods_of(const RunReport& report, const std::string& metric) {
+  Names methods;
+  for (const auto& score : report.scores) {
+    if (score.metric == metric && score.method == untrained) add_once(methods, score.method);
+  }
+  for (const auto& score : report.scores) {
+    if (score.metric == metric) add_once(methods, score.method);
+  }
+  return methods;
+}
+
+std::string show_value(const std::string& metric, double value) {
+  return is_accuracy(metric) ? fmt::format("{:.1f} %", 100 * value) : fmt::format("{:.3f}", value);
+}
+
+std::string headline(const RunReport& report) {
+  std::string cards;
+  for (const std::string& metric : metrics_of(report)) {
+    for (const std::string& method : methods_of(report, metric)) {
+      if (method == untrained) continue;
+      const Summary summary = *summarise(report, metric, method);
+      const auto details = std::ranges::find(report.methods, method, &RunReport::Method::name);
+      cards += fmt::format("<div class=\"card\"><h3>{}</h3><div class=\"number\">", escape(method));
+      if (summary.before) cards += fmt::format("<span>{} →</span> ", show_value(metric, *summary.before));
+      cards += fmt::format("{}</div><p>Mean {} over {} {}, {}", show_value(metric, summary.value), escape(metric),
+                           summary.n_tasks, summary.n_tasks == 1 ? "task" : "tasks",
+                           summary.before ? "before and after training" : "after training");
+      if (details != report.methods.end()) {
+        cards += fmt::format(": {} of the model’s parameters, trained in {}", percent(details->percent),
+                             duration(details->seconds));
+      }
+      cards += ".</p></div>\n";
+    }
+  }
+  return cards.empty() ? "" : "<div class=\"cards\">\n" + cards + "</div>\n";
+}
+
+std::string scores_chart(const RunReport& report, const std::string& metric, std::size_t number) {
+  const bool accuracy = is_accuracy(metric);
+  BarChart chart{.id = fmt::format("scores-{}", number),
+                 .title = accuracy ? "Accuracy on the test examples" : metric + " on the test examples",
+                 .y_label = accuracy          ? "accuracy (%)"
+                            : metric == "nll" ? "nll (nats per token)"
+                                              : metric,
+                 .groups = {},
+                 .series = {},
+                 .top = accuracy ? std::optional(112.0) : std::nullopt,  // room for the number over a bar of 100 %
+                 .decimals = accuracy ? 1 : 3};
+  for (const auto& score : report.scores) {
+    if (score.metric == metric) add_once(chart.groups, score.task);
+  }
+  for (const std::string& method : methods_of(report, metric)) {
+    BarChart::Series series{.name = method, .values = {}, .errors = {}};
+    for (const std::string& task : chart.groups) {
+      const auto* score = find_score(report, task, metric, method);
+      const double p = score == nullptr ? 0 : score->value;
+      series.values.push_back(score == nullptr ? std::nullopt : std::optional(accuracy ? 100 * p : p));
+      const bool has_error = accuracy && score != nullptr && score->n > 0;
+      if (accuracy) {
+        series.errors.push_back(has_error ? 100 * std::sqrt(p * (1 - p) / static_cast<double>(score->n)) : 0);
+      }
+    }
+    chart.series.push_back(std::move(series));
+  }
+  return figure(draw(chart), accuracy ? "Exact match of the greedy answer. Error bars: one standard error, √(p(1−p)/n)."
+                                      : "Less is better.");
+}
+
+std::string scores_section(const RunReport& report) {
+  std::string charts;
+  const Names metrics = metrics_of(report);
+  for (std::size_t i = 0; i < metrics.size(); ++i) charts += scores_chart(report, metrics[i], i);
+  return charts.empty() ? "" : "<h2>Before and after</h2>\n" + charts;
+}
+
+std::string loss_section(const RunReport& report) {
+  LineChart chart{.id = "loss",
+                  .title = "Training loss",
+                  .x_label = "optimizer step",
+                  .y_label = "loss (nats per token)",
+                  .series = {}};
+  for (const auto& method : report.methods) {
+    const bool any = std::ranges::any_of(method.train_loss, [](double loss) { return std::isfinite(loss); });
+    if (any) chart.series.push_back({method.name, method.train_loss});
+  }
+  if (chart.series.empty()) return "";
+  return "<h2>Training</h2>\n" + figure(draw(chart), "Pale: each step. Full colour: an exponential average of it.");
+}
+
+std::string gates_section(const RunReport& report) {
+  std::string figures;
+  for (std::size_t i = 0; i < report.gates.size(); ++i) {
+    const auto& gates = report.gates[i];
+    if (gates.tasks.empty() || gates.mean_alpha.empty() || gates.mean_alpha.front().empty()) continue;
+    Heatmap chart{.id = fmt::format("gates-{}", i),
+                  .title = "Mean gate of " + gates.method,
+                  .x_label = "subspace",
+                  .rows = gates.tasks,
+                  .columns = {},
+                  .values = gates.mean_alpha};
+    for (std::size_t k = 1; k <= gates.mean_alpha.front().size(); ++k) chart.columns.push_back(std::to_string(k));
+    figures +=
+        figure(draw(chart),
+               "How far the router opens each subspace (0 shut, 1 open), averaged over a skill’s test prompts: rows "
+               "that differ show that skills are sent through different subspaces, equal rows that the router "
+               "ignores the input.");
+  }
+  return figures.empty() ? "" : "<h2>What the router does</h2>\n" + figures;
+}
+
+std::string methods_section(const RunReport& report) {
+  if (report.methods.empty()) return "";
+  std::string rows;
+  for (const auto& method : report.methods) {
+    rows += fmt::format("<tr><td>{}</td><td>{}</td><td>{}</td><td>{}</td><td>{:.0f}</td><td>{}</td><td>{}</td></tr>\n",
+                        escape(method.name), with_thousands(method.trainable_parameters), percent(method.percent),
+                        percent(method.percent_without_router), method.tokens_per_second,
+                        memory(method.peak_memory_bytes), duration(method.seconds));
+  }
+  return "<h2>Cost</h2>\n<div class=\"wide\"><table><thead><tr><th>Method</th><th>Trainable<br>parameters</th><th>of "
+         "the "
+         "model</th><th>without<br>router</th><th>Tokens/s</th><th>Peak<br>memory</th><th>Training</th></tr></"
+         "thead><tbody>"
+         "\n" +
+         rows + "</tbody></table></div>\n";
+}
+
+// Marks an output that holds the expected text at its end.
+bool is_right(std::string_view output, std::string_view expected) {
+  const auto trimmed = [](std::string_view text) {
+    const std::size_t end = text.find_last_not_of(" \t\r\n.");
+    return end == text.npos ? std::string_view{} : text.substr(0, end + 1);
+  };
+  return !trimmed(expected).empty() && trimmed(output).ends_with(trimmed(expected));
+}
+
+std::string samples_section(const RunReport& report) {
+  if (report.samples.empty()) return "";
+  std::string section = "<h2>Samples</h2>\n";
+  for (const auto& sample : report.samples) {
+    section += fmt::format("<div class=\"sample\"><p class=\"text\">{}</p><dl>", escape(sample.prompt));
+    for (const auto& [label, text] : sample.outputs) {
+      section += fmt::format("<dt>{}</dt><dd class=\"text{}\">{}</dd>", escape(label),
+                             is_right(text, sample.expected) ? " right" : "", escape(text));
+    }
+    if (!sample.expected.empty()) {
+      section += fmt::format("<dt>expected</dt><dd class=\"text\">{}</dd>", escape(sample.expected));
+    }
+    section += "</dl></div>\n";
+  }
+  return section;
+}
+
+std::string run_section(const RunReport& report) {
+  std::string section;
+  if (!report.command.empty()) section += fmt::format("<pre>{}</pre>\n", escape(report.command));
+  if (!report.facts.empty()) {
+    section += "<dl>";
+    for (const auto& [name, value] : report.facts) {
+      section += fmt::format("<dt>{}</dt><dd>{}</dd>", escape(name), escape(value));
+    }
+    section += "</dl>\n";
+  }
+  return section.empty() ? "" : "<h2>How to repeat this</h2>\n" + section;
+}
+
+}  // namespace
+
+std::string render_report(const RunReport& report) {
+  const std::string title = escape(report.title);
+  std::string page = fmt::format(
+      "<!doctype html>\n<html lang=\"en\">\n<head>\n<meta charset=\"utf-8\">\n<meta name=\"viewport\" "
+      "content=\"width=device-width, "
+      "initial-scale=1\">\n<title>{}</title>\n<style>{}</style>\n</head>\n<body>\n<main>\n"
+      "<h1>{}</h1>\n",
+      title, style, title);
+  if (!report.model.empty()) page += fmt::format("<p class=\"faint\">{}</p>\n", escape(report.model));
+  if (report.interrupted) {
+    page += "<p class=\"warning\">The run was interrupted: what follows is what it had reached by then.</p>\n";
+  }
+  page += headline(report) + scores_section(report) + loss_section(report) + gates_section(report) +
+          methods_section(report) + samples_section(report) + run_section(report);
+  return page + "</main>\n</body>\n</html>\n";
+}
+
+void write_report(const std::filesystem::path& html, const RunReport& report) {
+  write_file_atomically(html, render_report(report));
+}
+
+}  // namespace csreft

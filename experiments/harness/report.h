@@ -1,0 +1,61 @@
+// report.html: one file that shows what a run did, without scripts, links or other files.
+#pragma once
+
+#include <cstddef>
+#include <cstdint>
+#include <filesystem>
+#include <string>
+#include <utility>
+#include <vector>
+
+namespace csreft {
+
+// What write_report shows. Parts without contents are left out.
+struct RunReport {
+  struct Method {
+    std::string name;
+    std::int64_t trainable_parameters{};
+    double percent{};                 // of the base model's parameters
+    double percent_without_router{};  // the same as percent where there is no router
+    double tokens_per_second{};       // in training
+    double seconds{};                 // of training
+    std::size_t peak_memory_bytes{};
+    std::vector<double> train_loss;  // a step, in nats per supervised token
+  };
+  // The result of `method`, or of the untrained model ("before"), on n examples of a task.
+  struct Score {
+    std::string task;
+    std::string metric;  // "accuracy" (0 to 1) or another, of which less is better, such as "nll"
+    std::string method;
+    double value{};
+    std::int64_t n{};
+  };
+  struct Gates {
+    std::string method;
+    std::vector<std::string> tasks;
+    std::vector<std::vector<double>> mean_alpha;  // [tasks][gates], 0 to 1
+  };
+  struct Sample {
+    std::string prompt;
+    std::vector<std::pair<std::string, std::string>> outputs;  // (label, text): before, then each method
+    std::string expected;
+  };
+
+  std::string title;
+  std::string command;  // repeats the run when typed into a shell
+  std::string model;
+  std::vector<std::pair<std::string, std::string>> facts;  // device, threads, seed, ...
+  std::vector<Method> methods;
+  std::vector<Score> scores;
+  std::vector<Gates> gates;
+  std::vector<Sample> samples;
+  bool interrupted{};
+};
+
+// The page as one string. Throws Error when gnuplot is missing or fails, and for gates of unequal lengths.
+std::string render_report(const RunReport& report);
+
+// Writes the page whole or not at all. Throws Error as render_report does, and when `html` cannot be written.
+void write_report(const std::filesystem::path& html, const RunReport& report);
+
+}  // namespace csreft
