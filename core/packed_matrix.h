@@ -7,14 +7,21 @@
 
 namespace csreft {
 
-// W [out, in] in f32 (packed by oneDNN where its kernels want another order than rows, used in place where they do
-// not) or in f64 (used in place). A handle: copies share the packed data. Reading is thread-safe.
+// How a PackedMatrix keeps its elements.
+enum class Packing {
+  automatic,  // blocks where oneDNN has kernels for them (AVX-512), rows elsewhere: the fastest by measurement
+  rows,       // the tensor that was given, in place
+  blocks,     // oneDNN's preferred layout, even where it is no faster
+};
+
+// W [out, in], f32 or f64 (f64 is always used in place). Blocks are made from the tensor on first use, serve both
+// products, and the tensor is let go of: the matrix is in memory once, if nothing else holds it. A handle: copies share
+// the data. Thread-safe, but for the threads of OpenMP, which both products use themselves.
 class PackedMatrix {
  public:
   PackedMatrix() = default;
-  // `backward` prepares transposed products too (gradients with respect to the input pass through the matrix).
-  // The packed copies are made on first use and the source is released when nothing reads it any more.
-  explicit PackedMatrix(const Tensor& weight);
+  // Throws Error unless weight is an f32 or f64 matrix.
+  explicit PackedMatrix(const Tensor& weight, Packing packing = Packing::automatic);
 
   bool defined() const { return impl_ != nullptr; }
   std::int64_t out_features() const;
@@ -27,7 +34,7 @@ class PackedMatrix {
   Tensor apply_transposed(const Tensor& y) const;
 
  private:
-  struct Impl;
+  class Impl;
   std::shared_ptr<Impl> impl_;
 };
 

@@ -1,0 +1,65 @@
+// Sums, differences and products of equal shapes.
+#include "core/cpu/maps.h"
+#include "core/cpu/ops.h"
+#include "core/cpu/parallel.h"
+
+namespace csreft::cpu {
+namespace {
+
+// y = f(a, b), f on Eigen arrays.
+template <typename F>
+void binary(const Tensor& a, const Tensor& b, const Tensor& y, const F& f) {
+  visit_real(y.dtype(), "elementwise arithmetic", [&]<typename T>(T) {
+    const T* pa = a.data<T>();
+    const T* pb = b.data<T>();
+    T* py = y.data<T>();
+    for_elements(y.numel(), [&](std::int64_t begin, std::int64_t end) {
+      const std::int64_t n = end - begin;
+      array(py + begin, n) = f(array(pa + begin, n), array(pb + begin, n));
+    });
+  });
+}
+
+}  // namespace
+
+void add(const Tensor& a, const Tensor& b, const Tensor& y) {
+  binary(a, b, y, [](const auto& p, const auto& q) { return p + q; });
+}
+
+void sub(const Tensor& a, const Tensor& b, const Tensor& y) {
+  binary(a, b, y, [](const auto& p, const auto& q) { return p - q; });
+}
+
+void mul(const Tensor& a, const Tensor& b, const Tensor& y) {
+  binary(a, b, y, [](const auto& p, const auto& q) { return p * q; });
+}
+
+void scale(const Tensor& x, double factor, const Tensor& y) {
+  visit_real(y.dtype(), "scale", [&]<typename T>(T) {
+    const T* px = x.data<T>();
+    T* py = y.data<T>();
+    for_elements(y.numel(), [&](std::int64_t begin, std::int64_t end) {
+      array(py + begin, end - begin) = static_cast<T>(factor) * array(px + begin, end - begin);
+    });
+  });
+}
+
+void fill(double value, const Tensor& y) {
+  visit_real(y.dtype(), "fill_", [&]<typename T>(T) {
+    T* py = y.data<T>();
+    for_elements(y.numel(),
+                 [&](std::int64_t begin, std::int64_t end) { std::fill(py + begin, py + end, static_cast<T>(value)); });
+  });
+}
+
+void axpy(double factor, const Tensor& x, const Tensor& y) {
+  visit_real(y.dtype(), "axpy_", [&]<typename T>(T) {
+    const T* px = x.data<T>();
+    T* py = y.data<T>();
+    for_elements(y.numel(), [&](std::int64_t begin, std::int64_t end) {
+      array(py + begin, end - begin) += static_cast<T>(factor) * array(px + begin, end - begin);
+    });
+  });
+}
+
+}  // namespace csreft::cpu

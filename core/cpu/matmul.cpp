@@ -1,0 +1,55 @@
+// Matrix products: oneDNN's sgemm in f32; Eigen in f64, which is for checks and small algebra.
+#include <dnnl.hpp>
+
+#include "core/cpu/maps.h"
+#include "core/cpu/ops.h"
+
+namespace csreft::cpu {
+namespace {
+
+using ops::Transpose;
+
+struct Extents {
+  std::int64_t m, n, k;
+};
+
+void multiply(const Tensor& a, const Tensor& b, Transpose ta, Transpose tb, bool accumulate, float* y, Extents e) {
+  const auto status =
+      dnnl_sgemm(ta == Transpose::yes ? 'T' : 'N', tb == Transpose::yes ? 'T' : 'N', e.m, e.n, e.k, 1.0F,
+                 a.data<float>(), a.cols(), b.data<float>(), b.cols(), accumulate ? 1.0F : 0.0F, y, e.n);
+  require(status == dnnl_success, "matmul [{}, {}] [{}, {}] failed in oneDNN with status {}: expected success", e.m,
+          e.k, e.k, e.n, static_cast<int>(status));
+}
+
+void multiply(const Tensor& a, const Tensor& b, Transpose ta, Transpose tb, bool accumulate, double* y, Extents e) {
+  const auto ma = matrix<double>(a.data<const double>(), a.rows(), a.cols(), a.cols());
+  const auto mb = matrix<double>(b.data<const double>(), b.rows(), b.cols(), b.cols());
+  auto my = matrix(y, e.m, e.n, e.n);
+  const auto product = [&](const auto& left, const auto& right) {
+    if (accumulate) {
+      my.noalias() += left * right;
+    } else {
+      my.noalias() = left * right;
+    }
+  };
+  if (ta == Transpose::no && tb == Transpose::no) return product(ma, mb);
+  if (ta == Transpose::no) return product(ma, mb.transpose());
+  if (tb == Transpose::no) return product(ma.transpose(), mb);
+  product(ma.transpose(), mb.transpose());
+}
+
+}  // namespace
+
+void matmul(const Tensor& a, const Tensor& b, Transpose transpose_a, Transpose transpose_b, bool accumulate,
+            const Tensor& y) {
+  const Extents e{y.rows(), y.cols(), transpose_a == Transpose::yes ? a.rows() : a.cols()};
+  if (e.m == 0 || e.n == 0) return;
+  if (e.k == 0) {
+    if (!accumulate) fill(0, y);
+    return;
+  }
+  visit_real(y.dtype(), "matmul",
+             [&]<typename T>(T) { multiply(a, b, transpose_a, transpose_b, accumulate, y.data<T>(), e); });
+}
+
+}  // namespace csreft::cpu

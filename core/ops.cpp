@@ -1,0 +1,392 @@
+#include "core/ops.h"
+
+#include <algorithm>
+#include <utility>
+#include <vector>
+
+#include "core/checks.h"
+#include "core/cpu/ops.h"
+
+namespace csreft::ops {
+namespace {
+
+// The function that runs a primitive where its tensors lie. Another backend is one more argument and one more case.
+template <typename Function>
+Function* backend(const Tensor& t, Function* on_cpu) {
+  switch (t.device().type) {
+    case DeviceType::cpu: return on_cpu;
+    case DeviceType::cuda: break;
+  }
+  fail("primitives do not run on {}: this build has no CUDA backend, expected a tensor on cpu", to_string(t.device()));
+}
+
+// A new tensor with the element type and the device of `other`.
+Tensor empty_like(const Tensor& other, const Shape& shape) {
+  return Tensor::empty(shape, other.dtype(), other.device());
+}
+Tensor empty_like(const Tensor& other) { return empty_like(other, other.shape()); }
+
+// y = f(x), elementwise.
+Tensor unary(std::string_view op, const Tensor& x, void (*on_cpu)(const Tensor&, const Tensor&)) {
+  checks::real(op, "x", x);
+  Tensor y = empty_like(x);
+  backend(x, on_cpu)(x, y);
+  return y;
+}
+
+// y = f(a, b), elementwise.
+Tensor binary(std::string_view op, const Tensor& a, const Tensor& b,
+              void (*on_cpu)(const Tensor&, const Tensor&, const Tensor&)) {
+  checks::real(op, "the first operand", a);
+  checks::like(op, "the second operand", b, a.shape(), a);
+  Tensor y = empty_like(a);
+  backend(a, on_cpu)(a, b, y);
+  return y;
+}
+
+// y = f(x, row), row by row.
+Tensor broadcast(std::string_view op, const Tensor& x, const Tensor& row,
+                 void (*on_cpu)(const Tensor&, const Tensor&, const Tensor&)) {
+  checks::real_matrix(op, "x", x);
+  checks::like(op, "row", row, {x.cols()}, x);
+  Tensor y = empty_like(x);
+  backend(x, on_cpu)(x, row, y);
+  return y;
+}
+
+void check_scatter(std::string_view op, const Tensor& y, const Tensor& index, const Tensor& rows) {
+  checks::real_matrix(op, "y", y);
+  checks::real_matrix(op, "rows", rows);
+  checks::like(op, "rows", rows, {rows.rows(), y.cols()}, y);
+  checks::index(op, "index", index, rows.rows());
+  checks::below(op, "index", index, y.rows());
+}
+
+}  // namespace
+
+// ---- elementwise --------------------------------------------------------------------------------------------------
+
+Tensor add(const Tensor& a, const Tensor& b) { return binary("add", a, b, cpu::add); }
+Tensor sub(const Tensor& a, const Tensor& b) { return binary("sub", a, b, cpu::sub); }
+Tensor mul(const Tensor& a, const Tensor& b) { return binary("mul", a, b, cpu::mul); }
+
+Tensor scale(const Tensor& x, double factor) {
+  checks::real("scale", "x", x);
+  Tensor y = empty_like(x);
+  backend(x, cpu::scale)(x, factor, y);
+  return y;
+}
+
+void fill_(const Tensor& y, double value) {
+  checks::real("fill_", "y", y);
+  backend(y, cpu::fill)(value, y);
+}
+
+void add_(const Tensor& y, const Tensor& x) { axpy_(y, 1, x); }
+
+void axpy_(const Tensor& y, double factor, const Tensor& x) {
+  checks::real("axpy_", "y", y);
+  checks::like("axpy_", "x", x, y.shape(), y);
+  backend(y, cpu::axpy)(factor, x, y);
+}
+
+Tensor relu(const Tensor& x) { return unary("relu", x, cpu::relu); }
+Tensor relu_backward(const Tensor& dy, const Tensor& y) { return binary("relu_backward", dy, y, cpu::relu_backward); }
+Tensor sigmoid(const Tensor& x) { return unary("sigmoid", x, cpu::sigmoid); }
+Tensor sigmoid_backward(const Tensor& dy, const Tensor& y) {
+  return binary("sigmoid_backward", dy, y, cpu::sigmoid_backward);
+}
+Tensor silu_mul(const Tensor& gate, const Tensor& up) { return binary("silu_mul", gate, up, cpu::silu_mul); }
+
+SiluMulGradient silu_mul_backward(const Tensor& dy, const Tensor& gate, const Tensor& up) {
+  checks::real("silu_mul_backward", "dy", dy);
+  checks::like("silu_mul_backward", "gate", gate, dy.shape(), dy);
+  checks::like("silu_mul_backward", "up", up, dy.shape(), dy);
+  SiluMulGradient d{empty_like(dy), empty_like(dy)};
+  backend(dy, cpu::silu_mul_backward)(dy, gate, up, d.dgate, d.dup);
+  return d;
+}
+
+Tensor binary_entropy(const Tensor& p) { return unary("binary_entropy", p, cpu::binary_entropy); }
+Tensor binary_entropy_backward(const Tensor& dy, const Tensor& p) {
+  return binary("binary_entropy_backward", dy, p, cpu::binary_entropy_backward);
+}
+
+// ---- rows of a matrix ---------------------------------------------------------------------------------------------
+
+Tensor softmax(const Tensor& x) {
+  checks::real_matrix("softmax", "x", x);
+  return unary("softmax", x, cpu::softmax);
+}
+
+Tensor softmax_backward(const Tensor& dy, const Tensor& y) {
+  checks::real_matrix("softmax_backward", "y", y);
+  return binary("softmax_backward", dy, y, cpu::softmax_backward);
+}
+
+Tensor add_row(const Tensor& x, const Tensor& row) { return broadcast("add_row", x, row, cpu::add_row); }
+Tensor mul_row(const Tensor& x, const Tensor& row) { return broadcast("mul_row", x, row, cpu::mul_row); }
+
+Tensor sum_rows(const Tensor& x) {
+  checks::real_matrix("sum_rows", "x", x);
+  Tensor y = empty_like(x, {x.cols()});
+  backend(x, cpu::sum_rows)(x, y);
+  return y;
+}
+
+Tensor argmax_rows(const Tensor& x) {
+  checks::real_matrix("argmax_rows", "x", x);
+  require(x.cols() > 0, "argmax_rows: x has {} columns, expected at least one", x.cols());
+  Tensor y = Tensor::empty({x.rows()}, DType::i32, x.device());
+  backend(x, cpu::argmax_rows)(x, y);
+  return y;
+}
+
+Tensor gather_rows(const Tensor& x, const Tensor& index) {
+  checks::real_matrix("gather_rows", "x", x);
+  checks::index("gather_rows", "index", index, index.numel());
+  checks::below("gather_rows", "index", index, x.rows());
+  Tensor y = empty_like(x, {index.numel(), x.cols()});
+  backend(x, cpu::gather_rows)(x, index, y);
+  return y;
+}
+
+void scatter_rows_(const Tensor& y, const Tensor& index, const Tensor& rows) {
+  check_scatter("scatter_rows_", y, index, rows);
+  backend(y, cpu::scatter_rows)(index, rows, y);
+}
+
+void scatter_add_rows_(const Tensor& y, const Tensor& index, const Tensor& rows) {
+  check_scatter("scatter_add_rows_", y, index, rows);
+  backend(y, cpu::scatter_add_rows)(index, rows, y);
+}
+
+Tensor segment_mean(const Tensor& x, const Tensor& offsets) {
+  checks::real_matrix("segment_mean", "x", x);
+  checks::offsets("segment_mean", "offsets", offsets, x.rows());
+  Tensor y = empty_like(x, {offsets.numel() - 1, x.cols()});
+  backend(x, cpu::segment_mean)(x, offsets, y);
+  return y;
+}
+
+Tensor segment_mean_backward(const Tensor& dy, const Tensor& offsets) {
+  checks::real_matrix("segment_mean_backward", "dy", dy);
+  checks::index("segment_mean_backward", "offsets", offsets, dy.rows() + 1);
+  const std::int64_t n = offsets.span<std::int32_t>().back();
+  checks::offsets("segment_mean_backward", "offsets", offsets, n);
+  Tensor dx = empty_like(dy, {n, dy.cols()});
+  backend(dy, cpu::segment_mean_backward)(dy, offsets, dx);
+  return dx;
+}
+
+// ---- reductions ---------------------------------------------------------------------------------------------------
+
+Tensor sum(const Tensor& x) {
+  checks::real("sum", "x", x);
+  Tensor y = empty_like(x, {1});
+  backend(x, cpu::sum)(x, y);
+  return y;
+}
+
+double squared_norm(const Tensor& x) {
+  checks::real("squared_norm", "x", x);
+  return backend(x, cpu::squared_norm)(x);
+}
+
+bool all_finite(const Tensor& x) {
+  checks::real("all_finite", "x", x);
+  return backend(x, cpu::all_finite)(x);
+}
+
+// ---- matrix products ----------------------------------------------------------------------------------------------
+
+Tensor matmul(const Tensor& a, const Tensor& b, Transpose transpose_a, Transpose transpose_b) {
+  checks::real_matrix("matmul", "a", a);
+  checks::real_matrix("matmul", "b", b);
+  const std::int64_t m = transpose_a == Transpose::yes ? a.cols() : a.rows();
+  const std::int64_t k = transpose_a == Transpose::yes ? a.rows() : a.cols();
+  const std::int64_t n = transpose_b == Transpose::yes ? b.rows() : b.cols();
+  checks::like("matmul", "b", b, transpose_b == Transpose::yes ? Shape{n, k} : Shape{k, n}, a);
+  Tensor y = empty_like(a, {m, n});
+  backend(a, cpu::matmul)(a, b, transpose_a, transpose_b, false, y);
+  return y;
+}
+
+void matmul_add_(const Tensor& y, const Tensor& a, const Tensor& b, Transpose transpose_a, Transpose transpose_b) {
+  checks::real_matrix("matmul_add_", "y", y);
+  checks::real_matrix("matmul_add_", "a", a);
+  const std::int64_t m = y.rows(), n = y.cols();
+  const std::int64_t k = transpose_a == Transpose::yes ? a.rows() : a.cols();
+  checks::like("matmul_add_", "a", a, transpose_a == Transpose::yes ? Shape{k, m} : Shape{m, k}, y);
+  checks::like("matmul_add_", "b", b, transpose_b == Transpose::yes ? Shape{n, k} : Shape{k, n}, y);
+  backend(y, cpu::matmul)(a, b, transpose_a, transpose_b, true, y);
+}
+
+// ---- gated subspaces ----------------------------------------------------------------------------------------------
+
+Tensor scale_blocks(const Tensor& u, const Tensor& alpha, const Tensor& example) {
+  checks::real_matrix("scale_blocks", "u", u);
+  checks::real_matrix("scale_blocks", "alpha", alpha);
+  checks::like("scale_blocks", "alpha", alpha, alpha.shape(), u);
+  require(alpha.cols() > 0 && u.cols() % alpha.cols() == 0,
+          "scale_blocks: u has {} columns, expected a multiple of alpha's {}", u.cols(), alpha.cols());
+  checks::index("scale_blocks", "example", example, u.rows());
+  checks::below("scale_blocks", "example", example, alpha.rows());
+  Tensor y = empty_like(u);
+  backend(u, cpu::scale_blocks)(u, alpha, example, y);
+  return y;
+}
+
+Tensor scale_blocks_backward_alpha(const Tensor& dy, const Tensor& u, const Tensor& example, std::int64_t n_examples,
+                                   std::int64_t n_blocks) {
+  constexpr std::string_view op = "scale_blocks_backward_alpha";
+  checks::real_matrix(op, "u", u);
+  checks::like(op, "dy", dy, u.shape(), u);
+  require(n_blocks > 0 && u.cols() % n_blocks == 0, "{}: u has {} columns, expected a multiple of {} blocks", op,
+          u.cols(), n_blocks);
+  checks::index(op, "example", example, u.rows());
+  checks::below(op, "example", example, n_examples);
+  Tensor dalpha = empty_like(u, {n_examples, n_blocks});
+  backend(u, cpu::scale_blocks_backward_alpha)(dy, u, example, dalpha);
+  return dalpha;
+}
+
+// ---- Llama --------------------------------------------------------------------------------------------------------
+
+namespace {
+
+void check_rms_norm(std::string_view op, const Tensor& x, const Tensor& rstd) {
+  checks::real_matrix(op, "x", x);
+  require(x.cols() > 0, "{}: x has {} columns, expected at least one", op, x.cols());
+  if (rstd.defined()) checks::like(op, "rstd", rstd, {x.rows()}, x);
+}
+
+}  // namespace
+
+RmsNorm rms_norm(const Tensor& x, const Tensor& weight, double eps) {
+  check_rms_norm("rms_norm", x, {});
+  checks::like("rms_norm", "weight", weight, {x.cols()}, x);
+  RmsNorm norm{empty_like(x), empty_like(x, {x.rows()})};
+  backend(x, cpu::rms_norm)(x, weight, eps, norm.y, norm.rstd);
+  return norm;
+}
+
+Tensor rms_norm_backward(const Tensor& dy, const Tensor& x, const Tensor& weight, const Tensor& rstd) {
+  check_rms_norm("rms_norm_backward", x, rstd);
+  checks::like("rms_norm_backward", "dy", dy, x.shape(), x);
+  checks::like("rms_norm_backward", "weight", weight, {x.cols()}, x);
+  Tensor dx = empty_like(x);
+  backend(x, cpu::rms_norm_backward)(dy, x, weight, rstd, dx);
+  return dx;
+}
+
+Tensor rms_norm_backward_weight(const Tensor& dy, const Tensor& x, const Tensor& rstd) {
+  check_rms_norm("rms_norm_backward_weight", x, rstd);
+  checks::like("rms_norm_backward_weight", "dy", dy, x.shape(), x);
+  Tensor dw = empty_like(x, {x.cols()});
+  backend(x, cpu::rms_norm_backward_weight)(dy, x, rstd, dw);
+  return dw;
+}
+
+Tensor rope(const Tensor& x, const Tensor& positions, const Tensor& inverse_frequencies, bool inverse) {
+  checks::real_matrix("rope", "x", x);
+  checks::index("rope", "positions", positions, x.rows());
+  require(inverse_frequencies.defined() && inverse_frequencies.dtype() == DType::f64 &&
+              inverse_frequencies.numel() > 0 && x.cols() % (2 * inverse_frequencies.numel()) == 0,
+          "rope: {} inverse frequencies do not fit rows of {} components, expected f64 [head_dim / 2]",
+          inverse_frequencies.defined() ? inverse_frequencies.numel() : 0, x.cols());
+  Tensor y = empty_like(x);
+  backend(x, cpu::rope)(x, positions, inverse_frequencies, inverse, y);
+  return y;
+}
+
+namespace {
+
+void check_attention(std::string_view op, const Tensor& q, const Tensor& k, const Tensor& v,
+                     const AttentionLayout& layout, const AttentionHeads& h) {
+  require(h.n_kv_heads > 0 && h.head_dim > 0 && h.n_heads > 0 && h.n_heads % h.n_kv_heads == 0,
+          "{}: {} heads of {} components on {} key/value heads, expected a multiple", op, h.n_heads, h.head_dim,
+          h.n_kv_heads);
+  checks::real_matrix(op, "q", q);
+  checks::real_matrix(op, "k", k);
+  checks::like(op, "q", q, {q.rows(), h.n_heads * h.head_dim}, q);
+  checks::like(op, "k", k, {k.rows(), h.n_kv_heads * h.head_dim}, q);
+  checks::like(op, "v", v, k.shape(), q);
+  checks::offsets(op, "q_offsets", layout.q_offsets, q.rows());
+  const std::int64_t n = layout.q_offsets.numel() - 1;
+  checks::index(op, "k_starts", layout.k_starts, n);
+  checks::index(op, "k_lengths", layout.k_lengths, n);
+  const auto* q_offset = layout.q_offsets.data<std::int32_t>();
+  const auto* start = layout.k_starts.data<std::int32_t>();
+  const auto* length = layout.k_lengths.data<std::int32_t>();
+  for (std::int64_t s = 0; s < n; ++s) {
+    require(
+        0 <= start[s] && start[s] + std::int64_t{length[s]} <= k.rows() && length[s] >= q_offset[s + 1] - q_offset[s],
+        "{}: sequence {} has {} queries and keys [{}, {}), expected at least as many keys within {} rows", op, s,
+        q_offset[s + 1] - q_offset[s], start[s], start[s] + std::int64_t{length[s]}, k.rows());
+  }
+}
+
+// Two sequences that share keys would both add to the same gradient.
+void check_disjoint_keys(const AttentionLayout& layout) {
+  std::vector<std::pair<std::int64_t, std::int64_t>> ranges;
+  for (std::int64_t s = 0; s < layout.k_starts.numel(); ++s) {
+    const std::int64_t start = layout.k_starts.data<std::int32_t>()[s],
+                       length = layout.k_lengths.data<std::int32_t>()[s];
+    if (length > 0) ranges.emplace_back(start, start + length);
+  }
+  std::ranges::sort(ranges);
+  for (std::size_t i = 1; i < ranges.size(); ++i) {
+    require(ranges[i - 1].second <= ranges[i].first,
+            "attention_backward: two sequences share key row {}, expected keys of their own", ranges[i].first);
+  }
+}
+
+}  // namespace
+
+Attention attention(const Tensor& q, const Tensor& k, const Tensor& v, const AttentionLayout& layout,
+                    const AttentionHeads& heads) {
+  check_attention("attention", q, k, v, layout, heads);
+  Attention result{empty_like(q), empty_like(q, {q.rows(), heads.n_heads})};
+  backend(q, cpu::attention)(q, k, v, layout, heads, result.out, result.lse);
+  return result;
+}
+
+AttentionGradient attention_backward(const Tensor& dout, const Tensor& q, const Tensor& k, const Tensor& v,
+                                     const Attention& forward, const AttentionLayout& layout,
+                                     const AttentionHeads& heads) {
+  check_attention("attention_backward", q, k, v, layout, heads);
+  check_disjoint_keys(layout);
+  checks::like("attention_backward", "dout", dout, q.shape(), q);
+  checks::like("attention_backward", "out", forward.out, q.shape(), q);
+  checks::like("attention_backward", "lse", forward.lse, {q.rows(), heads.n_heads}, q);
+  AttentionGradient d{empty_like(q), empty_like(k), empty_like(v)};
+  backend(q, cpu::attention_backward)(dout, q, k, v, forward, layout, heads, d.dq, d.dk, d.dv);
+  return d;
+}
+
+namespace {
+
+void check_cross_entropy(std::string_view op, const Tensor& logits, const Tensor& targets) {
+  checks::real_matrix(op, "logits", logits);
+  checks::index(op, "targets", targets, logits.rows());
+  checks::below(op, "targets", targets, logits.cols());
+}
+
+}  // namespace
+
+Tensor cross_entropy(const Tensor& logits, const Tensor& targets) {
+  check_cross_entropy("cross_entropy", logits, targets);
+  Tensor loss = empty_like(logits, {logits.rows()});
+  backend(logits, cpu::cross_entropy)(logits, targets, loss);
+  return loss;
+}
+
+Tensor cross_entropy_with_gradient_(const Tensor& logits, const Tensor& targets) {
+  check_cross_entropy("cross_entropy_with_gradient_", logits, targets);
+  Tensor loss = empty_like(logits, {logits.rows()});
+  backend(logits, cpu::cross_entropy_with_gradient)(targets, logits, loss);
+  return loss;
+}
+
+}  // namespace csreft::ops
