@@ -7,19 +7,17 @@
 #include <string>
 
 #include <doctest/doctest.h>
-#include <unistd.h>
 
-#include "core/atomic_file.h"
 #include "core/error.h"
 #include "experiments/harness/plot.h"
+#include "tests/error_text.h"
+#include "tests/temporary_folder.h"
 
 namespace {
 
 using csreft::Error;
 using csreft::render_report;
 using csreft::RunReport;
-
-bool contains(const std::string& text, const std::string& part) { return text.find(part) != std::string::npos; }
 
 RunReport small_report() {
   RunReport report;
@@ -103,12 +101,10 @@ TEST_CASE("a report leaves out what the run does not have") {
 }
 
 TEST_CASE("a report is written whole, or its place is left as it was") {
-  const auto folder = std::filesystem::temp_directory_path() / ("csreft-report-" + std::to_string(::getpid()));
-  std::filesystem::create_directories(folder);
+  const TemporaryFolder folder;
   csreft::write_report(folder / "report.html", small_report());
-  CHECK(csreft::read_text_file(folder / "report.html").ends_with("</html>\n"));
-  CHECK_THROWS_AS(csreft::write_report(folder / "none" / "report.html", small_report()), Error);
-  std::filesystem::remove_all(folder);
+  CHECK(folder.read("report.html").ends_with("</html>\n"));
+  CHECK_THROWS_AS(csreft::write_report(folder / "none/report.html", small_report()), Error);
 }
 
 TEST_CASE("charts of unequal lengths, and a missing gnuplot, are errors") {

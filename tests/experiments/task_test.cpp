@@ -1,12 +1,12 @@
 #include "experiments/harness/task.h"
 
-#include <fstream>
 #include <string>
 
 #include <doctest/doctest.h>
-#include <unistd.h>
 
 #include "core/error.h"
+#include "tests/error_text.h"
+#include "tests/temporary_folder.h"
 
 namespace {
 
@@ -15,37 +15,19 @@ using csreft::is_correct;
 using csreft::load_task;
 using csreft::Task;
 
-// A file that lives as long as the test.
-struct TemporaryFile {
-  std::filesystem::path path;
-  TemporaryFile(const std::string& name, const std::string& text)
-      : path(std::filesystem::temp_directory_path() / ("csreft-task-" + std::to_string(::getpid())) / name) {
-    std::filesystem::create_directories(path.parent_path());
-    std::ofstream(path) << text;
-  }
-  ~TemporaryFile() { std::filesystem::remove_all(path.parent_path()); }
-  TemporaryFile(const TemporaryFile&) = delete;
-  TemporaryFile& operator=(const TemporaryFile&) = delete;
-};
-
 std::string error_of(const std::string& text) {
-  const TemporaryFile file("bad.json", text);
-  try {
-    load_task(file.path);
-  } catch (const Error& error) {
-    return error.what();
-  }
-  return "";
+  const TemporaryFolder folder;
+  return error_text([&] { return load_task(folder.write("bad.json", text)); });
 }
-
-bool contains(const std::string& text, const std::string& part) { return text.find(part) != std::string::npos; }
 
 }  // namespace
 
 TEST_CASE("a task is read from a JSON list and named after its file") {
-  const TemporaryFile file("colours.train.json", R"([{"instruction": "sky?", "input": "day", "output": "it is blue",
+  const TemporaryFolder folder;
+  const auto file =
+      folder.write("colours.train.json", R"([{"instruction": "sky?", "input": "day", "output": "it is blue",
     "answer": "blue"}, {"instruction": "grass?", "input": "", "output": "it is green"}])");
-  const Task task = load_task(file.path);
+  const Task task = load_task(file);
   CHECK(task.name == "colours.train");
   REQUIRE(task.examples.size() == 2);
   CHECK(task.examples[0].input == "day");
@@ -58,7 +40,7 @@ TEST_CASE("a task is read from JSON lines, blank lines and missing inputs includ
       "colours.jsonl",
       "{\"instruction\": \"sky?\", \"output\": \"blue\", \"dataset\": \"d\", \"generator\": \"g\"}\n"
       "\n{\"instruction\": \"grass?\", \"output\": \"green\"}");
-  const Task task = load_task(file.path);
+  const Task task = load_task(file);
   CHECK(task.name == "colours");
   REQUIRE(task.examples.size() == 2);
   CHECK(task.examples[0].input.empty());

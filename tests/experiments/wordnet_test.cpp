@@ -1,17 +1,17 @@
 #include "experiments/harness/wordnet.h"
 
 #include <algorithm>
-#include <fstream>
 #include <map>
 #include <set>
 #include <sstream>
 #include <string>
 
 #include <doctest/doctest.h>
-#include <unistd.h>
 
 #include "core/error.h"
 #include "experiments/harness/wordnet_lexicon.h"
+#include "tests/error_text.h"
+#include "tests/temporary_folder.h"
 
 namespace {
 
@@ -26,10 +26,8 @@ constexpr std::size_t adjective = 2;
 
 // A WordNet of five synsets in a folder that lives as long as the test.
 struct SmallWordNet {
-  std::filesystem::path dict =
-      std::filesystem::temp_directory_path() / ("csreft-wordnet-" + std::to_string(::getpid()));
+  TemporaryFolder dict;
   SmallWordNet() {
-    std::filesystem::create_directories(dict);
     for (const char* part : {"noun", "verb", "adj", "adv"}) {
       write("data."s + part, "  1 a licence\n");
       write("index."s + part, "  1 a licence\n");
@@ -50,19 +48,10 @@ struct SmallWordNet {
     write("noun.exc", "geese goose\naxes axis ax\n");
     write("cntlist.rev", "cold%5:00:00:: 1 7\ngoose%1:05:00:: 1 4\ngoose%1:18:00:: 2 1\ngoose%1:18:01:: 9 1\n");
   }
-  ~SmallWordNet() { std::filesystem::remove_all(dict); }
-  SmallWordNet(const SmallWordNet&) = delete;
-  SmallWordNet& operator=(const SmallWordNet&) = delete;
 
-  void write(const std::string& name, const std::string& text) const { std::ofstream(dict / name) << text; }
-
+  void write(const std::string& name, const std::string& text) const { dict.write(name, text); }
   std::string error() const {
-    try {
-      csreft::read_lexicon(dict);
-    } catch (const Error& e) {
-      return e.what();
-    }
-    return "";
+    return error_text([&] { return csreft::read_lexicon(dict.path()); });
   }
 };
 
@@ -91,7 +80,7 @@ std::set<std::string> words_of(const Task& task) {
 
 TEST_CASE("the lexicon has senses in order, spellings, tags, antonyms and irregular forms") {
   const SmallWordNet wordnet;
-  const Lexicon lexicon = csreft::read_lexicon(wordnet.dict);
+  const Lexicon lexicon = csreft::read_lexicon(wordnet.dict.path());
   CHECK(lexicon.words.size() == 5);  // barnyard_goose is two words
   const auto& goose = lexicon.words.at("goose")[noun];
   REQUIRE(goose.size() == 2);
@@ -112,15 +101,15 @@ TEST_CASE("missing and malformed WordNet files are errors that name the package 
   const SmallWordNet wordnet;
   CHECK_THROWS_WITH_AS(csreft::wordnet_skills("/no/such/folder", 4, 2, 1), doctest::Contains("wordnet-base"), Error);
   wordnet.write("index.adj", "cold a 1 1 ! 1 1 00000002\nhot a 1 1 ! 1 1 00000009\n");
-  CHECK(wordnet.error().find("line 2") != std::string::npos);
+  CHECK(contains(wordnet.error(), "line 2"));
   wordnet.write("index.adj", "");
   wordnet.write("data.adj", "00000001 00 a zz hot 0 000 | hot\n");
-  CHECK(wordnet.error().find("data.adj") != std::string::npos);
+  CHECK(contains(wordnet.error(), "data.adj"));
   wordnet.write("data.adj", "00000001 00 a 01 hot\n");
-  CHECK(wordnet.error().find("data.adj") != std::string::npos);
+  CHECK(contains(wordnet.error(), "data.adj"));
   wordnet.write("data.adj", "");
   wordnet.write("cntlist.rev", "goose%1:05:00:: 1 many\n");
-  CHECK(wordnet.error().find("cntlist.rev") != std::string::npos);
+  CHECK(contains(wordnet.error(), "cntlist.rev"));
 }
 
 TEST_CASE("four skills are drawn, each example with its answer as the last word") {
