@@ -36,10 +36,11 @@ TEST_CASE("a task is read from a JSON list and named after its file") {
 }
 
 TEST_CASE("a task is read from JSON lines, blank lines and missing inputs included") {
-  const TemporaryFile file(
-      "colours.jsonl",
-      "{\"instruction\": \"sky?\", \"output\": \"blue\", \"dataset\": \"d\", \"generator\": \"g\"}\n"
-      "\n{\"instruction\": \"grass?\", \"output\": \"green\"}");
+  const TemporaryFolder folder;
+  const auto file =
+      folder.write("colours.jsonl",
+                   "{\"instruction\": \"sky?\", \"output\": \"blue\", \"dataset\": \"d\", \"generator\": \"g\"}\n"
+                   "\n{\"instruction\": \"grass?\", \"output\": \"green\"}");
   const Task task = load_task(file);
   CHECK(task.name == "colours");
   REQUIRE(task.examples.size() == 2);
