@@ -3,22 +3,23 @@
 
 #include <algorithm>
 #include <span>
-#include <string>
 #include <string_view>
+#include <vector>
 
 #include "core/error.h"
+#include "core/nearest.h"
 
 namespace csreft {
 
-// The entry of `table` called `name`. Throws Error, listing the names, if there is none; `what` says what was looked
-// for.
+// The entry of `table` called `name`. Throws Error, listing the names and suggesting the nearest, if there is none;
+// `what` says what was looked for.
 template <typename Entry>
 const Entry& find_named(std::span<const Entry* const> table, std::string_view what, std::string_view name) {
   const auto found = std::ranges::find_if(table, [&](const Entry* entry) { return entry->name == name; });
   if (found != table.end()) return **found;
-  std::string names;
-  for (const Entry* entry : table) names += fmt::format("{}{}", names.empty() ? "" : ", ", entry->name);
-  fail("unknown {} '{}': expected one of {}", what, name, names);
+  std::vector<std::string_view> names;
+  for (const Entry* entry : table) names.push_back(entry->name);
+  fail("unknown {} '{}'{}: expected one of {}", what, name, suggestion(name, names), fmt::join(names, ", "));
 }
 
 }  // namespace csreft

@@ -37,14 +37,15 @@ const std::string& text_of(const json& element, const char* key, const std::stri
   return found->get_ref<const std::string&>();
 }
 
-Example read_example(const json& element, std::size_t index, const std::filesystem::path& path) {
+Example read_example(const json& element, std::size_t index, const std::filesystem::path& path, Outputs outputs) {
   const std::string where = fmt::format("element {} of {}", index, path.string());
   require(element.is_object(), "{} is a {}: expected an object {{instruction, input, output[, answer]}}", where,
           element.type_name());
   Example example;
   example.instruction = text_of(element, "instruction", where);
-  example.output = text_of(element, "output", where);
+  if (outputs == Outputs::required || element.contains("output")) example.output = text_of(element, "output", where);
   if (element.contains("input")) example.input = text_of(element, "input", where);
+  if (element.contains("dataset")) example.dataset = text_of(element, "dataset", where);
   if (element.contains("answer")) example.answer = text_of(element, "answer", where);
   return example;
 }
@@ -62,7 +63,7 @@ std::vector<json> read_lines(std::string_view text, const std::filesystem::path&
 
 }  // namespace
 
-Task load_task(const std::filesystem::path& path) {
+Task load_task(const std::filesystem::path& path, Outputs outputs) {
   const std::string text = read_text_file(path);
   const std::size_t start = std::min(text.find_first_not_of(whitespace), text.size());
   std::vector<json> elements;
@@ -78,7 +79,8 @@ Task load_task(const std::filesystem::path& path) {
 
   Task task{.name = path.stem().string(), .examples = {}};
   task.examples.reserve(elements.size());
-  for (std::size_t i = 0; i < elements.size(); ++i) task.examples.push_back(read_example(elements[i], i, path));
+  for (std::size_t i = 0; i < elements.size(); ++i)
+    task.examples.push_back(read_example(elements[i], i, path, outputs));
   return task;
 }
 

@@ -14,6 +14,7 @@ struct Example {
   std::string input;  // empty: none
   std::string output;
   std::optional<std::string> answer;  // what the last word of the output must be; none: the task is scored by nll
+  std::string dataset;                // AlpacaEval's name of the instruction's source; empty: none
 };
 
 struct Task {
@@ -21,10 +22,13 @@ struct Task {
   std::vector<Example> examples;  // never empty after load_task
 };
 
+// Whether every element must have an output: training and test data do, instructions to be answered need not.
+enum class Outputs { required, optional };
+
 // Reads a JSON list, or JSON lines, of {instruction, input, output[, answer]}. `input` may be absent, as in
-// AlpacaEval's files; other keys are ignored. The name is the file's name less its extension.
+// AlpacaEval's files; other keys but `dataset` are ignored. The name is the file's name less its extension.
 // Throws Error for a missing file, broken JSON, an element of another form, or an empty list.
-Task load_task(const std::filesystem::path& path);
+Task load_task(const std::filesystem::path& path, Outputs outputs = Outputs::required);
 
 // The skill that a task's name speaks of: `sentiment` for `sentiment.train` and for `sentiment.test`.
 std::string task_stem(std::string_view name);

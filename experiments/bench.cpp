@@ -1,0 +1,214 @@
+// Measures this machine's limits, then the project against them.
+#include <array>
+#include <chrono>
+
+#include "core/atomic_file.h"
+#include "core/random.h"
+#include "core/threads.h"
+#include "experiments/harness/bench_machine.h"
+#include "experiments/harness/flag_groups.h"
+#include "experiments/harness/run_folder.h"
+
+namespace csreft {
+namespace {
+
+using Clock = std::chrono::steady_clock;
+using nlohmann::json;
+
+struct BenchOptions {
+  ModelFlags model;
+  std::string data;
+  std::int64_t batch = 4;
+  std::int64_t steps = 6;
+  double gemm_peak = 0.0;  // GFLOP/s
+  double bandwidth = 0.0;  // GB/s
+};
+
+// Without --data: texts of random tokens, of about the length of chat data.
+Task random_task(const LanguageModel& model, std::int64_t n) {
+  constexpr int prompt_tokens = 64, response_tokens = 256;
+  Task task{.name = "random", .examples = {}};
+  Random random(1);
+  const auto text = [&](int tokens) {
+    std::vector<std::int32_t> ids;
+    for (int i = 0; i < tokens; ++i)
+      ids.push_back(static_cast<std::int32_t>(random.below(model.tokenizer.vocab_size())));
+    return model.tokenizer.decode(ids);
+  };
+  for (std::int64_t i = 0; i < n; ++i) {
+    task.examples.push_back({.instruction = text(prompt_tokens),
+                             .input = "",
+                             .output = text(response_tokens),
+                             .answer = {},
+                             .dataset = ""});
+  }
+  return task;
+}
+
+Task bench_task(const LanguageModel& model, const BenchOptions& options, std::int64_t n) {
+  Task task = options.data.empty() ? random_task(model, n) : load_task(options.data);
+  require(static_cast<std::int64_t>(task.examples.size()) >= n, "{} has {} examples, this measurement needs {}",
+          options.data, task.examples.size(), n);
+  task.examples.resize(static_cast<std::size_t>(n));
+  return task;
+}
+
+json bench_gemm(BenchOptions& options) {
+  json out;
+  for (const auto& [rows, in, outs] : {std::array<std::int64_t, 3>{2048, 2048, 2048},
+                                       {512, 4096, 4096},
+                                       {1024, 576, 1536},
+                                       {1024, 1536, 576},
+                                       {256, 576, 49152},
+                                       {1, 576, 1536}}) {
+    const double rate = measure_gemm(rows, in, outs);
+    options.gemm_peak = std::max(options.gemm_peak, rate);
+    out[fmt::format("{}x{}x{}", rows, in, outs)] = rate;
+    fmt::print("gemm {:>5} x {:>4} x {:<6} {:>8.1f} GFLOP/s  {:>4.0f} % of the best\n", rows, in, outs, rate,
+               100.0 * rate / options.gemm_peak);
+  }
+  return out;
+}
+
+json bench_bandwidth(BenchOptions& options) {
+  options.bandwidth = measure_read_bandwidth();
+  fmt::print("memory reads            {:>8.1f} GB/s\n", options.bandwidth);
+  return options.bandwidth;
+}
+
+// Floating-point operations of one training step with frozen weights: a product forward in every layer, one backward
+// in each above the lowest edit, and the head, forward and backward, at supervised tokens.
+double training_flops(const LlamaConfig& c, std::int64_t lowest_edit, double tokens, double supervised) {
+  const auto d = static_cast<double>(c.hidden_size);
+  const auto kv = static_cast<double>(c.n_kv_heads * c.head_dim);
+  const double layer = 2 * d * d + 2 * d * kv + 3 * d * static_cast<double>(c.intermediate_size);
+  const double passes = static_cast<double>(c.n_layers + (c.n_layers - 1 - lowest_edit));
+  return 2 * layer * passes * tokens + 4 * d * static_cast<double>(c.vocab_size) * supervised;
+}
+
+// LoReFT as pyreft's comparison runs it: layers 6;12;18;24, rank 4, f5+l5 untied, sequences cut at 512 tokens, batches
+// in file order, two steps to warm up.
+json bench_train_loreft(BenchOptions& options) {
+  constexpr std::int64_t warmup_steps = 2;
+  MethodOptions method_options;
+  method_options.method = "loreft";
+  method_options.tied = false;
+  TrainOptions train;
+  train.batch = options.batch;
+  train.clip = 0.0;
+  train.lr = 1e-4;
+  train.system = options.model.system;
+  const LanguageModel model = options.model.load();
+  const auto method = create_method(method_options, model.llama.config(), 0);
+  Trainer trainer(model, *method,
+                  std::vector{bench_task(model, options, (options.steps + warmup_steps) * options.batch)}, train);
+
+  std::vector<double> losses;
+  double tokens = 0.0, seconds = 0.0, flops = 0.0;
+  for (std::int64_t s = 0; s < options.steps + warmup_steps; ++s) {
+    std::vector<const EncodedExample*> batch;
+    double supervised = 0.0;
+    for (std::int64_t i = 0; i < options.batch; ++i) {
+      batch.push_back(&trainer.examples()[static_cast<std::size_t>(s * options.batch + i)]);
+      supervised += static_cast<double>(batch.back()->ids.size()) - static_cast<double>(batch.back()->prompt_length);
+    }
+    const StepMetrics metrics = trainer.step(batch, train.lr);
+    if (s < warmup_steps) continue;
+    losses.push_back(metrics.loss);
+    tokens += static_cast<double>(metrics.tokens);
+    seconds += metrics.seconds;
+    flops += training_flops(model.llama.config(), method_options.layers.front(), static_cast<double>(metrics.tokens),
+                            supervised);
+  }
+  json out{{"tokens_per_s", tokens / seconds},
+           {"s_per_step", seconds / static_cast<double>(options.steps)},
+           {"peak_gb", static_cast<double>(peak_memory_bytes()) * 1e-9},
+           {"losses", losses},
+           {"tokens", tokens},
+           {"trainable", count_parameters(*method).total},
+           {"gflop_per_s", flops / seconds * 1e-9},
+           {"machine", machine_name()}};
+  fmt::print("train-loreft            {:>8.1f} tokens/s  {:.2f} s a step, {:.2f} GB at most", tokens / seconds,
+             seconds / static_cast<double>(options.steps), out["peak_gb"].get<double>());
+  if (options.gemm_peak > 0.0)
+    fmt::print(", {:.0f} % of the GEMM peak", 100 * flops / seconds * 1e-9 / options.gemm_peak);
+  fmt::print("\n");
+  return out;
+}
+
+// Greedy decoding of 48 tokens for 1 and for 16 prompts; a token of one sequence reads every weight once.
+json bench_generate(BenchOptions& options) {
+  constexpr std::int64_t new_tokens = 48, most = 16;
+  const LanguageModel model = options.model.load();
+  const Task task = bench_task(model, options, most);
+  std::vector<std::vector<std::int32_t>> prompts;
+  for (const auto& e : task.examples) {
+    prompts.push_back(encode_prompt(*model.chat, model.tokenizer, options.model.system, e.instruction, e.input));
+  }
+  const double weight_bytes = 4.0 * static_cast<double>(parameter_count(model.llama.config()));
+  json out{{"machine", machine_name()}};
+  for (const std::int64_t n : {std::int64_t{1}, most}) {
+    double rate = 0.0;
+    for (int run = 0; run < 2; ++run) {
+      const auto start = Clock::now();
+      generate(model.llama, std::span(prompts).first(static_cast<std::size_t>(n)),
+               {.max_new_tokens = new_tokens, .stop_tokens = {}, .sampling = {}});
+      rate = static_cast<double>(n * new_tokens) / std::chrono::duration<double>(Clock::now() - start).count();
+    }
+    out[fmt::format("batch{}_tokens_per_s", n)] = rate;
+    fmt::print("generate, batch {:<2}      {:>8.1f} tokens/s", n, rate);
+    if (options.bandwidth > 0.0 && n == 1) {
+      fmt::print("  {:.0f} % of reading every weight once a token, prompt included",
+                 100 * rate * weight_bytes * 1e-9 / options.bandwidth);
+    }
+    fmt::print("\n");
+  }
+  return out;
+}
+
+struct Part {
+  std::string_view name;
+  json (*run)(BenchOptions&);
+};
+constexpr std::array parts{Part{"gemm", bench_gemm}, Part{"bandwidth", bench_bandwidth},
+                           Part{"train-loreft", bench_train_loreft}, Part{"generate", bench_generate}};
+
+}  // namespace
+
+int bench(Arguments arguments) {
+  BenchOptions options;
+  std::string only, file;
+  Flags flags("bench", "Measures this machine's limits, then the project against them.",
+              {"./run bench",
+               "./run bench --only train-loreft --data instruct.train.json --batch 4 --steps 6 --json out.json"});
+  flags.group("Measurement");
+  flags.add("--only", only, "one part: gemm, bandwidth, train-loreft, generate; empty: all of them");
+  flags.add("--json", file, "write the numbers here; those of one part if --only names it");
+  flags.add("--data", options.data, "examples to train on and prompts to answer; empty: random tokens");
+  flags.add("--batch", options.batch, "examples in a training step");
+  flags.add("--steps", options.steps, "training steps that count, after two to warm up");
+  options.model.add_to(flags);
+  if (!flags.parse(arguments)) return 0;
+  require(options.batch >= 1 && options.steps >= 1, "--batch and --steps: expected 1 or more");
+  set_threads(options.model.threads);
+
+  json result{{"machine", machine_name()}};
+  bool found = false;
+  for (const auto& part : parts) {
+    if (!only.empty() && only != part.name) continue;
+    found = true;
+    json measured = part.run(options);
+    std::fflush(stdout);
+    if (!only.empty() && measured.is_object()) {
+      measured["machine"] = machine_name();
+      result = measured;
+    } else {
+      result[std::string(part.name)] = measured;
+    }
+  }
+  require(found, "unknown part '{}': expected gemm, bandwidth, train-loreft or generate", only);
+  if (!file.empty()) write_file_atomically(file, result.dump(2) + "\n");
+  return 0;
+}
+
+}  // namespace csreft

@@ -1,0 +1,115 @@
+// Continues one prompt on the screen, or answers a file of instructions in AlpacaEval's form.
+#include "core/atomic_file.h"
+#include "experiments/harness/flag_groups.h"
+#include "experiments/harness/progress.h"
+#include "experiments/harness/run_folder.h"
+
+namespace csreft {
+namespace {
+
+// Prints each whole character as it comes.
+void answer_prompt(const LanguageModel& model, const std::vector<std::int32_t>& prompt,
+                   const GenerationOptions& options, const GenerationAttachments& attachments) {
+  IncrementalDecoder decoder(model.tokenizer);
+  const auto print = [](const std::string& text) {
+    fmt::print("{}", text);
+    std::fflush(stdout);
+  };
+  const std::vector<std::vector<std::int32_t>> prompts{prompt};
+  generate(model.llama, prompts, options, attachments, [&](std::size_t, std::int32_t token) {
+    print(decoder.push(token));
+    return !interrupted();
+  });
+  print(decoder.finish() + "\n");
+}
+
+// [{dataset, instruction, output, generator}]: what AlpacaEval reads.
+nlohmann::json answer_file(const LanguageModel& model, const Task& task, const std::string& system,
+                           const std::string& generator, std::int64_t batch, const GenerationOptions& options,
+                           const GenerationAttachments& attachments, bool quiet) {
+  nlohmann::json answers = nlohmann::json::array();
+  const auto n = static_cast<std::int64_t>(task.examples.size());
+  Progress progress("generate", n, "tok", quiet);
+  double tokens = 0;
+  for (std::int64_t begin = 0; begin < n && !interrupted(); begin += batch) {
+    std::vector<std::vector<std::int32_t>> prompts;
+    for (std::int64_t i = begin; i < std::min(n, begin + batch); ++i) {
+      const Example& e = task.examples[static_cast<std::size_t>(i)];
+      prompts.push_back(encode_prompt(*model.chat, model.tokenizer, system, e.instruction, e.input));
+    }
+    const auto outputs = generate(
+        model.llama, prompts, options, attachments, [](std::size_t, std::int32_t) { return !interrupted(); },
+        static_cast<std::uint64_t>(begin));
+    if (interrupted()) break;
+    for (const auto& ids : outputs) {
+      const Example& e = task.examples[answers.size()];
+      nlohmann::json answer{
+          {"instruction", e.instruction}, {"output", model.tokenizer.decode(ids)}, {"generator", generator}};
+      if (!e.dataset.empty()) answer["dataset"] = e.dataset;
+      if (!e.input.empty()) answer["input"] = e.input;
+      answers.push_back(std::move(answer));
+      tokens += static_cast<double>(ids.size());
+    }
+    progress.update(static_cast<std::int64_t>(answers.size()), tokens);
+  }
+  return answers;
+}
+
+}  // namespace
+
+int generate_text(Arguments arguments) {
+  ModelFlags model_flags;
+  GenerationOptions options;
+  std::string adapter_folder, prompt, input, data, out;
+  std::int64_t batch = 16;
+  options.max_new_tokens = 256;
+  Flags flags(
+      "generate", "Continues one prompt, or answers a file of instructions.",
+      {"./run generate --prompt 'What is the capital of France?'",
+       "./run generate --adapter runs/quickstart-20260101-120000/adapter --prompt 'What is the opposite of hot?'",
+       "./run generate --data alpaca_eval.json --out outputs.json --max-new-tokens 512 --temperature 0.7 --top-p 0.9"});
+  flags.group("Data");
+  flags.add("--prompt", prompt, "an instruction, answered on the screen");
+  flags.add("--input", input, "what the instruction of --prompt is about");
+  flags.add("--data", data, "a file of instructions, JSON of {instruction[, input, dataset]}");
+  flags.add("--out", out, "where the answers to --data go: [{dataset, instruction, output, generator}]");
+  flags.add("--adapter", adapter_folder, "adapter folder; empty: the model as it is");
+  flags.group("Generation");
+  flags.add("--max-new-tokens", options.max_new_tokens, "longest answer");
+  flags.add("--temperature", options.sampling.temperature, "0: always the most probable token");
+  flags.add("--top-k", options.sampling.top_k, "draw from the k most probable tokens; 0: all");
+  flags.add("--top-p", options.sampling.top_p, "draw from the most probable tokens of this total probability");
+  flags.add("--seed", options.sampling.seed, "of the draws");
+  flags.add("--batch", batch, "instructions of --data that are answered together");
+  model_flags.add_to(flags);
+  if (!flags.parse(arguments)) return 0;
+  require(prompt.empty() != data.empty(), "expected either --prompt TEXT, or --data FILE with --out FILE");
+  require(data.empty() == out.empty(), "--data and --out go together: expected both or none");
+  require(batch >= 1, "--batch {} is not possible: expected 1 or more", batch);
+  check_sampling(options.sampling);
+
+  const Task task = data.empty() ? Task{} : load_task(data, Outputs::optional);
+  LanguageModel model = model_flags.load();
+  LoadedAdapter adapter;
+  std::string system = model_flags.system, generator = model.name;
+  if (!adapter_folder.empty()) {
+    adapter = load_adapter(adapter_folder, model);
+    generator += "+" + adapter.method->options().method;
+    if (!flags.given("--chat-template")) model.chat = &find_chat_template(adapter.context.chat_template);
+    if (!flags.given("--system")) system = adapter.context.system;
+  }
+  options.stop_tokens = stop_tokens(*model.chat, model.tokenizer);
+  const GenerationAttachments attachments = generation_attachments(model, adapter.method.get());
+
+  const InterruptGuard guard;
+  if (data.empty()) {
+    answer_prompt(model, encode_prompt(*model.chat, model.tokenizer, system, prompt, input), options, attachments);
+  } else {
+    const auto answers = answer_file(model, task, system, generator, batch, options, attachments, model_flags.quiet);
+    write_file_atomically(out, answers.dump(2) + "\n");
+    fmt::print("{} answers in {}\n", answers.size(), out);
+  }
+  return interrupted() ? 130 : 0;
+}
+
+}  // namespace csreft

@@ -1,0 +1,57 @@
+#include "experiments/harness/batch.h"
+
+#include <algorithm>
+
+namespace csreft {
+
+EncodedExample encode_example(const LanguageModel& model, const Task& task, std::size_t index, std::string_view system,
+                              std::int64_t max_length) {
+  const Example& example = task.examples[index];
+  EncodedExample encoded;
+  encoded.ids = encode_prompt(*model.chat, model.tokenizer, system, example.instruction, example.input);
+  const auto prompt = static_cast<std::int64_t>(encoded.ids.size());
+  const std::int64_t context = model.llama.config().max_position_embeddings;
+  require(prompt < context, "{}: the prompt of example {} has {} tokens, expected fewer than the model's context of {}",
+          task.name, index, prompt, context);
+  const auto response = encode_response(*model.chat, model.tokenizer, example.output);
+  encoded.ids.insert(encoded.ids.end(), response.begin(), response.end());
+  const std::int64_t length = std::min({static_cast<std::int64_t>(encoded.ids.size()), max_length, context});
+  encoded.ids.resize(static_cast<std::size_t>(length));
+  encoded.prompt_length = std::min(prompt, length);
+  return encoded;
+}
+
+SupervisedBatch pack_examples(std::span<const EncodedExample* const> examples) {
+  std::vector<std::vector<std::int32_t>> sequences;
+  std::vector<std::int32_t> rows, targets;
+  SupervisedBatch batch;
+  std::int32_t start = 0;
+  for (const auto* example : examples) {
+    const auto length = static_cast<std::int32_t>(example->ids.size());
+    const auto prompt = static_cast<std::int32_t>(example->prompt_length);
+    batch.prompts.starts.push_back(start);
+    batch.prompts.lengths.push_back(prompt);
+    for (std::int32_t i = prompt; i < length; ++i) {
+      rows.push_back(start + i - 1);
+      targets.push_back(example->ids[static_cast<std::size_t>(i)]);
+    }
+    sequences.push_back(example->ids);
+    start += length;
+  }
+  batch.tokens = pack_tokens(sequences);
+  batch.rows = index_tensor(rows);
+  batch.targets = index_tensor(targets);
+  return batch;
+}
+
+PromptSpans whole_prompts(const TokenBatch& prompts) {
+  const auto offsets = prompts.layout.q_offsets.span<std::int32_t>();
+  PromptSpans spans;
+  for (std::size_t s = 0; s + 1 < offsets.size(); ++s) {
+    spans.starts.push_back(offsets[s]);
+    spans.lengths.push_back(offsets[s + 1] - offsets[s]);
+  }
+  return spans;
+}
+
+}  // namespace csreft

@@ -1,0 +1,40 @@
+// From examples to packed batches.
+#pragma once
+
+#include <cstdint>
+#include <span>
+#include <string>
+#include <vector>
+
+#include "experiments/harness/task.h"
+#include "models/language_model.h"
+#include "reft/positions.h"
+
+namespace csreft {
+
+struct EncodedExample {
+  std::vector<std::int32_t> ids;   // prompt, response, and the token that ends it
+  std::int64_t prompt_length = 0;  // the rest is supervised; the prompt may fill all of it
+  std::size_t task = 0;            // index of the task that it belongs to
+};
+
+// Encodes with the model's chat template and cuts at max_length tokens. Throws Error, naming the task and the example,
+// for a prompt that the model's context cannot hold.
+EncodedExample encode_example(const LanguageModel& model, const Task& task, std::size_t index, std::string_view system,
+                              std::int64_t max_length);
+
+struct SupervisedBatch {
+  TokenBatch tokens;
+  PromptSpans prompts;
+  Tensor rows;     // i32 [m]: the tokens from which a response token is predicted
+  Tensor targets;  // i32 [m]: those response tokens
+
+  std::int64_t n_supervised() const { return rows.numel(); }
+};
+
+SupervisedBatch pack_examples(std::span<const EncodedExample* const> examples);
+
+// Where the prompts lie in a batch that holds nothing else.
+PromptSpans whole_prompts(const TokenBatch& prompts);
+
+}  // namespace csreft

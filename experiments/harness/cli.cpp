@@ -1,0 +1,95 @@
+#include "experiments/harness/cli.h"
+
+#include <charconv>
+
+#include "core/nearest.h"
+
+namespace csreft {
+namespace {
+
+std::string shell_quoted(const std::string& word) {
+  if (!word.empty() && word.find_first_of(" \t\n'\"\\$&|;<>()*?[]#~`{}!") == std::string::npos) return word;
+  std::string quoted = "'";
+  for (const char c : word) quoted += c == '\'' ? std::string("'\\''") : std::string(1, c);
+  return quoted + "'";
+}
+
+std::string one_line(std::string text) {
+  for (char& c : text) c = c == '\n' ? ' ' : c;
+  return text;
+}
+
+}  // namespace
+
+Flags::Flags(std::string_view name, std::string_view summary, std::vector<std::string> examples)
+    : app_(std::string(summary), "./run " + std::string(name)), name_(name) {
+  app_.get_formatter()->column_width(34);
+  app_.set_help_flag("-h,--help", "this text")->group("Options");
+  std::string footer = "Examples:";
+  for (const auto& example : examples) footer += "\n  " + example;
+  app_.footer(footer);
+}
+
+CLI::Option* Flags::add_list(const std::string& flag, std::vector<std::string>& values, const std::string& help) {
+  return app_.add_option(flag, values, help)->group(group_)->type_name("FILE ...");
+}
+
+CLI::Option* Flags::add_switch(const std::string& flag, bool& value, const std::string& help) {
+  return app_.add_flag(flag, value, help)->group(group_);
+}
+
+std::vector<std::string_view> Flags::flag_names() const {
+  std::vector<std::string_view> names;
+  for (const auto* option : app_.get_options()) {
+    for (const auto& name : option->get_lnames()) names.push_back(name);
+  }
+  return names;
+}
+
+bool Flags::parse(Arguments arguments) {
+  command_ = "./run " + name_;
+  for (const auto& argument : arguments) command_ += " " + shell_quoted(argument);
+  // CLI11 takes the words from the back.
+  std::vector<std::string> reversed(arguments.rbegin(), arguments.rend());
+  try {
+    app_.parse(reversed);
+  } catch (const CLI::CallForHelp&) {
+    fmt::print("{}", app_.help());
+    return false;
+  } catch (const CLI::ExtrasError&) {
+    const std::string word = app_.remaining().front();
+    const auto names = flag_names();
+    const std::string bare = word.substr(std::min(word.find_first_not_of('-'), word.size()));
+    const std::string_view near = nearest(bare.substr(0, bare.find('=')), names);
+    fail("unknown flag {}{}: expected one of those that ./run {} --help lists", word,
+         near.empty() ? "" : fmt::format(" (did you mean --{}?)", near), name_);
+  } catch (const CLI::ParseError& error) {
+    fail("{}: expected what ./run {} --help says", one_line(error.what()), name_);
+  }
+  return true;
+}
+
+std::vector<std::string> split_commas(const std::string& text) {
+  std::vector<std::string> parts;
+  for (std::size_t begin = 0; begin <= text.size();) {
+    const std::size_t end = std::min(text.find_first_of(",;", begin), text.size());
+    parts.push_back(text.substr(begin, end - begin));
+    begin = end + 1;
+  }
+  return parts;
+}
+
+std::vector<std::int64_t> parse_layers(const std::string& text) {
+  std::vector<std::int64_t> layers;
+  if (text == "all") return layers;
+  for (const auto& part : split_commas(text)) {
+    std::int64_t value = 0;
+    const auto [end, error] = std::from_chars(part.data(), part.data() + part.size(), value);
+    require(error == std::errc() && end == part.data() + part.size(),
+            "--layers '{}' is not understood: expected all, or numbers such as 6,12,18,24", text);
+    layers.push_back(value);
+  }
+  return layers;
+}
+
+}  // namespace csreft

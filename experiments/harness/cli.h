@@ -1,0 +1,65 @@
+// The command line: one table of experiments, one way to parse flags, one way to fail.
+#pragma once
+
+#include <cstdint>
+#include <span>
+#include <string>
+#include <string_view>
+#include <vector>
+
+#include <CLI/CLI.hpp>
+
+#include "core/error.h"
+
+namespace csreft {
+
+using Arguments = std::span<const std::string>;
+
+struct Experiment {
+  std::string_view name;
+  std::string_view summary;
+  // Returns the exit code. Errors are thrown.
+  int (*run)(Arguments arguments);
+};
+
+// The table, in experiments/main.cpp. To add an experiment: a file beside it, and a line there.
+std::span<const Experiment> experiments();
+
+// The flags of one experiment. `examples` are whole command lines that the help ends with.
+class Flags {
+ public:
+  Flags(std::string_view name, std::string_view summary, std::vector<std::string> examples);
+
+  // A flag with a value; its default is what `value` holds, and the help shows it.
+  template <typename T>
+  CLI::Option* add(const std::string& flag, T& value, const std::string& help) {
+    return app_.add_option(flag, value, help)->capture_default_str()->group(group_);
+  }
+  // A flag that may be given more than once, or be followed by several values.
+  CLI::Option* add_list(const std::string& flag, std::vector<std::string>& values, const std::string& help);
+  CLI::Option* add_switch(const std::string& flag, bool& value, const std::string& help);
+  // The heading under which the help lists the flags added from here on.
+  void group(std::string heading) { group_ = std::move(heading); }
+
+  // False if help was asked for, and printed. Throws Error for an unknown flag (and suggests the nearest), a missing or
+  // ill-formed value, or a required flag that is not there.
+  bool parse(Arguments arguments);
+  // Whether the user gave the flag.
+  bool given(const std::string& flag) const { return app_.count(flag) > 0; }
+  // The command that repeats this run.
+  const std::string& command() const { return command_; }
+
+ private:
+  std::vector<std::string_view> flag_names() const;
+
+  CLI::App app_;
+  std::string name_;
+  std::string group_ = "Options";
+  std::string command_;
+};
+
+// "6,12,18" -> {6, 12, 18}; "all" -> {}. Throws Error naming `flag` for other text.
+std::vector<std::int64_t> parse_layers(const std::string& text);
+std::vector<std::string> split_commas(const std::string& text);
+
+}  // namespace csreft

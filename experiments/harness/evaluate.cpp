@@ -1,0 +1,120 @@
+#include "experiments/harness/evaluate.h"
+
+#include <algorithm>
+
+#include "experiments/harness/progress.h"
+
+namespace csreft {
+namespace {
+
+// Beyond the longest expected answer: a model that goes on talking is not given more room to hit by chance.
+constexpr std::int64_t extra_tokens = 4;
+
+bool has_answers(const Task& task) {
+  return std::ranges::all_of(task.examples, [](const Example& e) { return e.answer.has_value(); });
+}
+
+std::vector<double> mean_rows(const std::vector<Tensor>& blocks) {
+  std::vector<double> mean;
+  std::int64_t n = 0;
+  for (const Tensor& block : blocks) {
+    const Tensor rows = block.to(DType::f64);
+    mean.resize(static_cast<std::size_t>(rows.cols()), 0.0);
+    const auto sums = ops::sum_rows(rows);
+    for (std::size_t i = 0; i < mean.size(); ++i) mean[i] += sums.span<double>()[i];
+    n += rows.rows();
+  }
+  for (double& m : mean) m /= static_cast<double>(n);
+  return mean;
+}
+
+std::int64_t longest_response(const LanguageModel& model, const Task& task) {
+  std::size_t longest = 0;
+  for (const auto& e : task.examples) {
+    longest = std::max(longest, encode_response(*model.chat, model.tokenizer, e.output).size());
+  }
+  return static_cast<std::int64_t>(longest) + extra_tokens;
+}
+
+void score_accuracy(const LanguageModel& model, const Method* method, const Task& task, std::int64_t n,
+                    const EvaluationOptions& options, TaskScore& score, std::vector<Tensor>& gates) {
+  GenerationOptions generation;
+  generation.max_new_tokens = longest_response(model, task);
+  generation.stop_tokens = stop_tokens(*model.chat, model.tokenizer);
+  const GenerationAttachments attachments = generation_attachments(model, method, &gates);
+  Progress progress("score " + task.name, n, "", options.quiet);
+  std::int64_t correct = 0;
+  for (std::int64_t begin = 0; begin < n && !interrupted(); begin += options.batch) {
+    std::vector<std::vector<std::int32_t>> prompts;
+    for (std::int64_t i = begin; i < std::min(n, begin + options.batch); ++i) {
+      const Example& e = task.examples[static_cast<std::size_t>(i)];
+      prompts.push_back(encode_prompt(*model.chat, model.tokenizer, options.system, e.instruction, e.input));
+    }
+    for (const auto& ids : generate(model.llama, prompts, generation, attachments)) {
+      const std::string output = model.tokenizer.decode(ids);
+      correct += is_correct(output, *task.examples[static_cast<std::size_t>(score.n)].answer) ? 1 : 0;
+      score.outputs.push_back(output);
+      ++score.n;
+    }
+    score.value = static_cast<double>(correct) / static_cast<double>(score.n);
+    progress.update(score.n, 0, fmt::format("accuracy {:.3f}", score.value));
+  }
+}
+
+void score_nll(const LanguageModel& model, const Method* method, const Task& task, std::int64_t n,
+               const EvaluationOptions& options, TaskScore& score, std::vector<Tensor>& gates) {
+  const NoGrad no_grad;
+  constexpr std::int64_t examples_per_pass = 4;
+  Progress progress("score " + task.name, n, "", options.quiet);
+  double total = 0.0;
+  std::int64_t tokens = 0;
+  for (std::int64_t begin = 0; begin < n && !interrupted(); begin += examples_per_pass) {
+    std::vector<EncodedExample> encoded;
+    for (std::int64_t i = begin; i < std::min(n, begin + examples_per_pass); ++i) {
+      encoded.push_back(encode_example(model, task, static_cast<std::size_t>(i), options.system,
+                                       model.llama.config().max_position_embeddings));
+    }
+    std::vector<const EncodedExample*> pointers;
+    for (const auto& e : encoded) pointers.push_back(&e);
+    const SupervisedBatch batch = pack_examples(pointers);
+    MethodPass pass;
+    if (method != nullptr) pass = method->attach(model.llama, {batch.tokens, batch.prompts});
+    const Variable hidden = model.llama.forward(batch.tokens, pass.points);
+    total += head_cross_entropy(gather_rows(hidden, batch.rows), model.llama.head(), batch.targets, 1.0).value().item();
+    if (pass.gates->defined()) gates.push_back(pass.gates->value());
+    tokens += batch.n_supervised();
+    score.n += static_cast<std::int64_t>(encoded.size());
+    score.value = total / static_cast<double>(std::max<std::int64_t>(tokens, 1));
+    progress.update(score.n, static_cast<double>(tokens), fmt::format("nll {:.4f}", score.value));
+  }
+}
+
+}  // namespace
+
+GenerationAttachments generation_attachments(const LanguageModel& model, const Method* method,
+                                             std::vector<Tensor>* gates) {
+  if (method == nullptr) return {};
+  GenerationAttachments attachments;
+  attachments.prompt = [&model, method, gates](const TokenBatch& prompts) {
+    const MethodPass pass = method->attach(model.llama, {prompts, whole_prompts(prompts)});
+    if (gates != nullptr && pass.gates->defined()) gates->push_back(pass.gates->value());
+    return pass.points;
+  };
+  attachments.generated = method->attach_generated(model.llama);
+  return attachments;
+}
+
+TaskScore evaluate(const LanguageModel& model, const Method* method, const Task& task,
+                   const EvaluationOptions& options) {
+  require(options.batch >= 1, "an evaluation batch of {} is not possible: expected 1 or more", options.batch);
+  const auto all = static_cast<std::int64_t>(task.examples.size());
+  const std::int64_t n = options.max_examples > 0 ? std::min(all, options.max_examples) : all;
+  TaskScore score{.task = task.name, .metric = has_answers(task) ? "accuracy" : "nll"};
+  std::vector<Tensor> gates;
+  (score.metric == "accuracy" ? score_accuracy : score_nll)(model, method, task, n, options, score, gates);
+  if (!gates.empty()) score.mean_gates = mean_rows(gates);
+  score.interrupted = score.n < n;
+  return score;
+}
+
+}  // namespace csreft

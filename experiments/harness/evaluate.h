@@ -1,0 +1,41 @@
+// Scoring a model, with or without a method attached, on tasks.
+#pragma once
+
+#include <cstdint>
+#include <string>
+#include <vector>
+
+#include "experiments/harness/batch.h"
+#include "models/generate.h"
+#include "reft/methods/method.h"
+
+namespace csreft {
+
+struct EvaluationOptions {
+  std::int64_t batch = 32;
+  std::int64_t max_examples = 0;  // 0: all
+  std::string system;
+  bool quiet = false;
+};
+
+struct TaskScore {
+  std::string task;
+  std::string metric;  // "accuracy" where every example has an answer, else "nll" (mean per response token)
+  double value = 0.0;
+  std::int64_t n = 0;                  // examples
+  std::vector<double> mean_gates{};    // [k] of a method that has gates, over the task's prompts
+  std::vector<std::string> outputs{};  // what was generated, by example; empty for nll
+  bool interrupted = false;            // n examples were scored before a signal
+};
+
+// accuracy: greedy decoding, as many tokens as the task's longest output needs and a few more; correct if the last word
+// less its final full stop equals the answer, case folded.
+TaskScore evaluate(const LanguageModel& model, const Method* method, const Task& task,
+                   const EvaluationOptions& options);
+
+// How a method takes part in generation: edits while prompts are read, and what must stay attached afterwards. `gates`,
+// if given, receives the gates of each batch of prompts.
+GenerationAttachments generation_attachments(const LanguageModel& model, const Method* method,
+                                             std::vector<Tensor>* gates = nullptr);
+
+}  // namespace csreft

@@ -1,0 +1,83 @@
+#include "experiments/harness/flag_groups.h"
+
+#include <cstdlib>
+
+#include "core/threads.h"
+#include "experiments/harness/name_list.h"
+#include "reft/router.h"
+
+namespace csreft {
+
+std::filesystem::path model_path(const std::string& model) {
+  if (model != "smollm2") return model;
+  const char* file = std::getenv("CSREFT_SMOLLM2");
+  require(file != nullptr && *file != '\0',
+          "the default model smollm2 is not here: expected its file in the variable CSREFT_SMOLLM2, which ./run sets");
+  return file;
+}
+
+void ModelFlags::add_to(Flags& flags) {
+  flags.group("Model");
+  flags.add("--model", model, "a Hugging Face folder, a .gguf, a llama2.c .bin, or smollm2 (the default model)");
+  flags.add("--chat-template", chat_template,
+            "the form of prompts: " + names_of(chat_templates()) + "; empty: what the model's files call for");
+  flags.add("--system", system, "a system message in front of every prompt");
+  flags.add("--device", device, "where to compute: cpu");
+  flags.add("--threads", threads, "threads to use; 0: one for each processor");
+  flags.add_switch("--quiet", quiet, "no progress on stderr");
+}
+
+LanguageModel ModelFlags::load() const {
+  set_threads(threads);
+  static_cast<void>(parse_device(device));
+  return load_language_model(model_path(model), chat_template);
+}
+
+void MethodFlags::add_to(Flags& flags) {
+  MethodOptions& o = options;
+  flags.group("Method");
+  flags.add("--method", o.method, names_of(methods()));
+  flags.add("--layers", layers, "edited blocks, 0-based, or all");
+  flags.add("--rank", o.rank, "rank r of each subspace, or of LoRA's matrices");
+  flags.add("--positions", o.positions, "edited tokens of a prompt: f5+l5, f5, l5, all, or a list 0,3,-1");
+  flags.add_switch("--tied,!--untied", o.tied, "one set of parameters for all positions (--untied: one for each end)");
+  flags.group("CS-ReFT");
+  flags.add("--subspaces", o.subspaces, "number k of subspaces");
+  flags.add_switch("--joint", o.joint, "all subspaces orthogonal to each other: R_i R_j^T = 0");
+  flags.add("--router-input", o.router_input, "what the router reads: " + names_of(router_inputs()));
+  flags.add("--router-hidden", o.router_hidden, "hidden width of the router (the paper's is half of the model's)");
+  flags.add_switch("--router-norm", o.router_norm, "standardise the router's input by the training prompts");
+  flags.add("--gate", o.gate, "how scores become gates: " + names_of(gates()));
+  flags.add("--penalty", o.penalty, "Omega of the gates: " + names_of(penalties()));
+  flags.add("--lambda", o.lambda, "weight of the penalty in the loss");
+  flags.group("LoRA");
+  flags.add("--lora-alpha", o.lora_alpha, "scale: updates are multiplied by alpha / rank");
+  flags.add("--targets", targets, "linear layers that are updated");
+}
+
+MethodOptions MethodFlags::parsed() const {
+  MethodOptions out = options;
+  out.layers = parse_layers(layers);
+  out.targets = split_commas(targets);
+  return out;
+}
+
+void add_train_flags(Flags& flags, TrainOptions& o) {
+  flags.group("Training");
+  flags.add("--batch", o.batch, "examples in an optimizer step");
+  flags.add("--epochs", o.epochs, "passes over the training data");
+  flags.add("--steps", o.max_steps, "stop after this many steps; 0: all of them");
+  flags.add("--lr", o.lr, "largest learning rate");
+  flags.add("--router-lr", o.router_lr, "learning rate of the router, as a multiple of --lr");
+  flags.add("--stiefel-lr", o.stiefel_lr, "learning rate of the orthonormal R, as a multiple of --lr");
+  flags.add("--warmup", o.warmup, "share of the steps over which the rate rises; then it falls to 0, linearly");
+  flags.add("--clip", o.clip, "largest norm of the gradient; 0: no clipping");
+  flags.add("--weight-decay", o.weight_decay, "AdamW's weight decay");
+  flags.add("--optimizer", o.optimizer, names_of(optimizer_rules()));
+  flags.add("--retraction", o.retraction, names_of(retractions()));
+  flags.add("--max-length", o.max_length, "tokens at which a training example is cut");
+  flags.add("--tokens-per-pass", o.tokens_per_pass, "a batch with more tokens is computed in several passes");
+  flags.add("--seed", o.seed, "of initial values and the order of examples");
+}
+
+}  // namespace csreft

@@ -1,0 +1,44 @@
+// Flags that several experiments share, in groups.
+#pragma once
+
+#include <filesystem>
+#include <string>
+
+#include "experiments/harness/cli.h"
+#include "experiments/harness/trainer.h"
+#include "models/language_model.h"
+#include "reft/methods/method.h"
+
+namespace csreft {
+
+// --model, --chat-template, --system, --threads, --device, --quiet
+struct ModelFlags {
+  std::string model = "smollm2";
+  std::string chat_template;
+  std::string system;
+  std::string device = "cpu";
+  int threads = 0;
+  bool quiet = false;
+
+  void add_to(Flags& flags);
+  // Sets the threads, checks the device and loads. Throws Error for a model that is not there.
+  LanguageModel load() const;
+};
+
+// --method, --layers, --rank, --positions, --tied and what each method reads.
+struct MethodFlags {
+  MethodOptions options;
+  std::string layers = "6,12,18,24";
+  std::string targets = "q_proj,v_proj";
+
+  void add_to(Flags& flags);
+  MethodOptions parsed() const;
+};
+
+// --epochs, --batch, --lr and so on.
+void add_train_flags(Flags& flags, TrainOptions& options);
+
+// The path of a model: `smollm2` names the default, whose file the variable CSREFT_SMOLLM2 gives.
+std::filesystem::path model_path(const std::string& model);
+
+}  // namespace csreft

@@ -1,0 +1,23 @@
+#pragma once
+
+#include <string>
+#include <type_traits>
+
+namespace csreft {
+
+// "a, b, c": the names of a table's entries (values or pointers), for help texts.
+template <typename Table>
+std::string names_of(const Table& table) {
+  std::string names;
+  for (const auto& entry : table) {
+    if (!names.empty()) names += ", ";
+    if constexpr (std::is_pointer_v<std::remove_cvref_t<decltype(entry)>>) {
+      names += entry->name;
+    } else {
+      names += entry.name;
+    }
+  }
+  return names;
+}
+
+}  // namespace csreft

@@ -1,0 +1,160 @@
+#include "experiments/harness/run_folder.h"
+
+#include <chrono>
+#include <ctime>
+
+#include <sys/resource.h>
+
+#include "core/atomic_file.h"
+#include "core/folder.h"
+#include "core/json_file.h"
+#include "core/threads.h"
+
+namespace csreft {
+
+using nlohmann::json;
+
+namespace {
+
+double percent_of_base(std::int64_t parameters, const LanguageModel& model) {
+  return 100.0 * static_cast<double>(parameters) / static_cast<double>(parameter_count(model.llama.config()));
+}
+
+json to_json(const TrainOptions& o) {
+  return {{"batch", o.batch},
+          {"epochs", o.epochs},
+          {"lr", o.lr},
+          {"router_lr", o.router_lr},
+          {"stiefel_lr", o.stiefel_lr},
+          {"warmup", o.warmup},
+          {"clip", o.clip},
+          {"weight_decay", o.weight_decay},
+          {"optimizer", o.optimizer},
+          {"retraction", o.retraction},
+          {"seed", o.seed},
+          {"max_length", o.max_length},
+          {"tokens_per_pass", o.tokens_per_pass},
+          {"max_steps", o.max_steps},
+          {"system", o.system},
+          {"threads", threads()}};
+}
+
+}  // namespace
+
+std::filesystem::path default_run_folder(std::string_view name) {
+  const std::time_t now = std::time(nullptr);
+  std::tm local{};
+  localtime_r(&now, &local);
+  char stamp[32];
+  std::strftime(stamp, sizeof stamp, "%Y%m%d-%H%M%S", &local);
+  return std::filesystem::path("runs") / fmt::format("{}-{}", name, stamp);
+}
+
+std::size_t peak_memory_bytes() {
+  rusage usage{};
+  getrusage(RUSAGE_SELF, &usage);
+  return static_cast<std::size_t>(usage.ru_maxrss) * 1024;
+}
+
+void write_config(const std::filesystem::path& folder, std::string_view experiment, Arguments arguments,
+                  const MethodOptions& method, const TrainOptions& train) {
+  make_folder(folder);
+  const json config{{"experiment", experiment},
+                    {"arguments", std::vector<std::string>(arguments.begin(), arguments.end())},
+                    {"method", to_json(method)},
+                    {"train", to_json(train)}};
+  write_file_atomically(folder / "config.json", config.dump(2) + "\n");
+}
+
+std::vector<std::string> read_arguments(const std::filesystem::path& folder, std::string_view experiment) {
+  const auto file = folder / "config.json";
+  const json config = read_json_object(file);
+  const std::string where = file.string();
+  const auto kind = get_json<std::string>(config, "experiment", where);
+  require(kind == experiment, "{} is a run of {}, expected one of {}", folder.string(), kind, experiment);
+  try {
+    return config.at("arguments").get<std::vector<std::string>>();
+  } catch (const json::exception&) {
+    fail("{}: `arguments` is not a list of strings", where);
+  }
+}
+
+json tasks_json(const std::vector<TaskScore>& scores) {
+  json tasks = json::object();
+  for (const auto& s : scores) {
+    if (s.n > 0) tasks[s.task] = {{s.metric, s.value}, {"n", s.n}};
+  }
+  return tasks;
+}
+
+json summary_json(const LanguageModel& model, const MethodRun& run, std::uint64_t seed) {
+  json gates = json::object();
+  for (const auto& s : run.scores) {
+    if (!s.mean_gates.empty()) gates[s.task] = s.mean_gates;
+  }
+  return {{"method", run.options.method},
+          {"model", model.name},
+          {"trainable_parameters", run.parameters.total},
+          {"trainable_parameters_without_router", run.parameters.without_router},
+          {"trainable_percent", percent_of_base(run.parameters.total, model)},
+          {"trainable_percent_without_router", percent_of_base(run.parameters.without_router, model)},
+          {"tokens_per_second", run.result.tokens_per_second()},
+          {"training_seconds", run.result.seconds},
+          {"peak_memory_bytes", run.peak_memory_bytes},
+          {"train_loss", run.result.losses()},
+          {"steps", run.result.steps.size()},
+          {"tasks", tasks_json(run.scores)},
+          {"gates", gates},
+          {"options", to_json(run.options)},
+          {"interrupted", run.result.interrupted},
+          {"seed", seed}};
+}
+
+void write_summary(const std::filesystem::path& folder, const json& summary) {
+  write_file_atomically(folder / "summary.json", summary.dump(2) + "\n");
+}
+
+void add_scores(RunReport& report, const std::string& label, const std::vector<TaskScore>& scores) {
+  for (const auto& s : scores) {
+    if (s.n > 0) report.scores.push_back({s.task, s.metric, label, s.value, s.n});
+  }
+}
+
+void add_to_report(RunReport& report, const LanguageModel& model, const MethodRun& run) {
+  report.methods.push_back({.name = run.label,
+                            .trainable_parameters = run.parameters.total,
+                            .percent = percent_of_base(run.parameters.total, model),
+                            .percent_without_router = percent_of_base(run.parameters.without_router, model),
+                            .tokens_per_second = run.result.tokens_per_second(),
+                            .seconds = run.result.seconds,
+                            .peak_memory_bytes = run.peak_memory_bytes,
+                            .train_loss = run.result.losses()});
+  add_scores(report, run.label, run.scores);
+  RunReport::Gates gates{.method = run.label, .tasks = {}, .mean_alpha = {}};
+  for (const auto& s : run.scores) {
+    if (s.mean_gates.empty()) continue;
+    gates.tasks.push_back(s.task);
+    gates.mean_alpha.push_back(s.mean_gates);
+  }
+  if (!gates.tasks.empty()) report.gates.push_back(std::move(gates));
+  report.interrupted = report.interrupted || run.result.interrupted;
+}
+
+RunReport start_report(const std::string& title, const std::string& command, const LanguageModel& model,
+                       std::uint64_t seed) {
+  RunReport report;
+  report.title = title;
+  report.command = command;
+  report.model = model.name;
+  report.facts = {{"device", "cpu"}, {"threads", std::to_string(threads())}, {"seed", std::to_string(seed)}};
+  return report;
+}
+
+void print_scores(const std::string& label, const std::vector<TaskScore>& scores) {
+  for (const auto& s : scores) {
+    if (s.n > 0) fmt::print("{:<12} {:<24} {} {:.3f}  (n = {})\n", label, s.task, s.metric, s.value, s.n);
+  }
+  std::fflush(stdout);
+}
+
+}  // namespace csreft

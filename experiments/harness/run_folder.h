@@ -1,0 +1,57 @@
+// What a training run leaves behind: config.json, metrics.jsonl, summary.json, adapter/ and report.html in one folder.
+#pragma once
+
+#include <cstdint>
+#include <filesystem>
+#include <string>
+#include <string_view>
+#include <vector>
+
+#include <nlohmann/json.hpp>
+
+#include "experiments/harness/cli.h"
+#include "experiments/harness/evaluate.h"
+#include "experiments/harness/report.h"
+#include "experiments/harness/trainer.h"
+
+namespace csreft {
+
+// One method, trained and scored.
+struct MethodRun {
+  std::string label;  // in tables and pictures: the method's name
+  MethodOptions options;
+  ParameterCount parameters;
+  TrainResult result{};
+  std::vector<TaskScore> scores{};
+  std::size_t peak_memory_bytes = 0;
+};
+
+// runs/NAME-20261124-153000, for a run that was not told where to write.
+std::filesystem::path default_run_folder(std::string_view name);
+
+// The largest resident set of this process so far, in bytes.
+std::size_t peak_memory_bytes();
+
+// Makes the folder and writes config.json: the arguments, which --resume reads, and every option as it was understood.
+void write_config(const std::filesystem::path& folder, std::string_view experiment, Arguments arguments,
+                  const MethodOptions& method, const TrainOptions& train);
+// The arguments that write_config kept. Throws Error for a folder that holds no such run of `experiment`.
+std::vector<std::string> read_arguments(const std::filesystem::path& folder, std::string_view experiment);
+
+// {name: {metric: value, n: count}}
+nlohmann::json tasks_json(const std::vector<TaskScore>& scores);
+// Every key that summary.json has for one method.
+nlohmann::json summary_json(const LanguageModel& model, const MethodRun& run, std::uint64_t seed);
+void write_summary(const std::filesystem::path& folder, const nlohmann::json& summary);
+
+// A report's parts for one method.
+void add_to_report(RunReport& report, const LanguageModel& model, const MethodRun& run);
+void add_scores(RunReport& report, const std::string& label, const std::vector<TaskScore>& scores);
+// Facts that every report shows: model, machine's threads, seed.
+RunReport start_report(const std::string& title, const std::string& command, const LanguageModel& model,
+                       std::uint64_t seed);
+
+// "sentiment.test  accuracy 0.810 (n = 200)", a line a task, on stdout.
+void print_scores(const std::string& label, const std::vector<TaskScore>& scores);
+
+}  // namespace csreft

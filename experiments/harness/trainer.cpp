@@ -1,0 +1,233 @@
+#include "experiments/harness/trainer.h"
+
+#include <algorithm>
+#include <chrono>
+#include <cmath>
+#include <fstream>
+#include <numeric>
+
+#include "core/folder.h"
+#include "core/random.h"
+#include "experiments/harness/metrics.h"
+#include "experiments/harness/progress.h"
+
+namespace csreft {
+namespace {
+
+using Clock = std::chrono::steady_clock;
+constexpr std::int64_t steps_between_saves = 50;
+
+double seconds_since(Clock::time_point start) { return std::chrono::duration<double>(Clock::now() - start).count(); }
+
+std::vector<OptimizerParameter> optimizer_parameters(const Method& method, const TrainOptions& options) {
+  std::vector<OptimizerParameter> out;
+  for (const auto& p : method.parameters()) {
+    const bool on_stiefel = p.manifold == ParameterManifold::stiefel;
+    out.push_back({.name = p.name,
+                   .value = p.value.value(),
+                   .manifold = on_stiefel ? stiefel_blocks(p.block_rows) : ManifoldSpec{},
+                   .lr_scale = p.router     ? options.router_lr
+                               : on_stiefel ? options.stiefel_lr
+                                            : 1.0});
+  }
+  return out;
+}
+
+OptimizerOptions optimizer_options(const TrainOptions& options) {
+  OptimizerOptions out;
+  out.name = options.optimizer;
+  out.retraction = options.retraction;
+  out.adamw.weight_decay = options.weight_decay;
+  return out;
+}
+
+void check_options(const TrainOptions& o) {
+  require(o.batch >= 1, "--batch {} is not possible: expected 1 or more", o.batch);
+  require(o.epochs >= 1, "--epochs {} is not possible: expected 1 or more", o.epochs);
+  require(o.lr > 0.0 && std::isfinite(o.lr), "--lr {} is not possible: expected more than 0", o.lr);
+  require(o.router_lr >= 0.0, "--router-lr {} is not possible: expected 0 or more", o.router_lr);
+  require(o.stiefel_lr >= 0.0, "--stiefel-lr {} is not possible: expected 0 or more", o.stiefel_lr);
+  require(o.clip >= 0.0, "--clip {} is not possible: expected 0 (off) or more", o.clip);
+  require(o.max_length >= 2, "--max-length {} is not possible: expected 2 or more", o.max_length);
+  require(o.max_steps >= 0, "--steps {} is not possible: expected 0 (all) or more", o.max_steps);
+}
+
+// Consecutive runs of examples of at most `tokens` tokens each (or one example).
+std::vector<std::span<const EncodedExample* const>> split(std::span<const EncodedExample* const> examples,
+                                                          std::int64_t tokens) {
+  std::vector<std::span<const EncodedExample* const>> passes;
+  for (std::size_t begin = 0; begin < examples.size();) {
+    std::size_t end = begin;
+    std::int64_t sum = 0;
+    while (end < examples.size()) {
+      sum += static_cast<std::int64_t>(examples[end]->ids.size());
+      if (end > begin && sum > tokens) break;
+      ++end;
+    }
+    passes.push_back(examples.subspan(begin, end - begin));
+    begin = end;
+  }
+  return passes;
+}
+
+std::int64_t count_supervised(std::span<const EncodedExample* const> examples) {
+  std::int64_t n = 0;
+  for (const auto* e : examples) n += static_cast<std::int64_t>(e->ids.size()) - e->prompt_length;
+  return n;
+}
+
+}  // namespace
+
+std::vector<double> TrainResult::losses() const {
+  std::vector<double> out;
+  for (const auto& m : steps) out.push_back(m.loss);
+  return out;
+}
+
+Trainer::Trainer(const LanguageModel& model, Method& method, std::span<const Task> tasks, TrainOptions options)
+    : model_(model),
+      method_(method),
+      options_(std::move(options)),
+      optimizer_(optimizer_parameters(method, options_), optimizer_options(options_)) {
+  check_options(options_);
+  std::vector<std::vector<std::int32_t>> prompts;
+  std::int64_t cut = 0;
+  for (std::size_t t = 0; t < tasks.size(); ++t) {
+    for (std::size_t i = 0; i < tasks[t].examples.size(); ++i) {
+      EncodedExample e = encode_example(model, tasks[t], i, options_.system, options_.max_length);
+      e.task = t;
+      if (static_cast<std::int64_t>(e.ids.size()) == options_.max_length) ++cut;
+      prompts.emplace_back(e.ids.begin(), e.ids.begin() + e.prompt_length);
+      examples_.push_back(std::move(e));
+    }
+  }
+  require(!examples_.empty(), "there is no training example: expected at least one --train file with examples");
+  if (cut > 0)
+    notice_ = fmt::format("{} of {} examples reach --max-length {} and are cut there", cut, examples_.size(),
+                          options_.max_length);
+  const auto n = static_cast<std::int64_t>(examples_.size());
+  steps_per_epoch_ = (n + options_.batch - 1) / options_.batch;
+  total_steps_ = steps_per_epoch_ * options_.epochs;
+  if (options_.max_steps > 0) total_steps_ = std::min(total_steps_, options_.max_steps);
+  method_.prepare(model_.llama, prompts);
+}
+
+// Step s takes batch s mod steps_per_epoch of a shuffle that depends on the seed and the epoch alone, so that a run can
+// be continued at any step.
+std::vector<const EncodedExample*> Trainer::batch_of_step(std::int64_t step) const {
+  std::vector<std::size_t> order(examples_.size());
+  std::iota(order.begin(), order.end(), std::size_t{0});
+  Random random(options_.seed, static_cast<std::uint64_t>(step / steps_per_epoch_));
+  shuffle(order, random);
+  const auto begin = static_cast<std::size_t>(step % steps_per_epoch_ * options_.batch);
+  std::vector<const EncodedExample*> batch;
+  for (std::size_t i = begin; i < std::min(begin + static_cast<std::size_t>(options_.batch), order.size()); ++i) {
+    batch.push_back(&examples_[order[i]]);
+  }
+  return batch;
+}
+
+// Adds the gradients of loss = CE + lambda * Omega to the parameters: CE is the mean over all response tokens of the
+// step, and Omega a mean over its examples, so each pass contributes its share.
+StepMetrics Trainer::accumulate(std::span<const EncodedExample* const> examples) {
+  const std::int64_t supervised = count_supervised(examples);
+  require(supervised > 0, "no response token is left in a batch of {} example(s): expected a larger --max-length",
+          examples.size());
+  StepMetrics metrics;
+  for (const auto pass : split(examples, options_.tokens_per_pass)) {
+    const SupervisedBatch batch = pack_examples(pass);
+    metrics.tokens += batch.tokens.n_tokens();
+    if (batch.n_supervised() == 0) continue;
+    const MethodPass attached = method_.attach(model_.llama, {batch.tokens, batch.prompts});
+    const Variable hidden = model_.llama.forward(batch.tokens, attached.points);
+    Variable loss = head_cross_entropy(gather_rows(hidden, batch.rows), model_.llama.head(), batch.targets,
+                                       1.0 / static_cast<double>(supervised));
+    metrics.cross_entropy += loss.value().item();
+    if (const Variable omega = method_.penalty(*attached.gates); omega.defined()) {
+      const double share = static_cast<double>(pass.size()) / static_cast<double>(examples.size());
+      metrics.penalty += share * omega.value().item();
+      loss = add(loss, scale(omega, share * method_.options().lambda));
+    }
+    metrics.loss += loss.value().item();
+    if (std::isfinite(metrics.loss)) backward(loss);
+  }
+  return metrics;
+}
+
+std::vector<Tensor> Trainer::take_gradients() {
+  std::vector<Tensor> gradients;
+  for (const auto& p : method_.parameters()) {
+    gradients.push_back(p.value.grad());
+    p.value.clear_grad();
+  }
+  return gradients;
+}
+
+StepMetrics Trainer::step(std::span<const EncodedExample* const> examples, double lr) {
+  const auto start = Clock::now();
+  StepMetrics metrics = accumulate(examples);
+  std::vector<Tensor> gradients = take_gradients();
+  if (!std::isfinite(metrics.loss)) return metrics;
+  remember_good_values();
+  metrics.gradient_norm = options_.clip > 0.0 ? clip_by_global_norm(gradients, options_.clip) : global_norm(gradients);
+  if (!std::isfinite(metrics.gradient_norm)) return metrics;
+  optimizer_.step(gradients, lr);
+  metrics.lr = lr;
+  metrics.seconds = seconds_since(start);
+  return metrics;
+}
+
+void Trainer::remember_good_values() {
+  good_values_.clear();
+  for (const auto& p : method_.parameters()) good_values_.push_back(p.value.value().clone());
+}
+
+void Trainer::restore_good_values() {
+  for (std::size_t i = 0; i < good_values_.size(); ++i) {
+    ops::copy_(method_.parameters()[i].value.value(), good_values_[i]);
+  }
+}
+
+TrainResult Trainer::run(const std::filesystem::path& folder, bool resume) {
+  std::ofstream log;
+  std::int64_t done = 0;
+  TrainResult result;
+  if (!folder.empty()) {
+    make_folder(folder);
+    if (resume) result.steps = load(folder);
+    done = static_cast<std::int64_t>(result.steps.size());
+    log.open(folder / "metrics.jsonl", resume ? std::ios::app : std::ios::trunc);
+    require(log.good(), "cannot write {}", (folder / "metrics.jsonl").string());
+  }
+
+  Progress progress("train", total_steps_, "tok", options_.quiet);
+  const auto start = Clock::now();
+  for (std::int64_t s = done; s < total_steps_ && !result.interrupted; ++s) {
+    const auto batch = batch_of_step(s);
+    // The first step has a rate above zero: step s of n uses the factor of s + 1 in n + 1.
+    const double lr = options_.lr * learning_rate_factor(s + 1, total_steps_ + 1, options_.warmup);
+    StepMetrics metrics = step(batch, lr);
+    metrics.step = s + 1;
+    if (!std::isfinite(metrics.loss) || !std::isfinite(metrics.gradient_norm)) {
+      restore_good_values();
+      if (!folder.empty()) save_good_adapter(folder);
+      fail("the {} is not finite at step {} of {}{}; expected a smaller --lr (it was {:g})",
+           std::isfinite(metrics.loss) ? "gradient" : "loss", s + 1, total_steps_,
+           folder.empty() ? std::string()
+                          : fmt::format(": the last good adapter is in {}", (folder / "adapter").string()),
+           options_.lr);
+    }
+    result.steps.push_back(metrics);
+    result.tokens += metrics.tokens;
+    if (log.is_open()) log << metrics_line(metrics) << std::flush;
+    result.interrupted = interrupted();
+    progress.update(s + 1, static_cast<double>(result.tokens), fmt::format("loss {:.4f}", metrics.loss));
+    const bool last = s + 1 == total_steps_ || result.interrupted;
+    if (!folder.empty() && (last || (s + 1) % steps_between_saves == 0)) save(folder, s + 1);
+  }
+  result.seconds = seconds_since(start);
+  progress.finish();
+  return result;
+}
+
+}  // namespace csreft

@@ -1,0 +1,62 @@
+// csreft NAME [flags]: runs an experiment of the table.
+#include <array>
+#include <cstdio>
+#include <exception>
+
+#include "core/nearest.h"
+#include "experiments/harness/cli.h"
+
+namespace csreft {
+
+int quickstart(Arguments arguments);
+int train(Arguments arguments);
+int evaluate_model(Arguments arguments);
+int generate_text(Arguments arguments);
+int inspect(Arguments arguments);
+int bench(Arguments arguments);
+
+namespace {
+
+constexpr std::array table{
+    Experiment{"quickstart", "a small chat model learns four word skills: CS-ReFT against LoReFT, with a report",
+               quickstart},
+    Experiment{"train", "fine-tune a model with one method on your tasks", train},
+    Experiment{"evaluate", "score a model, with or without an adapter, on tasks", evaluate_model},
+    Experiment{"generate", "continue a prompt, or answer a file of instructions", generate_text},
+    Experiment{"inspect", "what an adapter does to one prompt: gates, edits, hidden states, next token", inspect},
+    Experiment{"bench", "measure this machine, and the project against it", bench},
+};
+
+int list_experiments() {
+  fmt::print("./run NAME [flags]; ./run NAME --help lists the flags of each.\n\n");
+  for (const auto& experiment : table) fmt::print("  {:<12} {}\n", experiment.name, experiment.summary);
+  return 0;
+}
+
+int run(Arguments arguments) {
+  if (arguments.empty() || arguments[0] == "--help" || arguments[0] == "-h") return list_experiments();
+  std::vector<std::string_view> names;
+  for (const auto& experiment : table) {
+    if (experiment.name == arguments[0]) return experiment.run(arguments.subspan(1));
+    names.push_back(experiment.name);
+  }
+  fail("unknown experiment '{}'{}: expected one of {}", arguments[0], suggestion(arguments[0], names),
+       fmt::join(names, ", "));
+}
+
+}  // namespace
+
+std::span<const Experiment> experiments() { return table; }
+
+}  // namespace csreft
+
+int main(int argc, char** argv) {
+  constexpr int usage_error = 2;
+  const std::vector<std::string> arguments(argv + 1, argv + argc);
+  try {
+    return csreft::run(arguments);
+  } catch (const std::exception& error) {
+    fmt::print(stderr, "error: {}\n", error.what());
+    return usage_error;
+  }
+}

@@ -1,0 +1,181 @@
+// A small chat model learns four word skills from WordNet: LoReFT with one subspace against CS-ReFT with four of a
+// quarter of its rank, and a report that shows what each has learnt.
+#include "experiments/harness/flag_groups.h"
+#include "experiments/harness/progress.h"
+#include "experiments/harness/run_folder.h"
+#include "experiments/harness/wordnet.h"
+
+namespace csreft {
+namespace {
+
+constexpr int interrupted_exit = 130;
+
+struct Options {
+  ModelFlags model;
+  TrainOptions train;
+  std::int64_t n_train = 160;  // of each skill
+  std::int64_t n_test = 60;
+  std::string wordnet = wordnet_dict;
+  std::string out;
+  bool smoke = false;
+};
+
+// The two methods edit the same layers and positions in 16 dimensions each.
+MethodOptions loreft_options() {
+  MethodOptions options;
+  options.method = "loreft";
+  options.rank = 16;
+  return options;
+}
+
+MethodOptions csreft_options() {
+  MethodOptions options;
+  options.method = "csreft";
+  options.subspaces = 4;
+  options.rank = 4;
+  return options;
+}
+
+std::vector<TaskScore> score(const LanguageModel& model, const Method* method, const std::vector<Skill>& skills,
+                             const EvaluationOptions& options) {
+  std::vector<TaskScore> scores;
+  for (const auto& skill : skills) {
+    if (!interrupted()) scores.push_back(evaluate(model, method, skill.test, options));
+  }
+  return scores;
+}
+
+MethodRun train_and_score(const LanguageModel& model, const MethodOptions& method_options,
+                          const std::vector<Skill>& skills, const Options& options, const EvaluationOptions& evaluation,
+                          Arguments arguments, const std::filesystem::path& folder) {
+  const auto method = create_method(method_options, model.llama.config(), options.train.seed);
+  std::vector<Task> tasks;
+  for (const auto& skill : skills) tasks.push_back(skill.train);
+  Trainer trainer(model, *method, tasks, options.train);
+  write_config(folder, "quickstart", arguments, method_options, options.train);
+  MethodRun run{.label = method_options.method, .options = method_options, .parameters = count_parameters(*method)};
+  fmt::print("\n{}: {} trainable parameters, {} steps\n", run.label, run.parameters.total, trainer.total_steps());
+  std::fflush(stdout);
+  run.result = trainer.run(folder);
+  run.scores = score(model, method.get(), skills, evaluation);
+  run.result.interrupted = interrupted();
+  run.peak_memory_bytes = peak_memory_bytes();
+  print_scores(run.label, run.scores);
+  write_summary(folder, summary_json(model, run, options.train.seed));
+  return run;
+}
+
+// Three prompts, of different skills, that CS-ReFT answers right and the untrained model does not (where there are
+// such).
+void add_samples(RunReport& report, const std::vector<Skill>& skills, const std::vector<TaskScore>& before,
+                 const std::vector<MethodRun>& runs) {
+  constexpr std::size_t wanted = 3;
+  for (std::size_t t = 0; t < skills.size() && report.samples.size() < wanted; ++t) {
+    if (t >= before.size() || runs.empty() || t >= runs.back().scores.size()) break;
+    const auto& examples = skills[t].test.examples;
+    const auto& outputs = runs.back().scores[t].outputs;
+    std::size_t chosen = 0;
+    for (std::size_t i = 0; i < std::min(outputs.size(), before[t].outputs.size()); ++i) {
+      if (!is_correct(outputs[i], *examples[i].answer) || is_correct(before[t].outputs[i], *examples[i].answer))
+        continue;
+      chosen = i;
+      break;
+    }
+    if (chosen >= outputs.size() || chosen >= before[t].outputs.size()) continue;
+    RunReport::Sample sample{.prompt = examples[chosen].instruction,
+                             .outputs = {{"before", before[t].outputs[chosen]}},
+                             .expected = examples[chosen].output};
+    for (const auto& run : runs) {
+      if (t < run.scores.size() && chosen < run.scores[t].outputs.size()) {
+        sample.outputs.emplace_back(run.label, run.scores[t].outputs[chosen]);
+      }
+    }
+    report.samples.push_back(std::move(sample));
+  }
+}
+
+void print_samples(const RunReport& report) {
+  for (const auto& sample : report.samples) {
+    fmt::print("\n> {}\n", sample.prompt);
+    for (const auto& [label, text] : sample.outputs) fmt::print("  {:<8} {}\n", label, text);
+  }
+}
+
+void write_results(const std::filesystem::path& folder, const LanguageModel& model, const Options& options,
+                   const std::string& command, const std::vector<Skill>& skills, const std::vector<TaskScore>& before,
+                   const std::vector<MethodRun>& runs) {
+  RunReport report = start_report("Four word skills", command, model, options.train.seed);
+  add_scores(report, "before", before);
+  nlohmann::json methods{{"before", {{"tasks", tasks_json(before)}}}};
+  for (const auto& run : runs) {
+    add_to_report(report, model, run);
+    methods[run.label] = summary_json(model, run, options.train.seed);
+  }
+  report.interrupted = interrupted();
+  add_samples(report, skills, before, runs);
+  print_samples(report);
+  nlohmann::json summary = runs.empty() ? nlohmann::json{{"method", "none"}, {"seed", options.train.seed}}
+                                        : summary_json(model, runs.back(), options.train.seed);
+  summary["methods"] = methods;
+  summary["interrupted"] = interrupted();
+  write_summary(folder, summary);
+  write_report(folder / "report.html", report);
+}
+
+}  // namespace
+
+int quickstart(Arguments arguments) {
+  Options options;
+  options.train.epochs = 2;
+  Flags flags("quickstart",
+              "SmolLM2-135M learns four word skills from WordNet: CS-ReFT against LoReFT of equal budget, before and "
+              "after, with a report.",
+              {"./run quickstart", "./run quickstart --seed 1 --examples 250 --epochs 3 --out runs/long",
+               "./run quickstart --smoke"});
+  flags.group("Quickstart");
+  flags.add("--out", options.out, "folder of the run; empty: runs/quickstart-TIME");
+  flags.add("--examples", options.n_train, "training examples of each skill");
+  flags.add("--tests", options.n_test, "test examples of each skill");
+  flags.add("--wordnet", options.wordnet, "WordNet's folder of database files");
+  flags.add_switch("--smoke", options.smoke, "a minute's run of everything: few examples, few steps");
+  add_train_flags(flags, options.train);
+  options.model.add_to(flags);
+  if (!flags.parse(arguments)) return 0;
+  if (options.smoke) {
+    options.n_train = 8;
+    options.n_test = 4;
+    options.train.max_steps = 4;
+  }
+  require(options.n_train >= 1 && options.n_test >= 1, "--examples and --tests: expected 1 or more");
+
+  const auto skills = wordnet_skills(options.wordnet, static_cast<std::size_t>(options.n_train),
+                                     static_cast<std::size_t>(options.n_test), options.train.seed);
+  const std::filesystem::path folder =
+      options.out.empty() ? default_run_folder("quickstart") : std::filesystem::path(options.out);
+  const LanguageModel model = options.model.load();
+  options.train.system = options.model.system;
+  options.train.quiet = options.model.quiet;
+  EvaluationOptions evaluation;
+  evaluation.system = options.model.system;
+  evaluation.quiet = options.model.quiet;
+  fmt::print("{}: {} parameters, frozen; four skills with {} examples to learn from and {} to be tested on\n",
+             model.name, parameter_count(model.llama.config()), options.n_train, options.n_test);
+  std::fflush(stdout);
+
+  const InterruptGuard guard;
+  const auto before = score(model, nullptr, skills, evaluation);
+  print_scores("before", before);
+  std::vector<MethodRun> runs;
+  if (!interrupted())
+    runs.push_back(train_and_score(model, loreft_options(), skills, options, evaluation, arguments, folder / "loreft"));
+  if (!interrupted())
+    runs.push_back(train_and_score(model, csreft_options(), skills, options, evaluation, arguments, folder));
+  write_config(folder, "quickstart", arguments, csreft_options(), options.train);
+  write_results(folder, model, options, flags.command(), skills, before, runs);
+  fmt::print("\nreport: {}\n", (folder / "report.html").string());
+  fmt::print("try it:  ./run generate --adapter {} --prompt '{}'\n", (folder / "adapter").string(),
+             "What is the opposite of hot?");
+  return interrupted() ? interrupted_exit : 0;
+}
+
+}  // namespace csreft

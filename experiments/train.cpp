@@ -1,0 +1,104 @@
+// Fine-tunes a model with one method on any number of tasks, scores it, and writes a run folder.
+#include "core/folder.h"
+#include "experiments/harness/flag_groups.h"
+#include "experiments/harness/progress.h"
+#include "experiments/harness/run_folder.h"
+
+namespace csreft {
+namespace {
+
+constexpr int interrupted_exit = 130;
+
+struct TrainCommand {
+  ModelFlags model;
+  MethodFlags method;
+  TrainOptions train;
+  EvaluationOptions evaluation;
+  std::vector<std::string> train_files, test_files;
+  std::string out, resume;
+
+  Flags flags{"train",
+              "Fine-tunes a model with one method, scores it, and writes a run folder.",
+              {"./run train --train sentiment.train.json --test sentiment.test.json",
+               "./run train --method loreft --rank 16 --train a.json --train b.json --test a.test.json --seed 1",
+               "./run train --model path/to/Llama-2-7b --layers 3,9,18,24 --router-hidden 32 --train data.json",
+               "./run train --resume runs/train-20260101-120000"}};
+
+  TrainCommand() {
+    flags.group("Data");
+    flags.add_list("--train", train_files, "training data: JSON of {instruction, input, output[, answer]}");
+    flags.add_list("--test", test_files, "test data; with `answer` scored by accuracy, without by nll");
+    flags.add("--out", out, "folder of the run; empty: runs/train-TIME");
+    flags.add("--resume", resume, "continue the run in this folder, with its flags");
+    method.add_to(flags);
+    add_train_flags(flags, train);
+    model.add_to(flags);
+  }
+};
+
+std::vector<Task> load_tasks(const std::vector<std::string>& files) {
+  std::vector<Task> tasks;
+  for (const auto& file : files) tasks.push_back(load_task(file));
+  return tasks;
+}
+
+int run(TrainCommand& command, Arguments arguments, const std::filesystem::path& folder, bool resume) {
+  require(!command.train_files.empty(), "there is no training data: expected --train FILE");
+  command.train.system = command.evaluation.system = command.model.system;
+  command.train.quiet = command.evaluation.quiet = command.model.quiet;
+  const auto train_tasks = load_tasks(command.train_files);
+  const auto test_tasks = load_tasks(command.test_files);
+  const MethodOptions options = command.method.parsed();
+  const LanguageModel model = command.model.load();
+  const auto method = create_method(options, model.llama.config(), command.train.seed);
+  Trainer trainer(model, *method, train_tasks, command.train);
+  if (!resume) write_config(folder, "train", arguments, options, command.train);
+
+  MethodRun run{.label = options.method, .options = options, .parameters = count_parameters(*method)};
+  fmt::print("{} on {}: {} trainable parameters, {} steps, into {}\n", options.method, model.name, run.parameters.total,
+             trainer.total_steps(), folder.string());
+  if (!trainer.notice().empty()) fmt::print("note: {}\n", trainer.notice());
+  std::fflush(stdout);
+
+  const InterruptGuard guard;
+  run.result = trainer.run(folder, resume);
+  run.peak_memory_bytes = peak_memory_bytes();
+  for (const auto& task : test_tasks) {
+    if (interrupted()) break;
+    run.scores.push_back(evaluate(model, method.get(), task, command.evaluation));
+  }
+  run.result.interrupted = run.result.interrupted || interrupted();
+
+  write_summary(folder, summary_json(model, run, command.train.seed));
+  RunReport report =
+      start_report(options.method + " on " + model.name, command.flags.command(), model, command.train.seed);
+  add_to_report(report, model, run);
+  write_report(folder / "report.html", report);
+  print_scores(options.method, run.scores);
+  fmt::print("{}: {}\n", run.result.interrupted ? "interrupted; what was done is in" : "report",
+             run.result.interrupted ? folder.string() : (folder / "report.html").string());
+  if (run.result.interrupted) fmt::print("to go on: ./run train --resume {}\n", folder.string());
+  return run.result.interrupted ? interrupted_exit : 0;
+}
+
+}  // namespace
+
+int train(Arguments arguments) {
+  TrainCommand command;
+  if (!command.flags.parse(arguments)) return 0;
+  if (command.resume.empty()) {
+    const std::filesystem::path folder =
+        command.out.empty() ? default_run_folder("train") : std::filesystem::path(command.out);
+    return run(command, arguments, folder, /*resume=*/false);
+  }
+  require(command.train_files.empty() && command.out.empty(),
+          "--resume continues a run with its own flags: expected no --train and no --out beside it");
+  TrainCommand saved;
+  const auto saved_arguments = read_arguments(command.resume, "train");
+  saved.flags.parse(saved_arguments);
+  if (command.flags.given("--threads")) saved.model.threads = command.model.threads;
+  saved.model.quiet = command.model.quiet;
+  return run(saved, saved_arguments, command.resume, /*resume=*/true);
+}
+
+}  // namespace csreft
