@@ -1,0 +1,291 @@
+#include "core/ops.h"
+
+#include <cmath>
+#include <functional>
+#include <limits>
+#include <numeric>
+#include <vector>
+
+#include <doctest/doctest.h>
+
+#include "core/threads.h"
+#include "tests/core/numbers.h"
+
+namespace ops = csreft::ops;
+using csreft::DType;
+using csreft::Error;
+using csreft::Shape;
+using csreft::Tensor;
+using csreft::test::distance;
+using csreft::test::dot;
+using csreft::test::indices;
+using csreft::test::normal;
+using csreft::test::numeric_gradient;
+using csreft::test::same_bits;
+using csreft::test::values;
+
+namespace {
+
+constexpr float nan_value = std::numeric_limits<float>::quiet_NaN();
+
+// f of each element, as a reference.
+Tensor map(const Tensor& x, const std::function<double(double)>& f) {
+  Tensor y = x.to(DType::f64).clone();
+  for (double& v : y.span<double>()) v = f(v);
+  return y;
+}
+
+double sigmoid(double x) { return 1 / (1 + std::exp(-x)); }
+
+// Central differences of sums of order 1 to 10 are exact to some 1e-9.
+constexpr double gradient_tolerance = 1e-7;
+
+}  // namespace
+
+TEST_CASE("elementwise arithmetic, small and large enough for several threads") {
+  for (const DType dtype : {DType::f32, DType::f64}) {
+    for (const Shape& shape : {Shape{0}, Shape{1}, Shape{3, 5}, Shape{40001}}) {
+      const Tensor a = normal(shape, 1, dtype), b = normal(shape, 2, dtype);
+      const Tensor wide_a = a.to(DType::f64), wide_b = b.to(DType::f64);
+      const Tensor sum = wide_a.clone(), difference = wide_a.clone(), product = wide_a.clone(), y = wide_a.clone();
+      for (std::int64_t i = 0; i < a.numel(); ++i) {
+        const double p = wide_a.data<double>()[i], q = wide_b.data<double>()[i];
+        sum.data<double>()[i] = p + q;
+        difference.data<double>()[i] = p - q;
+        product.data<double>()[i] = p * q;
+        y.data<double>()[i] = p + 0.5 * q;
+      }
+      // One rounding of numbers below 16.
+      const double tolerance = dtype == DType::f32 ? 1e-6 : 1e-15;
+      CHECK(distance(ops::add(a, b), sum) <= tolerance);
+      CHECK(distance(ops::sub(a, b), difference) <= tolerance);
+      CHECK(distance(ops::mul(a, b), product) <= tolerance);
+      CHECK(distance(ops::scale(a, -3), map(a, [](double v) { return -3 * v; })) <= tolerance);
+      const Tensor accumulated = a.clone();
+      ops::axpy_(accumulated, 0.5, b);
+      CHECK(distance(accumulated, y) <= tolerance);
+      ops::add_(accumulated, a);
+      ops::fill_(accumulated, 2);
+      CHECK(distance(accumulated, map(a, [](double) { return 2; })) == 0);
+    }
+  }
+}
+
+TEST_CASE("activations agree with their formulas, and their gradients with differences") {
+  const Tensor x = normal({5, 7}, 1), up = normal({5, 7}, 2), dy = normal({5, 7}, 3);
+  CHECK(distance(ops::relu(x), map(x, [](double v) { return v > 0 ? v : 0; })) == 0);
+  CHECK(distance(ops::sigmoid(x), map(x, sigmoid)) < 1e-15);
+  CHECK(distance(ops::silu_mul(x, up), ops::mul(map(x, [](double v) { return v * sigmoid(v); }), up)) < 1e-14);
+
+  CHECK(distance(ops::relu_backward(dy, ops::relu(x)), numeric_gradient(x, [&] { return dot(dy, ops::relu(x)); })) <
+        gradient_tolerance);
+  CHECK(distance(ops::sigmoid_backward(dy, ops::sigmoid(x)),
+                 numeric_gradient(x, [&] { return dot(dy, ops::sigmoid(x)); })) < gradient_tolerance);
+  const auto loss = [&] { return dot(dy, ops::silu_mul(x, up)); };
+  const auto d = ops::silu_mul_backward(dy, x, up);
+  CHECK(distance(d.dgate, numeric_gradient(x, loss)) < gradient_tolerance);
+  CHECK(distance(d.dup, numeric_gradient(up, loss)) < gradient_tolerance);
+}
+
+TEST_CASE("activations in f32 survive large arguments, and pass NaN on") {
+  const std::vector<float> list{-1e4F, -100, -1, 0, 1, 100, 1e4F, nan_value};
+  const Tensor x = Tensor::from(std::span<const float>(list), {8}), one = Tensor::full({8}, 1);
+  // A few roundings, relative to values of at most 1, 1e4 and 1e4.
+  CHECK(distance(ops::sigmoid(x), map(x, sigmoid)) < 1e-6);
+  CHECK(distance(ops::silu_mul(x, one), map(x, [](double v) { return v * sigmoid(v); })) < 1e-3);
+  CHECK(std::isnan(ops::relu(x).data<float>()[7]));
+  const auto d = ops::silu_mul_backward(one, x, one);
+  CHECK(distance(d.dgate, map(x, [](double v) { return sigmoid(v) * (1 + v * (1 - sigmoid(v))); })) < 1e-5);
+}
+
+TEST_CASE("the entropy of a gate is 0 at its ends, and its gradient is finite there") {
+  const Tensor p = values({0, 1, 0.5, 0.1}, {4}), dy = Tensor::full({4}, 1, DType::f64);
+  const Tensor h = ops::binary_entropy(p);
+  CHECK(h.data<double>()[0] == 0);
+  CHECK(h.data<double>()[1] == 0);
+  CHECK(h.data<double>()[2] == doctest::Approx(std::log(2.0)));
+  CHECK(h.data<double>()[3] == doctest::Approx(-0.1 * std::log(0.1) - 0.9 * std::log(0.9)));
+  const Tensor dp = ops::binary_entropy_backward(dy, p);
+  CHECK(dp.data<double>()[0] == doctest::Approx(std::log((1 - 1e-7) / 1e-7)));
+  CHECK(dp.data<double>()[1] == doctest::Approx(-dp.data<double>()[0]));
+  CHECK(dp.data<double>()[3] == doctest::Approx(std::log(9.0)));
+  CHECK(ops::all_finite(ops::binary_entropy_backward(dy.to(DType::f32), p.to(DType::f32))));
+}
+
+TEST_CASE("softmax rows sum to one, whatever their size") {
+  const Tensor x = values({1, 2, 3, 1e4, 1e4, -1e4}, {2, 3});
+  const Tensor y = ops::softmax(x.to(DType::f32));
+  const double z = std::exp(-2.0) + std::exp(-1.0) + 1;
+  CHECK(distance(y, values({std::exp(-2.0) / z, std::exp(-1.0) / z, 1 / z, 0.5, 0.5, 0}, {2, 3})) < 1e-6);
+  CHECK(ops::softmax(Tensor::zeros({0, 4})).rows() == 0);
+  const Tensor s = normal({4, 6}, 1), dy = normal({4, 6}, 2);
+  CHECK(distance(ops::softmax_backward(dy, ops::softmax(s)),
+                 numeric_gradient(s, [&] { return dot(dy, ops::softmax(s)); })) < gradient_tolerance);
+}
+
+TEST_CASE("rows are broadcast, summed and searched") {
+  const Tensor x = values({1, 5, 5, -2, -1, -7}, {2, 3}), row = values({10, 20, 30}, {3});
+  CHECK(distance(ops::add_row(x, row), values({11, 25, 35, 8, 19, 23}, {2, 3})) == 0);
+  CHECK(distance(ops::mul_row(x, row), values({10, 100, 150, -20, -20, -210}, {2, 3})) == 0);
+  CHECK(distance(ops::sum_rows(x), values({-1, 4, -2}, {3})) == 0);
+  CHECK(same_bits(ops::argmax_rows(x), indices({1, 1})));
+  CHECK(distance(ops::sum_rows(Tensor::zeros({0, 3}, DType::f64)), values({0, 0, 0}, {3})) == 0);
+  // More rows than are summed in one run; f32 sums of 1,000 normal elements.
+  const Tensor tall = normal({1000, 70}, 1, DType::f32);
+  const Tensor ones = Tensor::full({1, 1000}, 1, DType::f64);
+  CHECK(distance(ops::sum_rows(tall), ops::matmul(ones, tall.to(DType::f64)).view({70})) < 1e-4);
+}
+
+TEST_CASE("rows are gathered and scattered in order") {
+  const Tensor x = values({0, 1, 10, 11, 20, 21}, {3, 2});
+  CHECK(distance(ops::gather_rows(x, indices({2, 0, 2})), values({20, 21, 0, 1, 20, 21}, {3, 2})) == 0);
+  CHECK(ops::gather_rows(x, indices({})).rows() == 0);
+  const Tensor rows = values({1, 2, 3, 4, 5, 6}, {3, 2});
+  Tensor y = x.clone();
+  ops::scatter_rows_(y, indices({1, 0, 1}), rows);
+  CHECK(distance(y, values({3, 4, 5, 6, 20, 21}, {3, 2})) == 0);
+  y = x.clone();
+  ops::scatter_add_rows_(y, indices({1, 0, 1}), rows);
+  CHECK(distance(y, values({3, 5, 16, 19, 20, 21}, {3, 2})) == 0);
+}
+
+TEST_CASE("scattering many rows onto few gives the same bits on any number of threads") {
+  const int before = csreft::threads();
+  const Tensor rows = normal({3000, 70}, 1, DType::f32);
+  std::vector<std::int32_t> list(3000);
+  for (std::size_t i = 0; i < list.size(); ++i) list[i] = static_cast<std::int32_t>(i * i % 7);
+  const Tensor index = Tensor::from(std::span<const std::int32_t>(list), {3000});
+  std::vector<Tensor> sums;
+  for (const int threads : {1, 2, 3}) {
+    csreft::set_threads(threads);
+    Tensor y = Tensor::zeros({7, 70});
+    ops::scatter_add_rows_(y, index, rows);
+    sums.push_back(y);
+  }
+  csreft::set_threads(before);
+  CHECK(same_bits(sums[0], sums[1]));
+  CHECK(same_bits(sums[0], sums[2]));
+}
+
+TEST_CASE("means of segments, empty ones included") {
+  const Tensor x = values({1, 2, 3, 4, 5, 6}, {3, 2}), offsets = indices({0, 2, 2, 3});
+  CHECK(distance(ops::segment_mean(x, offsets), values({2, 3, 0, 0, 5, 6}, {3, 2})) == 0);
+  CHECK(ops::segment_mean(Tensor::zeros({0, 2}), indices({0})).rows() == 0);
+  const Tensor dy = normal({3, 2}, 1);
+  CHECK(distance(ops::segment_mean_backward(dy, offsets),
+                 numeric_gradient(x, [&] { return dot(dy, ops::segment_mean(x, offsets)); })) < gradient_tolerance);
+}
+
+TEST_CASE("reductions give the same bits on any number of threads") {
+  const int before = csreft::threads();
+  const Tensor x = normal({100003}, 1, DType::f32);
+  csreft::set_threads(1);
+  const double sum = ops::sum(x).item(), norm = ops::squared_norm(x);
+  csreft::set_threads(2);
+  CHECK(ops::sum(x).item() == sum);
+  CHECK(ops::squared_norm(x) == norm);
+  csreft::set_threads(before);
+  const auto wide = x.to(DType::f64);
+  // The sum is returned as a float: half an ulp of some hundred.
+  CHECK(std::abs(sum - std::accumulate(wide.span<double>().begin(), wide.span<double>().end(), 0.0)) < 1e-4);
+  CHECK(ops::sum(Tensor::zeros({0})).item() == 0);
+  CHECK(ops::squared_norm(Tensor::full({3}, 1e30)) == doctest::Approx(3e60));
+}
+
+TEST_CASE("one element that is not finite is found") {
+  Tensor x = Tensor::zeros({50000});
+  CHECK(ops::all_finite(x));
+  CHECK(ops::all_finite(Tensor::zeros({0})));
+  for (const float bad : {nan_value, HUGE_VALF, -HUGE_VALF}) {
+    x.data<float>()[49999] = bad;
+    CHECK_FALSE(ops::all_finite(x));
+  }
+}
+
+TEST_CASE("matrix products, transposed or not, with empty extents") {
+  using ops::Transpose;
+  constexpr std::int64_t extents[][3] = {{1, 1, 1}, {5, 7, 3}, {65, 33, 130}, {0, 4, 3}, {4, 0, 3}, {4, 5, 0}};
+  for (const DType dtype : {DType::f32, DType::f64}) {
+    for (const auto& [m, n, k] : extents) {
+      for (const Transpose ta : {Transpose::no, Transpose::yes}) {
+        for (const Transpose tb : {Transpose::no, Transpose::yes}) {
+          const bool a_turned = ta == Transpose::yes, b_turned = tb == Transpose::yes;
+          const Tensor a = normal(a_turned ? Shape{k, m} : Shape{m, k}, 1);
+          const Tensor b = normal(b_turned ? Shape{n, k} : Shape{k, n}, 2);
+          Tensor expected = Tensor::zeros({m, n}, DType::f64);
+          for (std::int64_t i = 0; i < m; ++i) {
+            for (std::int64_t j = 0; j < n; ++j) {
+              for (std::int64_t l = 0; l < k; ++l) {
+                expected.data<double>()[i * n + j] += a.data<double>()[a_turned ? l * m + i : i * k + l] *
+                                                      b.data<double>()[b_turned ? j * k + l : l * n + j];
+              }
+            }
+          }
+          // Sums of up to 130 products of order 1.
+          const double tolerance = dtype == DType::f32 ? 1e-4 : 1e-12;
+          const Tensor y = ops::matmul(a.to(dtype), b.to(dtype), ta, tb);
+          CHECK(distance(y, expected) < tolerance);
+          ops::matmul_add_(y, a.to(dtype), b.to(dtype), ta, tb);
+          CHECK(distance(y, ops::scale(expected, 2)) < tolerance);
+        }
+      }
+    }
+  }
+}
+
+TEST_CASE("gates scale the blocks of their example") {
+  const Tensor u = values({1, 2, 3, 4, 5, 6, 7, 8}, {2, 4}), alpha = values({10, 100, 2, 3}, {2, 2});
+  const Tensor example = indices({1, 0});
+  CHECK(distance(ops::scale_blocks(u, alpha, example), values({2, 4, 9, 12, 50, 60, 700, 800}, {2, 4})) == 0);
+  const Tensor dy = normal({2, 4}, 1);
+  CHECK(distance(ops::scale_blocks_backward_alpha(dy, u, example, 2, 2), numeric_gradient(alpha, [&] {
+                   return dot(dy, ops::scale_blocks(u, alpha, example));
+                 })) < 1e-6);  // the differences of a loss of several hundred
+  CHECK(ops::scale_blocks(Tensor::zeros({0, 4}), Tensor::zeros({2, 2}), indices({})).rows() == 0);
+}
+
+TEST_CASE("shapes and types that do not fit are errors") {
+  const Tensor a = Tensor::zeros({2, 3}), row = Tensor::zeros({3});
+  CHECK_THROWS_AS(ops::add(a, Tensor::zeros({3, 2})), Error);
+  CHECK_THROWS_AS(ops::add(a, Tensor::zeros({2, 3}, DType::f64)), Error);
+  CHECK_THROWS_AS(ops::add(Tensor(), a), Error);
+  CHECK_THROWS_AS(ops::add(a, Tensor()), Error);
+  CHECK_THROWS_AS(ops::relu(Tensor::zeros({2}, DType::bf16)), Error);
+  CHECK_THROWS_AS(ops::fill_(indices({1}), 1), Error);
+  CHECK_THROWS_AS(ops::axpy_(a, 1, row), Error);
+  CHECK_THROWS_AS(ops::silu_mul_backward(a, a, row), Error);
+  CHECK_THROWS_AS(ops::softmax(row), Error);
+  CHECK_THROWS_AS(ops::add_row(a, Tensor::zeros({2})), Error);
+  CHECK_THROWS_AS(ops::sum_rows(row), Error);
+  CHECK_THROWS_AS(ops::argmax_rows(Tensor::zeros({2, 0})), Error);
+  CHECK_THROWS_AS(ops::matmul(a, a), Error);
+  CHECK_THROWS_AS(ops::matmul_add_(row, a, a), Error);
+  CHECK_THROWS_AS(ops::scale_blocks(a, Tensor::zeros({1, 2}), indices({0, 0})), Error);
+  CHECK_THROWS_AS(ops::scale_blocks_backward_alpha(a, a, indices({0, 0}), 1, 0), Error);
+}
+
+TEST_CASE("indices and offsets that do not fit are errors") {
+  const Tensor a = Tensor::zeros({2, 3});
+  CHECK_THROWS_AS(ops::gather_rows(a, indices({0, 2})), Error);
+  CHECK_THROWS_AS(ops::gather_rows(a, indices({-1})), Error);
+  CHECK_THROWS_AS(ops::gather_rows(a, Tensor::zeros({1})), Error);
+  CHECK_THROWS_AS(ops::scatter_rows_(a, indices({0, 2}), a), Error);
+  CHECK_THROWS_AS(ops::scatter_rows_(a, indices({0}), a), Error);
+  CHECK_THROWS_AS(ops::scatter_add_rows_(a, indices({-1, 0}), a), Error);
+  CHECK_THROWS_AS(ops::segment_mean(a, indices({0, 1})), Error);
+  CHECK_THROWS_AS(ops::segment_mean(a, indices({0, 2, 1, 2})), Error);
+  CHECK_THROWS_AS(ops::segment_mean(a, indices({})), Error);
+  CHECK_THROWS_AS(ops::segment_mean_backward(a, indices({0, 1})), Error);
+  CHECK_THROWS_AS(ops::scale_blocks(a, Tensor::zeros({1, 3}), indices({0, 1})), Error);
+}
+
+TEST_CASE("the number of threads can be set, within reason") {
+  const int before = csreft::threads();
+  csreft::set_threads(0);
+  CHECK(csreft::threads() >= 1);
+  csreft::set_threads(3);
+  CHECK(csreft::threads() == 3);
+  CHECK_THROWS_AS(csreft::set_threads(-1), Error);
+  CHECK_THROWS_AS(csreft::set_threads(100000), Error);
+  csreft::set_threads(before);
+}

@@ -1,0 +1,116 @@
+#include "core/packed_matrix.h"
+
+#include <thread>
+#include <vector>
+
+#include <doctest/doctest.h>
+
+#include "core/allocator.h"
+#include "core/threads.h"
+#include "tests/core/numbers.h"
+
+using csreft::DType;
+using csreft::Error;
+using csreft::PackedMatrix;
+using csreft::Packing;
+using csreft::Tensor;
+using csreft::ops::Transpose;
+using csreft::test::distance;
+using csreft::test::normal;
+using csreft::test::same_bits;
+
+namespace {
+
+constexpr Packing every_packing[] = {Packing::automatic, Packing::rows, Packing::blocks};
+
+}  // namespace
+
+TEST_CASE("a packed matrix multiplies as the matrix does, whatever its layout") {
+  constexpr std::int64_t shapes[][2] = {{1, 1}, {3, 5}, {64, 64}, {100, 33}, {192, 576}, {130, 257}, {17, 0}, {0, 9}};
+  for (const DType dtype : {DType::f32, DType::f64}) {
+    // Sums of up to 576 products of order 1: about 24 times the rounding of one, and less than 100 of it.
+    const double tolerance = dtype == DType::f32 ? 1e-5 : 1e-12;
+    for (const Packing packing : every_packing) {
+      for (const auto& [out, in] : shapes) {
+        const Tensor w = normal({out, in}, 1);
+        const PackedMatrix packed(w.to(dtype), packing);
+        CHECK(packed.out_features() == out);
+        CHECK(packed.in_features() == in);
+        for (const std::int64_t n : {0, 1, 2, 3, 4, 5, 16, 67}) {
+          CAPTURE(out);
+          CAPTURE(in);
+          CAPTURE(n);
+          const Tensor x = normal({n, in}, 2), y = normal({n, out}, 3);
+          const double scale = std::sqrt(static_cast<double>(std::max<std::int64_t>({1, in, out})));
+          CHECK(distance(packed.apply(x.to(dtype)), csreft::ops::matmul(x, w, Transpose::no, Transpose::yes)) <
+                tolerance * scale);
+          CHECK(distance(packed.apply_transposed(y.to(dtype)), csreft::ops::matmul(y, w)) < tolerance * scale);
+        }
+      }
+    }
+  }
+}
+
+TEST_CASE("rows are used in place; blocks replace them") {
+  const auto before = csreft::host_memory().used;
+  Tensor w = normal({256, 512}, 1, DType::f32);
+  const auto one = csreft::host_memory().used - before;
+  PackedMatrix rows(w, Packing::rows);
+  static_cast<void>(rows.apply(normal({8, 512}, 2, DType::f32)));
+  static_cast<void>(rows.apply_transposed(normal({8, 256}, 2, DType::f32)));
+  CHECK(csreft::host_memory().used - before == one);
+  rows = PackedMatrix();
+  CHECK_FALSE(rows.defined());
+
+  const PackedMatrix blocks(w, Packing::blocks);
+  w = Tensor();
+  static_cast<void>(blocks.apply_transposed(normal({8, 256}, 2, DType::f32)));
+  static_cast<void>(blocks.apply(normal({8, 512}, 2, DType::f32)));
+  CHECK(csreft::host_memory().used - before == one);
+}
+
+TEST_CASE("products repeat to the bit, and do not depend on the number of threads beyond rounding") {
+  const int before = csreft::threads();
+  const Tensor w = normal({576, 192}, 1, DType::f32), x = normal({70, 192}, 2, DType::f32);
+  for (const Packing packing : every_packing) {
+    const PackedMatrix packed(w, packing);
+    csreft::set_threads(1);
+    const Tensor one = packed.apply(x);
+    CHECK(same_bits(one, packed.apply(x)));
+    csreft::set_threads(2);
+    const Tensor two = packed.apply(x);
+    CHECK(same_bits(two, packed.apply(x)));
+    csreft::set_threads(before);
+    CHECK(distance(one, two) < 1e-4);
+  }
+}
+
+TEST_CASE("several threads share a packed matrix, with more row counts than it remembers") {
+  const Tensor w = normal({48, 64}, 1, DType::f32), x = normal({100, 64}, 2, DType::f32);
+  for (const Packing packing : every_packing) {
+    const PackedMatrix packed(w, packing);
+    const Tensor expected = PackedMatrix(w, Packing::rows).apply(x);
+    std::vector<double> worst(3);
+    std::vector<std::thread> threads;
+    for (std::size_t t = 0; t < worst.size(); ++t) {
+      threads.emplace_back([&, t] {
+        for (std::int64_t n = 1; n <= 100; ++n) {
+          worst[t] = std::max(worst[t], distance(packed.apply(x.slice(0, n)), expected.slice(0, n)));
+        }
+      });
+    }
+    for (auto& thread : threads) thread.join();
+    for (const double w_t : worst) CHECK(w_t < 1e-4);
+  }
+}
+
+TEST_CASE("a packed matrix refuses what does not fit") {
+  const PackedMatrix packed(normal({4, 6}, 1, DType::f32));
+  CHECK_THROWS_AS(packed.apply(Tensor::zeros({2, 4})), Error);
+  CHECK_THROWS_AS(packed.apply_transposed(Tensor::zeros({2, 6})), Error);
+  CHECK_THROWS_AS(packed.apply(Tensor::zeros({6})), Error);
+  CHECK_THROWS_AS(packed.apply(Tensor::zeros({2, 6}, DType::f64)), Error);
+  CHECK_THROWS_AS(packed.apply(Tensor()), Error);
+  CHECK_THROWS_AS(PackedMatrix(Tensor::zeros({4})), Error);
+  CHECK_THROWS_AS(PackedMatrix(Tensor::zeros({4, 4}, DType::bf16)), Error);
+}
