@@ -233,10 +233,10 @@ Task draw(const SkillSource& skill, const std::string& side, std::size_t n,
       if (taken == wanted) break;
       if (!skill.classes.empty() && candidate.answer != skill.classes[c]) continue;
       if (!belongs(candidate)) continue;
-      task.examples.push_back({.instruction = fmt::format(fmt::runtime(skill.question), candidate.word),
-                               .input = "",
-                               .output = fmt::format(fmt::runtime(skill.response), candidate.answer),
-                               .answer = candidate.answer});
+      Example& example = task.examples.emplace_back();
+      example.instruction = fmt::format(fmt::runtime(skill.question), candidate.word);
+      example.output = fmt::format(fmt::runtime(skill.response), candidate.answer);
+      example.answer = candidate.answer;
       ++taken;
     }
     require(taken == wanted, "too few words for {}{}{}: {} found, {} wanted", task.name,
