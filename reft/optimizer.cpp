@@ -7,6 +7,7 @@
 #include <set>
 
 #include "core/ops.h"
+#include "reft/table.h"
 
 namespace csreft {
 namespace {
@@ -67,22 +68,19 @@ constexpr UpdateRule sgd{sgd_rule_state, sgd_rule};
 constexpr UpdateRule riemannian_adam{riemannian_adam_rule_state, riemannian_adam_rule};
 constexpr UpdateRule riemannian_sgd{riemannian_sgd_rule_state, riemannian_sgd_rule};
 
-constexpr std::array<OptimizerRule, 5> table{{
-    {"riemannian_adam", "AdamW; Riemannian Adam on the Stiefel manifold", adamw, riemannian_adam},
-    {"riemannian_sgd", "AdamW; Riemannian gradient descent with momentum on the Stiefel manifold", adamw,
-     riemannian_sgd},
-    {"adamw+qr", "AdamW for all; R is moved freely and made orthonormal again by QR", adamw, adamw_qr},
-    {"adamw", "AdamW for all; R does not stay orthonormal", adamw, adamw},
-    {"sgd", "gradient descent with momentum; the Riemannian one on the Stiefel manifold", sgd, riemannian_sgd},
-}};
+constexpr OptimizerRule with_riemannian_adam{"riemannian_adam", "AdamW; on the Stiefel manifold Riemannian Adam", adamw,
+                                             riemannian_adam};
+constexpr OptimizerRule with_riemannian_sgd{"riemannian_sgd",
+                                            "AdamW; on the Stiefel manifold Riemannian gradient descent with momentum",
+                                            adamw, riemannian_sgd};
+constexpr OptimizerRule with_orthonormalisation{
+    "adamw+qr", "AdamW for all; R is moved freely and made orthonormal again by QR", adamw, adamw_qr};
+constexpr OptimizerRule adamw_for_all{"adamw", "AdamW for all; R does not stay orthonormal", adamw, adamw};
+constexpr OptimizerRule sgd_for_all{"sgd", "gradient descent with momentum; on the Stiefel manifold the Riemannian one",
+                                    sgd, riemannian_sgd};
 
-const OptimizerRule* find_rules(std::string_view name) {
-  const auto found = std::ranges::find(table, name, &OptimizerRule::name);
-  if (found != table.end()) return &*found;
-  std::string names;
-  for (const OptimizerRule& rule : table) names += (names.empty() ? "" : ", ") + std::string(rule.name);
-  fail("unknown optimizer `{}`: expected one of {}", name, names);
-}
+constexpr std::array<const OptimizerRule*, 5> table{&with_riemannian_adam, &with_riemannian_sgd,
+                                                    &with_orthonormalisation, &adamw_for_all, &sgd_for_all};
 
 void check_parameter(const OptimizerParameter& p) {
   require(p.value.defined(), "parameter {} has no value", p.name);
@@ -102,12 +100,12 @@ std::vector<std::pair<std::string, Tensor>> named_parts(const std::string& name,
 
 }  // namespace
 
-std::span<const OptimizerRule> optimizer_rules() { return table; }
+std::span<const OptimizerRule* const> optimizer_rules() { return table; }
 
 Optimizer::Optimizer(std::vector<OptimizerParameter> parameters, OptimizerOptions options)
     : parameters_(std::move(parameters)),
       options_(std::move(options)),
-      rules_(find_rules(options_.name)),
+      rules_(&find_named(optimizer_rules(), "optimizer", options_.name)),
       manifold_(stiefel(options_.metric, find_retraction(options_.retraction))) {
   require(options_.orthonormalise_interval > 0, "orthonormalisation every {} steps: expected at least 1",
           options_.orthonormalise_interval);

@@ -56,7 +56,7 @@ struct OptimizerRule {
   UpdateRule euclidean;
   UpdateRule stiefel;
 };
-std::span<const OptimizerRule> optimizer_rules();
+std::span<const OptimizerRule* const> optimizer_rules();
 
 class Optimizer {
  public:

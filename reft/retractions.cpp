@@ -2,11 +2,10 @@
 
 #include <Eigen/QR>
 #include <Eigen/SVD>
-#include <algorithm>
 #include <array>
-#include <string>
 
 #include "reft/matrix_view.h"
+#include "reft/table.h"
 
 namespace csreft {
 namespace {
@@ -18,11 +17,11 @@ struct Lq {
 
 // Householder reflections on Y^T [d, r]: orthonormal for any Y, rank-deficient or not.
 Lq lq(const Matrix& Y) {
-  const Eigen::HouseholderQR<Eigen::MatrixXd> qr(Y.transpose());
-  const Eigen::VectorXd diagonal = qr.matrixQR().diagonal();
+  const Eigen::HouseholderQR<Eigen::MatrixXd> factors(Y.transpose());
+  const Eigen::VectorXd diagonal = factors.matrixQR().diagonal();
   const Eigen::VectorXd sign = (diagonal.array() < 0).select(-1.0, Eigen::VectorXd::Ones(diagonal.size()));
-  const Eigen::MatrixXd upper = qr.matrixQR().topRows(Y.rows()).triangularView<Eigen::Upper>();
-  const Eigen::MatrixXd Q = qr.householderQ() * Eigen::MatrixXd::Identity(Y.cols(), Y.rows());
+  const Eigen::MatrixXd upper = factors.matrixQR().topRows(Y.rows()).triangularView<Eigen::Upper>();
+  const Eigen::MatrixXd Q = factors.householderQ() * Eigen::MatrixXd::Identity(Y.cols(), Y.rows());
   return {upper.transpose() * sign.asDiagonal(), sign.asDiagonal() * Q.transpose()};
 }
 
@@ -42,11 +41,11 @@ Matrix orthonormalised(const Matrix& Y) {
   return polar_factor(Y);
 }
 
-constexpr std::array<Retraction, 3> table{{
-    {"qr", "Q of R + xi = L Q, positive diagonal", retract_qr},
-    {"polar", "the orthonormal matrix nearest to R + xi", retract_polar},
-    {"cayley", "Cayley transform, one r x r system", retract_cayley},
-}};
+constexpr Retraction qr{"qr", "Q of R + xi = L Q, positive diagonal", retract_qr};
+constexpr Retraction polar{"polar", "the orthonormal matrix nearest to R + xi", retract_polar};
+constexpr Retraction cayley{"cayley", "Cayley transform, one r x r system", retract_cayley};
+
+constexpr std::array<const Retraction*, 3> table{&qr, &polar, &cayley};
 
 }  // namespace
 
@@ -72,14 +71,8 @@ Tensor retract_cayley(const Tensor& R, const Tensor& xi) {
   return tensor(orthonormalised(R_ + p.transpose() * Z + q.transpose() * R_));
 }
 
-std::span<const Retraction> retractions() { return table; }
+std::span<const Retraction* const> retractions() { return table; }
 
-const Retraction& find_retraction(std::string_view name) {
-  const auto found = std::ranges::find(table, name, &Retraction::name);
-  if (found != table.end()) return *found;
-  std::string names;
-  for (const Retraction& retraction : table) names += (names.empty() ? "" : ", ") + std::string(retraction.name);
-  fail("unknown retraction `{}`: expected one of {}", name, names);
-}
+const Retraction& find_retraction(std::string_view name) { return find_named(retractions(), "retraction", name); }
 
 }  // namespace csreft

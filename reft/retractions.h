@@ -32,8 +32,8 @@ Tensor retract_polar(const Tensor& R, const Tensor& xi);
 Tensor retract_cayley(const Tensor& R, const Tensor& xi);
 
 // The table: another retraction is a function of the above form and a line here.
-std::span<const Retraction> retractions();
-// Throws Error, naming the table's, for an unknown name.
+std::span<const Retraction* const> retractions();
+// Throws Error, listing the table's, for an unknown name.
 const Retraction& find_retraction(std::string_view name);
 
 }  // namespace csreft

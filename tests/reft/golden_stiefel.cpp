@@ -90,9 +90,9 @@ void check_size(const Golden& golden, std::vector<GoldenResult>& results) {
   compare("rgrad_euclidean", gradient);
   compare("rgrad_canonical", csreft::stiefel(csreft::StiefelMetric::canonical).gradient(R, G));
   const Tensor xi = csreft::ops::scale(gradient, -0.1);
-  for (const csreft::Retraction& retraction : csreft::retractions()) {
-    const std::string what = "retract_" + std::string(retraction.name);
-    if (golden.tensors.contains(golden.size + "." + what)) compare(what, retraction.apply(R, xi));
+  for (const csreft::Retraction* retraction : csreft::retractions()) {
+    const std::string what = "retract_" + std::string(retraction->name);
+    if (golden.tensors.contains(golden.size + "." + what)) compare(what, retraction->apply(R, xi));
   }
   for (const Trajectory& trajectory : trajectories) {
     if (golden.tensors.contains(golden.size + "." + trajectory.name + ".final")) {
