@@ -30,7 +30,7 @@ std::string with_unicode_white_space(std::string_view pattern, const std::string
   for (std::size_t i = 0; i < pattern.size(); ++i) {
     const char c = pattern[i];
     require(!(in_class && c == '['), "{}: a class within a class is not supported in the pattern {}: expected \\[",
-            source, pattern);
+            source, printable(pattern));
     if (c != '\\' || i + 1 == pattern.size()) {
       in_class = c == '[' || (in_class && c != ']');
       spelled += c;
@@ -38,7 +38,7 @@ std::string with_unicode_white_space(std::string_view pattern, const std::string
     }
     const char escaped = pattern[++i];
     require(!(in_class && escaped == 'S'), "{}: \\S inside a class is not supported in the pattern {}: expected \\s",
-            source, pattern);
+            source, printable(pattern));
     if (escaped == 's') {
       spelled += in_class ? fmt::format("{}", white_space) : fmt::format("[{}]", white_space);
     } else if (escaped == 'S') {
@@ -60,7 +60,7 @@ class Regex {
     code_.reset(pcre2_compile(reinterpret_cast<PCRE2_SPTR>(spelled.data()), spelled.size(),
                               PCRE2_UTF | PCRE2_UCP | PCRE2_MATCH_INVALID_UTF, &error, &position, nullptr));
     require(code_ != nullptr, "{}: the pattern {} does not compile at character {}: expected a regular expression",
-            source, spelled, position);
+            source, printable(spelled), position);
     pcre2_jit_compile(code_.get(), PCRE2_JIT_COMPLETE);  // without it matching is only slower
   }
 
@@ -98,8 +98,8 @@ std::array<char32_t, 256> byte_alphabet() {
   std::array<char32_t, 256> alphabet{};
   char32_t next = 0x100;
   for (char32_t byte = 0; byte < 256; ++byte) {
-    const bool printable = (byte >= 0x21 && byte <= 0x7E) || (byte >= 0xA1 && byte != 0xAD);
-    alphabet[byte] = printable ? byte : next++;
+    const bool is_printable = (byte >= 0x21 && byte <= 0x7E) || (byte >= 0xA1 && byte != 0xAD);
+    alphabet[byte] = is_printable ? byte : next++;
   }
   return alphabet;
 }
@@ -185,8 +185,10 @@ void ByteLevelBpe::read_tokens(const BpeVocabulary& vocabulary) {
     const auto id = static_cast<std::int32_t>(i);
     require(!token.empty(), "{}: token {} is empty: expected a text", vocabulary.source, id);
     const auto [first, is_new] = ids_.emplace(token, id);
-    require(is_new, "{}: tokens {} and {} are both '{}': expected distinct tokens", vocabulary.source, first->second,
-            id, token);
+    if (!is_new) {
+      fail("{}: tokens {} and {} are both '{}': expected distinct tokens", vocabulary.source, first->second, id,
+           printable(token));
+    }
     const auto type = vocabulary.types.empty() ? TokenType::normal : vocabulary.types[i];
     const bool added = type == TokenType::control || type == TokenType::user_defined;
     if (added) added_tokens_.add(token, id);
@@ -208,16 +210,22 @@ void ByteLevelBpe::read_merges(const BpeVocabulary& vocabulary) {
     const auto& merge = vocabulary.merges[i];
     const auto id_of = [&](const std::string& token) {
       const auto found = ids_.find(token);
-      require(found != ids_.end(), "{}: merge {} '{}' needs the token '{}': expected it in the vocabulary",
-              vocabulary.source, i, merge, token);
+      if (found == ids_.end()) {
+        fail("{}: merge {} '{}' needs the token '{}': expected it in the vocabulary", vocabulary.source, i,
+             printable(merge), printable(token));
+      }
       return found->second;
     };
     const auto space = merge.find(' ');
-    require(space != std::string::npos, "{}: merge {} '{}' is no pair: expected two tokens and a space between",
-            vocabulary.source, i, merge);
+    if (space == merge.npos) {
+      fail("{}: merge {} '{}' is no pair: expected two tokens and a space between", vocabulary.source, i,
+           printable(merge));
+    }
     const auto left = merge.substr(0, space);
     const auto right = merge.substr(space + 1);
-    merges_[pair_key(id_of(left), id_of(right))] = {static_cast<std::int32_t>(i), id_of(left + right)};
+    const auto left_id = id_of(left);
+    const auto right_id = id_of(right);
+    merges_[pair_key(left_id, right_id)] = {static_cast<std::int32_t>(i), id_of(left + right)};
   }
 }
 
@@ -317,7 +325,7 @@ void set_gguf_pre_tokenizer(std::string_view name, BpeVocabulary& vocabulary) {
     vocabulary.pre_tokenizer = {{R"([\p{P}$+<=>^~|]+)"}, {gpt2_pattern}, {"\\p{N}+"}, {"[0-9][0-9][0-9]"}};
   } else {
     fail("{}: the pre-tokenizer '{}' is not supported: expected smollm, gpt-2, llama-bpe or default", vocabulary.source,
-         name);
+         printable(name));
   }
 }
 

@@ -54,9 +54,9 @@ std::string read_file(const std::filesystem::path& file, std::string_view expect
 Tokenizer load_sentencepiece(const std::filesystem::path& file) {
   const auto processor = std::make_shared<sentencepiece::SentencePieceProcessor>();
   const auto bytes = read_file(file, "a SentencePiece model");
-  const auto status = processor->LoadFromSerializedProto(bytes);
-  require(status.ok() && processor->GetPieceSize() > 0, "{}: {}: expected a SentencePiece model", file.string(),
-          status.ok() ? "no pieces" : status.message());
+  const bool loaded = processor->LoadFromSerializedProto(bytes).ok();
+  require(loaded && processor->GetPieceSize() > 0, "{}: not a SentencePiece model: expected a complete tokenizer.model",
+          file.string());
 
   TokenTable table;
   for (int id = 0; id < processor->GetPieceSize(); ++id) {
@@ -140,14 +140,17 @@ void ScoredBpe::read_tokens(const ScoredVocabulary& vocabulary) {
     if (type == TokenType::unknown) unknown = id;
     if (type == TokenType::byte) {
       const auto byte = byte_of_piece(token);
-      require(byte.has_value(), "{}: byte token {} is '{}': expected the form <0x0A>", vocabulary.source, id, token);
+      require(byte.has_value(), "{}: byte token {} is '{}': expected the form <0x0A>", vocabulary.source, id,
+              printable(token));
       byte_ids_[static_cast<unsigned char>(*byte)] = id;
     }
     if (type == TokenType::normal || type == TokenType::user_defined) {
       require(!token.empty(), "{}: token {} is empty: expected a text", vocabulary.source, id);
       const auto [first, is_new] = ids_.emplace(token, id);
-      require(is_new, "{}: tokens {} and {} are both '{}': expected distinct tokens", vocabulary.source, first->second,
-              id, token);
+      if (!is_new) {
+        fail("{}: tokens {} and {} are both '{}': expected distinct tokens", vocabulary.source, first->second, id,
+             printable(token));
+      }
       if (type == TokenType::user_defined) user_defined_.add(token, id);
     }
     table_.text.push_back(text_of_piece(token, type));

@@ -30,6 +30,22 @@ Utf8Front utf8_front(std::string_view bytes) {
   return {Kind::whole, length};
 }
 
+std::string printable(std::string_view bytes) {
+  std::string printed;
+  while (!bytes.empty()) {
+    const auto [kind, length] = utf8_front(bytes);
+    const auto character = bytes.substr(0, length);
+    const auto first = static_cast<unsigned char>(character[0]);
+    if (kind == Utf8Front::Kind::whole && first >= 0x20 && first != 0x7F) {
+      printed += character;
+    } else {
+      for (const char byte : character) printed += fmt::format("<0x{:02X}>", static_cast<unsigned char>(byte));
+    }
+    bytes.remove_prefix(length);
+  }
+  return printed;
+}
+
 void TokenMatcher::add(std::string text, std::int32_t id) {
   auto& bucket = tokens_[static_cast<unsigned char>(text.front())];
   const auto longer = [&](const auto& token) { return token.first.size() >= text.size(); };
@@ -74,21 +90,15 @@ std::string Tokenizer::decode(std::span<const std::int32_t> ids, bool skip_speci
 }
 
 std::string Tokenizer::piece(std::int32_t id) const {
-  std::string printed;
-  for (auto rest = bytes(id); !rest.empty();) {
-    const auto [kind, length] = utf8_front(rest);
-    const auto character = rest.substr(0, length);
-    const auto first = static_cast<unsigned char>(character[0]);
-    if (character == " ") {
-      printed += "\u2423";
-    } else if (kind != Utf8Front::Kind::whole || first < 0x20 || first == 0x7F) {
-      for (const char byte : character) printed += fmt::format("<0x{:02X}>", static_cast<unsigned char>(byte));
+  std::string shown;
+  for (const char c : printable(bytes(id))) {
+    if (c == ' ') {
+      shown += "\u2423";
     } else {
-      printed += character;
+      shown += c;
     }
-    rest.remove_prefix(length);
   }
-  return printed;
+  return shown;
 }
 
 std::string IncrementalDecoder::push(std::int32_t id) {
@@ -167,7 +177,8 @@ SplitStep read_split_step(const Json& step, const std::string& file) {
     const bool add_prefix_space = member(step, "add_prefix_space", file).get<bool>();
     return {step.value("use_regex", true) ? gpt2_pattern : "", add_prefix_space};
   }
-  require(type == "Split", "{}: pre_tokenizer '{}' is not supported: expected Digits, ByteLevel or Split", file, type);
+  require(type == "Split", "{}: pre_tokenizer '{}' is not supported: expected Digits, ByteLevel or Split", file,
+          printable(type));
   const auto& behavior = member(step, "behavior", file);
   require(behavior == "Isolated" && !is_set(step, "invert"),
           "{}: pre_tokenizer Split with behavior {} and invert {} is not supported: expected \"Isolated\" and false",
@@ -198,12 +209,12 @@ void read_tokens(const Json& tokenizer, BpeVocabulary& vocabulary) {
   for (const auto& added : added_tokens) {
     const auto content = member(added, "content", file).get<std::string>();
     const auto id = member(added, "id", file).get<std::int64_t>();
-    require_unset(added, {"single_word", "lstrip", "rstrip"}, fmt::format("{}: added token '{}'", file, content));
-    if (!vocab.contains(content))
-      entries.emplace_back(content, id);
-    else
-      require(vocab[content] == id, "{}: token '{}' has id {} in the vocabulary and {} in added_tokens: expected one",
-              file, content, vocab[content].dump(), id);
+    require_unset(added, {"single_word", "lstrip", "rstrip"},
+                  fmt::format("{}: added token '{}'", file, printable(content)));
+    const auto in_vocab = vocab.value(content, Json(id));
+    require(in_vocab == id, "{}: token '{}' has id {} in the vocabulary and {} in added_tokens: expected one", file,
+            printable(content), in_vocab.dump(), id);
+    if (!vocab.contains(content)) entries.emplace_back(content, id);
   }
 
   vocabulary.tokens.resize(entries.size());
@@ -211,10 +222,14 @@ void read_tokens(const Json& tokenizer, BpeVocabulary& vocabulary) {
   std::vector<bool> taken(entries.size());
   for (auto& [token, id] : entries) {
     const auto index = static_cast<std::size_t>(id);
-    require(index < entries.size(), "{}: token '{}' has id {}: expected 0 to {}, as there are {} tokens", file, token,
-            id, entries.size() - 1, entries.size());
-    require(!taken[index], "{}: tokens '{}' and '{}' both have id {}: expected one token an id", file,
-            vocabulary.tokens[index], token, id);
+    if (index >= entries.size()) {
+      fail("{}: token '{}' has id {}: expected 0 to {}, as there are {} tokens", file, printable(token), id,
+           entries.size() - 1, entries.size());
+    }
+    if (taken[index]) {
+      fail("{}: tokens '{}' and '{}' both have id {}: expected one token an id", file,
+           printable(vocabulary.tokens[index]), printable(token), id);
+    }
     taken[index] = true;
     vocabulary.tokens[index] = std::move(token);
   }
@@ -240,7 +255,7 @@ std::optional<std::int32_t> read_token_id(const Json& object, const char* key, c
   const auto token = named.get<std::string>();
   const auto found = std::find(vocabulary.tokens.begin(), vocabulary.tokens.end(), token);
   require(found != vocabulary.tokens.end(), "{}: {} '{}' is not in the vocabulary: expected one of its {} tokens",
-          file.string(), key, token, vocabulary.tokens.size());
+          file.string(), key, printable(token), vocabulary.tokens.size());
   return static_cast<std::int32_t>(found - vocabulary.tokens.begin());
 }
 
@@ -280,7 +295,7 @@ Tokenizer read_tokenizer_json(const Json& tokenizer, const std::filesystem::path
   const auto& model = member(tokenizer, "model", vocabulary.source);
   require(is_byte_level_bpe(tokenizer, vocabulary.source),
           "{}: model type '{}' with pre_tokenizer {} is not supported: expected BPE with ByteLevel", vocabulary.source,
-          type_name(model), tokenizer.value("pre_tokenizer", Json()).dump().substr(0, 80));
+          printable(type_name(model)), tokenizer.value("pre_tokenizer", Json()).dump().substr(0, 80));
   require_unset(tokenizer, {"normalizer"}, vocabulary.source);
   require_unset(model, {"dropout", "continuing_subword_prefix", "end_of_word_suffix", "fuse_unk", "byte_fallback"},
                 vocabulary.source);

@@ -102,6 +102,9 @@ Utf8Front utf8_front(std::string_view bytes);
 
 constexpr std::string_view replacement_character = "\xEF\xBF\xBD";
 
+// The bytes on one line, as valid UTF-8: control characters and ill-formed bytes are <0xNN>. For errors and reports.
+std::string printable(std::string_view bytes);
+
 // Tokens that are found in the text as they are, before the algorithm sees what lies between them.
 class TokenMatcher {
  public:

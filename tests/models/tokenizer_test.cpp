@@ -353,6 +353,7 @@ TEST_CASE("a bad tokenizer.json is an error that names the file and what was exp
   check_patched(R"({"model": {"vocab": {"he": -1}}})", "'he' has id -1");
   check_patched(R"({"model": {"vocab": {"he": 259}}})", "both have id 259");
   check_patched(R"({"model": {"merges": ["h e", "x yz"]}})", "merge 1 'x yz' needs the token 'yz'");
+  check_patched(R"({"model": {"merges": ["a\nb"]}})", "merge 0 'a<0x0A>b' is no pair");
   check_patched(R"({"model": {"merges": ["he"]}})", "merge 0 'he' is no pair");
   check_patched(R"({"model": {"merges": [["h", "e", "l"]]}})", "is no pair");
   check_patched(R"({"model": {"byte_fallback": true}})", "byte_fallback true");
@@ -424,7 +425,7 @@ TEST_CASE("a bad SentencePiece model is an error that names the file") {
   const auto model = sentencepiece_model(small_scored_vocabulary());
   for (const auto& content : {std::string(), std::string("no model"), model.substr(0, model.size() / 2)}) {
     const auto file = folder.write("tokenizer.model", content);
-    CHECK_THROWS_WITH_AS(csreft::load_sentencepiece(file), Contains("expected a SentencePiece model"), Error);
+    CHECK_THROWS_WITH_AS(csreft::load_sentencepiece(file), Contains("not a SentencePiece model"), Error);
     CHECK_THROWS_WITH_AS(csreft::load_sentencepiece(file), Contains(file.c_str()), Error);
   }
   CHECK_THROWS_WITH_AS(csreft::load_sentencepiece(folder.path()), Contains("cannot be read"), Error);
