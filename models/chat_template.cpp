@@ -7,6 +7,7 @@
 #include <nlohmann/json.hpp>
 
 #include "core/error.h"
+#include "core/json_file.h"
 
 namespace csreft {
 namespace {
@@ -104,10 +105,8 @@ std::string read_chat_template(const std::filesystem::path& folder) {
     return {std::istreambuf_iterator<char>(jinja), {}};
   }
   const auto file = folder / "tokenizer_config.json";
-  std::ifstream stream(file);
-  if (!stream.is_open()) return {};
-  const auto config = nlohmann::json::parse(stream, nullptr, false);
-  require(config.is_object(), "{}: not JSON: expected a tokenizer's configuration", file.string());
+  if (!std::filesystem::exists(file)) return {};
+  const auto config = read_json_object(file);
   const auto chat = config.value("chat_template", nlohmann::json());
   if (chat.is_null()) return {};
   if (chat.is_string()) return chat.get<std::string>();

@@ -1,11 +1,11 @@
 #include "models/tokenizer.h"
 
 #include <algorithm>
-#include <fstream>
 
 #include <nlohmann/json.hpp>
 
 #include "core/error.h"
+#include "core/json_file.h"
 #include "models/byte_level_bpe.h"
 #include "models/sentencepiece_tokenizer.h"
 
@@ -132,16 +132,6 @@ std::string IncrementalDecoder::finish() {
 namespace {
 
 using Json = nlohmann::json;
-
-Json read_json(const std::filesystem::path& file) {
-  std::ifstream stream(file, std::ios::binary);
-  require(stream.is_open(), "{}: cannot be read: expected a JSON file", file.string());
-  try {
-    return Json::parse(stream);
-  } catch (const Json::parse_error& error) {
-    fail("{}: not JSON at byte {}: expected a complete JSON file", file.string(), error.byte);
-  }
-}
 
 const Json& member(const Json& object, const char* key, const std::string& where) {
   require(object.is_object() && object.contains(key), "{}: expected a member '{}'", where, key);
@@ -283,7 +273,7 @@ void read_post_processor(const Json& tokenizer, const std::filesystem::path& fil
 
 void read_tokenizer_config(const std::filesystem::path& file, BpeVocabulary& vocabulary) {
   if (!std::filesystem::exists(file)) return;
-  const auto config = read_json(file);
+  const auto config = read_json_object(file);
   if (const auto bos = read_token_id(config, "bos_token", vocabulary, file)) vocabulary.bos = bos;
   vocabulary.eos = read_token_id(config, "eos_token", vocabulary, file);
   if (config.contains("add_bos_token")) vocabulary.add_bos = is_set(config, "add_bos_token");
@@ -317,7 +307,7 @@ Tokenizer read_tokenizer_json(const Json& tokenizer, const std::filesystem::path
 }  // namespace
 
 Tokenizer load_tokenizer_json(const std::filesystem::path& file) {
-  return naming_file(file, [&] { return read_tokenizer_json(read_json(file), file); });
+  return naming_file(file, [&] { return read_tokenizer_json(read_json_object(file), file); });
 }
 
 Tokenizer load_tokenizer(const std::filesystem::path& folder) {
@@ -327,9 +317,9 @@ Tokenizer load_tokenizer(const std::filesystem::path& folder) {
   require(has_model || std::filesystem::exists(json_file),
           "{}: no tokenizer: expected a file tokenizer.json or tokenizer.model", folder.string());
   if (!std::filesystem::exists(json_file)) return load_sentencepiece(model_file);
-  const auto tokenizer = read_json(json_file);
+  const auto tokenizer = read_json_object(json_file);
   return naming_file(json_file, [&] {
-    const bool use_model = has_model && tokenizer.is_object() && !is_byte_level_bpe(tokenizer, json_file.string());
+    const bool use_model = has_model && !is_byte_level_bpe(tokenizer, json_file.string());
     return use_model ? load_sentencepiece(model_file) : read_tokenizer_json(tokenizer, json_file);
   });
 }

@@ -148,7 +148,7 @@ TEST_CASE("a folder's chat template is read from chat_template.jinja or tokenize
   write("tokenizer_config.json", R"({"chat_template": [{"name": "default", "template": "listed"}]})");
   CHECK(csreft::read_chat_template(folder) == "listed");
   write("tokenizer_config.json", R"({"chat_template": )");
-  CHECK_THROWS_WITH_AS(csreft::read_chat_template(folder), doctest::Contains("not JSON"), csreft::Error);
+  CHECK_THROWS_WITH_AS(csreft::read_chat_template(folder), doctest::Contains("not valid JSON"), csreft::Error);
   write("chat_template.jinja", "own file");
   CHECK(csreft::read_chat_template(folder) == "own file");
   std::filesystem::remove_all(folder);
