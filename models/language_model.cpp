@@ -26,7 +26,6 @@ Tokenizer make_tokenizer(const TokenizerVocabulary& vocabulary, const std::strin
     bpe.merges = vocabulary.merges;
     bpe.bos = vocabulary.bos_id;
     bpe.eos = vocabulary.eos_id;
-    bpe.unknown = vocabulary.unknown_id;
     set_gguf_pre_tokenizer(vocabulary.pre, bpe);
     bpe.add_bos = vocabulary.add_bos.value_or(bpe.add_bos);
     return make_bpe_tokenizer(bpe);
