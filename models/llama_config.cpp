@@ -1,6 +1,7 @@
 #include "models/llama_config.h"
 
 #include <cmath>
+#include <limits>
 #include <numbers>
 
 #include "core/json_file.h"
@@ -52,9 +53,10 @@ void read_rope(const nlohmann::json& config, std::string_view where, LlamaConfig
 }
 
 std::int32_t token_id(const nlohmann::json& value, const std::string& key, std::string_view where) {
-  require(value.is_number_unsigned() && std::in_range<std::int32_t>(value.get<std::uint64_t>()),
-          "{}: `{}` is {}: expected a token id, or a list of them", where, key, value.dump());
-  return value.get<std::int32_t>();
+  const std::int64_t id = value.is_number_integer() ? value.get<std::int64_t>() : -1;
+  require(id >= 0 && std::in_range<std::int32_t>(id), "{}: `{}` is {}: expected a token id, or a list of them", where,
+          key, value.dump());
+  return static_cast<std::int32_t>(id);
 }
 
 // One id, a list of ids, or null.
