@@ -80,32 +80,33 @@ LlamaConfig make_config(const Header& header, const std::string& where) {
   return config;
 }
 
-// The names of all tensors in the order of the file; {} stands for every layer in turn. An empty name skips what
-// version 0 keeps of the rotation's cosines and sines.
+// The names of all tensors in the order of the file, where each part of a block is stored for all layers in turn. ""
+// stands for the cosines and sines of the rotation, which version 0 holds and nobody reads.
 std::vector<std::string> file_order(const LlamaConfig& config, bool legacy) {
-  const std::string embed = "model.embed_tokens.weight", norm = "model.norm.weight", head = "lm_head.weight";
-  const std::string attention_norm = "input_layernorm", ffn_norm = "post_attention_layernorm";
-  const std::vector<std::string> attention{"self_attn.q_proj", "self_attn.k_proj", "self_attn.v_proj",
-                                           "self_attn.o_proj"};
-  const std::vector<std::string> ffn_v0{"mlp.gate_proj", "mlp.down_proj", "mlp.up_proj"};
   std::vector<std::string> order;
+  const auto add = [&](const std::string& name) { order.push_back(name); };
   const auto add_layers = [&](const std::string& part) {
-    for (std::int64_t n = 0; n < config.n_layers; ++n)
-      order.push_back(fmt::format("model.layers.{}.{}.weight", n, part));
+    for (std::int64_t n = 0; n < config.n_layers; ++n) add(fmt::format("model.layers.{}.{}.weight", n, part));
   };
   if (legacy) {
-    order.push_back(embed);
-    add_layers(attention_norm);
+    add("model.embed_tokens.weight");
+    add_layers("input_layernorm");
   } else {
-    add_layers(attention_norm);
-    add_layers(ffn_norm);
-    order.insert(order.end(), {norm, embed});
+    add_layers("input_layernorm");
+    add_layers("post_attention_layernorm");
+    add("model.norm.weight");
+    add("model.embed_tokens.weight");
   }
-  for (const auto& part : attention) add_layers(part);
-  if (legacy) add_layers(ffn_norm);
-  for (const auto& part : ffn_v0) add_layers(part);
-  if (legacy) order.insert(order.end(), {norm, ""});
-  if (!config.tie_word_embeddings) order.push_back(head);
+  for (const char* part : {"self_attn.q_proj", "self_attn.k_proj", "self_attn.v_proj", "self_attn.o_proj"}) {
+    add_layers(part);
+  }
+  if (legacy) add_layers("post_attention_layernorm");
+  for (const char* part : {"mlp.gate_proj", "mlp.down_proj", "mlp.up_proj"}) add_layers(part);
+  if (legacy) {
+    add("model.norm.weight");
+    add("");
+  }
+  if (!config.tie_word_embeddings) add("lm_head.weight");
   return order;
 }
 

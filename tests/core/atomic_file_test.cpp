@@ -11,7 +11,10 @@
 #include "tests/error_text.h"
 #include "tests/temporary_folder.h"
 
-using namespace csreft;
+using csreft::AtomicFile;
+using csreft::MappedFile;
+using csreft::read_text_file;
+using csreft::write_file_atomically;
 
 TEST_CASE("a written file holds what was written, and nothing is left beside it") {
   const TemporaryFolder folder;

@@ -11,7 +11,13 @@
 #include "tests/little_endian.h"
 #include "tests/temporary_folder.h"
 
-using namespace csreft;
+using csreft::DType;
+using csreft::half_to_float;
+using csreft::random_normal;
+using csreft::SafeTensors;
+using csreft::SafeTensorsMetadata;
+using csreft::save_safetensors;
+using csreft::Tensor;
 
 namespace {
 

@@ -13,7 +13,20 @@
 #include "tests/error_text.h"
 #include "tests/temporary_folder.h"
 
-using namespace csreft;
+using csreft::check_config;
+using csreft::Checkpoint;
+using csreft::DType;
+using csreft::LlamaConfig;
+using csreft::open_checkpoint;
+using csreft::parameter_count;
+using csreft::parameter_shapes;
+using csreft::parse_llama_config;
+using csreft::random_normal;
+using csreft::rope_inverse_frequencies;
+using csreft::save_safetensors;
+using csreft::Tensor;
+using csreft::TokenizerFolder;
+using csreft::write_file_atomically;
 
 namespace {
 

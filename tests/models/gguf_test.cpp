@@ -8,7 +8,15 @@
 #include "tests/models/gguf_builder.h"
 #include "tests/temporary_folder.h"
 
-using namespace csreft;
+using csreft::dequantize;
+using csreft::ggml_type_name;
+using csreft::GgmlType;
+using csreft::open_checkpoint;
+using csreft::read_gguf;
+using csreft::rope_inverse_frequencies;
+using csreft::Shape;
+using csreft::Tensor;
+using csreft::TokenizerVocabulary;
 
 namespace {
 
@@ -373,8 +381,8 @@ TEST_CASE("a vocabulary that does not fit the model is refused") {
     changed.keys.replace(at, from.size(), to);
     return refusal_to_open(changed);
   };
-  const auto four = bytes_of(std::uint64_t{5}) + gguf_string("<s>");
-  CHECK(contains(swap_in(four + gguf_string("</s>"), bytes_of(std::uint64_t{4}) + gguf_string("<s>")),
+  const auto first_of_five = bytes_of(std::uint64_t{5}) + gguf_string("<s>");
+  CHECK(contains(swap_in(first_of_five + gguf_string("</s>"), bytes_of(std::uint64_t{4}) + gguf_string("<s>")),
                  "tensor model.embed_tokens.weight has shape [5, 8]: the config wants [4, 8]"));
   CHECK(contains(swap_in("eos_token_id" + bytes_of(std::uint32_t{4}) + bytes_of(std::uint32_t{1}),
                          "eos_token_id" + bytes_of(std::uint32_t{4}) + bytes_of(std::uint32_t{5})),

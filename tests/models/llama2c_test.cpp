@@ -8,7 +8,10 @@
 #include "tests/little_endian.h"
 #include "tests/temporary_folder.h"
 
-using namespace csreft;
+using csreft::Checkpoint;
+using csreft::open_checkpoint;
+using csreft::Tensor;
+using csreft::TokenizerFile;
 
 namespace {
 
