@@ -13,6 +13,6 @@ constexpr std::array<const Penalty*, 3> table{&none_penalty, &l1_penalty, &entro
 
 std::span<const Penalty* const> penalties() { return table; }
 
-const Penalty& find_penalty(std::string_view name) { return find_named(penalties(), "penaltie", name); }
+const Penalty& find_penalty(std::string_view name) { return find_named(penalties(), "penalty", name); }
 
 }  // namespace csreft
