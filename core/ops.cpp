@@ -77,6 +77,12 @@ Tensor scale(const Tensor& x, double factor) {
   return y;
 }
 
+void copy_(const Tensor& y, const Tensor& x) {
+  checks::real("copy_", "y", y);
+  checks::like("copy_", "x", x, y.shape(), y);
+  backend(y, cpu::copy)(x, y);
+}
+
 void fill_(const Tensor& y, double value) {
   checks::real("fill_", "y", y);
   backend(y, cpu::fill)(value, y);

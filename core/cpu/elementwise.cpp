@@ -52,6 +52,14 @@ void fill(double value, const Tensor& y) {
   });
 }
 
+void copy(const Tensor& x, const Tensor& y) {
+  visit_real(y.dtype(), "copy_", [&]<typename T>(T) {
+    const T* px = x.data<T>();
+    T* py = y.data<T>();
+    for_elements(y.numel(), [&](std::int64_t begin, std::int64_t end) { std::copy(px + begin, px + end, py + begin); });
+  });
+}
+
 void axpy(double factor, const Tensor& x, const Tensor& y) {
   visit_real(y.dtype(), "axpy_", [&]<typename T>(T) {
     const T* px = x.data<T>();

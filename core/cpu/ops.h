@@ -14,6 +14,7 @@ void sub(const Tensor& a, const Tensor& b, const Tensor& y);
 void mul(const Tensor& a, const Tensor& b, const Tensor& y);
 void scale(const Tensor& x, double factor, const Tensor& y);
 void fill(double value, const Tensor& y);
+void copy(const Tensor& x, const Tensor& y);
 void axpy(double factor, const Tensor& x, const Tensor& y);
 
 // activations.cpp
