@@ -1,0 +1,150 @@
+// The test programme. Without arguments it runs the tests; --golden DIR runs the golden values in DIR instead; other
+// flags are doctest's. The last line on stdout is `N passed, M failed`: test cases, or checks of golden values.
+#define DOCTEST_CONFIG_IMPLEMENT
+#include <algorithm>
+#include <array>
+#include <cstdio>
+#include <optional>
+#include <string>
+#include <string_view>
+
+#include <doctest/doctest.h>
+#include <fmt/format.h>
+
+#include "core/error.h"
+#include "tests/golden_runner.h"
+
+namespace {
+
+struct Count {
+  unsigned passed = 0, failed = 0;
+};
+
+int finish(const Count& count) {
+  fmt::print("{} passed, {} failed\n", count.passed, count.failed);
+  return count.failed == 0 ? 0 : 1;
+}
+
+// doctest ignores what it does not know: these are its flags (version 2.4).
+constexpr std::array<std::string_view, 37> flags{"?",
+                                                 "h",
+                                                 "help",
+                                                 "v",
+                                                 "version",
+                                                 "c",
+                                                 "count",
+                                                 "ltc",
+                                                 "list-test-cases",
+                                                 "lts",
+                                                 "list-test-suites",
+                                                 "lr",
+                                                 "list-reporters",
+                                                 "s",
+                                                 "success",
+                                                 "cs",
+                                                 "case-sensitive",
+                                                 "e",
+                                                 "exit",
+                                                 "d",
+                                                 "duration",
+                                                 "m",
+                                                 "minimal",
+                                                 "q",
+                                                 "quiet",
+                                                 "nt",
+                                                 "no-throw",
+                                                 "ne",
+                                                 "no-exitcode",
+                                                 "nr",
+                                                 "no-run",
+                                                 "ni",
+                                                 "no-intro",
+                                                 "nv",
+                                                 "no-version",
+                                                 "nc",
+                                                 "no-colors"};
+constexpr std::array<std::string_view, 32> flags_with_value{"tc", "test-case",   "tce",  "test-case-exclude",
+                                                            "sf", "source-file", "sfe",  "source-file-exclude",
+                                                            "ts", "test-suite",  "tse",  "test-suite-exclude",
+                                                            "sc", "subcase",     "sce",  "subcase-exclude",
+                                                            "r",  "reporters",   "o",    "out",
+                                                            "ob", "order-by",    "rs",   "rand-seed",
+                                                            "f",  "first",       "l",    "last",
+                                                            "aa", "abort-after", "scfl", "subcase-filter-levels"};
+
+void check_flag(const std::string& argument) {
+  const std::size_t dashes = argument.starts_with("--") ? 2 : 1;
+  const std::size_t equals = argument.find('=');
+  std::string_view name = std::string_view(argument).substr(dashes, equals - dashes);
+  if (name.starts_with("dt-")) name.remove_prefix(3);
+  const bool valued = equals != std::string::npos;
+  const bool known = argument.starts_with('-') &&
+                     (std::ranges::count(flags_with_value, name) == 1 ? valued : std::ranges::count(flags, name) == 1);
+  csreft::require(known, "unknown argument '{}': expected --golden DIR or doctest's flags (--help lists them)",
+                  argument);
+}
+
+// The folder after --golden, if the command line asks for golden values. Throws Error for arguments that mean nothing.
+std::optional<std::string> parse_arguments(const std::vector<std::string>& arguments) {
+  constexpr std::string_view joined = "--golden=";
+  for (const auto& argument : arguments) {
+    if (argument != "--golden" && !argument.starts_with(joined)) continue;
+    const bool separate = argument == "--golden";
+    csreft::require(&argument == &arguments.front() && arguments.size() == (separate ? 2U : 1U),
+                    "--golden takes one folder and stands alone: expected --golden DIR");
+    return separate ? arguments[1] : argument.substr(joined.size());
+  }
+  for (const auto& argument : arguments) check_flag(argument);
+  return std::nullopt;
+}
+
+int run_golden_values(const std::string& directory) {
+  Count count;
+  run_golden(directory, [&](const GoldenResult& result) {
+    ++(result.passed ? count.passed : count.failed);
+    fmt::print("{} {}{}{}\n", result.passed ? "passed" : "FAILED", result.name, result.detail.empty() ? "" : ": ",
+               result.detail);
+    std::fflush(stdout);
+  });
+  return finish(count);
+}
+
+std::optional<Count> counted;
+
+// Keeps doctest's counts, which it only prints.
+struct Counter : doctest::IReporter {
+  explicit Counter(const doctest::ContextOptions&) {}
+  void report_query(const doctest::QueryData&) override {}
+  void test_run_start() override {}
+  void test_run_end(const doctest::TestRunStats& stats) override {
+    counted = {stats.numTestCasesPassingFilters - stats.numTestCasesFailed, stats.numTestCasesFailed};
+  }
+  void test_case_start(const doctest::TestCaseData&) override {}
+  void test_case_reenter(const doctest::TestCaseData&) override {}
+  void test_case_end(const doctest::CurrentTestCaseStats&) override {}
+  void test_case_exception(const doctest::TestCaseException&) override {}
+  void subcase_start(const doctest::SubcaseSignature&) override {}
+  void subcase_end() override {}
+  void log_assert(const doctest::AssertData&) override {}
+  void log_message(const doctest::MessageData&) override {}
+  void test_case_skipped(const doctest::TestCaseData&) override {}
+};
+
+int run_tests(int argc, char** argv) {
+  doctest::registerReporter<Counter>("counter", 0, /*isReporter=*/false);
+  doctest::Context context(argc, argv);
+  const int code = context.run();
+  return counted ? finish(*counted) : code;
+}
+
+}  // namespace
+
+int main(int argc, char** argv) {
+  try {
+    const auto golden = parse_arguments({argv + 1, argv + argc});
+    return golden ? run_golden_values(*golden) : run_tests(argc, argv);
+  } catch (const std::exception& error) {
+    fmt::print(stderr, "error: {}\n", error.what());
+    return 2;
+  }
+}
