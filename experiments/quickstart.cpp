@@ -25,6 +25,7 @@ MethodOptions loreft_options() {
   MethodOptions options;
   options.method = "loreft";
   options.rank = 16;
+  options.tied = true;
   return options;
 }
 
@@ -33,6 +34,7 @@ MethodOptions csreft_options() {
   options.method = "csreft";
   options.subspaces = 4;
   options.rank = 4;
+  options.tied = true;
   return options;
 }
 
@@ -48,12 +50,15 @@ std::vector<TaskScore> score(const LanguageModel& model, const Method* method, c
 MethodRun train_and_score(const LanguageModel& model, const MethodOptions& method_options,
                           const std::vector<Skill>& skills, const Options& options, const EvaluationOptions& evaluation,
                           Arguments arguments, const std::filesystem::path& folder) {
-  const auto method = create_method(method_options, model.llama.config(), options.train.seed);
+  const std::shared_ptr<Method> method = create_method(method_options, model.llama.config(), options.train.seed);
   std::vector<Task> tasks;
   for (const auto& skill : skills) tasks.push_back(skill.train);
   Trainer trainer(model, *method, tasks, options.train);
   write_config(folder, "quickstart", arguments, method_options, options.train);
-  MethodRun run{.label = method_options.method, .options = method_options, .parameters = count_parameters(*method)};
+  MethodRun run{.label = method_options.method,
+                .method = method,
+                .options = method_options,
+                .parameters = count_parameters(*method)};
   fmt::print("\n{}: {} trainable parameters, {} steps\n", run.label, run.parameters.total, trainer.total_steps());
   std::fflush(stdout);
   run.result = trainer.run(folder);
@@ -65,30 +70,38 @@ MethodRun train_and_score(const LanguageModel& model, const MethodOptions& metho
   return run;
 }
 
-// Three prompts, of different skills, that CS-ReFT answers right and the untrained model does not (where there are
-// such).
-void add_samples(RunReport& report, const std::vector<Skill>& skills, const std::vector<TaskScore>& before,
+// The first test example of a skill that `after` answers right and `before` does not, or else the first of all.
+std::size_t telling_example(const Task& test, const TaskScore& before, const TaskScore& after) {
+  for (std::size_t i = 0; i < std::min(before.outputs.size(), after.outputs.size()); ++i) {
+    const std::string& answer = *test.examples[i].answer;
+    if (is_correct(after.outputs[i], answer) && !is_correct(before.outputs[i], answer)) return i;
+  }
+  return 0;
+}
+
+std::string answer(const LanguageModel& model, const Method* method, const Example& example,
+                   const std::string& system) {
+  GenerationOptions options;
+  options.max_new_tokens = 40;
+  options.stop_tokens = stop_tokens(*model.chat, model.tokenizer);
+  const std::vector prompts{encode_prompt(*model.chat, model.tokenizer, system, example.instruction, example.input)};
+  return model.tokenizer.decode(generate(model.llama, prompts, options, generation_attachments(model, method)).front());
+}
+
+// Three generations of different skills, before and after.
+void add_samples(RunReport& report, const LanguageModel& model, const std::string& system,
+                 const std::vector<Skill>& skills, const std::vector<TaskScore>& before,
                  const std::vector<MethodRun>& runs) {
   constexpr std::size_t wanted = 3;
-  for (std::size_t t = 0; t < skills.size() && report.samples.size() < wanted; ++t) {
-    if (t >= before.size() || runs.empty() || t >= runs.back().scores.size()) break;
-    const auto& examples = skills[t].test.examples;
-    const auto& outputs = runs.back().scores[t].outputs;
-    std::size_t chosen = 0;
-    for (std::size_t i = 0; i < std::min(outputs.size(), before[t].outputs.size()); ++i) {
-      if (!is_correct(outputs[i], *examples[i].answer) || is_correct(before[t].outputs[i], *examples[i].answer))
-        continue;
-      chosen = i;
-      break;
-    }
-    if (chosen >= outputs.size() || chosen >= before[t].outputs.size()) continue;
-    RunReport::Sample sample{.prompt = examples[chosen].instruction,
-                             .outputs = {{"before", before[t].outputs[chosen]}},
-                             .expected = examples[chosen].output};
+  if (runs.empty()) return;
+  const auto& after = runs.back().scores;
+  for (std::size_t t = 0; t < std::min({wanted, before.size(), after.size()}); ++t) {
+    const Example& example = skills[t].test.examples[telling_example(skills[t].test, before[t], after[t])];
+    RunReport::Sample sample{.prompt = example.instruction,
+                             .outputs = {{"before", answer(model, nullptr, example, system)}},
+                             .expected = example.output};
     for (const auto& run : runs) {
-      if (t < run.scores.size() && chosen < run.scores[t].outputs.size()) {
-        sample.outputs.emplace_back(run.label, run.scores[t].outputs[chosen]);
-      }
+      sample.outputs.emplace_back(run.label, answer(model, run.method.get(), example, system));
     }
     report.samples.push_back(std::move(sample));
   }
@@ -97,7 +110,8 @@ void add_samples(RunReport& report, const std::vector<Skill>& skills, const std:
 void print_samples(const RunReport& report) {
   for (const auto& sample : report.samples) {
     fmt::print("\n> {}\n", sample.prompt);
-    for (const auto& [label, text] : sample.outputs) fmt::print("  {:<8} {}\n", label, text);
+    for (const auto& [label, text] : sample.outputs) fmt::print("  {:<9}{}\n", label, text);
+    fmt::print("  {:<9}{}\n", "expected", sample.expected);
   }
 }
 
@@ -112,7 +126,7 @@ void write_results(const std::filesystem::path& folder, const LanguageModel& mod
     methods[run.label] = summary_json(model, run, options.train.seed);
   }
   report.interrupted = interrupted();
-  add_samples(report, skills, before, runs);
+  add_samples(report, model, options.model.system, skills, before, runs);
   print_samples(report);
   nlohmann::json summary = runs.empty() ? nlohmann::json{{"method", "none"}, {"seed", options.train.seed}}
                                         : summary_json(model, runs.back(), options.train.seed);

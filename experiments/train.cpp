@@ -48,13 +48,13 @@ int run(TrainCommand& command, Arguments arguments, const std::filesystem::path&
   command.train.quiet = command.evaluation.quiet = command.model.quiet;
   const auto train_tasks = load_tasks(command.train_files);
   const auto test_tasks = load_tasks(command.test_files);
-  const MethodOptions options = command.method.parsed();
   const LanguageModel model = command.model.load();
-  const auto method = create_method(options, model.llama.config(), command.train.seed);
+  const MethodOptions options = command.method.parsed(model.llama.config());
+  const std::shared_ptr<Method> method = create_method(options, model.llama.config(), command.train.seed);
   Trainer trainer(model, *method, train_tasks, command.train);
   if (!resume) write_config(folder, "train", arguments, options, command.train);
 
-  MethodRun run{.label = options.method, .options = options, .parameters = count_parameters(*method)};
+  MethodRun run{.label = options.method, .method = method, .options = options, .parameters = count_parameters(*method)};
   fmt::print("{} on {}: {} trainable parameters, {} steps, into {}\n", options.method, model.name, run.parameters.total,
              trainer.total_steps(), folder.string());
   if (!trainer.notice().empty()) fmt::print("note: {}\n", trainer.notice());

@@ -33,14 +33,29 @@ LanguageModel ModelFlags::load() const {
   return load_language_model(model_path(model), chat_template);
 }
 
+namespace {
+
+// Four layers at fifths of the depth: 6, 12, 18 and 24 of 30.
+std::vector<std::int64_t> spread_layers(std::int64_t n_layers) {
+  std::vector<std::int64_t> layers;
+  for (std::int64_t fifth = 1; fifth <= 4; ++fifth) {
+    const std::int64_t layer = fifth * n_layers / 5;
+    if (layers.empty() || layers.back() != layer) layers.push_back(layer);
+  }
+  return layers;
+}
+
+}  // namespace
+
 void MethodFlags::add_to(Flags& flags) {
   MethodOptions& o = options;
   flags.group("Method");
   flags.add("--method", o.method, names_of(methods()));
-  flags.add("--layers", layers, "edited blocks, 0-based, or all");
+  flags.add("--layers", layers,
+            "edited blocks, 0-based: numbers such as 6,12,18,24, all, or auto (four, evenly spread)");
   flags.add("--rank", o.rank, "rank r of each subspace, or of LoRA's matrices");
   flags.add("--positions", o.positions, "edited tokens of a prompt: f5+l5, f5, l5, all, or a list 0,3,-1");
-  flags.add_switch("--tied,!--untied", o.tied, "one set of parameters for all positions (--untied: one for each end)");
+  flags.add_switch("--tied", o.tied, "one set of parameters for all positions; without, one for each end");
   flags.group("CS-ReFT");
   flags.add("--subspaces", o.subspaces, "number k of subspaces");
   flags.add_switch("--joint", o.joint, "all subspaces orthogonal to each other: R_i R_j^T = 0");
@@ -55,9 +70,9 @@ void MethodFlags::add_to(Flags& flags) {
   flags.add("--targets", targets, "linear layers that are updated");
 }
 
-MethodOptions MethodFlags::parsed() const {
+MethodOptions MethodFlags::parsed(const LlamaConfig& config) const {
   MethodOptions out = options;
-  out.layers = parse_layers(layers);
+  out.layers = layers == "auto" ? spread_layers(config.n_layers) : parse_layers(layers);
   out.targets = split_commas(targets);
   return out;
 }

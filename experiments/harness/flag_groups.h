@@ -28,11 +28,12 @@ struct ModelFlags {
 // --method, --layers, --rank, --positions, --tied and what each method reads.
 struct MethodFlags {
   MethodOptions options;
-  std::string layers = "6,12,18,24";
+  std::string layers = "auto";
   std::string targets = "q_proj,v_proj";
 
   void add_to(Flags& flags);
-  MethodOptions parsed() const;
+  // The options for a model: `--layers auto` depends on how many it has.
+  MethodOptions parsed(const LlamaConfig& config) const;
 };
 
 // --epochs, --batch, --lr and so on.

@@ -3,6 +3,7 @@
 
 #include <cstdint>
 #include <filesystem>
+#include <memory>
 #include <string>
 #include <string_view>
 #include <vector>
@@ -19,6 +20,7 @@ namespace csreft {
 // One method, trained and scored.
 struct MethodRun {
   std::string label;  // in tables and pictures: the method's name
+  std::shared_ptr<const Method> method;
   MethodOptions options;
   ParameterCount parameters;
   TrainResult result{};

@@ -23,7 +23,7 @@ struct MethodOptions {
   std::vector<std::int64_t> layers{6, 12, 18, 24};  // edited blocks, 0-based; empty: all of them
   std::int64_t rank = 4;
   std::string positions = "f5+l5";
-  bool tied = true;
+  bool tied = false;
 
   // CS-ReFT
   std::int64_t subspaces = 4;
