@@ -1,0 +1,128 @@
+#include "reft/positions.h"
+
+#include <doctest/doctest.h>
+
+#include "tests/error_text.h"
+
+using csreft::parse_positions;
+using csreft::PositionGroup;
+
+namespace {
+
+using Positions = std::vector<std::int32_t>;
+
+PositionGroup group(std::string_view text, bool tied = true, std::size_t i = 0) {
+  return parse_positions(text, tied).at(i);
+}
+
+std::string parse_error(std::string_view text) {
+  return error_text([&] { return parse_positions(text, true); });
+}
+
+Positions numbers(const csreft::Tensor& t) {
+  const auto span = t.span<std::int32_t>();
+  return {span.begin(), span.end()};
+}
+
+}  // namespace
+
+TEST_CASE("f3+l2, untied: the first three and the last two, each with parameters of its own") {
+  const auto groups = parse_positions("f3+l2", false);
+  REQUIRE(groups.size() == 2);
+  CHECK(groups[0].side == "f");
+  CHECK(groups[1].side == "l");
+  CHECK(groups[0].positions(10) == Positions{0, 1, 2});
+  CHECK(groups[1].positions(10) == Positions{8, 9});
+}
+
+TEST_CASE("f3+l2, tied: one group with all of them") {
+  const auto groups = parse_positions("f3+l2", true);
+  REQUIRE(groups.size() == 1);
+  CHECK(groups[0].side == "t");
+  CHECK(groups[0].positions(10) == Positions{0, 1, 2, 8, 9});
+}
+
+TEST_CASE("l2+f3 is f3+l2") {
+  const auto groups = parse_positions("l2+f3", false);
+  REQUIRE(groups.size() == 2);
+  CHECK(groups[0].side == "l");
+  CHECK(groups[0].positions(10) == Positions{8, 9});
+  CHECK(group("l2+f3").positions(10) == Positions{0, 1, 2, 8, 9});
+}
+
+TEST_CASE("in a short prompt each end has at most half of it, rounded down, so that no token is edited twice") {
+  const auto groups = parse_positions("f5+l5", false);
+  CHECK(groups[0].positions(10) == Positions{0, 1, 2, 3, 4});
+  CHECK(groups[1].positions(10) == Positions{5, 6, 7, 8, 9});
+  CHECK(groups[0].positions(9) == Positions{0, 1, 2, 3});
+  CHECK(groups[1].positions(9) == Positions{5, 6, 7, 8});
+  CHECK(groups[0].positions(3) == Positions{0});
+  CHECK(groups[1].positions(3) == Positions{2});
+  CHECK(groups[0].positions(2) == Positions{0});
+  CHECK(groups[1].positions(2) == Positions{1});
+  CHECK(groups[0].positions(1).empty());
+  CHECK(groups[1].positions(1).empty());
+  CHECK(group("f5+l5").positions(5) == Positions{0, 1, 3, 4});
+  CHECK(group("f1+l5").positions(7) == Positions{0, 4, 5, 6});
+}
+
+TEST_CASE("one end alone may have the whole prompt") {
+  CHECK(group("f5").positions(3) == Positions{0, 1, 2});
+  CHECK(group("l5").positions(3) == Positions{0, 1, 2});
+  CHECK(group("f2").positions(5) == Positions{0, 1});
+  CHECK(group("l2").positions(5) == Positions{3, 4});
+  CHECK(group("l1").positions(1) == Positions{0});
+  CHECK(group("f2", false).side == "f");
+  CHECK(group("l2", false).side == "l");
+  CHECK(group("l2", true).side == "t");
+}
+
+TEST_CASE("all is every token of the prompt") {
+  CHECK(group("all").positions(4) == Positions{0, 1, 2, 3});
+  CHECK(group("all", false).side == "t");
+}
+
+TEST_CASE("a list counts from either end, in any order, and names a token once") {
+  CHECK(group("0,3,-1").positions(6) == Positions{0, 3, 5});
+  CHECK(group("-1,0").positions(2) == Positions{0, 1});
+  CHECK(group("0,-4,3,-1").positions(4) == Positions{0, 3});
+  CHECK(group("2").positions(3) == Positions{2});
+}
+
+TEST_CASE("a listed position outside a prompt is an error") {
+  const auto at = [](std::string_view text, std::int64_t length) {
+    return error_text([&] { return group(text).positions(length); });
+  };
+  CHECK(contains(at("0,3", 3), "position 3 lies outside a prompt of 3 tokens"));
+  CHECK(contains(at("-4", 3), "position -4 lies outside a prompt of 3 tokens"));
+  CHECK(at("-3", 3).empty());
+}
+
+TEST_CASE("what names no positions is refused with what is accepted") {
+  for (const auto* text :
+       {"",     "f",   "l",   "x5",    "f5+",  "+l5", "f5+l", "f5l5", "f5+l5+f1", "f5+5",
+        "5+l5", "ff5", "f 5", "all,1", "1,,2", "1,",  ",1",   "1.5",  "one",      "f99999999999999999999"}) {
+    CAPTURE(text);
+    CHECK(contains(parse_error(text), "expected f5+l5, f5, l5, all, or a list such as 0,3,-1"));
+  }
+  CHECK(contains(parse_error("f0"), "edit nothing"));
+  CHECK(contains(parse_error("f5+l0"), "edit nothing"));
+  CHECK(contains(parse_error("f-2"), "edit nothing"));
+  CHECK(contains(parse_error("f5+f3"), "the same end twice"));
+}
+
+TEST_CASE("rows of a packed batch: each prompt's positions from where it starts, with its example") {
+  // Prompts of 5 and 4 tokens, with 3 response tokens between them.
+  const auto rows = csreft::edit_rows(group("f2+l1"), {.starts = {0, 8}, .lengths = {5, 4}});
+  CHECK(numbers(rows.index) == Positions{0, 1, 4, 8, 9, 11});
+  CHECK(numbers(rows.example) == Positions{0, 0, 0, 1, 1, 1});
+}
+
+TEST_CASE("a prompt that is edited nowhere is an error") {
+  const auto rows = [](std::string_view text, std::vector<std::int32_t> lengths) {
+    return error_text([&] { return csreft::edit_rows(group(text), {.starts = {0, 9}, .lengths = lengths}); });
+  };
+  CHECK(rows("f5+l5", {2, 2}).empty());
+  CHECK(contains(rows("f5+l5", {2, 1}), "the edit attaches nowhere: a prompt of 1 token(s)"));
+  CHECK(contains(rows("all", {3, 0}), "the edit attaches nowhere"));
+}
