@@ -30,6 +30,7 @@ MethodOptions options_of(std::string_view method) {
   options.layers = {0, 2};
   options.rank = 2;
   options.positions = "f2+l1";
+  options.tied = true;
   options.subspaces = 3;
   options.router_hidden = 5;
   return options;

@@ -43,6 +43,7 @@ csreft::MethodOptions csreft_options(std::string_view input) {
   options.layers = {1};
   options.rank = 2;
   options.positions = "f1+l1";
+  options.tied = true;
   options.subspaces = 3;
   options.router_hidden = 6;
   options.router_input = input;
