@@ -37,6 +37,8 @@ int evaluate_model(Arguments arguments) {
     if (!flags.given("--system")) options.system = adapter.context.system;
   }
 
+  for (const auto& task : tasks) check_task(model, adapter.method.get(), task, options);
+
   const InterruptGuard guard;
   std::vector<TaskScore> scores;
   for (const auto& task : tasks) {

@@ -52,6 +52,7 @@ int run(TrainCommand& command, Arguments arguments, const std::filesystem::path&
   const MethodOptions options = command.method.parsed(model.llama.config());
   const std::shared_ptr<Method> method = create_method(options, model.llama.config(), command.train.seed);
   Trainer trainer(model, *method, train_tasks, command.train);
+  for (const auto& task : test_tasks) check_task(model, method.get(), task, command.evaluation);
   if (!resume) write_config(folder, "train", arguments, options, command.train);
 
   MethodRun run{.label = options.method, .method = method, .options = options, .parameters = count_parameters(*method)};

@@ -44,6 +44,17 @@ SupervisedBatch pack_examples(std::span<const EncodedExample* const> examples) {
   return batch;
 }
 
+void check_edits(const LanguageModel& model, const Method& method, std::span<const std::int32_t> prompt,
+                 std::string_view where) {
+  const NoGrad no_grad;
+  const TokenBatch batch = pack_tokens(std::vector<std::vector<std::int32_t>>{{prompt.begin(), prompt.end()}});
+  try {
+    static_cast<void>(method.attach(model.llama, {batch, whole_prompts(batch)}));
+  } catch (const Error& error) {
+    fail("{}: {}", where, error.what());
+  }
+}
+
 PromptSpans whole_prompts(const TokenBatch& prompts) {
   const auto offsets = prompts.layout.q_offsets.span<std::int32_t>();
   PromptSpans spans;

@@ -8,7 +8,7 @@
 
 #include "experiments/harness/task.h"
 #include "models/language_model.h"
-#include "reft/positions.h"
+#include "reft/methods/method.h"
 
 namespace csreft {
 
@@ -33,6 +33,11 @@ struct SupervisedBatch {
 };
 
 SupervisedBatch pack_examples(std::span<const EncodedExample* const> examples);
+
+// Throws Error, beginning with `where`, if the method edits a prompt nowhere or outside of it. Of several prompts the
+// shortest one tells.
+void check_edits(const LanguageModel& model, const Method& method, std::span<const std::int32_t> prompt,
+                 std::string_view where);
 
 // Where the prompts lie in a batch that holds nothing else.
 PromptSpans whole_prompts(const TokenBatch& prompts);

@@ -104,6 +104,18 @@ GenerationAttachments generation_attachments(const LanguageModel& model, const M
   return attachments;
 }
 
+void check_task(const LanguageModel& model, const Method* method, const Task& task, const EvaluationOptions& options) {
+  const NoGrad no_grad;
+  const std::int64_t context = model.llama.config().max_position_embeddings;
+  std::vector<std::int32_t> shortest;
+  for (std::size_t i = 0; i < task.examples.size(); ++i) {
+    EncodedExample e = encode_example(model, task, i, options.system, context);
+    e.ids.resize(static_cast<std::size_t>(e.prompt_length));
+    if (shortest.empty() || e.ids.size() < shortest.size()) shortest = std::move(e.ids);
+  }
+  if (method != nullptr) check_edits(model, *method, shortest, task.name);
+}
+
 TaskScore evaluate(const LanguageModel& model, const Method* method, const Task& task,
                    const EvaluationOptions& options) {
   require(options.batch >= 1, "an evaluation batch of {} is not possible: expected 1 or more", options.batch);

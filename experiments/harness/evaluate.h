@@ -33,6 +33,10 @@ struct TaskScore {
 TaskScore evaluate(const LanguageModel& model, const Method* method, const Task& task,
                    const EvaluationOptions& options);
 
+// Finds out before any work whether a task can be scored: throws Error for a prompt that the model's context cannot
+// hold or that the method edits nowhere.
+void check_task(const LanguageModel& model, const Method* method, const Task& task, const EvaluationOptions& options);
+
 // How a method takes part in generation: edits while prompts are read, and what must stay attached afterwards. `gates`,
 // if given, receives the gates of each batch of prompts.
 GenerationAttachments generation_attachments(const LanguageModel& model, const Method* method,

@@ -1,8 +1,12 @@
 #include "experiments/harness/metrics.h"
 
+#include <cerrno>
+#include <cstring>
 #include <sstream>
 
+#include <fcntl.h>
 #include <nlohmann/json.hpp>
+#include <unistd.h>
 
 #include "core/atomic_file.h"
 #include "core/json_file.h"
@@ -22,10 +26,10 @@ std::string metrics_line(const StepMetrics& m) {
          "\n";
 }
 
-std::vector<StepMetrics> read_metrics(const std::filesystem::path& file) {
+std::vector<StepMetrics> read_metrics(const std::filesystem::path& file, std::size_t most) {
   std::istringstream lines(read_text_file(file));
   std::vector<StepMetrics> out;
-  for (std::string line; std::getline(lines, line);) {
+  for (std::string line; out.size() < most && std::getline(lines, line);) {
     const std::string where = fmt::format("{}, line {}", file.string(), out.size() + 1);
     const auto json = parse_json_object(line, where);
     out.push_back({.step = get_json<std::int64_t>(json, "step", where),
@@ -38,6 +42,26 @@ std::vector<StepMetrics> read_metrics(const std::filesystem::path& file) {
                    .seconds = get_json<double>(json, "seconds", where)});
   }
   return out;
+}
+
+MetricsLog::MetricsLog(std::filesystem::path file, std::span<const StepMetrics> done) : path_(std::move(file)) {
+  std::string lines;
+  for (const auto& m : done) lines += metrics_line(m);
+  write_file_atomically(path_, lines);
+  file_ = ::open(path_.c_str(), O_WRONLY | O_APPEND | O_CLOEXEC);
+  require(file_ >= 0, "cannot write {}: {}", path_.string(), std::strerror(errno));
+}
+
+MetricsLog::~MetricsLog() { ::close(file_); }
+
+void MetricsLog::add(const StepMetrics& metrics) {
+  const std::string line = metrics_line(metrics);
+  const auto written = ::write(file_, line.data(), line.size());
+  if (written == static_cast<ssize_t>(line.size())) return;
+  const int reason = written < 0 ? errno : ENOSPC;
+  // No part of a line stays behind.
+  if (written > 0) static_cast<void>(::ftruncate(file_, ::lseek(file_, 0, SEEK_END) - written) == 0);
+  fail("cannot write {}: {}", path_.string(), std::strerror(reason));
 }
 
 }  // namespace csreft

@@ -3,6 +3,8 @@
 
 #include <cstdint>
 #include <filesystem>
+#include <limits>
+#include <span>
 #include <string>
 #include <vector>
 
@@ -23,7 +25,25 @@ struct StepMetrics {
 // With its newline.
 std::string metrics_line(const StepMetrics& metrics);
 
-// Throws Error, naming the line, for a file that metrics_line did not write.
-std::vector<StepMetrics> read_metrics(const std::filesystem::path& file);
+// The first lines, at most `most`. Throws Error, naming the line, for a file that metrics_line did not write.
+std::vector<StepMetrics> read_metrics(const std::filesystem::path& file,
+                                      std::size_t most = std::numeric_limits<std::size_t>::max());
+
+// A metrics.jsonl that is written as the steps are done: whole lines only, whatever happens.
+class MetricsLog {
+ public:
+  // Starts a file of these steps in place of what was there. All members throw Error, with the system's reason, if the
+  // file cannot be written.
+  MetricsLog(std::filesystem::path file, std::span<const StepMetrics> done);
+  ~MetricsLog();
+  MetricsLog(const MetricsLog&) = delete;
+  MetricsLog& operator=(const MetricsLog&) = delete;
+
+  void add(const StepMetrics& metrics);
+
+ private:
+  std::filesystem::path path_;
+  int file_ = -1;
+};
 
 }  // namespace csreft

@@ -58,12 +58,20 @@ std::size_t peak_memory_bytes() {
 
 void write_config(const std::filesystem::path& folder, std::string_view experiment, Arguments arguments,
                   const MethodOptions& method, const TrainOptions& train) {
-  make_folder(folder);
   const json config{{"experiment", experiment},
                     {"arguments", std::vector<std::string>(arguments.begin(), arguments.end())},
                     {"method", to_json(method)},
                     {"train", to_json(train)}};
-  write_file_atomically(folder / "config.json", config.dump(2) + "\n");
+  const std::string text = config.dump(2) + "\n";
+  const bool is_new = !std::filesystem::exists(folder);
+  make_folder(folder);
+  try {
+    write_file_atomically(folder / "config.json", text);
+  } catch (const Error&) {
+    std::error_code ignored;
+    if (is_new) std::filesystem::remove(folder, ignored);
+    throw;
+  }
 }
 
 std::vector<std::string> read_arguments(const std::filesystem::path& folder, std::string_view experiment) {

@@ -35,6 +35,7 @@ std::filesystem::path default_run_folder(std::string_view name);
 std::size_t peak_memory_bytes();
 
 // Makes the folder and writes config.json: the arguments, which --resume reads, and every option as it was understood.
+// If that fails, a folder that was not there before is gone again.
 void write_config(const std::filesystem::path& folder, std::string_view experiment, Arguments arguments,
                   const MethodOptions& method, const TrainOptions& train);
 // The arguments that write_config kept. Throws Error for a folder that holds no such run of `experiment`.

@@ -3,8 +3,8 @@
 #include <algorithm>
 #include <chrono>
 #include <cmath>
-#include <fstream>
 #include <numeric>
+#include <optional>
 
 #include "core/folder.h"
 #include "core/random.h"
@@ -47,6 +47,9 @@ void check_options(const TrainOptions& o) {
   require(o.lr > 0.0 && std::isfinite(o.lr), "--lr {} is not possible: expected more than 0", o.lr);
   require(o.router_lr >= 0.0, "--router-lr {} is not possible: expected 0 or more", o.router_lr);
   require(o.stiefel_lr >= 0.0, "--stiefel-lr {} is not possible: expected 0 or more", o.stiefel_lr);
+  require(o.warmup >= 0.0 && o.warmup <= 1.0, "--warmup {} is not possible: expected a share from 0 to 1", o.warmup);
+  require(o.weight_decay >= 0.0 && std::isfinite(o.weight_decay),
+          "--weight-decay {} is not possible: expected 0 or more", o.weight_decay);
   require(o.clip >= 0.0, "--clip {} is not possible: expected 0 (off) or more", o.clip);
   require(o.max_length >= 2, "--max-length {} is not possible: expected 2 or more", o.max_length);
   require(o.max_steps >= 0, "--steps {} is not possible: expected 0 (all) or more", o.max_steps);
@@ -109,7 +112,24 @@ Trainer::Trainer(const LanguageModel& model, Method& method, std::span<const Tas
   steps_per_epoch_ = (n + options_.batch - 1) / options_.batch;
   total_steps_ = steps_per_epoch_ * options_.epochs;
   if (options_.max_steps > 0) total_steps_ = std::min(total_steps_, options_.max_steps);
+  const auto shortest = std::ranges::min_element(prompts, {}, &std::vector<std::int32_t>::size);
+  check_edits(model_, method_, *shortest,
+              tasks[examples_[static_cast<std::size_t>(shortest - prompts.begin())].task].name);
+  check_supervision();
   method_.prepare(model_.llama, prompts);
+}
+
+// Every step must have something to predict; only examples that are cut inside their prompts leave nothing.
+void Trainer::check_supervision() const {
+  const auto is_empty = [](const EncodedExample& e) {
+    return static_cast<std::int64_t>(e.ids.size()) == e.prompt_length;
+  };
+  if (std::ranges::none_of(examples_, is_empty)) return;
+  for (std::int64_t s = 0; s < total_steps_; ++s) {
+    require(count_supervised(batch_of_step(s)) > 0,
+            "the prompts of all examples of step {} fill --max-length {}: expected room for responses", s + 1,
+            options_.max_length);
+  }
 }
 
 // Step s takes batch s mod steps_per_epoch of a shuffle that depends on the seed and the epoch alone, so that a run can
@@ -131,8 +151,7 @@ std::vector<const EncodedExample*> Trainer::batch_of_step(std::int64_t step) con
 // step, and Omega a mean over its examples, so each pass contributes its share.
 StepMetrics Trainer::accumulate(std::span<const EncodedExample* const> examples) {
   const std::int64_t supervised = count_supervised(examples);
-  require(supervised > 0, "no response token is left in a batch of {} example(s): expected a larger --max-length",
-          examples.size());
+  require(supervised > 0, "there is no response token in a batch of {} example(s)", examples.size());
   StepMetrics metrics;
   for (const auto pass : split(examples, options_.tokens_per_pass)) {
     const SupervisedBatch batch = pack_examples(pass);
@@ -188,16 +207,30 @@ void Trainer::restore_good_values() {
   }
 }
 
+void Trainer::check_finite(const StepMetrics& metrics, const std::filesystem::path& folder) {
+  std::vector<Tensor> values;
+  for (const auto& p : method_.parameters()) values.push_back(p.value.value());
+  const char* what = !std::isfinite(metrics.loss)            ? "the loss is"
+                     : !std::isfinite(metrics.gradient_norm) ? "the gradient is"
+                     : !std::isfinite(global_norm(values))   ? "the updated parameters are"
+                                                             : nullptr;
+  if (what == nullptr) return;
+  restore_good_values();
+  if (!folder.empty()) save_good_adapter(folder);
+  fail("{} not finite at step {} of {}{}: expected a smaller --lr (it was {:g})", what, metrics.step, total_steps_,
+       folder.empty() ? "" : fmt::format(", the last good adapter is in {}", (folder / "adapter").string()),
+       options_.lr);
+}
+
 TrainResult Trainer::run(const std::filesystem::path& folder, bool resume) {
-  std::ofstream log;
+  std::optional<MetricsLog> log;
   std::int64_t done = 0;
   TrainResult result;
   if (!folder.empty()) {
     make_folder(folder);
     if (resume) result.steps = load(folder);
     done = static_cast<std::int64_t>(result.steps.size());
-    log.open(folder / "metrics.jsonl", resume ? std::ios::app : std::ios::trunc);
-    require(log.good(), "cannot write {}", (folder / "metrics.jsonl").string());
+    log.emplace(folder / "metrics.jsonl", result.steps);
   }
 
   Progress progress("train", total_steps_, "tok", options_.quiet);
@@ -208,18 +241,10 @@ TrainResult Trainer::run(const std::filesystem::path& folder, bool resume) {
     const double lr = options_.lr * learning_rate_factor(s + 1, total_steps_ + 1, options_.warmup);
     StepMetrics metrics = step(batch, lr);
     metrics.step = s + 1;
-    if (!std::isfinite(metrics.loss) || !std::isfinite(metrics.gradient_norm)) {
-      restore_good_values();
-      if (!folder.empty()) save_good_adapter(folder);
-      fail("the {} is not finite at step {} of {}{}; expected a smaller --lr (it was {:g})",
-           std::isfinite(metrics.loss) ? "gradient" : "loss", s + 1, total_steps_,
-           folder.empty() ? std::string()
-                          : fmt::format(": the last good adapter is in {}", (folder / "adapter").string()),
-           options_.lr);
-    }
+    check_finite(metrics, folder);
     result.steps.push_back(metrics);
     result.tokens += metrics.tokens;
-    if (log.is_open()) log << metrics_line(metrics) << std::flush;
+    if (log) log->add(metrics);
     result.interrupted = interrupted();
     progress.update(s + 1, static_cast<double>(result.tokens), fmt::format("loss {:.4f}", metrics.loss));
     const bool last = s + 1 == total_steps_ || result.interrupted;

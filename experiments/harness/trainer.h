@@ -66,6 +66,9 @@ class Trainer {
   std::vector<const EncodedExample*> batch_of_step(std::int64_t step) const;
   StepMetrics accumulate(std::span<const EncodedExample* const> examples);
   std::vector<Tensor> take_gradients();
+  void check_supervision() const;
+  // Throws Error, with the last good values put back and saved, if a step's loss, gradient or result is not finite.
+  void check_finite(const StepMetrics& metrics, const std::filesystem::path& folder);
   void remember_good_values();
   void restore_good_values();
   void save(const std::filesystem::path& folder, std::int64_t step) const;

@@ -1,8 +1,7 @@
 // What a Trainer keeps on disk, so that a stopped run loses nothing: adapter/ for use, and state.safetensors (values,
 // moments and the number of steps done) to go on from.
-#include <nlohmann/json.hpp>
+#include <charconv>
 
-#include "core/atomic_file.h"
 #include "core/safetensors.h"
 #include "experiments/harness/trainer.h"
 
@@ -41,15 +40,14 @@ std::vector<StepMetrics> Trainer::load(const std::filesystem::path& folder) {
 
   const auto step = file.metadata().find("step");
   require(step != file.metadata().end(), "{} does not say how many steps were done", where);
-  std::vector<StepMetrics> metrics = read_metrics(folder / "metrics.jsonl");
-  const auto done = static_cast<std::size_t>(std::stoull(step->second));
-  require(metrics.size() >= done, "{} has {} steps, but the state was saved after {}",
-          (folder / "metrics.jsonl").string(), metrics.size(), done);
+  std::size_t done = 0;
+  const char* end = step->second.data() + step->second.size();
+  const auto [rest, error] = std::from_chars(step->second.data(), end, done);
+  require(error == std::errc() && rest == end, "{}: '{}' is no number of steps", where, step->second);
   // Steps after the last save are done again.
-  metrics.resize(done);
-  std::string lines;
-  for (const auto& m : metrics) lines += metrics_line(m);
-  write_file_atomically(folder / "metrics.jsonl", lines);
+  std::vector<StepMetrics> metrics = read_metrics(folder / "metrics.jsonl", done);
+  require(metrics.size() == done, "{} has {} steps, but the state was saved after {}",
+          (folder / "metrics.jsonl").string(), metrics.size(), done);
   return metrics;
 }
 
