@@ -1,6 +1,8 @@
 // csreft NAME [flags]: runs an experiment of the table.
 #include <array>
+#include <cerrno>
 #include <cstdio>
+#include <cstring>
 #include <exception>
 
 #include "core/nearest.h"
@@ -54,9 +56,12 @@ int main(int argc, char** argv) {
   constexpr int usage_error = 2;
   const std::vector<std::string> arguments(argv + 1, argv + argc);
   try {
-    return csreft::run(arguments);
+    const int code = csreft::run(arguments);
+    const bool is_written = std::fflush(stdout) == 0 && std::ferror(stdout) == 0;
+    csreft::require(is_written, "cannot write to the standard output: {}", std::strerror(errno));
+    return code;
   } catch (const std::exception& error) {
-    fmt::print(stderr, "error: {}\n", error.what());
+    fmt::print(stderr, "error: {}\n", csreft::one_line(error.what()));
     return usage_error;
   }
 }

@@ -14,11 +14,6 @@ std::string shell_quoted(const std::string& word) {
   return quoted + "'";
 }
 
-std::string one_line(std::string text) {
-  for (char& c : text) c = c == '\n' ? ' ' : c;
-  return text;
-}
-
 }  // namespace
 
 Flags::Flags(std::string_view name, std::string_view summary, std::vector<std::string> examples)
@@ -67,6 +62,14 @@ bool Flags::parse(Arguments arguments) {
     fail("{}: expected what ./run {} --help says", one_line(error.what()), name_);
   }
   return true;
+}
+
+std::string one_line(std::string text) {
+  for (char& c : text) {
+    const auto byte = static_cast<unsigned char>(c);
+    if (byte < 0x20 || byte == 0x7F) c = ' ';
+  }
+  return text;
 }
 
 std::vector<std::string> split_commas(const std::string& text) {

@@ -62,4 +62,7 @@ class Flags {
 std::vector<std::int64_t> parse_layers(const std::string& text);
 std::vector<std::string> split_commas(const std::string& text);
 
+// The text with a space for each control character, so that an error stays one line whatever a name in it holds.
+std::string one_line(std::string text);
+
 }  // namespace csreft
