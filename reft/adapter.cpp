@@ -12,7 +12,7 @@ namespace {
 
 using nlohmann::json;
 
-constexpr int format_version = 1;
+constexpr std::int64_t format_version = 1;
 
 // Calls visit(key, member) for every option: the one list from which both directions are made.
 template <typename Options, typename Visit>
@@ -46,10 +46,12 @@ json base_model(const LanguageModel& model) {
 // Names differ from machine to machine; sizes and weights must not.
 void check_base_model(const json& saved, const LanguageModel& model, const std::string& where) {
   const json own = base_model(model);
+  require(saved.is_object(), "{}: `base_model` is {}: expected an object", where, saved.type_name());
+  const std::string name = find_json<std::string>(saved, "name", where).value_or("?");
   for (const char* key : {"hidden_size", "layers", "vocabulary", "fingerprint"}) {
     require(saved.contains(key), "{}: the base model has no '{}'", where, key);
-    require(saved[key] == own[key], "{} belongs to another model ({}): its {} is {}, that of {} is {}", where,
-            saved.value("name", "?"), key, saved[key].dump(), model.name, own[key].dump());
+    require(saved[key] == own[key], "{} belongs to another model ({}): its {} is {}, that of {} is {}", where, name,
+            key, saved[key].dump(), model.name, own[key].dump());
   }
 }
 
@@ -115,18 +117,20 @@ LoadedAdapter load_adapter(const std::filesystem::path& folder, const LanguageMo
   const std::string where = description_file.string();
   require(std::filesystem::is_directory(folder), "adapter folder {} does not exist", folder.string());
   const json description = read_json_object(description_file);
-  require(description.value("format", "") == "csreft", "{} is not an adapter of this project", where);
-  require(description.value("version", 0) == format_version, "{}: version {} is not supported, expected {}", where,
-          description.value("version", 0), format_version);
-  for (const char* key : {"base_model", "method", "chat_template", "system"}) {
-    require(description.contains(key), "{}: '{}' is missing", where, key);
+  const auto format = get_json<std::string>(description, "format", where);
+  require(format == "csreft", "{}: format '{}' is unknown: expected csreft", where, format);
+  const auto version = get_json<std::int64_t>(description, "version", where);
+  require(version == format_version, "{}: version {} is not supported: expected {}", where, version, format_version);
+  for (const char* key : {"base_model", "method"}) {
+    require(description.contains(key), "{}: `{}` is missing: expected an object", where, key);
   }
   check_base_model(description["base_model"], model, where);
 
   LoadedAdapter loaded;
   loaded.method = create_method(parse_method_options(description["method"], where), model.llama.config(), /*seed=*/0,
                                 model.llama.dtype());
-  loaded.context = {description.value("chat_template", ""), description.value("system", "")};
+  loaded.context = {get_json<std::string>(description, "chat_template", where),
+                    get_json<std::string>(description, "system", where)};
   const auto file = SafeTensors::open(folder / "adapter.safetensors");
   load_values(*loaded.method, file, file.path().string());
   return loaded;
