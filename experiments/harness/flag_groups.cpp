@@ -84,7 +84,8 @@ void add_train_flags(Flags& flags, TrainOptions& o) {
   flags.add("--steps", o.max_steps, "stop after this many steps; 0: all of them");
   flags.add("--lr", o.lr, "largest learning rate");
   flags.add("--router-lr", o.router_lr, "learning rate of the router, as a multiple of --lr");
-  flags.add("--stiefel-lr", o.stiefel_lr, "learning rate of the orthonormal R, as a multiple of --lr");
+  flags.add("--stiefel-lr", o.stiefel_lr,
+            "learning rate of the orthonormal R, as a multiple of --lr (a Riemannian step has the length lr in all)");
   flags.add("--warmup", o.warmup, "share of the steps over which the rate rises; then it falls to 0, linearly");
   flags.add("--clip", o.clip, "largest norm of the gradient; 0: no clipping");
   flags.add("--weight-decay", o.weight_decay, "AdamW's weight decay");

@@ -20,10 +20,12 @@ struct TrainOptions {
   std::int64_t batch = 16;
   std::int64_t epochs = 3;
   double lr = 4e-3;
-  double router_lr = 1.0;   // times lr
-  double stiefel_lr = 1.0;  // times lr
-  double warmup = 0.06;     // share of all steps
-  double clip = 1.0;        // largest norm of the gradient; 0: no clipping
+  double router_lr = 1.0;  // times lr
+  // Times lr, for the orthonormal R. A step of Riemannian Adam has the length lr in all, where AdamW moves each of a
+  // matrix's elements by about lr: with the same rate R would stand still while W moves.
+  double stiefel_lr = 10.0;
+  double warmup = 0.06;  // share of all steps
+  double clip = 1.0;     // largest norm of the gradient; 0: no clipping
   double weight_decay = 0.0;
   std::string optimizer = "riemannian_adam";
   std::string retraction = "qr";
