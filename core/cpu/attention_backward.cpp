@@ -8,6 +8,7 @@
 #include <omp.h>
 
 #include "core/cpu/attention_tiles.h"
+#include "core/cpu/kernels.h"
 #include "core/cpu/ops.h"
 
 namespace csreft::cpu {
@@ -19,66 +20,68 @@ struct Operands {
   T *dq, *dk, *dv;
 };
 
+// Of a tile of queries; q is q / sqrt(head_dim).
 template <typename T>
 struct Workspace {
   static std::int64_t elements(const AttentionShape& shape) {
-    return shape.group * tile_queries * (3 * shape.head_dim + 2 * tile_keys + 2);
+    return shape.group * tile_queries * (5 * shape.head_dim + 2 * tile_keys + 2);
   }
-  Workspace(T* memory, const AttentionShape& shape, std::int64_t rows)
-      : q(matrix(memory, rows, shape.head_dim, shape.head_dim)),
-        dq(matrix(q.data() + q.size(), rows, shape.head_dim, shape.head_dim)),
-        dout(matrix(dq.data() + dq.size(), rows, shape.head_dim, shape.head_dim)),
-        p(matrix(dout.data() + dout.size(), rows, tile_keys, tile_keys)),
-        ds(matrix(p.data() + p.size(), rows, tile_keys, tile_keys)),
-        delta(ds.data() + ds.size()),
-        lse(delta + rows) {}
+  Workspace(T* memory, const AttentionShape& shape, const QueryTile& tile)
+      : rows(shape.group * tile.count),
+        q(matrix(memory, rows, shape.head_dim, shape.head_dim)),
+        dout(matrix(q.data() + q.size(), rows, shape.head_dim, shape.head_dim)),
+        dq(matrix(dout.data() + q.size(), rows, shape.head_dim, shape.head_dim)),
+        q_transposed(matrix(dq.data() + q.size(), shape.head_dim, rows, rows)),
+        dout_transposed(matrix(q_transposed.data() + q.size(), shape.head_dim, rows, rows)),
+        p(dout_transposed.data() + q.size()),
+        ds(p + tile_keys * rows),
+        delta(array(ds + tile_keys * rows, rows)),
+        lse(array(delta.data() + rows, rows)) {}
 
-  MatrixMap<T> q, dq, dout, p, ds;
-  T *delta, *lse;
+  std::int64_t rows;
+  MatrixMap<T> q, dout, dq;                    // [rows, head_dim]
+  MatrixMap<T> q_transposed, dout_transposed;  // [head_dim, rows]
+  T *p, *ds;                                   // [keys, rows]
+  ArrayMap<T> delta, lse;
 };
 
-// Loads q / sqrt(head_dim), dout, delta and lse of a tile.
 template <typename T>
 void load(const Operands<T>& x, const AttentionShape& shape, const QueryTile& tile, Workspace<T>& w) {
   stack(x.out, shape, tile, T{1}, w.q);
   stack(x.dout, shape, tile, T{1}, w.dout);
-  for (std::int64_t row = 0; row < w.q.rows(); ++row) {
-    w.delta[row] = w.q.row(row).dot(w.dout.row(row));
-    const std::int64_t head = tile.kv_head * shape.group + row / tile.count;
-    w.lse[row] = x.lse[(tile.first + row % tile.count) * shape.n_heads + head];
-  }
-  stack(x.q, shape, tile, T{1} / std::sqrt(static_cast<T>(shape.head_dim)), w.q);
+  w.delta = (w.q.array() * w.dout.array()).rowwise().sum();
+  for (std::int64_t row = 0; row < w.rows; ++row) w.lse[row] = x.lse[shape.element(tile, row)];
+  stack(x.q, shape, tile, score_scale<T>(shape), w.q);
+  w.q_transposed = w.q.transpose();
+  w.dout_transposed = w.dout.transpose();
   w.dq.setZero();
 }
 
+// What the queries of a tile contribute to dk and dv, and their dq.
 template <typename T>
 void backward_tile(const Operands<T>& x, const AttentionShape& shape, const QueryTile& tile, T* memory) {
-  const std::int64_t rows = shape.group * tile.count;
-  Workspace<T> w(memory, shape, rows);
+  Workspace<T> w(memory, shape, tile);
   load(x, shape, tile, w);
+  const std::int64_t rows = w.rows, d = shape.head_dim, stride = shape.kv_stride;
   for (std::int64_t key = 0; key < tile.keys(); key += tile_keys) {
-    const std::int64_t keys = std::min(tile_keys, tile.keys() - key);
-    const std::int64_t at = (tile.k_start + key) * shape.kv_stride + tile.kv_head * shape.head_dim;
-    const auto k = matrix(x.k + at, keys, shape.head_dim, shape.kv_stride);
-    const auto v = matrix(x.v + at, keys, shape.head_dim, shape.kv_stride);
-    auto p = w.p.leftCols(keys);
-    auto ds = w.ds.leftCols(keys);
-    p.noalias() = w.q * k.transpose();
-    ds.noalias() = w.dout * v.transpose();
-    for (std::int64_t row = 0; row < rows; ++row) {
-      const std::int64_t visible = tile.visible(row % tile.count, key, keys);
-      auto p_row = p.row(row).array();
-      auto ds_row = ds.row(row).array();
-      p_row.head(visible) = (p_row.head(visible) - w.lse[row]).exp();
-      p_row.tail(keys - visible).setZero();
-      ds_row = p_row * (ds_row - w.delta[row]);
+    const std::int64_t keys = std::min(tile_keys, tile.keys() - key), at = shape.key_at(tile, key);
+    multiply<T>(keys, rows, d, {x.k + at, stride, 1}, w.q_transposed.data(), rows, false, w.p, rows);
+    multiply<T>(keys, rows, d, {x.v + at, stride, 1}, w.dout_transposed.data(), rows, false, w.ds, rows);
+    for (std::int64_t j = 0; j < keys; ++j) {
+      auto p = array(w.p + j * rows, rows);
+      p = (p - w.lse).exp();
     }
-    matrix(x.dv + at, keys, shape.head_dim, shape.kv_stride).noalias() += p.transpose() * w.dout;
-    matrix(x.dk + at, keys, shape.head_dim, shape.kv_stride).noalias() += ds.transpose() * w.q;
-    w.dq.noalias() += ds * k;
+    mask(tile, shape.group, key, T{0}, matrix(w.p, keys, rows, rows));
+    for (std::int64_t j = 0; j < keys; ++j) {
+      auto ds = array(w.ds + j * rows, rows);
+      ds = array(w.p + j * rows, rows) * (ds - w.delta);
+    }
+    multiply<T>(keys, d, rows, {w.p, rows, 1}, w.dout.data(), d, true, x.dv + at, stride);
+    multiply<T>(keys, d, rows, {w.ds, rows, 1}, w.q.data(), d, true, x.dk + at, stride);
+    multiply<T>(rows, d, keys, {w.ds, 1, rows}, x.k + at, stride, true, w.dq.data(), d);
   }
-  w.dq *= T{1} / std::sqrt(static_cast<T>(shape.head_dim));
-  unstack<T>(matrix<T>(static_cast<const T*>(w.dq.data()), rows, shape.head_dim, shape.head_dim), shape, tile, x.dq);
+  w.dq *= score_scale<T>(shape);
+  unstack(w.dq, shape, tile, x.dq);
 }
 
 }  // namespace
@@ -89,6 +92,7 @@ void attention_backward(const Tensor& dout, const Tensor& q, const Tensor& k, co
   const AttentionShape shape(heads);
   const std::int64_t sequences = layout.q_offsets.numel() - 1;
   const auto* q_offset = layout.q_offsets.data<std::int32_t>();
+  const bool parallel = worth_threads(layout, heads);
   // Keys that no query sees have no gradient.
   fill(0, dk);
   fill(0, dv);
@@ -96,9 +100,10 @@ void attention_backward(const Tensor& dout, const Tensor& q, const Tensor& k, co
     const Operands<T> x{dout.data<T>(),        q.data<T>(),  k.data<T>(),  v.data<T>(), forward.out.data<T>(),
                         forward.lse.data<T>(), dq.data<T>(), dk.data<T>(), dv.data<T>()};
     const Tensor memory = Tensor::empty({omp_get_max_threads(), Workspace<T>::elements(shape)}, q.dtype());
-#pragma omp parallel for schedule(dynamic)
+    T* const memories = memory.data<T>();
+#pragma omp parallel for schedule(dynamic) if (parallel)
     for (std::int64_t unit = 0; unit < sequences * heads.n_kv_heads; ++unit) {
-      T* mine = memory.data<T>() + omp_get_thread_num() * memory.cols();
+      T* mine = memories + omp_get_thread_num() * memory.cols();
       const std::int64_t s = unit / heads.n_kv_heads;
       for (std::int64_t begin = 0; begin < q_offset[s + 1] - q_offset[s]; begin += tile_queries) {
         backward_tile(x, shape, query_tile(layout, s, begin, unit % heads.n_kv_heads), mine);
