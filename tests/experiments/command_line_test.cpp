@@ -1,0 +1,346 @@
+// Whatever is wrong, a user sees one line on stderr, exit code 2, and no new, changed or half-written file.
+#include <algorithm>
+#include <cmath>
+#include <map>
+
+#include <doctest/doctest.h>
+#include <nlohmann/json.hpp>
+
+#include "core/random.h"
+#include "core/safetensors.h"
+#include "tests/error_text.h"
+#include "tests/models/gguf_builder.h"
+#include "tests/program.h"
+#include "tests/tiny_chat.h"
+
+namespace {
+
+using Words = std::vector<std::string>;
+using Snapshot = std::map<std::string, std::string>;
+
+// Every file, with its bytes, and every folder below `root`.
+Snapshot snapshot(const std::filesystem::path& root) {
+  Snapshot files;
+  for (const auto& entry : std::filesystem::recursive_directory_iterator(root)) {
+    std::ifstream file(entry.path(), std::ios::binary);
+    files[entry.path().string()] = entry.is_directory() ? "/" : std::string(std::istreambuf_iterator<char>(file), {});
+  }
+  return files;
+}
+
+// A model and two files of data in one folder, in which the programme runs.
+struct Bench {
+  TinyChat chat{};
+
+  Bench() {
+    chat.folder.write("train.json", letter_json(8));
+    chat.folder.write("test.json", letter_json(4));
+  }
+
+  // A training run of two steps; flags in `changes` take the place of its own.
+  Words train(const std::map<std::string, std::string>& changes = {}) const {
+    std::map<std::string, std::string> flags{{"--model", "model"},   {"--train", "train.json"}, {"--out", "run"},
+                                             {"--method", "loreft"}, {"--rank", "2"},           {"--layers", "1"},
+                                             {"--epochs", "1"},      {"--batch", "4"},          {"--threads", "1"}};
+    for (const auto& [flag, value] : changes) flags[flag] = value;
+    Words words{"train", "--quiet"};
+    for (const auto& [flag, value] : flags) words.insert(words.end(), {flag, value});
+    return words;
+  }
+  ProgramResult run(const Words& words, std::size_t largest_file = 0) const {
+    return run_program(words, {.folder = chat.folder.path(), .largest_file = largest_file});
+  }
+};
+
+bool is_one_error_line(const std::string& text) {
+  return text.starts_with("error: ") && text.ends_with("\n") && std::count(text.begin(), text.end(), '\n') == 1 &&
+         std::none_of(text.begin(), text.end() - 1, [](char c) { return (c >= 0 && c < ' ') || c == 0x7F; });
+}
+
+// Checks that the command fails as all do, leaves every file as it is, and says `part`.
+void check_refused(const Bench& bench, const Words& words, const std::string& part) {
+  const Snapshot before = snapshot(bench.chat.folder.path());
+  const ProgramResult result = bench.run(words);
+  CAPTURE(words);
+  CAPTURE(result.err);
+  CHECK(result.code == 2);
+  CHECK(is_one_error_line(result.err));
+  CHECK(contains(result.err, part));
+  CHECK(snapshot(bench.chat.folder.path()) == before);
+}
+
+// A safetensors file of this header and so many bytes of data.
+std::string safetensors_bytes(const std::string& header, std::size_t data) {
+  return bytes_of(static_cast<std::uint64_t>(header.size())) + header + std::string(data, '\0');
+}
+
+bool all_finite(const std::filesystem::path& file) {
+  const auto tensors = csreft::SafeTensors::open(file);
+  return std::ranges::all_of(tensors.names(), [&](const std::string& name) {
+    return std::ranges::all_of(tensors.get(name).span<float>(), [](float x) { return std::isfinite(x); });
+  });
+}
+
+}  // namespace
+
+TEST_CASE("the command line trains, scores, generates and inspects a small model") {
+  const Bench bench;
+  const auto trained = bench.run(bench.train({{"--test", "test.json"}}));
+  CAPTURE(trained.err);
+  REQUIRE(trained.code == 0);
+  CHECK(trained.err.empty());
+  for (const char* file : {"config.json", "metrics.jsonl", "summary.json", "report.html", "adapter/adapter.json",
+                           "adapter/adapter.safetensors", "state.safetensors"}) {
+    CAPTURE(file);
+    CHECK(std::filesystem::file_size(bench.chat.folder / (std::string("run/") + file)) > 0);
+  }
+  const auto summary = nlohmann::json::parse(bench.chat.folder.read("run/summary.json"));
+  for (const char* key :
+       {"method", "model", "trainable_parameters", "trainable_percent", "trainable_percent_without_router",
+        "tokens_per_second", "peak_memory_bytes", "train_loss", "tasks", "seed"}) {
+    CAPTURE(key);
+    CHECK(summary.contains(key));
+  }
+  CHECK(summary["train_loss"].size() == 2);
+  CHECK(summary["tasks"]["test"]["n"] == 4);
+  CHECK(summary["tasks"]["test"].contains("accuracy"));
+
+  const Words adapter{"--quiet", "--model", "model", "--adapter", "run/adapter", "--threads", "1"};
+  const auto with_adapter = [&](Words words) {
+    words.insert(words.end(), adapter.begin(), adapter.end());
+    return bench.run(words).code;
+  };
+  CHECK(with_adapter({"evaluate", "--test", "test.json", "--out", "scores.json"}) == 0);
+  CHECK(with_adapter({"generate", "--prompt", "AAA", "--max-new-tokens", "3"}) == 0);
+  CHECK(with_adapter({"generate", "--data", "test.json", "--out", "answers.json", "--max-new-tokens", "3"}) == 0);
+  CHECK(with_adapter({"inspect", "--prompt", "AAA", "--json", "inspect.json"}) == 0);
+  CHECK(nlohmann::json::parse(bench.chat.folder.read("answers.json")).size() == 4);
+  CHECK(nlohmann::json::parse(bench.chat.folder.read("scores.json"))["tasks"]["test"]["n"] == 4);
+}
+
+TEST_CASE("a wrong word on the command line is refused, with the nearest that exists") {
+  const Bench bench;
+  check_refused(bench, {"trian"}, "did you mean train?");
+  check_refused(bench, bench.train({{"--ranks", "3"}}), "did you mean --rank?");
+  check_refused(bench, bench.train({{"--zzz", "3"}}), "unknown flag --zzz");
+  check_refused(bench, bench.train({{"--method", "lorfet"}}), "did you mean loreft?");
+  check_refused(bench, bench.train({{"--retraction", "qrr"}}), "qr");
+  check_refused(bench, bench.train({{"--optimizer", "adam"}}), "adam");
+  check_refused(bench, bench.train({{"--chat-template", "chatlm"}}), "chatml");
+  check_refused(bench, bench.train({{"--lr", "fast"}}), "--lr");
+  check_refused(bench, {"train", "--lr"}, "--lr");
+  check_refused(bench, {"train", "--lr", "1", "--lr", "2"}, "--lr");
+  check_refused(bench, bench.train({{"--lr", "-1"}}), "--lr");
+  check_refused(bench, bench.train({{"--warmup", "2"}}), "--warmup");
+  check_refused(bench, bench.train({{"--batch", "0"}}), "--batch");
+  check_refused(bench, bench.train({{"--threads", "-3"}}), "threads");
+  check_refused(bench, bench.train({{"--device", "tpu"}}), "tpu");
+  check_refused(bench, {"train"}, "--train");
+  check_refused(bench, {"generate", "--model", "model"}, "--prompt");
+}
+
+TEST_CASE("a method that the model has no room for is refused") {
+  const Bench bench;
+  check_refused(bench, bench.train({{"--rank", "17"}}), "rank 17");
+  check_refused(bench, bench.train({{"--rank", "0"}}), "rank 0");
+  check_refused(bench, bench.train({{"--layers", "2"}}), "layer");
+  check_refused(bench, bench.train({{"--layers", "0,0"}}), "layer");
+  check_refused(bench, bench.train({{"--layers", "one"}}), "--layers");
+  check_refused(bench, bench.train({{"--positions", "500"}}), "position 500 lies outside a prompt");
+  check_refused(bench, bench.train({{"--positions", "middle"}}), "positions");
+  check_refused(bench, bench.train({{"--method", "csreft"}, {"--rank", "5"}}), "rank");
+}
+
+TEST_CASE("missing, broken and empty data are refused") {
+  const Bench bench;
+  const auto with_data = [&](const std::string& name) {
+    return Words{"train",  "--quiet", "--model", "model", "--layers", "1",
+                 "--rank", "2",       "--out",   "run",   "--train",  name};
+  };
+  const auto& folder = bench.chat.folder;
+  check_refused(bench, with_data("absent.json"), "absent.json");
+  folder.write("empty.json", "[]");
+  check_refused(bench, with_data("empty.json"), "no examples");
+  folder.write("nothing.json", "");
+  check_refused(bench, with_data("nothing.json"), "no examples");
+  folder.write("broken.json", R"([{"instruction": "a", "output": )");
+  check_refused(bench, with_data("broken.json"), "broken JSON");
+  folder.write("odd.json", R"([{"instruction": "a"}])");
+  check_refused(bench, with_data("odd.json"), "output");
+  folder.write("long.json", nlohmann::json{{{"instruction", std::string(200, 'a')}, {"output", "b"}}}.dump());
+  check_refused(bench, with_data("long.json"), "context of 160");
+  check_refused(bench, bench.train({{"--max-length", "5"}}), "--max-length");
+  check_refused(bench, bench.train({{"--test", "long.json"}}), "context of 160");
+  check_refused(bench, bench.train({{"--test", "absent.json"}}), "absent.json");
+  check_refused(bench, {"evaluate", "--quiet", "--model", "model", "--test", "long.json", "--out", "scores.json"},
+                "context of 160");
+  check_refused(bench, {"generate", "--model", "model", "--prompt", std::string(200, 'a')}, "context of 160");
+  check_refused(bench, {"generate", "--quiet", "--model", "model", "--data", "long.json", "--out", "answers.json"},
+                "context of 160");
+  check_refused(bench, {"inspect", "--model", "model", "--prompt", std::string(200, 'a')}, "context of 160");
+}
+
+TEST_CASE("a model that is not there or not whole is refused") {
+  const Bench bench;
+  const auto& chat = bench.chat;
+  check_refused(bench, bench.train({{"--model", "absent"}}), "absent");
+
+  std::filesystem::rename(chat.path() / "config.json", chat.folder / "config.json");
+  check_refused(bench, bench.train(), "config.json");
+  chat.write("config.json", "{");
+  check_refused(bench, bench.train(), "config.json");
+  auto config = chat.config;
+  config["vocab_size"] = 200;
+  chat.write_config(config);
+  check_refused(bench, bench.train(), "model.embed_tokens.weight");
+  config = chat.config;
+  config["num_hidden_layers"] = 3;
+  chat.write_config(config);
+  check_refused(bench, bench.train(), "model.layers.2");
+  chat.write_config(chat.config);
+
+  auto weights = chat.weights;
+  weights.erase(weights.begin() + 3);
+  chat.write_weights(weights);
+  check_refused(bench, bench.train(), chat.weights[3].first);
+  weights = chat.weights;
+  weights[2].second = csreft::random_normal({3, 5}, 0, 1, 0, 0);
+  chat.write_weights(weights);
+  check_refused(bench, bench.train(), "shape [3, 5]: the config wants");
+
+  std::filesystem::remove(chat.path() / "model.safetensors");
+  check_refused(bench, bench.train(), "model.safetensors");
+  chat.write_weights(chat.weights);
+  std::filesystem::remove(chat.path() / "tokenizer.json");
+  check_refused(bench, bench.train(), "tokenizer");
+}
+
+TEST_CASE("a vocabulary that does not fit the model is refused") {
+  const Bench bench;
+  auto config = bench.chat.config;
+  config["vocab_size"] = 100;
+  bench.chat.write_config(config);
+  auto weights = bench.chat.weights;
+  for (auto& [name, tensor] : weights) {
+    if (name == "model.embed_tokens.weight" || name == "lm_head.weight") tensor = tensor.slice(0, 100);
+  }
+  bench.chat.write_weights(weights);
+  check_refused(bench, bench.train(), "258 tokens");
+}
+
+TEST_CASE("truncated and corrupt safetensors are refused, and what is printed of them stays one line") {
+  const Bench bench;
+  const auto refused = [&](const std::string& bytes, const std::string& part) {
+    bench.chat.write("model.safetensors", bytes);
+    check_refused(bench, bench.train(), part);
+  };
+  const std::string whole = bench.chat.folder.read("model/model.safetensors");
+  for (const std::size_t size : {std::size_t{0}, std::size_t{7}, std::size_t{100}, whole.size() - 1}) {
+    refused(whole.substr(0, size), "model.safetensors");
+  }
+  refused(bytes_of(std::uint64_t{1} << 60) + "{}", "model.safetensors");
+  refused(safetensors_bytes("{\"a\": ", 0), "model.safetensors");
+  refused(safetensors_bytes(R"({"a": {"dtype": "F32", "shape": [4], "data_offsets": [0, 16]}})", 8), "a");
+  refused(safetensors_bytes(R"({"a": {"dtype": "F32", "shape": [2], "data_offsets": [0, 8]},
+                               "b": {"dtype": "F32", "shape": [2], "data_offsets": [4, 12]}})",
+                            12),
+          "model.safetensors");
+  refused(safetensors_bytes(R"({"a": {"dtype": "Q7", "shape": [4], "data_offsets": [0, 16]}})", 16), "Q7");
+  refused(safetensors_bytes(R"({"a\n\u001b[31m": {"dtype": "Q7", "shape": [4], "data_offsets": [0, 16]}})", 16), "Q7");
+}
+
+TEST_CASE("truncated and corrupt GGUF files are refused") {
+  const Bench bench;
+  GgufBuilder builder;
+  builder.text("general.architecture", "llama");
+  builder.info("a\nb", {4}, 99, 0);
+  const std::string bytes = builder.bytes();
+  const auto refused = [&](const std::string& content) {
+    bench.chat.folder.write("a.gguf", content);
+    check_refused(bench, {"generate", "--model", "a.gguf", "--prompt", "a"}, "a.gguf");
+  };
+  for (std::size_t size = 0; size < bytes.size(); size += 13) refused(bytes.substr(0, size));
+  refused(bytes);
+}
+
+TEST_CASE("an adapter of another model, or one that is not whole, is refused") {
+  const Bench bench;
+  REQUIRE(bench.run(bench.train()).code == 0);
+  const Words evaluate{"evaluate",  "--quiet",   "--model",     "model", "--test",
+                       "test.json", "--adapter", "run/adapter", "--out", "scores.json"};
+  const auto description = bench.chat.folder.read("run/adapter/adapter.json");
+  bench.chat.folder.write("run/adapter/adapter.json", description.substr(0, description.size() / 2));
+  check_refused(bench, evaluate, "adapter.json");
+  bench.chat.folder.write("run/adapter/adapter.json", description);
+  const auto values = bench.chat.folder.read("run/adapter/adapter.safetensors");
+  bench.chat.folder.write("run/adapter/adapter.safetensors", values.substr(0, values.size() - 4));
+  check_refused(bench, evaluate, "adapter.safetensors");
+  bench.chat.folder.write("run/adapter/adapter.safetensors", values);
+
+  auto weights = bench.chat.weights;
+  weights[1].second = csreft::random_normal(weights[1].second.shape(), 0, 1, 77, 0);
+  bench.chat.write_weights(weights);
+  check_refused(bench, evaluate, "another model");
+  check_refused(bench, {"evaluate", "--model", "model", "--test", "test.json", "--adapter", "nowhere"}, "nowhere");
+  check_refused(bench, {"train", "--resume", "nowhere"}, "nowhere");
+}
+
+TEST_CASE("a loss that is no longer finite stops the run, says where, and leaves a finite adapter") {
+  const Bench bench;
+  const auto result = bench.run(bench.train({{"--lr", "1e30"}, {"--layers", "0,1"}}));
+  CAPTURE(result.err);
+  CHECK(result.code == 2);
+  CHECK(is_one_error_line(result.err));
+  CHECK(contains(result.err, "not finite at step "));
+  CHECK(all_finite(bench.chat.folder / "run/adapter/adapter.safetensors"));
+  // What was saved can be used.
+  CHECK(
+      bench.run({"evaluate", "--quiet", "--model", "model", "--test", "test.json", "--adapter", "run/adapter"}).code ==
+      0);
+}
+
+TEST_CASE("the values of a last step that are not finite are not saved either") {
+  const Bench bench;
+  const auto result = bench.run(bench.train({{"--lr", "1e300"}, {"--steps", "1"}}));
+  CAPTURE(result.err);
+  CHECK(result.code == 2);
+  CHECK(is_one_error_line(result.err));
+  CHECK(contains(result.err, "not finite at step 1"));
+  CHECK(all_finite(bench.chat.folder / "run/adapter/adapter.safetensors"));
+}
+
+TEST_CASE("a folder that cannot be made is an error before any work") {
+  const Bench bench;
+  check_refused(bench, bench.train({{"--out", "train.json/run"}}), "train.json/run");
+  check_refused(bench, bench.train({{"--out", "train.json"}}), "train.json");
+  check_refused(bench,
+                {"evaluate", "--quiet", "--model", "model", "--test", "test.json", "--out", "absent/scores.json"},
+                "absent/scores.json");
+}
+
+TEST_CASE("a full disk is an error, and no file is left in part") {
+  const Bench bench;
+  const Snapshot before = snapshot(bench.chat.folder.path());
+  // Not even config.json has room: the folder of the run is gone as well.
+  auto result = bench.run(bench.train(), 256);
+  CAPTURE(result.err);
+  CHECK(result.code == 2);
+  CHECK(is_one_error_line(result.err));
+  CHECK(snapshot(bench.chat.folder.path()) == before);
+
+  // metrics.jsonl fills the disk: it keeps whole lines.
+  result = bench.run(bench.train({{"--epochs", "40"}}), 4096);
+  CHECK(result.code == 2);
+  CHECK(is_one_error_line(result.err));
+  CHECK(contains(result.err, "metrics.jsonl"));
+  const auto metrics = bench.chat.folder.read("run/metrics.jsonl");
+  CHECK(!metrics.empty());
+  CHECK(metrics.ends_with("}\n"));
+  for (const auto& [file, bytes] : snapshot(bench.chat.folder.path())) CHECK(!contains(file, ".tmp-"));
+}
+
+TEST_CASE("a standard output that takes nothing is an error") {
+  const auto result = run_program({"--help"}, {.out_file = "/dev/full"});
+  CHECK(result.code == 2);
+  CHECK(result.err == "error: cannot write to the standard output: No space left on device\n");
+}

@@ -1,0 +1,20 @@
+// The built programme, run as a user runs it.
+#pragma once
+
+#include <filesystem>
+#include <string>
+#include <vector>
+
+struct ProgramResult {
+  int code = 0;  // 128 + N if signal N ended it
+  std::string out, err;
+};
+
+struct ProgramOptions {
+  std::filesystem::path folder{};    // where it runs; empty: here
+  std::size_t largest_file = 0;      // bytes that a file may grow to, as on a disk that fills up; 0: no limit
+  std::filesystem::path out_file{};  // where its standard output goes; empty: ProgramResult::out
+};
+
+// Runs csreft with these arguments to its end. Throws std::runtime_error if it cannot be started.
+ProgramResult run_program(const std::vector<std::string>& arguments, const ProgramOptions& options = {});

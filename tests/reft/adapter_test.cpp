@@ -1,0 +1,187 @@
+#include "reft/adapter.h"
+
+#include <algorithm>
+
+#include <doctest/doctest.h>
+#include <nlohmann/json.hpp>
+
+#include "core/random.h"
+#include "core/safetensors.h"
+#include "experiments/harness/evaluate.h"
+#include "tests/error_text.h"
+#include "tests/temporary_folder.h"
+#include "tests/tiny_chat.h"
+
+namespace {
+
+using csreft::LanguageModel;
+using csreft::load_adapter;
+using csreft::Method;
+using csreft::MethodOptions;
+using csreft::save_adapter;
+using csreft::Tensor;
+using nlohmann::json;
+
+const LanguageModel& model() {
+  static const TinyChat chat;
+  static const LanguageModel loaded = chat.load();
+  return loaded;
+}
+
+// No value is a default.
+MethodOptions unusual_options(std::string_view method) {
+  MethodOptions options;
+  options.method = method;
+  options.layers = {0, 1};
+  options.rank = 3;
+  options.positions = "f3+l2";
+  options.tied = false;
+  options.subspaces = 2;
+  options.joint = true;
+  options.router_input = "last_token";
+  options.router_hidden = 5;
+  options.router_norm = true;
+  options.penalty = "l1";
+  options.lambda = 0.25;
+  options.lora_alpha = 7.0;
+  options.targets = {"k_proj", "down_proj"};
+  return options;
+}
+
+std::vector<std::vector<std::int32_t>> prompts() {
+  std::vector<std::vector<std::int32_t>> out;
+  for (const char* text : {"A", "hello there", "12345"})
+    out.push_back(encode_prompt(*model().chat, model().tokenizer, "", text, ""));
+  return out;
+}
+
+// A method none of whose values is what it was made with.
+std::unique_ptr<Method> trained(std::string_view name) {
+  auto method = csreft::create_method(unusual_options(name), model().llama.config(), 9);
+  method->prepare(model().llama, prompts());
+  std::uint64_t stream = 0;
+  for (const auto& p : method->parameters())
+    csreft::ops::copy_(p.value.value(), csreft::random_normal(p.value.shape(), 0.1, 0.3, 4, stream++));
+  return method;
+}
+
+std::vector<std::vector<std::int32_t>> answers(const Method& method) {
+  return csreft::generate(model().llama, prompts(), {.max_new_tokens = 6, .stop_tokens = {}, .sampling = {}},
+                          csreft::generation_attachments(model(), &method));
+}
+
+bool same_bits(const Tensor& a, const Tensor& b) {
+  return a.shape() == b.shape() && std::ranges::equal(a.span<float>(), b.span<float>());
+}
+
+// A saved adapter whose description or tensors a test changes.
+struct Saved {
+  const TemporaryFolder folder{};
+  Saved() { save_adapter(folder.path(), *trained("csreft"), model(), {"chatml", "Be brief."}); }
+
+  std::string refusal() const {
+    return error_text([&] { return load_adapter(folder.path(), model()).context.system; });
+  }
+  std::string refusal(const std::string& pointer, const json& value) const {
+    const std::string before = folder.read("adapter.json");
+    json changed = json::parse(before);
+    changed[json::json_pointer(pointer)] = value;
+    folder.write("adapter.json", changed.dump());
+    const std::string text = refusal();
+    folder.write("adapter.json", before);
+    return text;
+  }
+};
+
+}  // namespace
+
+TEST_CASE("every method comes back from its files whole: options, parameters, buffers, and what it generates") {
+  for (const auto* entry : csreft::methods()) {
+    CAPTURE(entry->name);
+    const TemporaryFolder folder;
+    const auto method = trained(entry->name);
+    save_adapter(folder / "adapter", *method, model(), {"chatml", "Be brief."});
+    const auto loaded = load_adapter(folder / "adapter", model());
+    CHECK(loaded.context.chat_template == "chatml");
+    CHECK(loaded.context.system == "Be brief.");
+    CHECK(to_json(loaded.method->options()) == to_json(method->options()));
+    REQUIRE(loaded.method->parameters().size() == method->parameters().size());
+    for (std::size_t i = 0; i < method->parameters().size(); ++i) {
+      const auto &before = method->parameters()[i], &after = loaded.method->parameters()[i];
+      CHECK(before.name == after.name);
+      CHECK(same_bits(before.value.value(), after.value.value()));
+    }
+    REQUIRE(loaded.method->buffers().size() == method->buffers().size());
+    for (std::size_t i = 0; i < method->buffers().size(); ++i) {
+      CHECK(same_bits(method->buffers()[i].second, loaded.method->buffers()[i].second));
+    }
+    CHECK(answers(*loaded.method) == answers(*method));
+  }
+}
+
+TEST_CASE("an adapter is saved over an older one, and to the same bytes each time") {
+  const TemporaryFolder folder;
+  save_adapter(folder.path(), *trained("loreft"), model(), {});
+  const auto description = folder.read("adapter.json"), values = folder.read("adapter.safetensors");
+  save_adapter(folder.path(), *trained("csreft"), model(), {});
+  CHECK(folder.read("adapter.safetensors") != values);
+  save_adapter(folder.path(), *trained("loreft"), model(), {});
+  CHECK(folder.read("adapter.json") == description);
+  CHECK(folder.read("adapter.safetensors") == values);
+  CHECK(folder.count() == 2);
+}
+
+TEST_CASE("an adapter of another model is refused") {
+  const Saved saved;
+  CHECK(saved.refusal().empty());
+  CHECK(contains(saved.refusal("/base_model/hidden_size", 32), "another model"));
+  CHECK(contains(saved.refusal("/base_model/layers", 3), "another model"));
+  CHECK(contains(saved.refusal("/base_model/fingerprint", "0123456789abcdef"), "another model"));
+  CHECK(contains(saved.refusal("/base_model", json::array()), "base_model"));
+  CHECK(contains(saved.refusal("/base_model/name", 3), "name"));
+}
+
+TEST_CASE("a description with a wrong, missing or unknown entry is refused and named") {
+  const Saved saved;
+  CHECK(contains(saved.refusal("/format", "other"), "format 'other'"));
+  CHECK(contains(saved.refusal("/format", 3), "`format`"));
+  CHECK(contains(saved.refusal("/version", 2), "version 2"));
+  CHECK(contains(saved.refusal("/version", "1"), "`version`"));
+  CHECK(contains(saved.refusal("/system", nullptr), "`system`"));
+  CHECK(contains(saved.refusal("/chat_template", 1), "`chat_template`"));
+  CHECK(contains(saved.refusal("/method", 1), "options"));
+  CHECK(contains(saved.refusal("/method/rank", "four"), "'rank'"));
+  CHECK(contains(saved.refusal("/method/ranks", 4), "'ranks' is unknown"));
+  CHECK(contains(saved.refusal("/method/rank", 200), "rank"));
+  CHECK(contains(saved.refusal("/method/rank", 2), "has shape"));
+  CHECK(contains(saved.refusal("/method/layers", json::array({0})), "tensors"));
+  CHECK(contains(saved.refusal("/method/method", "lorefd"), "loreft"));
+  saved.folder.write("adapter.json", "[]");
+  CHECK(contains(saved.refusal(), "JSON object"));
+  saved.folder.write("adapter.json", "{\"format\": ");
+  CHECK(contains(saved.refusal(), "not valid JSON"));
+  std::filesystem::remove(saved.folder / "adapter.json");
+  CHECK(contains(saved.refusal(), "adapter.json"));
+  CHECK(contains(error_text([&] { return load_adapter(saved.folder / "absent", model()).context.system; }), "absent"));
+}
+
+TEST_CASE("tensors that are missing, extra or broken are refused") {
+  const Saved saved;
+  const auto bytes = saved.folder.read("adapter.safetensors");
+  const auto file = csreft::SafeTensors::open(saved.folder / "adapter.safetensors");
+  std::vector<std::pair<std::string, Tensor>> tensors;
+  for (const auto& name : file.names()) tensors.emplace_back(name, file.get(name).clone());
+
+  auto changed = tensors;
+  changed.pop_back();
+  csreft::save_safetensors(saved.folder / "adapter.safetensors", changed);
+  CHECK(contains(saved.refusal(), "'" + tensors.back().first + "' is missing"));
+  changed = tensors;
+  changed.emplace_back("zzz", Tensor::zeros({1}));
+  csreft::save_safetensors(saved.folder / "adapter.safetensors", changed);
+  CHECK(contains(saved.refusal(), "tensors, expected"));
+  saved.folder.write("adapter.safetensors", bytes.substr(0, bytes.size() / 2));
+  CHECK(contains(saved.refusal(), "adapter.safetensors"));
+  std::filesystem::remove(saved.folder / "adapter.safetensors");
+  CHECK(contains(saved.refusal(), "adapter.safetensors"));
+}
