@@ -5,8 +5,6 @@
 
 namespace csreft::cpu {
 
-static_assert(gemv_max_rows <= max_dots);
-
 void gemv(const Tensor& x, const Tensor& w, const Tensor& y) {
   const std::int64_t n = x.rows(), out = w.rows(), in = w.cols();
   if (n == 0) return;

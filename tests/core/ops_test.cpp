@@ -16,6 +16,7 @@ using csreft::DType;
 using csreft::Error;
 using csreft::Shape;
 using csreft::Tensor;
+using csreft::test::all_finite;
 using csreft::test::distance;
 using csreft::test::dot;
 using csreft::test::indices;
@@ -65,8 +66,7 @@ TEST_CASE("elementwise arithmetic, small and large enough for several threads") 
       ops::axpy_(accumulated, 0.5, b);
       CHECK(distance(accumulated, y) <= tolerance);
       ops::add_(accumulated, a);
-      ops::fill_(accumulated, 2);
-      CHECK(distance(accumulated, map(a, [](double) { return 2; })) == 0);
+      CHECK(distance(accumulated, ops::add(y, wide_a)) <= tolerance);
     }
   }
 }
@@ -109,7 +109,7 @@ TEST_CASE("the entropy of a gate is 0 at its ends, and its gradient is finite th
   CHECK(dp.data<double>()[0] == doctest::Approx(std::log((1 - 1e-7) / 1e-7)));
   CHECK(dp.data<double>()[1] == doctest::Approx(-dp.data<double>()[0]));
   CHECK(dp.data<double>()[3] == doctest::Approx(std::log(9.0)));
-  CHECK(ops::all_finite(ops::binary_entropy_backward(dy.to(DType::f32), p.to(DType::f32))));
+  CHECK(all_finite(ops::binary_entropy_backward(dy.to(DType::f32), p.to(DType::f32))));
 }
 
 TEST_CASE("softmax rows sum to one, whatever their size") {
@@ -123,12 +123,11 @@ TEST_CASE("softmax rows sum to one, whatever their size") {
                  numeric_gradient(s, [&] { return dot(dy, ops::softmax(s)); })) < gradient_tolerance);
 }
 
-TEST_CASE("rows are broadcast, summed and searched") {
+TEST_CASE("rows are broadcast and summed") {
   const Tensor x = values({1, 5, 5, -2, -1, -7}, {2, 3}), row = values({10, 20, 30}, {3});
   CHECK(distance(ops::add_row(x, row), values({11, 25, 35, 8, 19, 23}, {2, 3})) == 0);
   CHECK(distance(ops::mul_row(x, row), values({10, 100, 150, -20, -20, -210}, {2, 3})) == 0);
   CHECK(distance(ops::sum_rows(x), values({-1, 4, -2}, {3})) == 0);
-  CHECK(same_bits(ops::argmax_rows(x), indices({1, 1})));
   CHECK(distance(ops::sum_rows(Tensor::zeros({0, 3}, DType::f64)), values({0, 0, 0}, {3})) == 0);
   // More rows than are summed in one run; f32 sums of 1,000 normal elements.
   const Tensor tall = normal({1000, 70}, 1, DType::f32);
@@ -192,19 +191,10 @@ TEST_CASE("reductions give the same bits on any number of threads") {
   CHECK(ops::squared_norm(Tensor::full({3}, 1e30)) == doctest::Approx(3e60));
 }
 
-TEST_CASE("one element that is not finite is found") {
-  Tensor x = Tensor::zeros({50000});
-  CHECK(ops::all_finite(x));
-  CHECK(ops::all_finite(Tensor::zeros({0})));
-  for (const float bad : {nan_value, HUGE_VALF, -HUGE_VALF}) {
-    x.data<float>()[49999] = bad;
-    CHECK_FALSE(ops::all_finite(x));
-  }
-}
-
 TEST_CASE("matrix products, transposed or not, with empty extents") {
   using ops::Transpose;
-  constexpr std::int64_t extents[][3] = {{1, 1, 1}, {5, 7, 3}, {65, 33, 130}, {0, 4, 3}, {4, 0, 3}, {4, 5, 0}};
+  constexpr std::int64_t extents[][3] = {{1, 1, 1}, {5, 7, 3}, {65, 33, 130}, {3, 4000, 5},
+                                         {0, 4, 3}, {4, 0, 3}, {4, 5, 0}};
   for (const DType dtype : {DType::f32, DType::f64}) {
     for (const auto& [m, n, k] : extents) {
       for (const Transpose ta : {Transpose::no, Transpose::yes}) {
@@ -251,13 +241,11 @@ TEST_CASE("shapes and types that do not fit are errors") {
   CHECK_THROWS_AS(ops::add(Tensor(), a), Error);
   CHECK_THROWS_AS(ops::add(a, Tensor()), Error);
   CHECK_THROWS_AS(ops::relu(Tensor::zeros({2}, DType::bf16)), Error);
-  CHECK_THROWS_AS(ops::fill_(indices({1}), 1), Error);
   CHECK_THROWS_AS(ops::axpy_(a, 1, row), Error);
   CHECK_THROWS_AS(ops::silu_mul_backward(a, a, row), Error);
   CHECK_THROWS_AS(ops::softmax(row), Error);
   CHECK_THROWS_AS(ops::add_row(a, Tensor::zeros({2})), Error);
   CHECK_THROWS_AS(ops::sum_rows(row), Error);
-  CHECK_THROWS_AS(ops::argmax_rows(Tensor::zeros({2, 0})), Error);
   CHECK_THROWS_AS(ops::matmul(a, a), Error);
   CHECK_THROWS_AS(ops::matmul_add_(row, a, a), Error);
   CHECK_THROWS_AS(ops::scale_blocks(a, Tensor::zeros({1, 2}), indices({0, 0})), Error);
