@@ -40,6 +40,11 @@ inline double distance(const Tensor& a, const Tensor& b) {
   return largest;
 }
 
+inline bool all_finite(const Tensor& x) {
+  const Tensor wide = x.to(DType::f64);
+  return std::ranges::all_of(wide.span<double>(), [](double value) { return std::isfinite(value); });
+}
+
 inline bool same_bits(const Tensor& a, const Tensor& b) {
   return a.shape() == b.shape() && a.dtype() == b.dtype() && std::memcmp(a.raw(), b.raw(), a.bytes()) == 0;
 }
