@@ -1,8 +1,6 @@
 #include "core/nearest.h"
 
 #include <algorithm>
-#include <numeric>
-#include <utility>
 #include <vector>
 
 #include <fmt/format.h>
@@ -10,18 +8,22 @@
 namespace csreft {
 namespace {
 
+// d(i, j): edits between the first i letters of a and the first j of b.
 std::size_t edit_distance(std::string_view a, std::string_view b) {
-  std::vector<std::size_t> row(b.size() + 1);
-  std::iota(row.begin(), row.end(), std::size_t{0});
-  for (std::size_t i = 0; i < a.size(); ++i) {
-    std::size_t diagonal = std::exchange(row[0], i + 1);
-    for (std::size_t j = 0; j < b.size(); ++j) {
-      const std::size_t replaced = diagonal + (a[i] == b[j] ? 0 : 1);
-      diagonal = row[j + 1];
-      row[j + 1] = std::min({replaced, row[j] + 1, diagonal + 1});
+  const std::size_t width = b.size() + 1;
+  std::vector<std::size_t> distances((a.size() + 1) * width);
+  const auto d = [&](std::size_t i, std::size_t j) -> std::size_t& { return distances[i * width + j]; };
+  for (std::size_t i = 0; i <= a.size(); ++i) d(i, 0) = i;
+  for (std::size_t j = 0; j <= b.size(); ++j) d(0, j) = j;
+  for (std::size_t i = 1; i <= a.size(); ++i) {
+    for (std::size_t j = 1; j <= b.size(); ++j) {
+      const std::size_t replaced = d(i - 1, j - 1) + (a[i - 1] == b[j - 1] ? 0 : 1);
+      d(i, j) = std::min({replaced, d(i - 1, j) + 1, d(i, j - 1) + 1});
+      const bool swapped = i > 1 && j > 1 && a[i - 1] == b[j - 2] && a[i - 2] == b[j - 1];
+      if (swapped) d(i, j) = std::min(d(i, j), d(i - 2, j - 2) + 1);
     }
   }
-  return row.back();
+  return d(a.size(), b.size());
 }
 
 }  // namespace

@@ -6,8 +6,9 @@
 
 namespace csreft {
 
-// The candidate with the smallest edit distance (Levenshtein 1966) to `word`, or empty if none is near: more than a
-// third of the longer word's letters would have to change.
+// The candidate that the fewest edits make of `word`, the first of equals; empty if each needs more than (n + 1) / 3, n
+// the number of letters of the longer word. An edit inserts, removes or replaces a letter or swaps two neighbours
+// (optimal string alignment: Damerau 1964, no letter edited twice).
 std::string_view nearest(std::string_view word, std::span<const std::string_view> candidates);
 
 // " (did you mean X?)", or nothing if no candidate is near: for the text of an Error.

@@ -13,10 +13,16 @@ constexpr std::array<std::string_view, 5> methods{"csreft", "loreft", "lora", "r
 TEST_CASE("the nearest name is the one with the fewest changed letters") {
   CHECK(csreft::nearest("lorft", methods) == "loreft");
   CHECK(csreft::nearest("csrefd", methods) == "csreft");
-  CHECK(csreft::nearest("loar", methods) == "");  // two of four letters
   CHECK(csreft::nearest("lor", methods) == "lora");
   CHECK(csreft::nearest("red", methods) == "red");
   CHECK(csreft::nearest("noreft", methods) == "noreft");
+}
+
+TEST_CASE("two neighbouring letters in the wrong order are one edit") {
+  CHECK(csreft::nearest("loar", methods) == "lora");
+  constexpr std::array<std::string_view, 2> flags{"--rank", "--lr"};
+  CHECK(csreft::nearest("--rnak", flags) == "--rank");
+  CHECK(csreft::nearest("aolr", methods).empty());  // letters that are not neighbours
 }
 
 TEST_CASE("a word that is near to none, or no candidates, give nothing") {
