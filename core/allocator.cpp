@@ -15,7 +15,7 @@ namespace {
 constexpr std::size_t alignment = 64;
 
 // Sizes are rounded up to one of eight steps between powers of two, so that a block freed by a batch of one length
-// serves a batch of nearly the same length; at most an eighth is wasted.
+// serves a batch of nearly the same length: a new block is at most an eighth larger than what was asked for.
 std::size_t round_up(std::size_t bytes) {
   const std::size_t power = std::bit_floor(std::max<std::size_t>(bytes, 512));
   const std::size_t step = power / 8;
@@ -26,7 +26,7 @@ class Pool {
  public:
   void* take(std::size_t bytes) {
     const std::lock_guard lock(mutex_);
-    // A somewhat larger block is better than a new one.
+    // A kept block that is up to a quarter larger is better than a new one.
     const auto found = free_.lower_bound(bytes);
     if (found != free_.end() && found->first <= bytes + bytes / 4) {
       const auto [size, block] = *found;

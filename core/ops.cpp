@@ -83,11 +83,6 @@ void copy_(const Tensor& y, const Tensor& x) {
   backend(y, cpu::copy)(x, y);
 }
 
-void fill_(const Tensor& y, double value) {
-  checks::real("fill_", "y", y);
-  backend(y, cpu::fill)(value, y);
-}
-
 void add_(const Tensor& y, const Tensor& x) { axpy_(y, 1, x); }
 
 void axpy_(const Tensor& y, double factor, const Tensor& x) {
@@ -140,14 +135,6 @@ Tensor sum_rows(const Tensor& x) {
   return y;
 }
 
-Tensor argmax_rows(const Tensor& x) {
-  checks::real_matrix("argmax_rows", "x", x);
-  require(x.cols() > 0, "argmax_rows: x has {} columns, expected at least one", x.cols());
-  Tensor y = Tensor::empty({x.rows()}, DType::i32, x.device());
-  backend(x, cpu::argmax_rows)(x, y);
-  return y;
-}
-
 Tensor gather_rows(const Tensor& x, const Tensor& index) {
   checks::real_matrix("gather_rows", "x", x);
   checks::index("gather_rows", "index", index, index.numel());
@@ -197,11 +184,6 @@ Tensor sum(const Tensor& x) {
 double squared_norm(const Tensor& x) {
   checks::real("squared_norm", "x", x);
   return backend(x, cpu::squared_norm)(x);
-}
-
-bool all_finite(const Tensor& x) {
-  checks::real("all_finite", "x", x);
-  return backend(x, cpu::all_finite)(x);
 }
 
 // ---- matrix products ----------------------------------------------------------------------------------------------

@@ -19,7 +19,6 @@ Tensor add(const Tensor& a, const Tensor& b);
 Tensor sub(const Tensor& a, const Tensor& b);
 Tensor mul(const Tensor& a, const Tensor& b);
 Tensor scale(const Tensor& x, double factor);
-void fill_(const Tensor& y, double value);
 void copy_(const Tensor& y, const Tensor& x);                 // y = x
 void add_(const Tensor& y, const Tensor& x);                  // y += x
 void axpy_(const Tensor& y, double factor, const Tensor& x);  // y += factor x
@@ -46,7 +45,6 @@ Tensor softmax_backward(const Tensor& dy, const Tensor& y);  // y: what softmax 
 Tensor add_row(const Tensor& x, const Tensor& row);          // [n, m] + [m]
 Tensor mul_row(const Tensor& x, const Tensor& row);          // [n, m] * [m]
 Tensor sum_rows(const Tensor& x);                            // [n, m] -> [m]
-Tensor argmax_rows(const Tensor& x);                         // [n, m] -> i32 [n]; the first of equals; m > 0
 Tensor gather_rows(const Tensor& x, const Tensor& index);    // [n, m], i32 [k] -> [k, m]; also the embedding lookup
 void scatter_rows_(const Tensor& y, const Tensor& index, const Tensor& rows);      // y[index[i]] = rows[i]
 void scatter_add_rows_(const Tensor& y, const Tensor& index, const Tensor& rows);  // y[index[i]] += rows[i], i rising
@@ -59,7 +57,6 @@ Tensor segment_mean_backward(const Tensor& dy, const Tensor& offsets);
 
 Tensor sum(const Tensor& x);           // [1]
 double squared_norm(const Tensor& x);  // summed in double
-bool all_finite(const Tensor& x);
 
 // ---- matrix products ----------------------------------------------------------------------------------------------
 

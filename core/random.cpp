@@ -15,7 +15,7 @@ constexpr std::uint32_t weyl_1 = 0xBB67AE85;
 // (0, 1]: the logarithm of it is finite.
 double open_uniform(std::uint32_t word) { return (static_cast<double>(word) + 1.0) * 0x1p-32; }
 
-// Elements 2j and 2j + 1 of the stream come from one block: two 32-bit words each, by Box and Muller.
+// Elements 2j and 2j + 1 of the stream come from the first two words of block j, by Box and Muller.
 template <typename T>
 void fill_normal(T* out, std::int64_t n, double mean, double deviation, std::uint64_t seed, std::uint64_t stream) {
 #pragma omp parallel for schedule(static)

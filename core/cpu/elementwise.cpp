@@ -45,7 +45,7 @@ void scale(const Tensor& x, double factor, const Tensor& y) {
 }
 
 void fill(double value, const Tensor& y) {
-  visit_real(y.dtype(), "fill_", [&]<typename T>(T) {
+  visit_real(y.dtype(), "fill", [&]<typename T>(T) {
     T* py = y.data<T>();
     for_elements(y.numel(),
                  [&](std::int64_t begin, std::int64_t end) { std::fill(py + begin, py + end, static_cast<T>(value)); });

@@ -37,7 +37,6 @@ void softmax_backward(const Tensor& dy, const Tensor& y, const Tensor& dx);
 void add_row(const Tensor& x, const Tensor& row, const Tensor& y);
 void mul_row(const Tensor& x, const Tensor& row, const Tensor& y);
 void sum_rows(const Tensor& x, const Tensor& y);
-void argmax_rows(const Tensor& x, const Tensor& y);
 void gather_rows(const Tensor& x, const Tensor& index, const Tensor& y);
 void scatter_rows(const Tensor& index, const Tensor& rows, const Tensor& y);
 void scatter_add_rows(const Tensor& index, const Tensor& rows, const Tensor& y);
@@ -47,7 +46,6 @@ void segment_mean_backward(const Tensor& dy, const Tensor& offsets, const Tensor
 // reductions.cpp
 void sum(const Tensor& x, const Tensor& y);
 double squared_norm(const Tensor& x);
-bool all_finite(const Tensor& x);
 
 // matmul.cpp: y = op(a) op(b), or y += op(a) op(b)
 void matmul(const Tensor& a, const Tensor& b, ops::Transpose transpose_a, ops::Transpose transpose_b, bool accumulate,

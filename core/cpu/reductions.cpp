@@ -45,13 +45,4 @@ double squared_norm(const Tensor& x) {
   });
 }
 
-bool all_finite(const Tensor& x) {
-  return visit_real(x.dtype(), "all_finite", [&]<typename T>(T) {
-    const T* px = x.data<T>();
-    return sum_chunks(x.numel(), [&](std::int64_t begin, std::int64_t end) {
-             return array(px + begin, end - begin).allFinite() ? 0.0 : 1.0;
-           }) == 0.0;
-  });
-}
-
 }  // namespace csreft::cpu

@@ -46,18 +46,6 @@ void sum_rows(const Tensor& x, const Tensor& y) {
   });
 }
 
-void argmax_rows(const Tensor& x, const Tensor& y) {
-  const std::int64_t m = x.cols();
-  auto* out = y.data<std::int32_t>();
-  visit_real(x.dtype(), "argmax_rows", [&]<typename T>(T) {
-    const T* px = x.data<T>();
-    for_rows(x.rows(), m, [&](std::int64_t i) {
-      const T* first = px + i * m;
-      out[i] = static_cast<std::int32_t>(std::max_element(first, first + m) - first);
-    });
-  });
-}
-
 void gather_rows(const Tensor& x, const Tensor& index, const Tensor& y) {
   const std::int64_t m = x.cols();
   const auto row = static_cast<std::size_t>(m) * size_of(x.dtype());

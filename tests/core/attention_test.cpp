@@ -174,8 +174,8 @@ TEST_CASE("a query that is not a number spoils its own output only") {
   q.data<float>()[2 * 8] = std::numeric_limits<float>::quiet_NaN();
   const Tensor out = ops::attention(q, k, k, packed({5}), {1, 1, 8}).out;
   CHECK(std::isnan(out.data<float>()[2 * 8]));
-  CHECK(ops::all_finite(out.slice(0, 2)));
-  CHECK(ops::all_finite(out.slice(3, 5)));
+  CHECK(csreft::test::all_finite(out.slice(0, 2)));
+  CHECK(csreft::test::all_finite(out.slice(3, 5)));
 }
 
 TEST_CASE("an attention layout that does not fit is an error") {
