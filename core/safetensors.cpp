@@ -47,9 +47,9 @@ Tensor i32_from_i64(std::span<const std::byte> bytes, Shape shape, const std::st
 }
 
 Tensor borrow_or_copy(std::span<const std::byte> bytes, Shape shape, DType dtype,
-                      const std::shared_ptr<const MappedFile>& file) {
+                      const std::shared_ptr<const void>& pages) {
   if (std::bit_cast<std::uintptr_t>(bytes.data()) % size_of(dtype) == 0) {
-    return Tensor::borrow(bytes.data(), shape, dtype, file);
+    return Tensor::borrow(bytes.data(), shape, dtype, pages);
   }
   Tensor t = Tensor::empty(shape, dtype);
   std::memcpy(t.raw(), bytes.data(), bytes.size());
@@ -207,11 +207,12 @@ DType SafeTensors::dtype(const std::string& name) const {
 
 Tensor SafeTensors::get(const std::string& name) const {
   const auto& [type, shape, bytes] = entry(name);
+  // Owns the mapping, and forgets the tensor's part of it in the end: here for a copy, with the last view otherwise.
+  const std::shared_ptr<const void> pages(bytes.data(),
+                                          [file = file_, part = bytes](const void*) { file->forget(part); });
   if (type == ElementType::i64) return i32_from_i64(bytes, shape, fmt::format("{}: tensor {}", path().string(), name));
-  if (type != ElementType::f16) return borrow_or_copy(bytes, shape, dtype(name), file_);
-  Tensor t = f32_from_f16(bytes, shape);
-  file_->forget(bytes);
-  return t;
+  if (type == ElementType::f16) return f32_from_f16(bytes, shape);
+  return borrow_or_copy(bytes, shape, dtype(name), pages);
 }
 
 namespace {

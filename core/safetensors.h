@@ -42,11 +42,10 @@ class SafeTensors {
   Shape shape(const std::string& name) const { return entry(name).shape; }
   DType dtype(const std::string& name) const;
   // F32, BF16, F64 and I32: the mapped elements themselves, read-only, which the tensor keeps mapped (a copy where the
-  // file does not align them). F16 becomes f32 and I64 i32, as copies. Throws Error for a tensor that the file lacks
-  // and for an I64 value beyond i32.
+  // file does not align them). F16 becomes f32 and I64 i32, as copies. The elements' pages leave resident memory
+  // (MappedFile::forget) with the last tensor that views them, at once for a copy. Throws Error for a tensor that the
+  // file lacks and for an I64 value beyond i32.
   Tensor get(const std::string& name) const;
-  // The tensor's pages may leave resident memory: MappedFile::forget.
-  void forget(const std::string& name) const { file_->forget(entry(name).bytes); }
   const SafeTensorsMetadata& metadata() const { return metadata_; }
 
  private:
