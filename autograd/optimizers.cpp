@@ -53,12 +53,6 @@ void sgd_elements(T* w, const T* g, T* m, std::int64_t n, T lr, T momentum, T we
   }
 }
 
-template <typename T>
-void scale_elements(T* x, std::int64_t n, T factor) {
-#pragma omp parallel for simd schedule(static) if (n >= parallel_threshold)
-  for (std::int64_t i = 0; i < n; ++i) x[i] *= factor;
-}
-
 }  // namespace
 
 OptimizerState adamw_state(const Tensor& w) {
@@ -101,9 +95,7 @@ double clip_by_global_norm(std::span<Tensor> gradients, double max_norm) {
   const double norm = global_norm(gradients);
   if (!std::isfinite(norm) || norm <= max_norm) return norm;
   for (Tensor& g : gradients) {
-    if (!g.defined()) continue;
-    visit_real(g.dtype(), "gradient clipping",
-               [&]<typename T>(T) { scale_elements(g.data<T>(), g.numel(), static_cast<T>(max_norm / norm)); });
+    if (g.defined()) g = ops::scale(g, max_norm / norm);
   }
   return norm;
 }

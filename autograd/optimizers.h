@@ -46,8 +46,9 @@ void sgd_step(Tensor& w, const Tensor& g, OptimizerState& state, double lr, cons
 // sqrt of the sum of squares of all elements of all gradients; undefined tensors count as zero. NaN or infinite if an
 // element is.
 double global_norm(std::span<const Tensor> gradients);
-// Multiplies all gradients by max_norm / norm, in place, if norm = global_norm(gradients) exceeds max_norm > 0. Returns
-// the norm before; if that is not finite the gradients are left as they are, for the caller to report.
+// Replaces each gradient by a new tensor, max_norm / norm times it, if norm = global_norm(gradients) exceeds
+// max_norm > 0: whoever shares the old tensors, another gradient perhaps, sees no change. Returns the norm before; if
+// that is not finite the gradients are left as they are, for the caller to report.
 double clip_by_global_norm(std::span<Tensor> gradients, double max_norm);
 
 // Factor of the learning rate in step `step` (0-based) of total_steps: linear from 0 to 1 over the first

@@ -82,9 +82,11 @@ void BackwardPass::add(std::size_t i, Tensor gradient) {
 NoGrad::NoGrad() : before_(std::exchange(recording, false)) {}
 NoGrad::~NoGrad() { recording = before_; }
 
+bool needs_gradient(const Variable& v) { return recording && v.requires_grad(); }
+
 Variable record(std::string_view name, Tensor y, std::span<const Variable> inputs, Backward backward) {
   Variable out(std::move(y));
-  if (!recording || std::ranges::none_of(inputs, [](const Variable& v) { return v.requires_grad(); })) return out;
+  if (std::ranges::none_of(inputs, needs_gradient)) return out;
   const auto node = std::make_shared<Node>();
   node->name = name;
   node->order = next_order();

@@ -77,6 +77,10 @@ class NoGrad {
   bool before_;
 };
 
+// True if a function that is computed now has to provide for the gradient of its input `v`: v requires one, and this
+// thread is recording. A function that does work for the backward in its forward asks this first.
+bool needs_gradient(const Variable& v);
+
 // A Variable with value `y` that was made by the function `name` from `inputs`. `backward` runs at most once.
 Variable record(std::string_view name, Tensor y, std::span<const Variable> inputs, Backward backward);
 inline Variable record(std::string_view name, Tensor y, std::initializer_list<Variable> inputs, Backward backward) {

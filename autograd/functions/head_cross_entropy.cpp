@@ -31,8 +31,8 @@ Variable head_cross_entropy(const Variable& hidden, const LinearWeight& weight, 
   require(targets.dtype() == DType::i32 && targets.shape() == Shape{n},
           "{} rows of hidden states need as many targets: got {}", n, targets.shape().str());
   const Variable w = std::holds_alternative<Variable>(weight) ? std::get<Variable>(weight) : Variable();
-  const Tensor dhidden = hidden.requires_grad() ? Tensor::empty(h.shape(), h.dtype()) : Tensor();
-  const Tensor dweight = w.requires_grad() ? Tensor::zeros(w.shape(), h.dtype()) : Tensor();
+  const Tensor dhidden = needs_gradient(hidden) ? Tensor::empty(h.shape(), h.dtype()) : Tensor();
+  const Tensor dweight = needs_gradient(w) ? Tensor::zeros(w.shape(), h.dtype()) : Tensor();
 
   double total = 0.0;
   for (std::int64_t begin = 0; begin < n; begin += chunk) {

@@ -8,8 +8,8 @@ using ops::Transpose;
 
 // y = x W^T;  dx = dy W, dW = dy^T x. x is kept only if W is trained, and W only if x needs a gradient.
 Variable trainable_linear(const Variable& x, const Variable& w) {
-  const Tensor kept_x = w.requires_grad() ? x.value() : Tensor();
-  const Tensor kept_w = x.requires_grad() ? w.value() : Tensor();
+  const Tensor kept_x = needs_gradient(w) ? x.value() : Tensor();
+  const Tensor kept_w = needs_gradient(x) ? w.value() : Tensor();
   return record("linear", ops::matmul(x.value(), w.value(), Transpose::no, Transpose::yes), {x, w},
                 [kept_x, kept_w](BackwardPass& pass) {
                   if (pass.needs(0)) pass.add(0, ops::matmul(pass.dy, kept_w));

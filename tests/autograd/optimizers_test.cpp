@@ -7,6 +7,8 @@
 
 #include <doctest/doctest.h>
 
+#include "autograd/functions/functions.h"
+
 using namespace csreft;
 
 namespace {
@@ -89,6 +91,21 @@ TEST_CASE("Clipping scales all gradients by one factor, and only if their common
   CHECK(gradients[2].item() == doctest::Approx(0.8).epsilon(1e-15));
   CHECK(global_norm(gradients) == doctest::Approx(1.0).epsilon(1e-15));
   CHECK_THROWS_AS(clip_by_global_norm(gradients, 0.0), Error);
+}
+
+TEST_CASE("Gradients that share a tensor are clipped once each, and the shared tensor stays as it is") {
+  const Tensor seed = vector_of({3.0, 4.0});
+  const Variable a = Variable::parameter(vector_of({0.0, 0.0})), b = Variable::parameter(vector_of({0.0, 0.0}));
+  backward(add(a, b), seed);  // both gradients are the seed itself
+  std::vector<Tensor> gradients{a.grad(), b.grad()};
+  REQUIRE(gradients[0].shares_storage_with(gradients[1]));
+  CHECK(clip_by_global_norm(gradients, 1.0) == doctest::Approx(std::sqrt(50.0)).epsilon(1e-15));
+  for (const Tensor& g : gradients) {
+    CHECK(g.span<double>()[0] == doctest::Approx(3.0 / std::sqrt(50.0)).epsilon(1e-15));
+    CHECK(g.span<double>()[1] == doctest::Approx(4.0 / std::sqrt(50.0)).epsilon(1e-15));
+  }
+  CHECK(seed.span<double>()[0] == 3.0);
+  CHECK(a.grad().span<double>()[1] == 4.0);
 }
 
 TEST_CASE("A norm that is not finite is returned and the gradients are left alone") {

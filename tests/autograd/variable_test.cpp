@@ -126,9 +126,26 @@ TEST_CASE("nothing is recorded while a NoGrad lives") {
       const csreft::NoGrad inner;
       CHECK_FALSE(csreft::mul(x, x).requires_grad());
     }
+    CHECK_FALSE(csreft::needs_gradient(x));
     CHECK_FALSE(csreft::mul(x, x).requires_grad());
   }
   CHECK(csreft::mul(x, x).requires_grad());
+  CHECK(csreft::needs_gradient(x));
+  CHECK_FALSE(csreft::needs_gradient(x.detach()));
+}
+
+TEST_CASE("the head makes no gradients while a NoGrad lives") {
+  const Variable hidden = Variable::parameter(csreft::random_normal({64, 4}, 0.0, 1.0, 1, 0, DType::f64));
+  const Variable weight = Variable::parameter(csreft::random_normal({3000, 4}, 0.0, 1.0, 1, 1, DType::f64));
+  const Tensor targets = Tensor::zeros({64}, DType::i32);
+  csreft::release_kept_host_memory();
+  const csreft::HostMemory before = csreft::host_memory();
+  {
+    const csreft::NoGrad no_grad;
+    csreft::head_cross_entropy(hidden, weight, targets, 1.0, /*chunk=*/1);
+  }
+  // A row of logits takes 24,000 bytes, the weight's gradient 96,000; what was taken is kept for reuse.
+  CHECK(csreft::host_memory().kept - before.kept < 96'000);
 }
 
 TEST_CASE("functions of constants alone keep nothing") {
