@@ -1,11 +1,8 @@
 #include "models/chat_template.h"
 
-#include <fstream>
-#include <iterator>
-
 #include <fmt/ranges.h>
-#include <nlohmann/json.hpp>
 
+#include "core/atomic_file.h"
 #include "core/error.h"
 #include "core/json_file.h"
 
@@ -101,20 +98,22 @@ const ChatTemplate& choose_chat_template(std::string_view jinja, const Tokenizer
 }
 
 std::string read_chat_template(const std::filesystem::path& folder) {
-  if (std::ifstream jinja(folder / "chat_template.jinja", std::ios::binary); jinja.is_open()) {
-    return {std::istreambuf_iterator<char>(jinja), {}};
+  if (const auto file = folder / "chat_template.jinja"; std::filesystem::exists(file)) return read_text_file(file);
+  const auto path = folder / "tokenizer_config.json";
+  if (!std::filesystem::exists(path)) return "";
+  const auto config = read_json_object(path);
+  const auto found = config.find("chat_template");
+  if (found == config.end() || !found->is_array()) {
+    return find_json<std::string>(config, "chat_template", path.string()).value_or("");
   }
-  const auto file = folder / "tokenizer_config.json";
-  if (!std::filesystem::exists(file)) return {};
-  const auto config = read_json_object(file);
-  const auto chat = config.value("chat_template", nlohmann::json());
-  if (chat.is_null()) return {};
-  if (chat.is_string()) return chat.get<std::string>();
-  // Several templates by name, of which "default" is for plain chats.
-  for (const auto& entry : chat) {
-    if (entry.is_object() && entry.value("name", "") == "default") return entry.value("template", "");
+  for (const auto& entry : *found) {
+    require(entry.is_object(), "{}: `chat_template` holds {}: expected objects", path.string(), entry.type_name());
+    if (get_json<std::string>(entry, "name", path.string()) == "default") {
+      return get_json<std::string>(entry, "template", path.string());
+    }
   }
-  fail("{}: chat_template has no 'default': expected a text or a list of named templates", file.string());
+  fail("{}: `chat_template` has no 'default': expected a text, or a list of templates with one of that name",
+       path.string());
 }
 
 std::vector<std::int32_t> encode_prompt(const ChatTemplate& chat, const Tokenizer& tokenizer, std::string_view system,

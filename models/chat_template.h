@@ -30,7 +30,9 @@ const ChatTemplate& find_chat_template(std::string_view name);
 // Error for a template of another kind, which a user must replace by name.
 const ChatTemplate& choose_chat_template(std::string_view jinja, const Tokenizer& tokenizer);
 
-// The Jinja text in a Hugging Face folder's chat_template.jinja or tokenizer_config.json; empty if there is none.
+// The Jinja text in a Hugging Face folder's chat_template.jinja or tokenizer_config.json, of several the one named
+// "default"; empty if there is none. Throws Error for a tokenizer_config.json that is not sound, and for several
+// templates without a "default".
 std::string read_chat_template(const std::filesystem::path& folder);
 
 // The prompt's ids, with BOS in front if the tokenizer adds it. Throws Error if the tokenizer lacks a token that the
@@ -42,7 +44,8 @@ std::vector<std::int32_t> encode_prompt(const ChatTemplate& chat, const Tokenize
 std::vector<std::int32_t> encode_response(const ChatTemplate& chat, const Tokenizer& tokenizer,
                                           std::string_view output);
 
-// The ids at which generation stops: the one that ends a response, and EOS. Throws Error if the tokenizer has neither.
+// The ids at which generation stops: the one that ends a response, and EOS. Throws Error if the tokenizer lacks the
+// first. A model's config may name more: stop_tokens of language_model.h.
 std::vector<std::int32_t> stop_tokens(const ChatTemplate& chat, const Tokenizer& tokenizer);
 
 }  // namespace csreft

@@ -38,7 +38,7 @@ struct TokenizerVocabulary {
   std::vector<float> scores;
   // One a token: 1 normal, 2 unknown, 3 control, 4 user-defined, 5 unused, 6 byte; empty where the file has none.
   std::vector<std::int32_t> types;
-  std::optional<std::int32_t> bos_id, eos_id, unknown_id, padding_id;
+  std::optional<std::int32_t> bos_id, eos_id;
   // What the file says; nothing where it is silent.
   std::optional<bool> add_bos, add_space_prefix;
 };

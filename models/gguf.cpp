@@ -224,8 +224,6 @@ TokenizerVocabulary read_vocabulary(const nlohmann::json& metadata, const std::s
   result.types = find_list<std::int32_t>(metadata, "token_type", where, is_number);
   result.bos_id = find_token(metadata, "bos_token_id", where);
   result.eos_id = find_token(metadata, "eos_token_id", where);
-  result.unknown_id = find_token(metadata, "unknown_token_id", where);
-  result.padding_id = find_token(metadata, "padding_token_id", where);
   result.add_bos = find_json<bool>(metadata, "tokenizer.ggml.add_bos_token", where);
   result.add_space_prefix = find_json<bool>(metadata, "tokenizer.ggml.add_space_prefix", where);
 

@@ -2,9 +2,9 @@
 
 #include <memory>
 
-#include "core/atomic_file.h"
 #include "core/json_file.h"
 #include "core/safetensors.h"
+#include "models/chat_template.h"
 
 namespace csreft {
 namespace {
@@ -63,26 +63,6 @@ std::shared_ptr<const Shards> open_weights(const std::filesystem::path& folder) 
   return open_indexed(folder, index);
 }
 
-// `chat_template` of tokenizer_config.json: the text, or the one named "default" of several; newer folders have a file
-// of its own.
-std::string read_chat_template(const std::filesystem::path& folder) {
-  if (const auto file = folder / "chat_template.jinja"; std::filesystem::exists(file)) return read_text_file(file);
-  const auto path = folder / "tokenizer_config.json";
-  if (!std::filesystem::exists(path)) return "";
-  const auto config = read_json_object(path);
-  const auto found = config.find("chat_template");
-  if (found == config.end() || !found->is_array()) {
-    return find_json<std::string>(config, "chat_template", path.string()).value_or("");
-  }
-  for (const auto& entry : *found) {
-    require(entry.is_object(), "{}: `chat_template` holds {}: expected objects", path.string(), entry.type_name());
-    if (get_json<std::string>(entry, "name", path.string()) == "default") {
-      return get_json<std::string>(entry, "template", path.string());
-    }
-  }
-  return "";
-}
-
 }  // namespace
 
 Checkpoint open_hugging_face(const std::filesystem::path& folder) {
@@ -96,12 +76,7 @@ Checkpoint open_hugging_face(const std::filesystem::path& folder) {
 
   const auto shards = open_weights(folder);
   for (const auto& [name, file] : shards->holder) checkpoint.shapes.emplace(name, file->shape(name));
-  checkpoint.read = [shards](const std::string& name) {
-    const SafeTensors& file = *shards->holder.at(name);
-    const Tensor weights = file.get(name).to(DType::f32);
-    if (file.dtype(name) != DType::f32) file.forget(name);
-    return weights;
-  };
+  checkpoint.read = [shards](const std::string& name) { return shards->holder.at(name)->get(name).to(DType::f32); };
   return checkpoint;
 }
 

@@ -72,4 +72,12 @@ LanguageModel load_language_model(const std::filesystem::path& path, std::string
   return {checkpoint.name, path, Llama(checkpoint, weights), std::move(tokenizer), &chat};
 }
 
+std::vector<std::int32_t> stop_tokens(const LanguageModel& model) {
+  auto stops = stop_tokens(*model.chat, model.tokenizer);
+  for (const auto id : model.llama.config().eos_token_ids) {
+    if (std::ranges::find(stops, id) == stops.end()) stops.push_back(id);
+  }
+  return stops;
+}
+
 }  // namespace csreft

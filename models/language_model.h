@@ -1,9 +1,11 @@
 // A model ready for use: the network, its tokenizer and its chat template.
 #pragma once
 
+#include <cstdint>
 #include <filesystem>
 #include <string>
 #include <string_view>
+#include <vector>
 
 #include "models/chat_template.h"
 #include "models/llama.h"
@@ -26,5 +28,9 @@ Tokenizer load_tokenizer(const Checkpoint& checkpoint);
 // Loads all of it. `chat_template` names a template; empty: the one that the model's files call for.
 LanguageModel load_language_model(const std::filesystem::path& path, std::string_view chat_template = "",
                                   Weights weights = Weights::frozen);
+
+// The ids at which the model's generation stops: those of its chat template and tokenizer (stop_tokens of
+// chat_template.h), then the config's eos_token_ids; each once.
+std::vector<std::int32_t> stop_tokens(const LanguageModel& model);
 
 }  // namespace csreft

@@ -358,8 +358,7 @@ TEST_CASE("a model that is not a plain Llama is refused") {
   CHECK(contains(with([](GgufBuilder& b) { b.number("llama.rope.scaling.factor", 2.0F); }), "factor is 2: expected 1"));
   CHECK(contains(with([](GgufBuilder& b) { b.number("llama.rope.dimension_count", 2U); }), "turns 2 of 4 dimensions"));
   CHECK(contains(with([](GgufBuilder& b) { b.number("llama.vocab_size", 6U); }), "5 tokens: llama.vocab_size says 6"));
-  CHECK(contains(with([](GgufBuilder& b) { b.number("tokenizer.ggml.unknown_token_id", -1.0F); }),
-                 "expected an integer"));
+  CHECK(contains(with([](GgufBuilder& b) { b.number("llama.attention.key_length", -1.0F); }), "expected an integer"));
   CHECK(contains(with([](GgufBuilder& b) { b.tensor("blk.0.attn_q.bias", {8}, f32, counting(8, 0)); }),
                  "tensor blk.0.attn_q.bias does not belong"));
 

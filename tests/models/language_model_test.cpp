@@ -20,6 +20,15 @@ TEST_CASE("a folder gives a network, its tokenizer and its chat template") {
   CHECK(contains(error_text([&] { return csreft::load_language_model(chat.path(), "chatlm").name; }), "chatml"));
 }
 
+TEST_CASE("generation stops at the turn's end and at every id that the config names, each once") {
+  const TinyChat chat;
+  CHECK(csreft::stop_tokens(chat.load()) == std::vector<std::int32_t>{1});
+  auto config = chat.config;
+  config["eos_token_id"] = {7, 1, 5, 7};
+  chat.write_config(config);
+  CHECK(csreft::stop_tokens(chat.load()) == std::vector<std::int32_t>{1, 7, 5});
+}
+
 TEST_CASE("a tokenizer with more tokens than the model's vocabulary is refused, one with fewer is not") {
   const TinyChat chat;
   const auto resize = [&](std::int64_t vocabulary) {
