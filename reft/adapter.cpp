@@ -62,6 +62,18 @@ std::vector<std::pair<std::string, Tensor>> named_tensors(const Method& method) 
   return tensors;
 }
 
+template <typename T>
+void read_option(const json& saved, const char* key, const std::string& where, T& value) {
+  value = get_json<T>(saved, key, where);
+}
+
+template <typename T>
+void read_option(const json& saved, const char* key, const std::string& where, std::vector<T>& value) {
+  require(saved[key].is_array(), "{}: `{}` is {}: expected a list", where, key, saved[key].type_name());
+  value.clear();
+  for (const auto& element : saved[key]) value.push_back(get_json<T>(json{{key, element}}, key, where));
+}
+
 }  // namespace
 
 json to_json(const MethodOptions& options) {
@@ -75,12 +87,7 @@ MethodOptions parse_method_options(const json& saved, const std::string& where) 
   MethodOptions options;
   json known = json::object();
   for_each_option(options, [&](const char* key, auto& value) {
-    require(saved.contains(key), "{}: option '{}' is missing", where, key);
-    try {
-      saved[key].get_to(value);
-    } catch (const json::exception&) {
-      fail("{}: option '{}' is {}, expected another type", where, key, saved[key].dump());
-    }
+    if (saved.contains(key)) read_option(saved, key, where, value);
     known[key] = true;
   });
   for (const auto& [key, value] : saved.items()) require(known.contains(key), "{}: option '{}' is unknown", where, key);

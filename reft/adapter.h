@@ -38,7 +38,8 @@ class SafeTensors;
 void load_values(const Method& method, const SafeTensors& file, const std::string& where);
 
 nlohmann::json to_json(const MethodOptions& options);
-// Throws Error for a key that is missing, unknown or of another type; `where` names the file.
+// A missing key takes its default, so that adapters outlive the addition of an option. Throws Error for a key that is
+// unknown or of another type (a fraction where an integer is expected, null); `where` names the file.
 MethodOptions parse_method_options(const nlohmann::json& json, const std::string& where);
 
 }  // namespace csreft

@@ -7,7 +7,7 @@
 
 #include "core/random.h"
 #include "core/safetensors.h"
-#include "experiments/harness/evaluate.h"
+#include "models/generate.h"
 #include "tests/error_text.h"
 #include "tests/temporary_folder.h"
 #include "tests/tiny_chat.h"
@@ -66,8 +66,13 @@ std::unique_ptr<Method> trained(std::string_view name) {
 }
 
 std::vector<std::vector<std::int32_t>> answers(const Method& method) {
+  csreft::GenerationAttachments attachments;
+  attachments.prompt = [&](const csreft::TokenBatch& batch) {
+    return method.attach(model().llama, {batch, csreft::whole_prompts(batch)}).points;
+  };
+  attachments.generated = method.attach_generated(model().llama);
   return csreft::generate(model().llama, prompts(), {.max_new_tokens = 6, .stop_tokens = {}, .sampling = {}},
-                          csreft::generation_attachments(model(), &method));
+                          attachments);
 }
 
 bool same_bits(const Tensor& a, const Tensor& b) {
@@ -150,7 +155,15 @@ TEST_CASE("a description with a wrong, missing or unknown entry is refused and n
   CHECK(contains(saved.refusal("/system", nullptr), "`system`"));
   CHECK(contains(saved.refusal("/chat_template", 1), "`chat_template`"));
   CHECK(contains(saved.refusal("/method", 1), "options"));
-  CHECK(contains(saved.refusal("/method/rank", "four"), "'rank'"));
+  CHECK(contains(saved.refusal("/method/rank", "four"), "`rank` is string: expected an integer"));
+  CHECK(contains(saved.refusal("/method/rank", 4.7), "`rank` is number: expected an integer"));
+  CHECK(contains(saved.refusal("/method/rank", true), "`rank` is boolean: expected an integer"));
+  CHECK(contains(saved.refusal("/method/rank", nullptr), "`rank` is missing: expected an integer"));
+  CHECK(contains(saved.refusal("/method/joint", 1), "`joint` is number: expected true or false"));
+  CHECK(contains(saved.refusal("/method/lambda", "0.1"), "`lambda` is string: expected a number"));
+  CHECK(contains(saved.refusal("/method/layers", 0), "`layers` is number: expected a list"));
+  CHECK(contains(saved.refusal("/method/layers", json::array({0, 0.5})), "`layers` is number: expected an integer"));
+  CHECK(contains(saved.refusal("/method/targets", json::array({1})), "`targets` is number: expected a string"));
   CHECK(contains(saved.refusal("/method/ranks", 4), "'ranks' is unknown"));
   CHECK(contains(saved.refusal("/method/rank", 200), "rank"));
   CHECK(contains(saved.refusal("/method/rank", 2), "has shape"));
@@ -163,6 +176,21 @@ TEST_CASE("a description with a wrong, missing or unknown entry is refused and n
   std::filesystem::remove(saved.folder / "adapter.json");
   CHECK(contains(saved.refusal(), "adapter.json"));
   CHECK(contains(error_text([&] { return load_adapter(saved.folder / "absent", model()).context.system; }), "absent"));
+}
+
+TEST_CASE("an option that an older adapter does not know takes its default") {
+  const json whole = to_json(unusual_options("loreft"));
+  CHECK(to_json(csreft::parse_method_options(whole, "adapter.json")) == whole);
+  const json defaults = to_json(MethodOptions());
+  CHECK(to_json(csreft::parse_method_options(json::object(), "adapter.json")) == defaults);
+  for (const auto& [key, value] : whole.items()) {
+    CAPTURE(key);
+    json older = whole;
+    older.erase(key);
+    const json read = to_json(csreft::parse_method_options(older, "adapter.json"));
+    older[key] = defaults[key];
+    CHECK(read == older);
+  }
 }
 
 TEST_CASE("tensors that are missing, extra or broken are refused") {
