@@ -5,7 +5,7 @@
 #pragma once
 
 #include <cstdint>
-#include <string_view>
+#include <exception>
 #include <vector>
 
 #include "core/tensor.h"
@@ -15,7 +15,6 @@ namespace csreft {
 // Functions of one point, a f64 tensor [r, d], and of vectors of the same shape; each returns a new tensor. A
 // plain value, to be kept and copied; another manifold is another set of these functions.
 struct Manifold {
-  std::string_view name;
   // The gradient under the manifold's metric, a tangent vector, from the matrix of partial derivatives.
   Tensor (*gradient)(const Tensor& point, const Tensor& derivatives);
   // Orthogonal projection onto the tangent space at `point`.
@@ -36,18 +35,30 @@ std::int64_t count_blocks(const Tensor& stack, std::int64_t block_rows);
 // The functions of Manifold for a stack of blocks, f32 or f64 [k block_rows, d]: computed in f64, returned in the type
 // of R. Each block is computed by one thread, so results do not depend on the number of threads.
 Tensor riemannian_gradient(const Manifold& manifold, const Tensor& R, const Tensor& G, std::int64_t block_rows);
+// project and retract are for work with a stack outside of an optimizer: vectors made tangent, a step along a curve.
 Tensor project(const Manifold& manifold, const Tensor& R, const Tensor& U, std::int64_t block_rows);
 Tensor retract(const Manifold& manifold, const Tensor& R, const Tensor& xi, std::int64_t block_rows);
 // The largest error of the blocks.
 double manifold_error(const Manifold& manifold, const Tensor& R, std::int64_t block_rows);
 
-// Calls visit(block) for each of n blocks, in parallel if a block has enough work for that; visit must not throw.
-// `elements` is the size of a block's matrices.
+// Calls visit(block) for each of n blocks, in parallel if a block has enough work for that. `elements` is the size of a
+// block's matrices. All blocks are visited even if some of them throw; then the first one's exception, in the order of
+// blocks, is thrown.
 template <typename Visit>
 void for_each_block(std::int64_t n, std::int64_t elements, Visit&& visit) {
   constexpr std::int64_t parallel_threshold = 1 << 12;
+  std::vector<std::exception_ptr> thrown(static_cast<std::size_t>(n));
 #pragma omp parallel for schedule(static) if (n > 1 && elements >= parallel_threshold)
-  for (std::int64_t block = 0; block < n; ++block) visit(block);
+  for (std::int64_t block = 0; block < n; ++block) {
+    try {
+      visit(block);
+    } catch (...) {
+      thrown[static_cast<std::size_t>(block)] = std::current_exception();
+    }
+  }
+  for (const auto& exception : thrown) {
+    if (exception) std::rethrow_exception(exception);
+  }
 }
 
 // Rows of block `block` of a stack in f64: a copy, or a view if the stack is f64.

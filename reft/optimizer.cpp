@@ -14,32 +14,28 @@ namespace {
 
 void adamw_rule(OptimizerParameter& p, const Tensor& g, OptimizerState& state, double lr,
                 const OptimizerOptions& options, const Manifold& /*manifold*/) {
-  AdamWOptions adamw = options.adamw;
-  adamw.weight_decay *= p.weight_decay_scale;
-  adamw_step(p.value, g, state, lr, adamw);
+  adamw_step(p.value, g, state, lr, options.adamw);
 }
 
 void adamw_qr_rule(OptimizerParameter& p, const Tensor& g, OptimizerState& state, double lr,
                    const OptimizerOptions& options, const Manifold& manifold) {
   adamw_rule(p, g, state, lr, options, manifold);
-  if (state.step % options.orthonormalise_interval == 0) orthonormalise(p.value, p.manifold.block_rows);
+  if (state.step % options.orthonormalise_interval == 0) orthonormalise(p.value, p.block_rows);
 }
 
 void sgd_rule(OptimizerParameter& p, const Tensor& g, OptimizerState& state, double lr, const OptimizerOptions& options,
               const Manifold& /*manifold*/) {
-  SgdOptions sgd = options.sgd;
-  sgd.weight_decay *= p.weight_decay_scale;
-  sgd_step(p.value, g, state, lr, sgd);
+  sgd_step(p.value, g, state, lr, options.sgd);
 }
 
 void riemannian_adam_rule(OptimizerParameter& p, const Tensor& g, OptimizerState& state, double lr,
                           const OptimizerOptions& options, const Manifold& manifold) {
-  riemannian_adam_step(p.value, g, state, lr, manifold, p.manifold.block_rows, options.riemannian_adam);
+  riemannian_adam_step(p.value, g, state, lr, manifold, p.block_rows, options.riemannian_adam);
 }
 
 void riemannian_sgd_rule(OptimizerParameter& p, const Tensor& g, OptimizerState& state, double lr,
                          const OptimizerOptions& options, const Manifold& manifold) {
-  riemannian_sgd_step(p.value, g, state, lr, manifold, p.manifold.block_rows, options.riemannian_sgd);
+  riemannian_sgd_step(p.value, g, state, lr, manifold, p.block_rows, options.riemannian_sgd);
 }
 
 OptimizerState adamw_rule_state(const OptimizerParameter& p) { return adamw_state(p.value); }
@@ -49,17 +45,17 @@ OptimizerState sgd_rule_state(const OptimizerParameter& p) { return sgd_state(p.
 // of a resumed run.
 void check_on_manifold(const OptimizerParameter& p) {
   constexpr double tolerance = 1e-4;
-  const double error = orthonormality_error(p.value, p.manifold.block_rows);
+  const double error = orthonormality_error(p.value, p.block_rows);
   require(error <= tolerance, "{} has rows that are not orthonormal: |R R^T - I| is {:.2g}, expected at most {}",
           p.name, error, tolerance);
 }
 OptimizerState riemannian_adam_rule_state(const OptimizerParameter& p) {
   check_on_manifold(p);
-  return riemannian_adam_state(p.value, p.manifold.block_rows);
+  return riemannian_adam_state(p.value, p.block_rows);
 }
 OptimizerState riemannian_sgd_rule_state(const OptimizerParameter& p) {
   check_on_manifold(p);
-  return riemannian_sgd_state(p.value, p.manifold.block_rows);
+  return riemannian_sgd_state(p.value, p.block_rows);
 }
 
 constexpr UpdateRule adamw{adamw_rule_state, adamw_rule};
@@ -79,12 +75,12 @@ constexpr OptimizerRule adamw_for_all{"adamw", "AdamW for all; R does not stay o
 constexpr OptimizerRule sgd_for_all{"sgd", "gradient descent with momentum; on the Stiefel manifold the Riemannian one",
                                     sgd, riemannian_sgd};
 
-constexpr std::array<const OptimizerRule*, 5> table{&with_riemannian_adam, &with_riemannian_sgd,
-                                                    &with_orthonormalisation, &adamw_for_all, &sgd_for_all};
+constexpr std::array table{&with_riemannian_adam, &with_riemannian_sgd, &with_orthonormalisation, &adamw_for_all,
+                           &sgd_for_all};
 
 void check_parameter(const OptimizerParameter& p) {
   require(p.value.defined(), "parameter {} has no value", p.name);
-  if (p.manifold.kind == ManifoldSpec::Kind::stiefel) check_stiefel_stack(p.value, p.manifold.block_rows, p.name);
+  if (p.manifold == ParameterManifold::stiefel) check_stiefel_stack(p.value, p.block_rows, p.name);
 }
 
 // The parts of a state under the names of state().
@@ -118,7 +114,7 @@ Optimizer::Optimizer(std::vector<OptimizerParameter> parameters, OptimizerOption
 }
 
 const UpdateRule& Optimizer::rule(const OptimizerParameter& parameter) const {
-  return parameter.manifold.kind == ManifoldSpec::Kind::stiefel ? rules_->stiefel : rules_->euclidean;
+  return parameter.manifold == ParameterManifold::stiefel ? rules_->stiefel : rules_->euclidean;
 }
 
 void Optimizer::check_gradient(const OptimizerParameter& p, const Tensor& g) const {

@@ -9,26 +9,19 @@
 #include <vector>
 
 #include "autograd/optimizers.h"
+#include "reft/parameter.h"
 #include "reft/riemannian_adam.h"
 #include "reft/riemannian_sgd.h"
 #include "reft/stiefel.h"
 
 namespace csreft {
 
-// Where a parameter lives: anywhere, or [k block_rows, d] of k matrices with orthonormal rows.
-struct ManifoldSpec {
-  enum class Kind { euclidean, stiefel };
-  Kind kind = Kind::euclidean;
-  std::int64_t block_rows = 0;  // Stiefel: rows of one block
-};
-inline ManifoldSpec stiefel_blocks(std::int64_t block_rows) { return {ManifoldSpec::Kind::stiefel, block_rows}; }
-
 struct OptimizerParameter {
   std::string name;
   Tensor value;  // f32 or f64; updated in place, so whoever shares the storage sees the steps
-  ManifoldSpec manifold;
+  ParameterManifold manifold = ParameterManifold::euclidean;
+  std::int64_t block_rows = 0;  // on the Stiefel manifold: rows of each orthonormal block of the stack
   double lr_scale = 1.0;
-  double weight_decay_scale = 1.0;
 };
 
 struct OptimizerOptions {

@@ -3,12 +3,12 @@
 
 #include <cstdint>
 #include <string>
-#include <vector>
 
 #include "autograd/variable.h"
 
 namespace csreft {
 
+// Where a parameter lives: anywhere, or among stacks of matrices with orthonormal rows.
 enum class ParameterManifold { euclidean, stiefel };
 
 struct Parameter {
@@ -18,8 +18,5 @@ struct Parameter {
   std::int64_t block_rows = 0;  // on the Stiefel manifold: rows of each orthonormal block of the stack
   bool router = false;          // counted apart, and trained at --router-lr times the learning rate
 };
-
-// Throws Error, naming the parameters, for a name that is not there.
-const Parameter& find_parameter(const std::vector<Parameter>& parameters, const std::string& name);
 
 }  // namespace csreft

@@ -54,6 +54,16 @@ std::vector<PositionGroup> parse_ends(std::string_view text, bool tied) {
 
 }  // namespace
 
+PromptSpans whole_prompts(const TokenBatch& prompts) {
+  const auto offsets = prompts.layout.q_offsets.span<std::int32_t>();
+  PromptSpans spans;
+  for (std::size_t s = 0; s + 1 < offsets.size(); ++s) {
+    spans.starts.push_back(offsets[s]);
+    spans.lengths.push_back(offsets[s + 1] - offsets[s]);
+  }
+  return spans;
+}
+
 std::vector<std::int32_t> PositionGroup::positions(std::int64_t length) const {
   std::set<std::int64_t> chosen;
   const std::int64_t limit = halved ? length / 2 : length;
@@ -85,9 +95,7 @@ EditRows edit_rows(const PositionGroup& group, const PromptSpans& prompts) {
       example.push_back(static_cast<std::int32_t>(e));
     }
   }
-  const auto n = static_cast<std::int64_t>(index.size());
-  return {Tensor::from(std::span<const std::int32_t>(index), {n}),
-          Tensor::from(std::span<const std::int32_t>(example), {n})};
+  return {index_tensor(index), index_tensor(example)};
 }
 
 }  // namespace csreft

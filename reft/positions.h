@@ -8,6 +8,7 @@
 #include <vector>
 
 #include "autograd/functions/functions.h"
+#include "models/token_batch.h"
 
 namespace csreft {
 
@@ -17,14 +18,17 @@ struct PromptSpans {
   std::vector<std::int32_t> lengths;
 };
 
+// Where the prompts lie in a batch that holds nothing else.
+PromptSpans whole_prompts(const TokenBatch& prompts);
+
 // A set of positions that shares one set of parameters at a layer. `side` names it in parameters and files: "f"
 // (first), "l" (last), "t" (tied: all positions of the specification).
 struct PositionGroup {
   std::string side{};
-  std::int64_t first = 0;           // the first min(first, limit) tokens
-  std::int64_t last = 0;            // the last min(last, limit) tokens
-  bool halved = false;              // limit is half of the prompt (integer division), else the whole of it
-  bool all = false;                 // every token of the prompt
+  std::int64_t first = 0;             // the first min(first, limit) tokens
+  std::int64_t last = 0;              // the last min(last, limit) tokens
+  bool halved = false;                // limit is half of the prompt (integer division), else the whole of it
+  bool all = false;                   // every token of the prompt
   std::vector<std::int64_t> fixed{};  // these tokens; negative ones count from the end
 
   // The edited tokens of a prompt of `length` tokens, rising. Throws Error for a fixed position outside of it.

@@ -45,7 +45,7 @@ constexpr Retraction qr{"qr", "Q of R + xi = L Q, positive diagonal", retract_qr
 constexpr Retraction polar{"polar", "the orthonormal matrix nearest to R + xi", retract_polar};
 constexpr Retraction cayley{"cayley", "Cayley transform, one r x r system", retract_cayley};
 
-constexpr std::array<const Retraction*, 3> table{&qr, &polar, &cayley};
+constexpr std::array table{&qr, &polar, &cayley};
 
 }  // namespace
 

@@ -1,6 +1,7 @@
 // The router of CS-ReFT: alpha = gate(V2 relu(V1 x + c1) + c2), one for all layers of an adapter (arXiv 2503.10617,
 // section 3), and the tables of what it may read, how its scores become gates, and how gates are penalised. To add one:
-// a file in router_inputs/, gates/ or penalties/, and a line in the table of the same folder.
+// a file in router_inputs/, gates/ or penalties/, its declaration in entries.h and its line in table.cpp of the same
+// folder, and the file's name in meson.build.
 #pragma once
 
 #include <cstdint>

@@ -13,13 +13,9 @@ Tensor read_all(const RouterInput& input, const Llama& model, std::span<const st
   for (std::size_t begin = 0; begin < prompts.size(); begin += at_once) {
     const auto some = prompts.subspan(begin, std::min(at_once, prompts.size() - begin));
     const TokenBatch batch = pack_tokens(some);
-    PromptSpans spans;
-    const auto starts = batch.layout.k_starts.span<std::int32_t>();
-    const auto lengths = batch.layout.k_lengths.span<std::int32_t>();
-    spans.starts.assign(starts.begin(), starts.end());
-    spans.lengths.assign(lengths.begin(), lengths.end());
     const auto first = static_cast<std::int64_t>(begin);
-    ops::copy_(all.slice(first, first + static_cast<std::int64_t>(some.size())), input.read(model, batch, spans));
+    ops::copy_(all.slice(first, first + static_cast<std::int64_t>(some.size())),
+               input.read(model, batch, whole_prompts(batch)));
   }
   return all;
 }

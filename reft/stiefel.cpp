@@ -46,8 +46,7 @@ StiefelMetric parse_stiefel_metric(std::string_view name) {
 
 Manifold stiefel(StiefelMetric metric, const Retraction& retraction) {
   const bool euclidean = metric == StiefelMetric::euclidean;
-  return {.name = "stiefel",
-          .gradient = euclidean ? project_to_tangent : canonical_gradient,
+  return {.gradient = euclidean ? project_to_tangent : canonical_gradient,
           .project = project_to_tangent,
           .retract = retraction.apply,
           .transport = project_to_tangent,

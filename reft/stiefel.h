@@ -15,7 +15,7 @@ enum class StiefelMetric {
   canonical,  // <u, v> = tr(u (I - R^T R / 2) v^T);   gradient G - R G^T R
 };
 
-// "euclidean" or "canonical". Throws Error for another name.
+// "euclidean" or "canonical", for programs that let their user choose. Throws Error for another name.
 StiefelMetric parse_stiefel_metric(std::string_view name);
 
 // The manifold with a metric and a retraction; vectors are transported by projection.
@@ -35,8 +35,8 @@ void orthonormalise(Tensor& R, std::int64_t block_rows);
 // The largest |R_i R_i^T - I| over all elements and blocks.
 double orthonormality_error(const Tensor& R, std::int64_t block_rows);
 
-// How much the blocks' subspaces share: f64 [k, k] of Frobenius norms |R_i R_j^T|, from 0 (orthogonal) to
-// sqrt(block_rows) (the same, as on the diagonal).
+// How much the blocks' subspaces share, to see whether learnt subspaces stay apart: f64 [k, k] of Frobenius norms |R_i
+// R_j^T|, from 0 (orthogonal) to sqrt(block_rows) (the same, as on the diagonal).
 Tensor overlap(const Tensor& R, std::int64_t block_rows);
 
 }  // namespace csreft

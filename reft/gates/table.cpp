@@ -7,7 +7,7 @@
 namespace csreft {
 namespace {
 
-constexpr std::array<const Gate*, 1> table{&soft_gate};
+constexpr std::array table{&soft_gate};
 
 }  // namespace
 

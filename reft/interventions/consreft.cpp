@@ -8,6 +8,7 @@ const Intervention consreft{
     .formula = "h + R^T (b - R h)",
     .parameters = {{"R", Extent::rank_by_hidden, Start::orthonormal, ParameterManifold::stiefel},
                    {"b", Extent::rank, Start::zero}},
+    .starts_as_identity = false,
     .apply =
         [](const Variable& hidden, const EditRows& rows, InterventionValues values, const Variable& alpha) {
           const auto &R = values[0], &b = values[1];

@@ -1,5 +1,6 @@
-// The formulas of representation fine-tuning. To add one: a file beside this one, and a line in the table of
-// interventions.cpp; the command line, the adapter files and the report then know it.
+// The formulas of representation fine-tuning. To add one: a file beside this one, its declaration in formulas.h, its
+// line in the table of interventions.cpp, and the file's name in meson.build; the command line, the adapter files and
+// the report then know it.
 #pragma once
 
 #include <cstdint>
@@ -31,6 +32,8 @@ struct Intervention {
   std::string_view name;
   std::string_view formula;
   std::vector<InterventionParameter> parameters;
+  // Whether new parameters leave hidden states as they are, so that training starts from the base model.
+  bool starts_as_identity = true;
   // Applies the formula at `rows` of hidden [n, d]. `alpha` [examples, k] gates k stacked subspaces (a stack of k r
   // rows takes the place of r); undefined: no gate. A formula that has no rank ignores no gate: it throws Error for
   // one.

@@ -7,7 +7,7 @@
 namespace csreft {
 namespace {
 
-constexpr std::array<const Intervention*, 7> table{&loreft, &noreft, &consreft, &lobireft, &direft, &nodireft, &red};
+constexpr std::array table{&loreft, &noreft, &consreft, &lobireft, &direft, &nodireft, &red};
 
 Shape shape_of(Extent extent, std::int64_t rows, std::int64_t hidden) {
   switch (extent) {

@@ -1,12 +1,14 @@
 #include "reft/methods/edit_sites.h"
 
+#include "reft/random_streams.h"
+
 namespace csreft {
 
 EditSites::EditSites(const Intervention& intervention, const MethodOptions& options, const LlamaConfig& config,
                      std::int64_t blocks, std::uint64_t seed, DType dtype)
     : intervention_(intervention), groups_(parse_positions(options.positions, options.tied)) {
   check_rank(options.rank, blocks, config);
-  std::uint64_t stream = 0;
+  std::uint64_t stream = first_place_stream;
   for (const auto layer : checked_layers(options, config)) {
     for (const auto& group : groups_) {
       auto made =

@@ -16,12 +16,11 @@ namespace csreft {
 class EditSites {
  public:
   // `blocks` stacked subspaces at each place. Parameters are "LAYER.SIDE.LETTER", in rising order of layers; those of
-  // place i are drawn from stream i of `seed`.
+  // place i are drawn from stream first_place_stream + i of `seed`.
   EditSites(const Intervention& intervention, const MethodOptions& options, const LlamaConfig& config,
             std::int64_t blocks, std::uint64_t seed, DType dtype);
 
   const std::vector<Parameter>& parameters() const { return parameters_; }
-  std::int64_t first_layer() const { return places_.begin()->first; }
   std::vector<EditRows> rows(const PromptSpans& prompts) const;
   // Applies the edits of block `layer` (none if it is not edited) at `rows`, with gates alpha (undefined: none).
   Variable apply(std::int64_t layer, const Variable& hidden, std::span<const EditRows> rows,

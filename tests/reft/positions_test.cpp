@@ -126,3 +126,10 @@ TEST_CASE("a prompt that is edited nowhere is an error") {
   CHECK(contains(rows("f5+l5", {2, 1}), "the edit attaches nowhere: a prompt of 1 token(s)"));
   CHECK(contains(rows("all", {3, 0}), "the edit attaches nowhere"));
 }
+
+TEST_CASE("prompts that fill a batch lie end to end") {
+  const std::vector<std::vector<std::int32_t>> sequences{{4, 5, 6}, {7}, {8, 9}};
+  const auto spans = csreft::whole_prompts(csreft::pack_tokens(sequences));
+  CHECK(spans.starts == std::vector<std::int32_t>{0, 3, 4});
+  CHECK(spans.lengths == std::vector<std::int32_t>{3, 1, 2});
+}

@@ -1,0 +1,18 @@
+// Which streams of the run's seed (core/random.h) are drawn from for what, so that no two uses share one.
+#pragma once
+
+#include <cstdint>
+
+namespace csreft {
+
+// The parameters of place i of a method: a layer and a group of positions, or a layer and a linear layer within it, in
+// the order of the method's parameters. Stream i, far below the next.
+constexpr std::uint64_t first_place_stream = 0;
+
+// The router's weights: + 0 the first layer's, + 1 the second's.
+constexpr std::uint64_t router_stream = 1U << 20U;
+
+// The order of the training examples in epoch e: + e.
+constexpr std::uint64_t epoch_shuffle_stream = 1U << 21U;
+
+}  // namespace csreft
