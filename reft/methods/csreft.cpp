@@ -5,14 +5,12 @@
 
 #include "reft/methods/edit_sites.h"
 #include "reft/methods/entries.h"
+#include "reft/random_streams.h"
 #include "reft/router.h"
 #include "reft/router_norm.h"
 
 namespace csreft {
 namespace {
-
-// A stream of the seed that no edit's place uses.
-constexpr std::uint64_t router_stream = 1U << 20U;
 
 class CsReft : public Method {
  public:

@@ -5,6 +5,7 @@
 
 #include "core/random.h"
 #include "reft/methods/entries.h"
+#include "reft/random_streams.h"
 
 namespace csreft {
 namespace {
@@ -31,7 +32,7 @@ class Lora : public Method {
       : options_(options), factor_(options.lora_alpha / static_cast<double>(options.rank)) {
     check_rank(options.rank, 1, config);
     require(!options.targets.empty(), "LoRA has no target: expected linear layers such as q_proj,v_proj");
-    std::uint64_t stream = 0;
+    std::uint64_t stream = first_place_stream;
     for (const auto layer : checked_layers(options, config)) {
       for (const auto& target : options.targets) {
         const LinearSite site = parse_linear_site(target);

@@ -1,6 +1,7 @@
 // The one interface through which the training loop, the command line, the adapter files and the report know a
 // fine-tuning method: its parameters by name, where it attaches, its penalty, and what it can show of itself. To add a
-// method: a file beside this one, and a line in the table of table.cpp.
+// method: a file beside this one, its declaration in entries.h, a line in the table of table.cpp, and the file's name
+// in meson.build.
 #pragma once
 
 #include <cstdint>
@@ -49,7 +50,7 @@ struct PromptBatch {
 // One forward pass of a method.
 struct MethodPass {
   Attachments points;
-  // Gates [examples, k] of a method that has them, set when the forward has passed its first edit; otherwise undefined.
+  // Gates [examples, k] of a method that has them, set by attach(); otherwise undefined.
   std::shared_ptr<Variable> gates = std::make_shared<Variable>();
 };
 
