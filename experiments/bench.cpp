@@ -2,7 +2,6 @@
 #include <array>
 #include <chrono>
 
-#include "core/atomic_file.h"
 #include "core/random.h"
 #include "core/threads.h"
 #include "experiments/harness/bench_machine.h"
@@ -64,8 +63,10 @@ json bench_gemm(BenchOptions& options) {
     const double rate = measure_gemm(rows, in, outs);
     options.gemm_peak = std::max(options.gemm_peak, rate);
     out[fmt::format("{}x{}x{}", rows, in, outs)] = rate;
-    fmt::print("gemm {:>5} x {:>4} x {:<6} {:>8.1f} GFLOP/s  {:>4.0f} % of the best\n", rows, in, outs, rate,
-               100.0 * rate / options.gemm_peak);
+  }
+  for (const auto& [shape, rate] : out.items()) {
+    fmt::print("gemm {:<18} {:>8.1f} GFLOP/s  {:>4.0f} % of the best\n", shape, rate.get<double>(),
+               100.0 * rate.get<double>() / options.gemm_peak);
   }
   return out;
 }
@@ -77,11 +78,12 @@ json bench_bandwidth(BenchOptions& options) {
 }
 
 // Floating-point operations of one training step with frozen weights: a product forward in every layer, one backward
-// in each above the lowest edit, and the head, forward and backward, at supervised tokens.
+// in each above the lowest edit (attention is not counted), and the head, forward and backward, at supervised tokens.
 double training_flops(const LlamaConfig& c, std::int64_t lowest_edit, double tokens, double supervised) {
   const auto d = static_cast<double>(c.hidden_size);
   const auto kv = static_cast<double>(c.n_kv_heads * c.head_dim);
-  const double layer = 2 * d * d + 2 * d * kv + 3 * d * static_cast<double>(c.intermediate_size);
+  const auto q = static_cast<double>(c.n_heads * c.head_dim);
+  const double layer = 2 * d * q + 2 * d * kv + 3 * d * static_cast<double>(c.intermediate_size);
   const double passes = static_cast<double>(c.n_layers + (c.n_layers - 1 - lowest_edit));
   return 2 * layer * passes * tokens + 4 * d * static_cast<double>(c.vocab_size) * supervised;
 }
@@ -90,6 +92,7 @@ double training_flops(const LlamaConfig& c, std::int64_t lowest_edit, double tok
 // in file order, two steps to warm up.
 json bench_train_loreft(BenchOptions& options) {
   constexpr std::int64_t warmup_steps = 2;
+  reset_peak_memory();
   MethodOptions method_options;
   method_options.method = "loreft";
   method_options.tied = false;
@@ -131,7 +134,8 @@ json bench_train_loreft(BenchOptions& options) {
   fmt::print("train-loreft            {:>8.1f} tokens/s  {:.2f} s a step, {:.2f} GB at most", tokens / seconds,
              seconds / static_cast<double>(options.steps), out["peak_gb"].get<double>());
   if (options.gemm_peak > 0.0)
-    fmt::print(", {:.0f} % of the GEMM peak", 100 * flops / seconds * 1e-9 / options.gemm_peak);
+    fmt::print(", {:.0f} % of the GEMM peak in products with weights",
+               100 * flops / seconds * 1e-9 / options.gemm_peak);
   fmt::print("\n");
   return out;
 }
@@ -192,6 +196,7 @@ int bench(Arguments arguments) {
   require(options.batch >= 1 && options.steps >= 1, "--batch and --steps: expected 1 or more");
   set_threads(options.model.threads);
 
+  const auto output = open_output(file);
   json result{{"machine", machine_name()}};
   bool found = false;
   for (const auto& part : parts) {
@@ -207,7 +212,7 @@ int bench(Arguments arguments) {
     }
   }
   require(found, "unknown part '{}': expected gemm, bandwidth, train-loreft or generate", only);
-  if (!file.empty()) write_file_atomically(file, result.dump(2) + "\n");
+  write_output(output, result.dump(2) + "\n");
   return 0;
 }
 

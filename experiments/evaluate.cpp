@@ -1,5 +1,4 @@
 // Scores a model, with or without an adapter, on tasks.
-#include "core/atomic_file.h"
 #include "experiments/harness/flag_groups.h"
 #include "experiments/harness/progress.h"
 #include "experiments/harness/run_folder.h"
@@ -25,35 +24,31 @@ int evaluate_model(Arguments arguments) {
   if (!flags.parse(arguments)) return 0;
   require(!files.empty(), "there is no test data: expected --test FILE");
 
-  std::vector<Task> tasks;
-  for (const auto& file : files) tasks.push_back(load_task(file));
-  LanguageModel model = model_flags.load();
-  options.system = model_flags.system;
+  require(options.max_examples >= 0, "--limit {} is not possible: expected 0 (all) or more", options.max_examples);
+  const std::vector<Task> tasks = load_tasks(files);
+  const auto [model, method, system] = load_adapted_model(model_flags, adapter_folder, flags);
+  options.system = system;
   options.quiet = model_flags.quiet;
-  LoadedAdapter adapter;
-  if (!adapter_folder.empty()) {
-    adapter = load_adapter(adapter_folder, model);
-    if (!flags.given("--chat-template")) model.chat = &find_chat_template(adapter.context.chat_template);
-    if (!flags.given("--system")) options.system = adapter.context.system;
-  }
 
-  for (const auto& task : tasks) check_task(model, adapter.method.get(), task, options);
+  const auto output = open_output(out);
+  for (const auto& task : tasks) check_task(model, method.get(), task, options);
 
   const InterruptGuard guard;
   std::vector<TaskScore> scores;
   for (const auto& task : tasks) {
     if (interrupted()) break;
-    scores.push_back(evaluate(model, adapter.method.get(), task, options));
+    scores.push_back(evaluate(model, method.get(), task, options));
   }
-  print_scores(adapter.method ? adapter.method->options().method : "base", scores);
-  if (!out.empty()) {
-    nlohmann::json result{{"model", model.name}, {"adapter", adapter_folder}, {"tasks", tasks_json(scores)}};
-    for (const auto& s : scores) {
-      if (!s.mean_gates.empty()) result["gates"][s.task] = s.mean_gates;
-    }
-    write_file_atomically(out, result.dump(2) + "\n");
+  print_scores(method ? method->options().method : "base", scores);
+  nlohmann::json result{{"model", model.name},
+                        {"adapter", adapter_folder},
+                        {"tasks", tasks_json(scores)},
+                        {"interrupted", interrupted()}};
+  for (const auto& s : scores) {
+    if (!s.mean_gates.empty()) result["gates"][s.task] = s.mean_gates;
   }
-  return interrupted() ? 130 : 0;
+  write_output(output, result.dump(2) + "\n");
+  return interrupted() ? interrupted_exit : 0;
 }
 
 }  // namespace csreft

@@ -1,5 +1,4 @@
 // Continues one prompt on the screen, or answers a file of instructions in AlpacaEval's form.
-#include "core/atomic_file.h"
 #include "experiments/harness/flag_groups.h"
 #include "experiments/harness/progress.h"
 #include "experiments/harness/run_folder.h"
@@ -89,27 +88,22 @@ int generate_text(Arguments arguments) {
   check_sampling(options.sampling);
 
   const Task task = data.empty() ? Task{} : load_task(data, Outputs::optional);
-  LanguageModel model = model_flags.load();
-  LoadedAdapter adapter;
-  std::string system = model_flags.system, generator = model.name;
-  if (!adapter_folder.empty()) {
-    adapter = load_adapter(adapter_folder, model);
-    generator += "+" + adapter.method->options().method;
-    if (!flags.given("--chat-template")) model.chat = &find_chat_template(adapter.context.chat_template);
-    if (!flags.given("--system")) system = adapter.context.system;
-  }
-  options.stop_tokens = stop_tokens(*model.chat, model.tokenizer);
-  const GenerationAttachments attachments = generation_attachments(model, adapter.method.get());
+  const auto output = open_output(out);
+  const auto [model, method, system] = load_adapted_model(model_flags, adapter_folder, flags);
+  const std::string generator = method ? model.name + "+" + method->options().method : model.name;
+  options.stop_tokens = stop_tokens(model);
+  const GenerationAttachments attachments = generation_attachments(model, method.get());
 
   const InterruptGuard guard;
   if (data.empty()) {
     answer_prompt(model, encode_prompt(*model.chat, model.tokenizer, system, prompt, input), options, attachments);
   } else {
+    check_task(model, method.get(), task, {.batch = batch, .max_examples = 0, .system = system, .quiet = true});
     const auto answers = answer_file(model, task, system, generator, batch, options, attachments, model_flags.quiet);
-    write_file_atomically(out, answers.dump(2) + "\n");
+    write_output(output, answers.dump(2) + "\n");
     fmt::print("{} answers in {}\n", answers.size(), out);
   }
-  return interrupted() ? 130 : 0;
+  return interrupted() ? interrupted_exit : 0;
 }
 
 }  // namespace csreft

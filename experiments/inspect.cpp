@@ -4,7 +4,6 @@
 #include <cmath>
 #include <numeric>
 
-#include "core/atomic_file.h"
 #include "experiments/harness/flag_groups.h"
 #include "experiments/harness/run_folder.h"
 
@@ -100,6 +99,10 @@ std::string first_values(std::span<const float> x, std::size_t n) {
 
 void print_edits(const LanguageModel& model, const std::vector<Edit>& edits, std::span<const std::int32_t> ids,
                  std::size_t values) {
+  if (edits.empty()) {
+    fmt::print("no hidden state is edited after a block\n");
+    return;
+  }
   fmt::print(
       "\nedits (|h|: norm before; |dh|: of the edit; cos: between before and after; then h before, h after, and the\n"
       "tokens that dh points at)\n");
@@ -163,14 +166,8 @@ int inspect(Arguments arguments) {
   model_flags.add_to(flags);
   if (!flags.parse(arguments)) return 0;
 
-  LanguageModel model = model_flags.load();
-  LoadedAdapter adapter;
-  std::string system = model_flags.system;
-  if (!adapter_folder.empty()) {
-    adapter = load_adapter(adapter_folder, model);
-    if (!flags.given("--chat-template")) model.chat = &find_chat_template(adapter.context.chat_template);
-    if (!flags.given("--system")) system = adapter.context.system;
-  }
+  const auto output = open_output(out);
+  const auto [model, method, system] = load_adapted_model(model_flags, adapter_folder, flags);
 
   const NoGrad no_grad;
   const auto ids = encode_prompt(*model.chat, model.tokenizer, system, prompt, input);
@@ -180,11 +177,11 @@ int inspect(Arguments arguments) {
   json result{{"model", model.name}, {"prompt_ids", ids}};
   std::vector<Edit> edits;
   std::vector<double> after = before;
-  if (adapter.method != nullptr) {
+  if (method != nullptr) {
     const PromptSpans spans = whole_prompts(batch);
-    const MethodPass pass = adapter.method->attach(model.llama, {batch, spans});
+    const MethodPass pass = method->attach(model.llama, {batch, spans});
     after = next_token(model, batch, record_edits(pass.points, edits));
-    fmt::print("method {}, {} parameters\n", adapter.method->options().method, count_parameters(*adapter.method).total);
+    fmt::print("method {}, {} parameters\n", method->options().method, count_parameters(*method).total);
     if (pass.gates->defined()) {
       const auto alpha = pass.gates->value().span<float>();
       fmt::print("alpha{}\n", first_values(alpha, alpha.size()));
@@ -193,12 +190,10 @@ int inspect(Arguments arguments) {
     print_edits(model, edits, ids, values);
   }
   print_shift(model, before, after);
-  if (!out.empty()) {
-    result["edits"] = edits_json(edits);
-    result["next_token_before"] = before;
-    result["next_token_after"] = after;
-    write_file_atomically(out, result.dump() + "\n");
-  }
+  result["edits"] = edits_json(edits);
+  result["next_token_before"] = before;
+  result["next_token_after"] = after;
+  write_output(output, result.dump() + "\n");
   return 0;
 }
 

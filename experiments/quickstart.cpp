@@ -8,8 +8,6 @@
 namespace csreft {
 namespace {
 
-constexpr int interrupted_exit = 130;
-
 struct Options {
   ModelFlags model;
   TrainOptions train;
@@ -21,16 +19,18 @@ struct Options {
 };
 
 // The two methods edit the same layers and positions in 16 dimensions each.
-MethodOptions loreft_options() {
+MethodOptions loreft_options(const std::vector<std::int64_t>& layers) {
   MethodOptions options;
+  options.layers = layers;
   options.method = "loreft";
   options.rank = 16;
   options.tied = true;
   return options;
 }
 
-MethodOptions csreft_options() {
+MethodOptions csreft_options(const std::vector<std::int64_t>& layers) {
   MethodOptions options;
+  options.layers = layers;
   options.method = "csreft";
   options.subspaces = 4;
   options.rank = 4;
@@ -47,27 +47,41 @@ std::vector<TaskScore> score(const LanguageModel& model, const Method* method, c
   return scores;
 }
 
-MethodRun train_and_score(const LanguageModel& model, const MethodOptions& method_options,
-                          const std::vector<Skill>& skills, const Options& options, const EvaluationOptions& evaluation,
-                          Arguments arguments, const std::filesystem::path& folder) {
-  const std::shared_ptr<Method> method = create_method(method_options, model.llama.config(), options.train.seed);
-  std::vector<Task> tasks;
-  for (const auto& skill : skills) tasks.push_back(skill.train);
-  Trainer trainer(model, *method, tasks, options.train);
-  write_config(folder, "quickstart", arguments, method_options, options.train);
-  MethodRun run{.label = method_options.method,
-                .method = method,
-                .options = method_options,
-                .parameters = count_parameters(*method)};
-  fmt::print("\n{}: {} trainable parameters, {} steps\n", run.label, run.parameters.total, trainer.total_steps());
+// A method with its trainer, made before any work, so that wrong flags are found at once.
+struct Contestant {
+  MethodRun run;
+  std::shared_ptr<Method> method;
+  std::unique_ptr<Trainer> trainer;
+  std::filesystem::path folder;
+};
+
+Contestant enter(const LanguageModel& model, const MethodOptions& method_options, const std::vector<Task>& tasks,
+                 const TrainOptions& train, Arguments arguments, const std::filesystem::path& folder) {
+  Contestant c;
+  c.method = create_method(method_options, model.llama.config(), train.seed);
+  c.trainer = std::make_unique<Trainer>(model, *c.method, tasks, train);
+  c.folder = folder;
+  c.run = {.label = method_options.method,
+           .method = c.method,
+           .options = method_options,
+           .parameters = count_parameters(*c.method)};
+  write_config(folder, "quickstart", arguments, method_options, train);
+  return c;
+}
+
+void train_and_score(Contestant& c, const LanguageModel& model, const std::vector<Skill>& skills,
+                     const EvaluationOptions& evaluation, std::uint64_t seed) {
+  fmt::print("\n{}: {} trainable parameters, {} steps\n", c.run.label, c.run.parameters.total,
+             c.trainer->total_steps());
+  if (!c.trainer->notice().empty()) fmt::print("note: {}\n", c.trainer->notice());
   std::fflush(stdout);
-  run.result = trainer.run(folder);
-  run.scores = score(model, method.get(), skills, evaluation);
-  run.result.interrupted = interrupted();
-  run.peak_memory_bytes = peak_memory_bytes();
-  print_scores(run.label, run.scores);
-  write_summary(folder, summary_json(model, run, options.train.seed));
-  return run;
+  reset_peak_memory();
+  c.run.result = c.trainer->run(c.folder);
+  c.run.peak_memory_bytes = peak_memory_bytes();
+  c.run.scores = score(model, c.method.get(), skills, evaluation);
+  c.run.result.interrupted = interrupted();
+  print_scores(c.run.label, c.run.scores);
+  write_summary(c.folder, summary_json(model, c.run, seed));
 }
 
 // The first test example of a skill that `after` answers right and `before` does not, or else the first of all.
@@ -83,7 +97,7 @@ std::string answer(const LanguageModel& model, const Method* method, const Examp
                    const std::string& system) {
   GenerationOptions options;
   options.max_new_tokens = 40;
-  options.stop_tokens = stop_tokens(*model.chat, model.tokenizer);
+  options.stop_tokens = stop_tokens(model);
   const std::vector<std::vector<std::int32_t>> prompts{
       encode_prompt(*model.chat, model.tokenizer, system, example.instruction, example.input)};
   return model.tokenizer.decode(generate(model.llama, prompts, options, generation_attachments(model, method)).front());
@@ -157,14 +171,16 @@ int quickstart(Arguments arguments) {
   options.model.add_to(flags);
   if (!flags.parse(arguments)) return 0;
   if (options.smoke) {
-    options.n_train = 8;
-    options.n_test = 4;
-    options.train.max_steps = 4;
+    if (!flags.given("--examples")) options.n_train = 8;
+    if (!flags.given("--tests")) options.n_test = 4;
+    if (!flags.given("--steps")) options.train.max_steps = 4;
   }
   require(options.n_train >= 1 && options.n_test >= 1, "--examples and --tests: expected 1 or more");
 
   const auto skills = wordnet_skills(options.wordnet, static_cast<std::size_t>(options.n_train),
                                      static_cast<std::size_t>(options.n_test), options.train.seed);
+  std::vector<Task> tasks;
+  for (const auto& skill : skills) tasks.push_back(skill.train);
   const std::filesystem::path folder =
       options.out.empty() ? default_run_folder("quickstart") : std::filesystem::path(options.out);
   const LanguageModel model = options.model.load();
@@ -173,6 +189,10 @@ int quickstart(Arguments arguments) {
   EvaluationOptions evaluation;
   evaluation.system = options.model.system;
   evaluation.quiet = options.model.quiet;
+  const auto layers = spread_layers(model.llama.config().n_layers);
+  std::vector<Contestant> contestants;
+  contestants.push_back(enter(model, loreft_options(layers), tasks, options.train, arguments, folder / "loreft"));
+  contestants.push_back(enter(model, csreft_options(layers), tasks, options.train, arguments, folder));
   fmt::print("{}: {} parameters, frozen; four skills with {} examples to learn from and {} to be tested on\n",
              model.name, parameter_count(model.llama.config()), options.n_train, options.n_test);
   std::fflush(stdout);
@@ -181,16 +201,17 @@ int quickstart(Arguments arguments) {
   const auto before = score(model, nullptr, skills, evaluation);
   print_scores("before", before);
   std::vector<MethodRun> runs;
-  if (!interrupted())
-    runs.push_back(train_and_score(model, loreft_options(), skills, options, evaluation, arguments, folder / "loreft"));
-  if (!interrupted())
-    runs.push_back(train_and_score(model, csreft_options(), skills, options, evaluation, arguments, folder));
-  write_config(folder, "quickstart", arguments, csreft_options(), options.train);
+  for (auto& contestant : contestants) {
+    if (interrupted()) break;
+    train_and_score(contestant, model, skills, evaluation, options.train.seed);
+    runs.push_back(contestant.run);
+  }
   write_results(folder, model, options, flags.command(), skills, before, runs);
   fmt::print("\nreport: {}\n", (folder / "report.html").string());
-  fmt::print("try it:  ./run generate --adapter {} --prompt '{}'\n", (folder / "adapter").string(),
-             "What is the opposite of hot?");
-  return interrupted() ? interrupted_exit : 0;
+  if (interrupted()) return interrupted_exit;
+  fmt::print("try it: ./run generate --adapter {} --prompt '{}'\n", (folder / "adapter").string(),
+             skills.back().test.examples.front().instruction);
+  return 0;
 }
 
 }  // namespace csreft

@@ -7,8 +7,6 @@
 namespace csreft {
 namespace {
 
-constexpr int interrupted_exit = 130;
-
 struct TrainCommand {
   ModelFlags model;
   MethodFlags method;
@@ -36,12 +34,6 @@ struct TrainCommand {
   }
 };
 
-std::vector<Task> load_tasks(const std::vector<std::string>& files) {
-  std::vector<Task> tasks;
-  for (const auto& file : files) tasks.push_back(load_task(file));
-  return tasks;
-}
-
 int run(TrainCommand& command, Arguments arguments, const std::filesystem::path& folder, bool resume) {
   require(!command.train_files.empty(), "there is no training data: expected --train FILE");
   command.train.system = command.evaluation.system = command.model.system;
@@ -49,7 +41,7 @@ int run(TrainCommand& command, Arguments arguments, const std::filesystem::path&
   const auto train_tasks = load_tasks(command.train_files);
   const auto test_tasks = load_tasks(command.test_files);
   const LanguageModel model = command.model.load();
-  const MethodOptions options = command.method.parsed(model.llama.config());
+  const MethodOptions options = command.method.parsed(model.llama.config(), command.flags);
   const std::shared_ptr<Method> method = create_method(options, model.llama.config(), command.train.seed);
   Trainer trainer(model, *method, train_tasks, command.train);
   for (const auto& task : test_tasks) check_task(model, method.get(), task, command.evaluation);
@@ -70,12 +62,12 @@ int run(TrainCommand& command, Arguments arguments, const std::filesystem::path&
   }
   run.result.interrupted = run.result.interrupted || interrupted();
 
+  print_scores(options.method, run.scores);
   write_summary(folder, summary_json(model, run, command.train.seed));
   RunReport report =
       start_report(options.method + " on " + model.name, command.flags.command(), model, command.train.seed);
   add_to_report(report, model, run);
   write_report(folder / "report.html", report);
-  print_scores(options.method, run.scores);
   fmt::print("{}: {}\n", run.result.interrupted ? "interrupted; what was done is in" : "report",
              run.result.interrupted ? folder.string() : (folder / "report.html").string());
   if (run.result.interrupted) fmt::print("to go on: ./run train --resume {}\n", folder.string());
@@ -92,8 +84,10 @@ int train(Arguments arguments) {
         command.out.empty() ? default_run_folder("train") : std::filesystem::path(command.out);
     return run(command, arguments, folder, /*resume=*/false);
   }
-  require(command.train_files.empty() && command.out.empty(),
-          "--resume continues a run with its own flags: expected no --train and no --out beside it");
+  for (const auto& flag : command.flags.given()) {
+    require(flag == "--resume" || flag == "--threads" || flag == "--quiet",
+            "--resume continues a run with its own flags: expected no {} beside it", flag);
+  }
   TrainCommand saved;
   const auto saved_arguments = read_arguments(command.resume, "train");
   saved.flags.parse(saved_arguments);

@@ -18,8 +18,10 @@ TokenBatch pack_tokens(std::span<const std::vector<std::int32_t>> sequences) {
     }
     offsets.push_back(static_cast<std::int32_t>(ids.size()));
   }
-  return {index_tensor(ids), index_tensor(positions),
-          {index_tensor(offsets), index_tensor(starts), index_tensor(lengths)}, {}};
+  return {index_tensor(ids),
+          index_tensor(positions),
+          {index_tensor(offsets), index_tensor(starts), index_tensor(lengths)},
+          {}};
 }
 
 }  // namespace csreft

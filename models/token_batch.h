@@ -11,10 +11,10 @@ namespace csreft {
 
 // n tokens of s sequences, as the blocks see them.
 struct TokenBatch {
-  Tensor ids;                  // i32 [n]
-  Tensor positions;            // i32 [n]: each token's index in its sequence
+  Tensor ids;                   // i32 [n]
+  Tensor positions;             // i32 [n]: each token's index in its sequence
   ops::AttentionLayout layout;  // who attends to whom
-  Tensor cache_rows;           // i32 [n]: the rows of the KV cache that take these tokens; undefined without a cache
+  Tensor cache_rows;            // i32 [n]: the rows of the KV cache that take these tokens; undefined without a cache
 
   std::int64_t n_tokens() const { return ids.numel(); }
   std::int64_t n_sequences() const { return layout.k_starts.numel(); }

@@ -11,11 +11,13 @@ EncodedExample encode_example(const LanguageModel& model, const Task& task, std:
   encoded.ids = encode_prompt(*model.chat, model.tokenizer, system, example.instruction, example.input);
   const auto prompt = static_cast<std::int64_t>(encoded.ids.size());
   const std::int64_t context = model.llama.config().max_position_embeddings;
+  require(prompt > 0, "{}: the prompt of example {} is empty: expected at least one token", task.name, index);
   require(prompt < context, "{}: the prompt of example {} has {} tokens, expected fewer than the model's context of {}",
           task.name, index, prompt, context);
   const auto response = encode_response(*model.chat, model.tokenizer, example.output);
   encoded.ids.insert(encoded.ids.end(), response.begin(), response.end());
   const std::int64_t length = std::min({static_cast<std::int64_t>(encoded.ids.size()), max_length, context});
+  encoded.cut = length < static_cast<std::int64_t>(encoded.ids.size());
   encoded.ids.resize(static_cast<std::size_t>(length));
   encoded.prompt_length = std::min(prompt, length);
   return encoded;
@@ -53,16 +55,6 @@ void check_edits(const LanguageModel& model, const Method& method, std::span<con
   } catch (const Error& error) {
     fail("{}: {}", where, error.what());
   }
-}
-
-PromptSpans whole_prompts(const TokenBatch& prompts) {
-  const auto offsets = prompts.layout.q_offsets.span<std::int32_t>();
-  PromptSpans spans;
-  for (std::size_t s = 0; s + 1 < offsets.size(); ++s) {
-    spans.starts.push_back(offsets[s]);
-    spans.lengths.push_back(offsets[s + 1] - offsets[s]);
-  }
-  return spans;
 }
 
 }  // namespace csreft

@@ -16,10 +16,11 @@ struct EncodedExample {
   std::vector<std::int32_t> ids;   // prompt, response, and the token that ends it
   std::int64_t prompt_length = 0;  // the rest is supervised; the prompt may fill all of it
   std::size_t task = 0;            // index of the task that it belongs to
+  bool cut = false;                // some of it did not fit
 };
 
 // Encodes with the model's chat template and cuts at max_length tokens. Throws Error, naming the task and the example,
-// for a prompt that the model's context cannot hold.
+// for a prompt that is empty or that the model's context cannot hold.
 EncodedExample encode_example(const LanguageModel& model, const Task& task, std::size_t index, std::string_view system,
                               std::int64_t max_length);
 
@@ -38,8 +39,5 @@ SupervisedBatch pack_examples(std::span<const EncodedExample* const> examples);
 // shortest one tells.
 void check_edits(const LanguageModel& model, const Method& method, std::span<const std::int32_t> prompt,
                  std::string_view where);
-
-// Where the prompts lie in a batch that holds nothing else.
-PromptSpans whole_prompts(const TokenBatch& prompts);
 
 }  // namespace csreft

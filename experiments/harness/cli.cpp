@@ -41,6 +41,14 @@ std::vector<std::string_view> Flags::flag_names() const {
   return names;
 }
 
+std::vector<std::string> Flags::given() const {
+  std::vector<std::string> flags;
+  for (const auto* option : app_.get_options()) {
+    if (option->count() > 0) flags.push_back(option->get_name());
+  }
+  return flags;
+}
+
 bool Flags::parse(Arguments arguments) {
   command_ = "./run " + name_;
   for (const auto& argument : arguments) command_ += " " + shell_quoted(argument);
@@ -70,6 +78,16 @@ std::string one_line(std::string text) {
     if (byte < 0x20 || byte == 0x7F) c = ' ';
   }
   return text;
+}
+
+std::unique_ptr<AtomicFile> open_output(const std::string& path) {
+  return path.empty() ? nullptr : std::make_unique<AtomicFile>(path);
+}
+
+void write_output(const std::unique_ptr<AtomicFile>& file, std::string_view text) {
+  if (file == nullptr) return;
+  file->write(text);
+  file->commit();
 }
 
 std::vector<std::string> split_commas(const std::string& text) {

@@ -2,6 +2,7 @@
 #pragma once
 
 #include <cstdint>
+#include <memory>
 #include <span>
 #include <string>
 #include <string_view>
@@ -9,11 +10,15 @@
 
 #include <CLI/CLI.hpp>
 
+#include "core/atomic_file.h"
 #include "core/error.h"
 
 namespace csreft {
 
 using Arguments = std::span<const std::string>;
+
+// The exit code of a command that Ctrl-C stopped.
+inline constexpr int interrupted_exit = 130;
 
 struct Experiment {
   std::string_view name;
@@ -46,6 +51,8 @@ class Flags {
   bool parse(Arguments arguments);
   // Whether the user gave the flag.
   bool given(const std::string& flag) const { return app_.count(flag) > 0; }
+  // All that the user gave, with their dashes.
+  std::vector<std::string> given() const;
   // The command that repeats this run.
   const std::string& command() const { return command_; }
 
@@ -58,7 +65,12 @@ class Flags {
   std::string command_;
 };
 
-// "6,12,18" -> {6, 12, 18}; "all" -> {}. Throws Error naming `flag` for other text.
+// The file that --out or --json names, opened before any work, so that a bad place is found at once; null for "".
+std::unique_ptr<AtomicFile> open_output(const std::string& path);
+// Writes and closes it; nothing if it is null.
+void write_output(const std::unique_ptr<AtomicFile>& file, std::string_view text);
+
+// "6,12,18" -> {6, 12, 18}; "all" -> {}. Throws Error for other text.
 std::vector<std::int64_t> parse_layers(const std::string& text);
 std::vector<std::string> split_commas(const std::string& text);
 

@@ -40,7 +40,7 @@ void score_accuracy(const LanguageModel& model, const Method* method, const Task
                     const EvaluationOptions& options, TaskScore& score, std::vector<Tensor>& gates) {
   GenerationOptions generation;
   generation.max_new_tokens = longest_response(model, task);
-  generation.stop_tokens = stop_tokens(*model.chat, model.tokenizer);
+  generation.stop_tokens = stop_tokens(model);
   const GenerationAttachments attachments = generation_attachments(model, method, &gates);
   Progress progress("score " + task.name, n, "", options.quiet);
   std::int64_t correct = 0;

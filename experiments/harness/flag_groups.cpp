@@ -1,5 +1,6 @@
 #include "experiments/harness/flag_groups.h"
 
+#include <algorithm>
 #include <cstdlib>
 
 #include "core/threads.h"
@@ -33,9 +34,6 @@ LanguageModel ModelFlags::load() const {
   return load_language_model(model_path(model), chat_template);
 }
 
-namespace {
-
-// Four layers at fifths of the depth: 6, 12, 18 and 24 of 30.
 std::vector<std::int64_t> spread_layers(std::int64_t n_layers) {
   std::vector<std::int64_t> layers;
   for (std::int64_t fifth = 1; fifth <= 4; ++fifth) {
@@ -45,7 +43,15 @@ std::vector<std::int64_t> spread_layers(std::int64_t n_layers) {
   return layers;
 }
 
-}  // namespace
+AdaptedModel load_adapted_model(const ModelFlags& model_flags, const std::string& adapter_folder, const Flags& flags) {
+  AdaptedModel out{model_flags.load(), nullptr, model_flags.system};
+  if (adapter_folder.empty()) return out;
+  LoadedAdapter adapter = load_adapter(adapter_folder, out.model);
+  out.method = std::move(adapter.method);
+  if (!flags.given("--chat-template")) out.model.chat = &find_chat_template(adapter.context.chat_template);
+  if (!flags.given("--system")) out.system = adapter.context.system;
+  return out;
+}
 
 void MethodFlags::add_to(Flags& flags) {
   MethodOptions& o = options;
@@ -70,7 +76,14 @@ void MethodFlags::add_to(Flags& flags) {
   flags.add("--targets", targets, "linear layers that are updated");
 }
 
-MethodOptions MethodFlags::parsed(const LlamaConfig& config) const {
+MethodOptions MethodFlags::parsed(const LlamaConfig& config, const Flags& flags) const {
+  const MethodEntry& entry = find_method(options.method);
+  for (const std::string flag :
+       {"--rank", "--positions", "--tied", "--subspaces", "--joint", "--router-input", "--router-hidden",
+        "--router-norm", "--router-lr", "--gate", "--penalty", "--lambda", "--lora-alpha", "--targets"}) {
+    require(!flags.given(flag) || std::ranges::count(entry.flags, flag) == 1,
+            "{} means nothing to --method {}: expected one of {}", flag, entry.name, fmt::join(entry.flags, ", "));
+  }
   MethodOptions out = options;
   out.layers = layers == "auto" ? spread_layers(config.n_layers) : parse_layers(layers);
   out.targets = split_commas(targets);

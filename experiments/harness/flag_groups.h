@@ -2,6 +2,7 @@
 #pragma once
 
 #include <filesystem>
+#include <memory>
 #include <string>
 
 #include "experiments/harness/cli.h"
@@ -32,9 +33,21 @@ struct MethodFlags {
   std::string targets = "q_proj,v_proj";
 
   void add_to(Flags& flags);
-  // The options for a model: `--layers auto` depends on how many it has.
-  MethodOptions parsed(const LlamaConfig& config) const;
+  // The options for a model: `--layers auto` depends on how many it has. Throws Error for a given flag that the chosen
+  // method does not read.
+  MethodOptions parsed(const LlamaConfig& config, const Flags& flags) const;
 };
+
+// Four layers at fifths of the depth: 6, 12, 18 and 24 of 30.
+std::vector<std::int64_t> spread_layers(std::int64_t n_layers);
+
+// A model with an adapter, where a folder is named, and the prompt's form that belongs to it (unless flags say else).
+struct AdaptedModel {
+  LanguageModel model;
+  std::unique_ptr<Method> method;  // null without an adapter
+  std::string system;
+};
+AdaptedModel load_adapted_model(const ModelFlags& model_flags, const std::string& adapter_folder, const Flags& flags);
 
 // --epochs, --batch, --lr and so on.
 void add_train_flags(Flags& flags, TrainOptions& options);

@@ -2,6 +2,7 @@
 
 #include <chrono>
 #include <ctime>
+#include <fstream>
 
 #include <sys/resource.h>
 
@@ -49,6 +50,8 @@ std::filesystem::path default_run_folder(std::string_view name) {
   std::strftime(stamp, sizeof stamp, "%Y%m%d-%H%M%S", &local);
   return std::filesystem::path("runs") / fmt::format("{}-{}", name, stamp);
 }
+
+void reset_peak_memory() { std::ofstream("/proc/self/clear_refs") << "5"; }
 
 std::size_t peak_memory_bytes() {
   rusage usage{};
@@ -107,7 +110,7 @@ json summary_json(const LanguageModel& model, const MethodRun& run, std::uint64_
           {"trainable_percent", percent_of_base(run.parameters.total, model)},
           {"trainable_percent_without_router", percent_of_base(run.parameters.without_router, model)},
           {"tokens_per_second", run.result.tokens_per_second()},
-          {"training_seconds", run.result.seconds},
+          {"training_seconds", run.result.seconds()},
           {"peak_memory_bytes", run.peak_memory_bytes},
           {"train_loss", run.result.losses()},
           {"steps", run.result.steps.size()},
@@ -134,7 +137,7 @@ void add_to_report(RunReport& report, const LanguageModel& model, const MethodRu
                             .percent = percent_of_base(run.parameters.total, model),
                             .percent_without_router = percent_of_base(run.parameters.without_router, model),
                             .tokens_per_second = run.result.tokens_per_second(),
-                            .seconds = run.result.seconds,
+                            .seconds = run.result.seconds(),
                             .peak_memory_bytes = run.peak_memory_bytes,
                             .train_loss = run.result.losses()});
   add_scores(report, run.label, run.scores);

@@ -31,11 +31,13 @@ struct MethodRun {
 // runs/NAME-20261124-153000, for a run that was not told where to write.
 std::filesystem::path default_run_folder(std::string_view name);
 
-// The largest resident set of this process so far, in bytes.
+// The largest resident set of this process, in bytes.
 std::size_t peak_memory_bytes();
+// Counts the peak from here on, where the system allows it; elsewhere it stays that of the whole process.
+void reset_peak_memory();
 
-// Makes the folder and writes config.json: the arguments, which --resume reads, and every option as it was understood.
-// If that fails, a folder that was not there before is gone again.
+// Makes the folder and writes config.json: the arguments, which --resume reads, and every option of the method and of
+// the training as it was understood. If that fails, a folder that was not there before is gone again.
 void write_config(const std::filesystem::path& folder, std::string_view experiment, Arguments arguments,
                   const MethodOptions& method, const TrainOptions& train);
 // The arguments that write_config kept. Throws Error for a folder that holds no such run of `experiment`.

@@ -19,6 +19,8 @@ constexpr std::string_view whitespace = " \t\r\n\v\f";
 json parse(std::string_view text, std::int64_t first_line, const std::filesystem::path& path) {
   try {
     return json::parse(text);
+  } catch (const json::out_of_range&) {
+    fail("a number in {}, line {} or later, is out of range: expected finite numbers", path.string(), first_line);
   } catch (const json::parse_error& error) {
     const std::size_t read = std::min(error.byte, text.size());
     const std::string_view before = text.substr(0, read > 0 ? read - 1 : 0);
@@ -82,6 +84,18 @@ Task load_task(const std::filesystem::path& path, Outputs outputs) {
   for (std::size_t i = 0; i < elements.size(); ++i)
     task.examples.push_back(read_example(elements[i], i, path, outputs));
   return task;
+}
+
+std::vector<Task> load_tasks(const std::vector<std::string>& files) {
+  std::vector<Task> tasks;
+  for (const auto& file : files) {
+    tasks.push_back(load_task(file));
+    for (std::size_t i = 0; i + 1 < tasks.size(); ++i) {
+      require(tasks[i].name != tasks.back().name, "two files are named {}: expected names that tell tasks apart",
+              tasks.back().name);
+    }
+  }
+  return tasks;
 }
 
 std::string task_stem(std::string_view name) {

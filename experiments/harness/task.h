@@ -30,6 +30,9 @@ enum class Outputs { required, optional };
 // Throws Error for a missing file, broken JSON, an element of another form, or an empty list.
 Task load_task(const std::filesystem::path& path, Outputs outputs = Outputs::required);
 
+// Reads several files. Throws Error, too, for two of the same name, which scores and pictures could not tell apart.
+std::vector<Task> load_tasks(const std::vector<std::string>& files);
+
 // The skill that a task's name speaks of: `sentiment` for `sentiment.train` and for `sentiment.test`.
 std::string task_stem(std::string_view name);
 

@@ -10,6 +10,7 @@
 #include "core/random.h"
 #include "experiments/harness/metrics.h"
 #include "experiments/harness/progress.h"
+#include "reft/random_streams.h"
 
 namespace csreft {
 namespace {
@@ -25,7 +26,8 @@ std::vector<OptimizerParameter> optimizer_parameters(const Method& method, const
     const bool on_stiefel = p.manifold == ParameterManifold::stiefel;
     out.push_back({.name = p.name,
                    .value = p.value.value(),
-                   .manifold = on_stiefel ? stiefel_blocks(p.block_rows) : ManifoldSpec{},
+                   .manifold = p.manifold,
+                   .block_rows = p.block_rows,
                    .lr_scale = p.router     ? options.router_lr
                                : on_stiefel ? options.stiefel_lr
                                             : 1.0});
@@ -38,6 +40,7 @@ OptimizerOptions optimizer_options(const TrainOptions& options) {
   out.name = options.optimizer;
   out.retraction = options.retraction;
   out.adamw.weight_decay = options.weight_decay;
+  out.sgd.weight_decay = options.weight_decay;
   return out;
 }
 
@@ -81,6 +84,18 @@ std::int64_t count_supervised(std::span<const EncodedExample* const> examples) {
 
 }  // namespace
 
+double TrainResult::seconds() const {
+  double sum = 0.0;
+  for (const auto& m : steps) sum += m.seconds;
+  return sum;
+}
+
+double TrainResult::tokens_per_second() const {
+  double tokens = 0.0;
+  for (const auto& m : steps) tokens += static_cast<double>(m.tokens);
+  return steps.empty() ? 0.0 : tokens / seconds();
+}
+
 std::vector<double> TrainResult::losses() const {
   std::vector<double> out;
   for (const auto& m : steps) out.push_back(m.loss);
@@ -99,15 +114,16 @@ Trainer::Trainer(const LanguageModel& model, Method& method, std::span<const Tas
     for (std::size_t i = 0; i < tasks[t].examples.size(); ++i) {
       EncodedExample e = encode_example(model, tasks[t], i, options_.system, options_.max_length);
       e.task = t;
-      if (static_cast<std::int64_t>(e.ids.size()) == options_.max_length) ++cut;
+      if (e.cut) ++cut;
       prompts.emplace_back(e.ids.begin(), e.ids.begin() + e.prompt_length);
       examples_.push_back(std::move(e));
     }
   }
   require(!examples_.empty(), "there is no training example: expected at least one --train file with examples");
-  if (cut > 0)
-    notice_ = fmt::format("{} of {} examples reach --max-length {} and are cut there", cut, examples_.size(),
-                          options_.max_length);
+  if (cut > 0) {
+    notice_ = fmt::format("{} of {} examples are longer than {} tokens and are cut there", cut, examples_.size(),
+                          std::min(options_.max_length, model.llama.config().max_position_embeddings));
+  }
   const auto n = static_cast<std::int64_t>(examples_.size());
   steps_per_epoch_ = (n + options_.batch - 1) / options_.batch;
   total_steps_ = steps_per_epoch_ * options_.epochs;
@@ -137,7 +153,7 @@ void Trainer::check_supervision() const {
 std::vector<const EncodedExample*> Trainer::batch_of_step(std::int64_t step) const {
   std::vector<std::size_t> order(examples_.size());
   std::iota(order.begin(), order.end(), std::size_t{0});
-  Random random(options_.seed, static_cast<std::uint64_t>(step / steps_per_epoch_));
+  Random random(options_.seed, epoch_shuffle_stream + static_cast<std::uint64_t>(step / steps_per_epoch_));
   shuffle(order, random);
   const auto begin = static_cast<std::size_t>(step % steps_per_epoch_ * options_.batch);
   std::vector<const EncodedExample*> batch;
@@ -215,11 +231,14 @@ void Trainer::check_finite(const StepMetrics& metrics, const std::filesystem::pa
                      : !std::isfinite(global_norm(values))   ? "the updated parameters are"
                                                              : nullptr;
   if (what == nullptr) return;
-  restore_good_values();
-  if (!folder.empty()) save_good_adapter(folder);
+  std::string kept = ", no step succeeded";
+  if (!good_values_.empty() || metrics.step > 1) {
+    restore_good_values();
+    if (!folder.empty()) save_good_adapter(folder);
+    kept = folder.empty() ? "" : fmt::format(", the last good adapter is in {}", (folder / "adapter").string());
+  }
   fail("{} not finite at step {} of {}{}: expected a smaller --lr (it was {:g})", what, metrics.step, total_steps_,
-       folder.empty() ? "" : fmt::format(", the last good adapter is in {}", (folder / "adapter").string()),
-       options_.lr);
+       kept, options_.lr);
 }
 
 TrainResult Trainer::run(const std::filesystem::path& folder, bool resume) {
@@ -233,8 +252,8 @@ TrainResult Trainer::run(const std::filesystem::path& folder, bool resume) {
     log.emplace(folder / "metrics.jsonl", result.steps);
   }
 
-  Progress progress("train", total_steps_, "tok", options_.quiet);
-  const auto start = Clock::now();
+  Progress progress("train", total_steps_ - done, "tok", options_.quiet);
+  double tokens = 0.0;  // of this process
   for (std::int64_t s = done; s < total_steps_ && !result.interrupted; ++s) {
     const auto batch = batch_of_step(s);
     // The first step has a rate above zero: step s of n uses the factor of s + 1 in n + 1.
@@ -243,14 +262,13 @@ TrainResult Trainer::run(const std::filesystem::path& folder, bool resume) {
     metrics.step = s + 1;
     check_finite(metrics, folder);
     result.steps.push_back(metrics);
-    result.tokens += metrics.tokens;
+    tokens += static_cast<double>(metrics.tokens);
     if (log) log->add(metrics);
     result.interrupted = interrupted();
-    progress.update(s + 1, static_cast<double>(result.tokens), fmt::format("loss {:.4f}", metrics.loss));
+    progress.update(s + 1 - done, tokens, fmt::format("loss {:.4f}", metrics.loss));
     const bool last = s + 1 == total_steps_ || result.interrupted;
     if (!folder.empty() && (last || (s + 1) % steps_between_saves == 0)) save(folder, s + 1);
   }
-  result.seconds = seconds_since(start);
   progress.finish();
   return result;
 }

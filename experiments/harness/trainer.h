@@ -40,9 +40,9 @@ struct TrainOptions {
 struct TrainResult {
   std::vector<StepMetrics> steps;
   bool interrupted = false;
-  std::int64_t tokens = 0;  // of the steps done in this process
-  double seconds = 0.0;
-  double tokens_per_second() const { return seconds > 0.0 ? static_cast<double>(tokens) / seconds : 0.0; }
+  // Over all steps, those before a resume too.
+  double seconds() const;
+  double tokens_per_second() const;
   std::vector<double> losses() const;
 };
 

@@ -1,7 +1,7 @@
 // CS-ReFT (arXiv 2503.10617): h' = h + sum_i alpha_i R_i^T (W_i h + b_i - R_i h), k subspaces with one router for all
 // layers. The subspaces are stacked, so that an edit is one pass whatever k is: with R, W in R^{kr x d} and alpha
 // repeated r times, h' = h + R^T (alpha * ((W - R) h + b)).
-#include <array>
+#include <cmath>
 
 #include "reft/methods/edit_sites.h"
 #include "reft/methods/entries.h"
@@ -21,6 +21,10 @@ class CsReft : public Method {
         gate_(find_gate(options.gate)),
         penalty_(find_penalty(options.penalty)),
         parameters_(sites_.parameters()) {
+    require(std::isfinite(options.lambda), "lambda {} is not possible: expected a number", options.lambda);
+    require((options.penalty == "none") == (options.lambda == 0.0),
+            "penalty {} with lambda {} has no effect: expected both a penalty and a lambda, or neither",
+            options.penalty, options.lambda);
     require(options.router_hidden >= 1, "a router of hidden width {} is not possible: expected 1 or more",
             options.router_hidden);
     router_ = make_router_parameters({config.hidden_size, options.router_hidden, options.subspaces}, seed,
@@ -68,7 +72,10 @@ class CsReft : public Method {
 }  // namespace
 
 const MethodEntry csreft_method{
-    "csreft", "k subspaces mixed by a router: h + sum_i alpha_i R_i^T (W_i h + b_i - R_i h)",
+    "csreft",
+    "k subspaces mixed by a router: h + sum_i alpha_i R_i^T (W_i h + b_i - R_i h)",
+    {"--rank", "--positions", "--tied", "--subspaces", "--joint", "--router-input", "--router-hidden", "--router-norm",
+     "--router-lr", "--gate", "--penalty", "--lambda"},
     [](const MethodOptions& options, const LlamaConfig& config, std::uint64_t seed,
        DType dtype) -> std::unique_ptr<Method> { return std::make_unique<CsReft>(options, config, seed, dtype); }};
 

@@ -1,5 +1,6 @@
 // LoReFT and its relatives (arXiv 2404.03592): one intervention at each edited layer and group of positions. A method
 // for every formula in interventions/.
+#include <algorithm>
 #include <vector>
 
 #include "reft/methods/edit_sites.h"
@@ -29,13 +30,21 @@ class InterventionMethod : public Method {
   EditSites sites_;
 };
 
+// An intervention without a low-rank parameter has no rank.
+std::vector<std::string_view> flags_of(const Intervention& intervention) {
+  const bool ranked = std::ranges::any_of(intervention.parameters,
+                                          [](const InterventionParameter& p) { return p.extent != Extent::hidden; });
+  if (!ranked) return {"--positions", "--tied"};
+  return {"--rank", "--positions", "--tied"};
+}
+
 }  // namespace
 
 std::span<const MethodEntry* const> intervention_methods() {
   static const auto entries = [] {
     std::vector<MethodEntry> made;
     for (const auto* intervention : interventions()) {
-      made.push_back({intervention->name, intervention->formula,
+      made.push_back({intervention->name, intervention->formula, flags_of(*intervention),
                       [](const MethodOptions& options, const LlamaConfig& config, std::uint64_t seed,
                          DType dtype) -> std::unique_ptr<Method> {
                         return std::make_unique<InterventionMethod>(options, config, seed, dtype);

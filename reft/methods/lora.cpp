@@ -31,6 +31,8 @@ class Lora : public Method {
   Lora(const MethodOptions& options, const LlamaConfig& config, std::uint64_t seed, DType dtype)
       : options_(options), factor_(options.lora_alpha / static_cast<double>(options.rank)) {
     check_rank(options.rank, 1, config);
+    require(std::isfinite(options.lora_alpha), "LoRA's alpha {} is not possible: expected a number",
+            options.lora_alpha);
     require(!options.targets.empty(), "LoRA has no target: expected linear layers such as q_proj,v_proj");
     std::uint64_t stream = first_place_stream;
     for (const auto layer : checked_layers(options, config)) {
@@ -80,7 +82,9 @@ class Lora : public Method {
 }  // namespace
 
 const MethodEntry lora_method{
-    "lora", "low-rank updates of linear layers: W x + (alpha / rank) B A x",
+    "lora",
+    "low-rank updates of linear layers: W x + (alpha / rank) B A x",
+    {"--rank", "--lora-alpha", "--targets"},
     [](const MethodOptions& options, const LlamaConfig& config, std::uint64_t seed,
        DType dtype) -> std::unique_ptr<Method> { return std::make_unique<Lora>(options, config, seed, dtype); }};
 

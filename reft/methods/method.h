@@ -76,12 +76,16 @@ class Method {
 struct MethodEntry {
   std::string_view name;
   std::string_view summary;
+  // The flags that it reads, beyond --layers.
+  std::vector<std::string_view> flags;
   // Throws Error for options that the model cannot follow: a layer or a rank that it does not have.
   std::unique_ptr<Method> (*create)(const MethodOptions& options, const LlamaConfig& config, std::uint64_t seed,
                                     DType dtype);
 };
 
 std::span<const MethodEntry* const> methods();
+// Throws Error, naming the nearest, for an unknown method.
+const MethodEntry& find_method(std::string_view name);
 // Throws Error, naming the nearest, for an unknown method.
 std::unique_ptr<Method> create_method(const MethodOptions& options, const LlamaConfig& config, std::uint64_t seed,
                                       DType dtype = DType::f32);

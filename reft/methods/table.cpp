@@ -16,9 +16,11 @@ std::span<const MethodEntry* const> methods() {
   return table;
 }
 
+const MethodEntry& find_method(std::string_view name) { return find_named(methods(), "method", name); }
+
 std::unique_ptr<Method> create_method(const MethodOptions& options, const LlamaConfig& config, std::uint64_t seed,
                                       DType dtype) {
-  return find_named(methods(), "method", options.method).create(options, config, seed, dtype);
+  return find_method(options.method).create(options, config, seed, dtype);
 }
 
 std::vector<std::int64_t> checked_layers(const MethodOptions& options, const LlamaConfig& config) {

@@ -163,14 +163,15 @@ TEST_CASE("penalties are means over the examples of sums over the gates") {
   CHECK(penalty("none") == 0.0);
 }
 
-TEST_CASE("a penalty of weight zero, and a method without gates, have none") {
+TEST_CASE("a penalty comes with its weight, and a method without gates has none") {
   auto options = csreft_options("prompt_mean");
   const auto penalty = [&] {
     const auto method = csreft::create_method(options, tiny_config(), 1, DType::f64);
     return method->penalty(Variable(Tensor::full({2, 3}, 0.5, DType::f64)));
   };
-  options.penalty = "l1";
   CHECK_FALSE(penalty().defined());
+  options.penalty = "l1";
+  CHECK(contains(error_text(penalty), "penalty l1 with lambda 0 has no effect"));
   options.lambda = 0.1;
   CHECK(penalty().value().item() == doctest::Approx(1.5));
   options.method = "loreft";
