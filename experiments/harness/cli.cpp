@@ -26,7 +26,7 @@ Flags::Flags(std::string_view name, std::string_view summary, std::vector<std::s
 }
 
 CLI::Option* Flags::add_list(const std::string& flag, std::vector<std::string>& values, const std::string& help) {
-  return app_.add_option(flag, values, help)->group(group_)->type_name("FILE ...");
+  return app_.add_option(flag, values, help)->group(group_)->type_name("FILE");
 }
 
 CLI::Option* Flags::add_switch(const std::string& flag, bool& value, const std::string& help) {
