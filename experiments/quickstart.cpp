@@ -114,7 +114,7 @@ void add_samples(RunReport& report, const LanguageModel& model, const std::strin
     const Example& example = skills[t].test.examples[telling_example(skills[t].test, before[t], after[t])];
     RunReport::Sample sample{.prompt = example.instruction,
                              .outputs = {{"before", answer(model, nullptr, example, system)}},
-                             .expected = example.output};
+                             .expected = *example.answer};
     for (const auto& run : runs) {
       sample.outputs.emplace_back(run.label, answer(model, run.method.get(), example, system));
     }

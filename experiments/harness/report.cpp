@@ -9,6 +9,7 @@
 
 #include "core/atomic_file.h"
 #include "experiments/harness/plot.h"
+#include "experiments/harness/task.h"
 
 namespace csreft {
 namespace {
@@ -264,21 +265,11 @@ std::string methods_section(const RunReport& report) {
                         percent(method.percent_without_router), method.tokens_per_second,
                         memory(method.peak_memory_bytes), duration(method.seconds));
   }
-  return "<h2>Cost</h2>\n<div class=\"wide\"><table><thead><tr><th>Method</th><th>Trainable<br>parameters</th><th>of "
-         "the "
-         "model</th><th>without<br>router</th><th>Tokens/s</th><th>Peak<br>memory</th><th>Training</th></tr></"
-         "thead><tbody>"
-         "\n" +
-         rows + "</tbody></table></div>\n";
-}
-
-// Marks an output that holds the expected text at its end.
-bool is_right(std::string_view output, std::string_view expected) {
-  const auto trimmed = [](std::string_view text) {
-    const std::size_t end = text.find_last_not_of(" \t\r\n.");
-    return end == text.npos ? std::string_view{} : text.substr(0, end + 1);
-  };
-  return !trimmed(expected).empty() && trimmed(output).ends_with(trimmed(expected));
+  constexpr std::string_view head = R"(<h2>Cost</h2>
+<div class="wide"><table><thead><tr><th>Method</th><th>Trainable<br>parameters</th><th>of the model</th>
+<th>without<br>router</th><th>Tokens/s</th><th>Peak<br>memory</th><th>Training</th></tr></thead><tbody>
+)";
+  return std::string(head) + rows + "</tbody></table></div>\n";
 }
 
 std::string samples_section(const RunReport& report) {
@@ -288,7 +279,7 @@ std::string samples_section(const RunReport& report) {
     section += fmt::format("<div class=\"sample\"><p class=\"text\">{}</p><dl>", escape(sample.prompt));
     for (const auto& [label, text] : sample.outputs) {
       section += fmt::format("<dt>{}</dt><dd class=\"text{}\">{}</dd>", escape(label),
-                             is_right(text, sample.expected) ? " right" : "", escape(text));
+                             is_correct(text, sample.expected) ? " right" : "", escape(text));
     }
     if (!sample.expected.empty()) {
       section += fmt::format("<dt>expected</dt><dd class=\"text\">{}</dd>", escape(sample.expected));

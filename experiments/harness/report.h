@@ -38,7 +38,7 @@ struct RunReport {
   struct Sample {
     std::string prompt;
     std::vector<std::pair<std::string, std::string>> outputs;  // (label, text): before, then each method
-    std::string expected;
+    std::string expected;  // the answer: an output that is_correct (task.h) is marked
   };
 
   std::string title;
