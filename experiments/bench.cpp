@@ -145,10 +145,7 @@ json bench_generate(BenchOptions& options) {
   constexpr std::int64_t new_tokens = 48, most = 16;
   const LanguageModel model = options.model.load();
   const Task task = bench_task(model, options, most);
-  std::vector<std::vector<std::int32_t>> prompts;
-  for (const auto& e : task.examples) {
-    prompts.push_back(encode_prompt(*model.chat, model.tokenizer, options.model.system, e.instruction, e.input));
-  }
+  const auto prompts = encode_prompts(model, task.examples, options.model.system);
   const double weight_bytes = 4.0 * static_cast<double>(parameter_count(model.llama.config()));
   json out{{"machine", machine_name()}};
   for (const std::int64_t n : {std::int64_t{1}, most}) {

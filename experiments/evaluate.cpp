@@ -44,9 +44,7 @@ int evaluate_model(Arguments arguments) {
                         {"adapter", adapter_folder},
                         {"tasks", tasks_json(scores)},
                         {"interrupted", interrupted()}};
-  for (const auto& s : scores) {
-    if (!s.mean_gates.empty()) result["gates"][s.task] = s.mean_gates;
-  }
+  if (auto gates = gates_json(scores); !gates.empty()) result["gates"] = std::move(gates);
   write_output(output, result.dump(2) + "\n");
   return interrupted() ? interrupted_exit : 0;
 }

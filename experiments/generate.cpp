@@ -31,11 +31,10 @@ nlohmann::json answer_file(const LanguageModel& model, const Task& task, const s
   Progress progress("generate", n, "tok", quiet);
   double tokens = 0;
   for (std::int64_t begin = 0; begin < n && !interrupted(); begin += batch) {
-    std::vector<std::vector<std::int32_t>> prompts;
-    for (std::int64_t i = begin; i < std::min(n, begin + batch); ++i) {
-      const Example& e = task.examples[static_cast<std::size_t>(i)];
-      prompts.push_back(encode_prompt(*model.chat, model.tokenizer, system, e.instruction, e.input));
-    }
+    const auto examples =
+        std::span(task.examples)
+            .subspan(static_cast<std::size_t>(begin), static_cast<std::size_t>(std::min(batch, n - begin)));
+    const auto prompts = encode_prompts(model, examples, system);
     const auto outputs = generate(
         model.llama, prompts, options, attachments, [](std::size_t, std::int32_t) { return !interrupted(); },
         static_cast<std::uint64_t>(begin));

@@ -98,8 +98,7 @@ std::string answer(const LanguageModel& model, const Method* method, const Examp
   GenerationOptions options;
   options.max_new_tokens = 40;
   options.stop_tokens = stop_tokens(model);
-  const std::vector<std::vector<std::int32_t>> prompts{
-      encode_prompt(*model.chat, model.tokenizer, system, example.instruction, example.input)};
+  const auto prompts = encode_prompts(model, std::span(&example, 1), system);
   return model.tokenizer.decode(generate(model.llama, prompts, options, generation_attachments(model, method)).front());
 }
 

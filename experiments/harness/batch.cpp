@@ -23,6 +23,15 @@ EncodedExample encode_example(const LanguageModel& model, const Task& task, std:
   return encoded;
 }
 
+std::vector<std::vector<std::int32_t>> encode_prompts(const LanguageModel& model, std::span<const Example> examples,
+                                                      std::string_view system) {
+  std::vector<std::vector<std::int32_t>> prompts;
+  for (const auto& e : examples) {
+    prompts.push_back(encode_prompt(*model.chat, model.tokenizer, system, e.instruction, e.input));
+  }
+  return prompts;
+}
+
 SupervisedBatch pack_examples(std::span<const EncodedExample* const> examples) {
   std::vector<std::vector<std::int32_t>> sequences;
   std::vector<std::int32_t> rows, targets;

@@ -24,6 +24,10 @@ struct EncodedExample {
 EncodedExample encode_example(const LanguageModel& model, const Task& task, std::size_t index, std::string_view system,
                               std::int64_t max_length);
 
+// The prompt of each example, in the model's chat template.
+std::vector<std::vector<std::int32_t>> encode_prompts(const LanguageModel& model, std::span<const Example> examples,
+                                                      std::string_view system);
+
 struct SupervisedBatch {
   TokenBatch tokens;
   PromptSpans prompts;

@@ -45,11 +45,10 @@ void score_accuracy(const LanguageModel& model, const Method* method, const Task
   Progress progress("score " + task.name, n, "", options.quiet);
   std::int64_t correct = 0;
   for (std::int64_t begin = 0; begin < n && !interrupted(); begin += options.batch) {
-    std::vector<std::vector<std::int32_t>> prompts;
-    for (std::int64_t i = begin; i < std::min(n, begin + options.batch); ++i) {
-      const Example& e = task.examples[static_cast<std::size_t>(i)];
-      prompts.push_back(encode_prompt(*model.chat, model.tokenizer, options.system, e.instruction, e.input));
-    }
+    const auto examples =
+        std::span(task.examples)
+            .subspan(static_cast<std::size_t>(begin), static_cast<std::size_t>(std::min(options.batch, n - begin)));
+    const auto prompts = encode_prompts(model, examples, options.system);
     for (const auto& ids : generate(model.llama, prompts, generation, attachments)) {
       const std::string output = model.tokenizer.decode(ids);
       correct += is_correct(output, *task.examples[static_cast<std::size_t>(score.n)].answer) ? 1 : 0;
@@ -125,7 +124,6 @@ TaskScore evaluate(const LanguageModel& model, const Method* method, const Task&
   std::vector<Tensor> gates;
   (score.metric == "accuracy" ? score_accuracy : score_nll)(model, method, task, n, options, score, gates);
   if (!gates.empty()) score.mean_gates = mean_rows(gates);
-  score.interrupted = score.n < n;
   return score;
 }
 

@@ -22,10 +22,9 @@ struct TaskScore {
   std::string task;
   std::string metric;  // "accuracy" where every example has an answer, else "nll" (mean per response token)
   double value = 0.0;
-  std::int64_t n = 0;                  // examples
+  std::int64_t n = 0;                  // examples scored: fewer than were asked for after a signal
   std::vector<double> mean_gates{};    // [k] of a method that has gates, over the task's prompts
   std::vector<std::string> outputs{};  // what was generated, by example; empty for nll
-  bool interrupted = false;            // n examples were scored before a signal
 };
 
 // accuracy: greedy decoding, as many tokens as the task's longest output needs and a few more; correct if the last word

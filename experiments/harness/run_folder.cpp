@@ -98,11 +98,15 @@ json tasks_json(const std::vector<TaskScore>& scores) {
   return tasks;
 }
 
-json summary_json(const LanguageModel& model, const MethodRun& run, std::uint64_t seed) {
+json gates_json(const std::vector<TaskScore>& scores) {
   json gates = json::object();
-  for (const auto& s : run.scores) {
+  for (const auto& s : scores) {
     if (!s.mean_gates.empty()) gates[s.task] = s.mean_gates;
   }
+  return gates;
+}
+
+json summary_json(const LanguageModel& model, const MethodRun& run, std::uint64_t seed) {
   return {{"method", run.options.method},
           {"model", model.name},
           {"trainable_parameters", run.parameters.total},
@@ -115,7 +119,7 @@ json summary_json(const LanguageModel& model, const MethodRun& run, std::uint64_
           {"train_loss", run.result.losses()},
           {"steps", run.result.steps.size()},
           {"tasks", tasks_json(run.scores)},
-          {"gates", gates},
+          {"gates", gates_json(run.scores)},
           {"options", to_json(run.options)},
           {"interrupted", run.result.interrupted},
           {"seed", seed}};

@@ -45,6 +45,8 @@ std::vector<std::string> read_arguments(const std::filesystem::path& folder, std
 
 // {name: {metric: value, n: count}}
 nlohmann::json tasks_json(const std::vector<TaskScore>& scores);
+// {name: [mean gate, ...]} of the tasks that have gates.
+nlohmann::json gates_json(const std::vector<TaskScore>& scores);
 // Every key that summary.json has for one method.
 nlohmann::json summary_json(const LanguageModel& model, const MethodRun& run, std::uint64_t seed);
 void write_summary(const std::filesystem::path& folder, const nlohmann::json& summary);
