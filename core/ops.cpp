@@ -112,12 +112,21 @@ Tensor binary_entropy(const Tensor& p) { return unary("binary_entropy", p, cpu::
 Tensor binary_entropy_backward(const Tensor& dy, const Tensor& p) {
   return binary("binary_entropy_backward", dy, p, cpu::binary_entropy_backward);
 }
+Tensor xlogx(const Tensor& x) { return unary("xlogx", x, cpu::xlogx); }
+Tensor xlogx_backward(const Tensor& dy, const Tensor& x) {
+  return binary("xlogx_backward", dy, x, cpu::xlogx_backward);
+}
 
 // ---- rows of a matrix ---------------------------------------------------------------------------------------------
 
 Tensor softmax(const Tensor& x) {
   checks::real_matrix("softmax", "x", x);
   return unary("softmax", x, cpu::softmax);
+}
+
+Tensor one_hot_rows(const Tensor& x) {
+  checks::real_matrix("one_hot_rows", "x", x);
+  return unary("one_hot_rows", x, cpu::one_hot_rows);
 }
 
 Tensor softmax_backward(const Tensor& dy, const Tensor& y) {

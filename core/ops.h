@@ -37,11 +37,16 @@ SiluMulGradient silu_mul_backward(const Tensor& dy, const Tensor& gate, const Te
 Tensor binary_entropy(const Tensor& p);
 // p is kept 1e-7 away from 0 and 1, where the derivative log((1 - p) / p) has no finite value.
 Tensor binary_entropy_backward(const Tensor& dy, const Tensor& p);
+// x log x, with its limit 0 at x = 0: minus the terms of an entropy in nats.
+Tensor xlogx(const Tensor& x);
+// dy (log x + 1); x is kept 1e-7 away from 0, where the derivative has no finite value.
+Tensor xlogx_backward(const Tensor& dy, const Tensor& x);
 
 // ---- rows of a matrix ---------------------------------------------------------------------------------------------
 
 Tensor softmax(const Tensor& x);                             // [n, m]: each row sums to 1
 Tensor softmax_backward(const Tensor& dy, const Tensor& y);  // y: what softmax returned
+Tensor one_hot_rows(const Tensor& x);                        // [n, m]: 1 at the first largest of each row, else 0
 Tensor add_row(const Tensor& x, const Tensor& row);          // [n, m] + [m]
 Tensor mul_row(const Tensor& x, const Tensor& row);          // [n, m] * [m]
 Tensor sum_rows(const Tensor& x);                            // [n, m] -> [m]

@@ -17,6 +17,8 @@ int evaluate_model(Arguments arguments) {
   flags.group("Data");
   flags.add_list("--test", files, "test data; with `answer` scored by accuracy, without by nll");
   flags.add("--adapter", adapter_folder, "adapter folder; empty: the model as it is");
+  flags.add("--task", options.task,
+            "the task of all files, for an adapter whose gates are decided by it; empty: each file's name, less .test");
   flags.add("--out", out, "write the scores here as JSON");
   flags.add("--batch", options.batch, "prompts that are answered together");
   flags.add("--limit", options.max_examples, "score only the first examples of each file; 0: all");

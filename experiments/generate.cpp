@@ -58,7 +58,7 @@ nlohmann::json answer_file(const LanguageModel& model, const Task& task, const s
 int generate_text(Arguments arguments) {
   ModelFlags model_flags;
   GenerationOptions options;
-  std::string adapter_folder, prompt, input, data, out;
+  std::string adapter_folder, prompt, input, data, out, task_name;
   std::int64_t batch = 16;
   options.max_new_tokens = 256;
   Flags flags(
@@ -72,6 +72,7 @@ int generate_text(Arguments arguments) {
   flags.add("--data", data, "a file of instructions, JSON of {instruction[, input, dataset]}");
   flags.add("--out", out, "where the answers to --data go: [{dataset, instruction, output, generator}]");
   flags.add("--adapter", adapter_folder, "adapter folder; empty: the model as it is");
+  flags.add("--task", task_name, "the prompts' task, for an adapter whose gates are decided by it");
   flags.group("Generation");
   flags.add("--max-new-tokens", options.max_new_tokens, "longest answer");
   flags.add("--temperature", options.sampling.temperature, "0: always the most probable token");
@@ -91,13 +92,14 @@ int generate_text(Arguments arguments) {
   const auto [model, method, system] = load_adapted_model(model_flags, adapter_folder, flags);
   const std::string generator = method ? model.name + "+" + method->options().method : model.name;
   options.stop_tokens = stop_tokens(model);
-  const GenerationAttachments attachments = generation_attachments(model, method.get());
+  const GenerationAttachments attachments = generation_attachments(model, method.get(), task_name);
 
   const InterruptGuard guard;
   if (data.empty()) {
     answer_prompt(model, encode_prompt(*model.chat, model.tokenizer, system, prompt, input), options, attachments);
   } else {
-    check_task(model, method.get(), task, {.batch = batch, .max_examples = 0, .system = system, .quiet = true});
+    check_task(model, method.get(), task,
+               {.batch = batch, .max_examples = 0, .system = system, .task = task_name, .quiet = true});
     const auto answers = answer_file(model, task, system, generator, batch, options, attachments, model_flags.quiet);
     write_output(output, answers.dump(2) + "\n");
     fmt::print("{} answers in {}\n", answers.size(), out);

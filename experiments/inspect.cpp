@@ -97,6 +97,20 @@ std::string first_values(std::span<const float> x, std::size_t n) {
   return out;
 }
 
+// alpha, and what the router thought of each subspace where that is another thing.
+void print_gates(const MethodOptions& options, const Gates& gates, json& result) {
+  if (!gates.alpha.defined()) return;
+  const auto alpha = gates.alpha.value().span<float>();
+  fmt::print("gate {}: alpha{}", options.gate, first_values(alpha, alpha.size()));
+  result["alpha"] = std::vector<float>(alpha.begin(), alpha.end());
+  if (gates.probabilities.defined() && !gates.probabilities.value().shares_storage_with(gates.alpha.value())) {
+    const auto p = gates.probabilities.value().span<float>();
+    fmt::print("   of probabilities{}", first_values(p, p.size()));
+    result["probabilities"] = std::vector<float>(p.begin(), p.end());
+  }
+  fmt::print("\n");
+}
+
 void print_edits(const LanguageModel& model, const std::vector<Edit>& edits, std::span<const std::int32_t> ids,
                  std::size_t values) {
   if (edits.empty()) {
@@ -152,7 +166,7 @@ json edits_json(const std::vector<Edit>& edits) {
 
 int inspect(Arguments arguments) {
   ModelFlags model_flags;
-  std::string adapter_folder, prompt, input, out;
+  std::string adapter_folder, prompt, input, out, task;
   std::size_t values = 3;
   Flags flags(
       "inspect", "Shows what an adapter does to one prompt.",
@@ -161,6 +175,7 @@ int inspect(Arguments arguments) {
   flags.add("--prompt", prompt, "an instruction")->required();
   flags.add("--input", input, "what the instruction is about");
   flags.add("--adapter", adapter_folder, "adapter folder; empty: the model as it is");
+  flags.add("--task", task, "the prompt's task, for an adapter whose gates are decided by it");
   flags.add("--values", values, "components shown of each hidden state");
   flags.add("--json", out, "write everything, whole hidden states included, here");
   model_flags.add_to(flags);
@@ -179,14 +194,11 @@ int inspect(Arguments arguments) {
   std::vector<double> after = before;
   if (method != nullptr) {
     const PromptSpans spans = whole_prompts(batch);
-    const MethodPass pass = method->attach(model.llama, {batch, spans});
+    const std::vector<std::int32_t> tasks{task_index(method->options(), task)};
+    const MethodPass pass = method->attach(model.llama, {batch, spans, tasks});
     after = next_token(model, batch, record_edits(pass.points, edits));
     fmt::print("method {}, {} parameters\n", method->options().method, count_parameters(*method).total);
-    if (pass.gates->defined()) {
-      const auto alpha = pass.gates->value().span<float>();
-      fmt::print("alpha{}\n", first_values(alpha, alpha.size()));
-      result["alpha"] = std::vector<float>(alpha.begin(), alpha.end());
-    }
+    print_gates(method->options(), *pass.gates, result);
     print_edits(model, edits, ids, values);
   }
   print_shift(model, before, after);

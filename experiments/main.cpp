@@ -15,6 +15,7 @@ int train(Arguments arguments);
 int evaluate_model(Arguments arguments);
 int generate_text(Arguments arguments);
 int inspect(Arguments arguments);
+int ablate(Arguments arguments);
 int bench(Arguments arguments);
 
 namespace {
@@ -26,6 +27,7 @@ constexpr std::array table{
     Experiment{"evaluate", "score a model, with or without an adapter, on tasks", evaluate_model},
     Experiment{"generate", "continue a prompt, or answer a file of instructions", generate_text},
     Experiment{"inspect", "what an adapter does to one prompt: gates, edits, hidden states, next token", inspect},
+    Experiment{"ablate", "a comparison over seeds in one command: router", ablate},
     Experiment{"bench", "measure this machine, and the project against it", bench},
 };
 

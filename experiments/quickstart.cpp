@@ -1,9 +1,11 @@
 // A small chat model learns four word skills from WordNet: LoReFT with one subspace against CS-ReFT with four of a
-// quarter of its rank, and a report that shows what each has learnt.
+// quarter of its rank, once with the paper's router and once with one that specialises, and a report that shows what
+// each has learnt.
 #include "experiments/harness/flag_groups.h"
 #include "experiments/harness/progress.h"
 #include "experiments/harness/run_folder.h"
 #include "experiments/harness/wordnet.h"
+#include "reft/presets.h"
 
 namespace csreft {
 namespace {
@@ -18,7 +20,7 @@ struct Options {
   bool smoke = false;
 };
 
-// The two methods edit the same layers and positions in 16 dimensions each.
+// All edit the same layers and positions in 16 dimensions.
 MethodOptions loreft_options(const std::vector<std::int64_t>& layers) {
   MethodOptions options;
   options.layers = layers;
@@ -28,8 +30,9 @@ MethodOptions loreft_options(const std::vector<std::int64_t>& layers) {
   return options;
 }
 
-MethodOptions csreft_options(const std::vector<std::int64_t>& layers) {
+MethodOptions csreft_options(const Preset& preset, const std::vector<std::int64_t>& layers, double& router_lr) {
   MethodOptions options;
+  set_preset(preset, options, router_lr);
   options.layers = layers;
   options.method = "csreft";
   options.subspaces = 4;
@@ -38,11 +41,11 @@ MethodOptions csreft_options(const std::vector<std::int64_t>& layers) {
   return options;
 }
 
-std::vector<TaskScore> score(const LanguageModel& model, const Method* method, const std::vector<Skill>& skills,
-                             const EvaluationOptions& options) {
+std::vector<TaskScore> score_untrained(const LanguageModel& model, const std::vector<Task>& tests,
+                                       const EvaluationOptions& options) {
   std::vector<TaskScore> scores;
-  for (const auto& skill : skills) {
-    if (!interrupted()) scores.push_back(evaluate(model, method, skill.test, options));
+  for (const auto& test : tests) {
+    if (!interrupted()) scores.push_back(evaluate(model, nullptr, test, options));
   }
   return scores;
 }
@@ -50,38 +53,23 @@ std::vector<TaskScore> score(const LanguageModel& model, const Method* method, c
 // A method with its trainer, made before any work, so that wrong flags are found at once.
 struct Contestant {
   MethodRun run;
+  TrainOptions train;
   std::shared_ptr<Method> method;
   std::unique_ptr<Trainer> trainer;
   std::filesystem::path folder;
 };
 
-Contestant enter(const LanguageModel& model, const MethodOptions& method_options, const std::vector<Task>& tasks,
-                 const TrainOptions& train, Arguments arguments, const std::filesystem::path& folder) {
+Contestant enter(const LanguageModel& model, const std::string& label, const MethodOptions& method_options,
+                 const std::vector<Task>& tasks, const TrainOptions& train, Arguments arguments,
+                 const std::filesystem::path& folder) {
   Contestant c;
+  c.train = train;
   c.method = create_method(method_options, model.llama.config(), train.seed);
   c.trainer = std::make_unique<Trainer>(model, *c.method, tasks, train);
   c.folder = folder;
-  c.run = {.label = method_options.method,
-           .method = c.method,
-           .options = method_options,
-           .parameters = count_parameters(*c.method)};
+  c.run = start_run(label, c.method);
   write_config(folder, "quickstart", arguments, method_options, train);
   return c;
-}
-
-void train_and_score(Contestant& c, const LanguageModel& model, const std::vector<Skill>& skills,
-                     const EvaluationOptions& evaluation, std::uint64_t seed) {
-  fmt::print("\n{}: {} trainable parameters, {} steps\n", c.run.label, c.run.parameters.total,
-             c.trainer->total_steps());
-  if (!c.trainer->notice().empty()) fmt::print("note: {}\n", c.trainer->notice());
-  std::fflush(stdout);
-  reset_peak_memory();
-  c.run.result = c.trainer->run(c.folder);
-  c.run.peak_memory_bytes = peak_memory_bytes();
-  c.run.scores = score(model, c.method.get(), skills, evaluation);
-  c.run.result.interrupted = interrupted();
-  print_scores(c.run.label, c.run.scores);
-  write_summary(c.folder, summary_json(model, c.run, seed));
 }
 
 // The first test example of a skill that `after` answers right and `before` does not, or else the first of all.
@@ -124,26 +112,28 @@ void add_samples(RunReport& report, const LanguageModel& model, const std::strin
 void print_samples(const RunReport& report) {
   for (const auto& sample : report.samples) {
     fmt::print("\n> {}\n", sample.prompt);
-    for (const auto& [label, text] : sample.outputs) fmt::print("  {:<9}{}\n", label, text);
-    fmt::print("  {:<9}{}\n", "expected", sample.expected);
+    for (const auto& [label, text] : sample.outputs) fmt::print("  {:<24}{}\n", label, text);
+    fmt::print("  {:<24}{}\n", "expected", sample.expected);
   }
 }
 
 void write_results(const std::filesystem::path& folder, const LanguageModel& model, const Options& options,
                    const std::string& command, const std::vector<Skill>& skills, const std::vector<TaskScore>& before,
-                   const std::vector<MethodRun>& runs) {
+                   const std::vector<Contestant>& done) {
+  std::vector<MethodRun> runs;
+  for (const auto& c : done) runs.push_back(c.run);
   RunReport report = start_report("Four word skills", command, model, options.train.seed);
   add_scores(report, "before", before);
   nlohmann::json methods{{"before", {{"tasks", tasks_json(before)}}}};
-  for (const auto& run : runs) {
-    add_to_report(report, model, run);
-    methods[run.label] = summary_json(model, run, options.train.seed);
+  for (const auto& c : done) {
+    add_to_report(report, model, c.run);
+    methods[c.run.label] = summary_json(model, c.run, c.train);
   }
   report.interrupted = interrupted();
   add_samples(report, model, options.model.system, skills, before, runs);
   print_samples(report);
-  nlohmann::json summary = runs.empty() ? nlohmann::json{{"method", "none"}, {"seed", options.train.seed}}
-                                        : summary_json(model, runs.back(), options.train.seed);
+  nlohmann::json summary = done.empty() ? nlohmann::json{{"method", "none"}, {"seed", options.train.seed}}
+                                        : summary_json(model, done.back().run, done.back().train);
   summary["methods"] = methods;
   summary["interrupted"] = interrupted();
   write_summary(folder, summary);
@@ -156,8 +146,8 @@ int quickstart(Arguments arguments) {
   Options options;
   options.train.epochs = 2;
   Flags flags("quickstart",
-              "SmolLM2-135M learns four word skills from WordNet: CS-ReFT against LoReFT of equal budget, before and "
-              "after, with a report.",
+              "SmolLM2-135M learns four word skills from WordNet: CS-ReFT with the paper's router and with one that "
+              "specialises, against LoReFT of equal budget, before and after, with a report.",
               {"./run quickstart", "./run quickstart --seed 1 --examples 250 --epochs 3 --out runs/long",
                "./run quickstart --smoke"});
   flags.group("Quickstart");
@@ -178,8 +168,11 @@ int quickstart(Arguments arguments) {
 
   const auto skills = wordnet_skills(options.wordnet, static_cast<std::size_t>(options.n_train),
                                      static_cast<std::size_t>(options.n_test), options.train.seed);
-  std::vector<Task> tasks;
-  for (const auto& skill : skills) tasks.push_back(skill.train);
+  std::vector<Task> tasks, tests;
+  for (const auto& skill : skills) {
+    tasks.push_back(skill.train);
+    tests.push_back(skill.test);
+  }
   const std::filesystem::path folder =
       options.out.empty() ? default_run_folder("quickstart") : std::filesystem::path(options.out);
   const LanguageModel model = options.model.load();
@@ -190,22 +183,33 @@ int quickstart(Arguments arguments) {
   evaluation.quiet = options.model.quiet;
   const auto layers = spread_layers(model.llama.config().n_layers);
   std::vector<Contestant> contestants;
-  contestants.push_back(enter(model, loreft_options(layers), tasks, options.train, arguments, folder / "loreft"));
-  contestants.push_back(enter(model, csreft_options(layers), tasks, options.train, arguments, folder));
+  const auto add = [&](const std::string& label, const MethodOptions& method, const TrainOptions& train,
+                       const std::filesystem::path& where) {
+    contestants.push_back(enter(model, label, method, tasks, train, arguments, where));
+  };
+  add("loreft", loreft_options(layers), options.train, folder / "loreft");
+  for (const std::string_view name : {"paper", "specialised"}) {
+    TrainOptions train = options.train;
+    const MethodOptions method = csreft_options(find_preset(name), layers, train.router_lr);
+    if (flags.given("--router-lr")) train.router_lr = options.train.router_lr;
+    const bool last = name == "specialised";
+    add(last ? "csreft" : "csreft, paper's router", method, train, last ? folder : folder / "csreft-paper");
+  }
   fmt::print("{}: {} parameters, frozen; four skills with {} examples to learn from and {} to be tested on\n",
              model.name, parameter_count(model.llama.config()), options.n_train, options.n_test);
   std::fflush(stdout);
 
   const InterruptGuard guard;
-  const auto before = score(model, nullptr, skills, evaluation);
+  const auto before = score_untrained(model, tests, evaluation);
   print_scores("before", before);
-  std::vector<MethodRun> runs;
+  std::vector<Contestant> done;
   for (auto& contestant : contestants) {
     if (interrupted()) break;
-    train_and_score(contestant, model, skills, evaluation, options.train.seed);
-    runs.push_back(contestant.run);
+    train_and_score(contestant.run, *contestant.trainer, model, tests, evaluation, contestant.folder);
+    write_summary(contestant.folder, summary_json(model, contestant.run, contestant.train));
+    done.push_back(std::move(contestant));
   }
-  write_results(folder, model, options, flags.command(), skills, before, runs);
+  write_results(folder, model, options, flags.command(), skills, before, done);
   fmt::print("\nreport: {}\n", (folder / "report.html").string());
   if (interrupted()) return interrupted_exit;
   fmt::print("try it: ./run generate --adapter {} --prompt '{}'\n", (folder / "adapter").string(),

@@ -3,6 +3,7 @@
 #include "experiments/harness/flag_groups.h"
 #include "experiments/harness/progress.h"
 #include "experiments/harness/run_folder.h"
+#include "reft/presets.h"
 
 namespace csreft {
 namespace {
@@ -19,6 +20,7 @@ struct TrainCommand {
               "Fine-tunes a model with one method, scores it, and writes a run folder.",
               {"./run train --train sentiment.train.json --test sentiment.test.json",
                "./run train --method loreft --rank 16 --train a.json --train b.json --test a.test.json --seed 1",
+               "./run train --gate soft --train a.json --train b.json --test a.test.json",
                "./run train --model path/to/Llama-2-7b --layers 3,9,18,24 --router-hidden 32 --train data.json",
                "./run train --resume runs/train-20260101-120000"}};
 
@@ -29,6 +31,7 @@ struct TrainCommand {
     flags.add("--out", out, "folder of the run; empty: runs/train-TIME");
     flags.add("--resume", resume, "continue the run in this folder, with its flags");
     method.add_to(flags);
+    train.router_lr = presets().front().router_lr;
     add_train_flags(flags, train);
     model.add_to(flags);
   }
@@ -41,29 +44,18 @@ int run(TrainCommand& command, Arguments arguments, const std::filesystem::path&
   const auto train_tasks = load_tasks(command.train_files);
   const auto test_tasks = load_tasks(command.test_files);
   const LanguageModel model = command.model.load();
-  const MethodOptions options = command.method.parsed(model.llama.config(), command.flags);
+  const MethodOptions options =
+      command.method.parsed(model.llama.config(), command.flags, command.train.router_lr, train_tasks);
   const std::shared_ptr<Method> method = create_method(options, model.llama.config(), command.train.seed);
   Trainer trainer(model, *method, train_tasks, command.train);
   for (const auto& task : test_tasks) check_task(model, method.get(), task, command.evaluation);
   if (!resume) write_config(folder, "train", arguments, options, command.train);
 
-  MethodRun run{.label = options.method, .method = method, .options = options, .parameters = count_parameters(*method)};
-  fmt::print("{} on {}: {} trainable parameters, {} steps, into {}\n", options.method, model.name, run.parameters.total,
-             trainer.total_steps(), folder.string());
-  if (!trainer.notice().empty()) fmt::print("note: {}\n", trainer.notice());
-  std::fflush(stdout);
-
+  fmt::print("{} on {}, into {}\n", options.method, model.name, folder.string());
   const InterruptGuard guard;
-  run.result = trainer.run(folder, resume);
-  run.peak_memory_bytes = peak_memory_bytes();
-  for (const auto& task : test_tasks) {
-    if (interrupted()) break;
-    run.scores.push_back(evaluate(model, method.get(), task, command.evaluation));
-  }
-  run.result.interrupted = run.result.interrupted || interrupted();
-
-  print_scores(options.method, run.scores);
-  write_summary(folder, summary_json(model, run, command.train.seed));
+  MethodRun run = start_run(options.method, method);
+  train_and_score(run, trainer, model, test_tasks, command.evaluation, folder, resume);
+  write_summary(folder, summary_json(model, run, command.train));
   RunReport report =
       start_report(options.method + " on " + model.name, command.flags.command(), model, command.train.seed);
   add_to_report(report, model, run);

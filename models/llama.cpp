@@ -93,6 +93,16 @@ Variable Llama::forward(const TokenBatch& batch, const Attachments& attachments,
   return rms_norm(hidden, norm_, config_.rms_norm_eps);
 }
 
+Tensor Llama::hidden_states(const TokenBatch& batch, std::int64_t layer) const {
+  require(0 <= layer && layer < config_.n_layers, "layer {} does not exist: the model has layers 0 to {}", layer,
+          config_.n_layers - 1);
+  check(batch);
+  const NoGrad no_grad;
+  Variable hidden = gather_rows(embedding_, batch.ids);
+  for (std::int64_t l = 0; l <= layer; ++l) hidden = block(l, hidden, batch, {}, nullptr);
+  return hidden.value();
+}
+
 // h += attention(norm(h)); h += down(silu(gate(norm(h))) * up(norm(h)))
 Variable Llama::block(std::int64_t layer, const Variable& hidden, const TokenBatch& batch,
                       const Attachments& attachments, const KvCache* cache) const {

@@ -54,6 +54,9 @@ class Llama {
   // Throws Error for an id outside the vocabulary, for a position past the context, and for keys in a cache that would
   // need a gradient.
   Variable forward(const TokenBatch& batch, const Attachments& attachments = {}, const KvCache* cache = nullptr) const;
+  // The hidden states after block `layer`, [n, d], with nothing attached: what forward() has there, too, as long as
+  // nothing below changes it. Throws Error as forward() does.
+  Tensor hidden_states(const TokenBatch& batch, std::int64_t layer) const;
   // Logits [n, vocabulary] of rows of forward()'s result.
   Variable logits(const Variable& hidden) const { return linear(hidden, head_); }
 

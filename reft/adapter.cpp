@@ -25,11 +25,14 @@ void for_each_option(Options& o, Visit&& visit) {
   visit("subspaces", o.subspaces);
   visit("joint", o.joint);
   visit("router_input", o.router_input);
+  visit("router_layer", o.router_layer);
   visit("router_hidden", o.router_hidden);
   visit("router_norm", o.router_norm);
+  visit("router_start", o.router_start);
   visit("gate", o.gate);
   visit("penalty", o.penalty);
   visit("lambda", o.lambda);
+  visit("tasks", o.tasks);
   visit("lora_alpha", o.lora_alpha);
   visit("targets", o.targets);
 }

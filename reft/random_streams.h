@@ -12,6 +12,9 @@ constexpr std::uint64_t first_place_stream = 0;
 // The router's weights: + 0 the first layer's, + 1 the second's.
 constexpr std::uint64_t router_stream = 1U << 20U;
 
+// The seeds of the clusters from which a router may start.
+constexpr std::uint64_t kmeans_stream = router_stream + 2;
+
 // The order of the training examples in epoch e: + e.
 constexpr std::uint64_t epoch_shuffle_stream = 1U << 21U;
 

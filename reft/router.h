@@ -1,7 +1,7 @@
 // The router of CS-ReFT: alpha = gate(V2 relu(V1 x + c1) + c2), one for all layers of an adapter (arXiv 2503.10617,
-// section 3), and the tables of what it may read, how its scores become gates, and how gates are penalised. To add one:
-// a file in router_inputs/, gates/ or penalties/, its declaration in entries.h and its line in table.cpp of the same
-// folder, and the file's name in meson.build.
+// section 3), and the tables of what it may read, where its weights start, how its scores become gates, and how gates
+// are penalised. To add one: a file in router_inputs/, router_starts/, gates/ or penalties/, its declaration in
+// entries.h and its line in table.cpp of the same folder, and the file's name in meson.build.
 #pragma once
 
 #include <cstdint>
@@ -16,34 +16,71 @@
 
 namespace csreft {
 
-// What the router reads of each prompt: [examples, d], from the input embeddings. Gradients do not flow into it.
+// ---- what it reads --------------------------------------------------------------------------------------------------
+
+enum class RouterStates {
+  embeddings,  // the prompt's input embeddings
+  hidden,      // hidden states after a block below the first edit
+};
+
+// What the router reads of each prompt. Gradients do not flow into it.
 struct RouterInput {
   std::string_view name;
   std::string_view summary;
-  Tensor (*read)(const Llama& model, const TokenBatch& batch, const PromptSpans& prompts);
+  RouterStates states;
+  // The states [tokens, d] of a whole batch -> [examples, d].
+  Tensor (*pool)(const Tensor& states, const PromptSpans& prompts);
 };
 
-// Scores [examples, k] -> gates alpha [examples, k].
+// The input of every prompt of a batch, [examples, d]; hidden states are those after block `layer`.
+Tensor read_router_input(const RouterInput& input, std::int64_t layer, const Llama& model, const TokenBatch& batch,
+                         const PromptSpans& prompts);
+
+// The same of prompts that are not in a batch yet, [prompts, d].
+Tensor read_router_inputs(const RouterInput& input, std::int64_t layer, const Llama& model,
+                          std::span<const std::vector<std::int32_t>> prompts);
+
+// ---- gates ----------------------------------------------------------------------------------------------------------
+
+// The gates of a batch.
+struct Gates {
+  Variable alpha;          // [examples, k]: what edits are multiplied by
+  Variable probabilities;  // [examples, k]: what penalties read; undefined where no router is asked
+};
+
+// What decides a gate.
+enum class GateSource { router, task, nothing };
+
+// For each example, what gates are made of: scores [examples, k] for GateSource::router, the index of the example's
+// task for GateSource::task.
+struct GateInput {
+  Variable scores;
+  std::span<const std::int32_t> tasks;
+  std::int64_t examples;
+  std::int64_t subspaces;
+  DType dtype;
+};
+
 struct Gate {
   std::string_view name;
   std::string_view summary;
-  Variable (*apply)(const Variable& scores);
+  GateSource source;
+  bool competing;  // the probabilities of an example sum to one, so that more of one is less of the others
+  Gates (*apply)(const GateInput& input);
 };
 
-// Omega(alpha): gates of a whole optimizer step [examples, k] -> [1].
+// ---- penalties ------------------------------------------------------------------------------------------------------
+
+// Omega: probabilities of a whole optimizer step [examples, k] -> [1].
 struct Penalty {
   std::string_view name;
   std::string_view summary;
-  Variable (*apply)(const Variable& alpha);
+  bool needs_competing;   // means something for competing gates only
+  bool mean_of_examples;  // so that parts of a step can be penalised apart
+  Variable (*apply)(const Variable& probabilities);
 };
 
-std::span<const RouterInput* const> router_inputs();
-std::span<const Gate* const> gates();
-std::span<const Penalty* const> penalties();
-// By name. Throw Error, listing the names, for another.
-const RouterInput& find_router_input(std::string_view name);
-const Gate& find_gate(std::string_view name);
-const Penalty& find_penalty(std::string_view name);
+// ---- the network ----------------------------------------------------------------------------------------------------
 
 struct RouterShape {
   std::int64_t input;      // d
@@ -58,5 +95,26 @@ std::vector<Parameter> make_router_parameters(const RouterShape& shape, std::uin
 
 // Scores V2 relu(V1 x + c1) + c2: x [examples, d] -> [examples, k]. `parameters` as made above.
 Variable router_scores(const Tensor& x, std::span<const Parameter> parameters);
+
+// Where the router's weights start, given what it reads of the training prompts.
+struct RouterStart {
+  std::string_view name;
+  std::string_view summary;
+  bool reads_prompts;  // else `inputs` may be undefined
+  // Changes the values of `parameters`, which hold random ones. inputs: [prompts, d].
+  void (*set)(std::span<const Parameter> parameters, const Tensor& inputs, std::uint64_t seed);
+};
+
+// ---- tables ---------------------------------------------------------------------------------------------------------
+
+std::span<const RouterInput* const> router_inputs();
+std::span<const RouterStart* const> router_starts();
+std::span<const Gate* const> gates();
+std::span<const Penalty* const> penalties();
+// By name. Throw Error, listing the names, for another.
+const RouterInput& find_router_input(std::string_view name);
+const RouterStart& find_router_start(std::string_view name);
+const Gate& find_gate(std::string_view name);
+const Penalty& find_penalty(std::string_view name);
 
 }  // namespace csreft

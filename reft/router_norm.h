@@ -7,7 +7,7 @@
 #include <utility>
 #include <vector>
 
-#include "reft/router.h"
+#include "core/tensor.h"
 
 namespace csreft {
 
@@ -15,10 +15,9 @@ namespace csreft {
 using RouterNorm = std::vector<std::pair<std::string, Tensor>>;
 
 RouterNorm make_router_norm(std::int64_t hidden, DType dtype);
-// Mean and deviation of each component of `input` over `prompts`. A component that never varies keeps scale 1.
-void fit_router_norm(RouterNorm& norm, const RouterInput& input, const Llama& model,
-                     std::span<const std::vector<std::int32_t>> prompts);
+// Mean and deviation of each component of the router's inputs [prompts, d]. One that never varies keeps scale 1.
+void fit_router_norm(RouterNorm& norm, const Tensor& inputs);
 // (x - mean) * scale: x [examples, d].
-Tensor standardise(const RouterNorm& norm, const Tensor& x);
+Tensor standardise(std::span<const std::pair<std::string, Tensor>> norm, const Tensor& x);
 
 }  // namespace csreft

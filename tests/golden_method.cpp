@@ -52,7 +52,7 @@ csreft::MethodOptions lora_options(const nlohmann::json& settings) {
 csreft::MethodOptions csreft_options(const std::vector<std::string>& parts, const nlohmann::json& settings) {
   check_settings("csreft", settings,
                  {"loss", "ce", "penalty", "lambda", "layers", "positions", "tied", "k", "rank", "router_hidden",
-                  "alpha", "gate"});
+                  "alpha", "gate", "router_layer"});
   csreft::MethodOptions options;
   options.method = "csreft";
   read_edit_settings(settings, options);
@@ -61,6 +61,7 @@ csreft::MethodOptions csreft_options(const std::vector<std::string>& parts, cons
   options.penalty = parts[2];
   options.router_hidden = settings.at("router_hidden").get<std::int64_t>();
   options.gate = settings.value("gate", options.gate);
+  options.router_layer = settings.value("router_layer", options.router_layer);
   options.lambda = settings.at("lambda").get<double>();
   return options;
 }
@@ -166,7 +167,7 @@ void check_golden_method(const csreft::Llama& model, const TinyTask& task, const
   const Variable hidden = model.forward(task.batch, pass.points);
   const Variable ce = csreft::head_cross_entropy(csreft::gather_rows(hidden, task.rows), model.head(), task.targets,
                                                  1.0 / static_cast<double>(task.rows.numel()));
-  const Variable penalty = pass.gates->defined() ? method->penalty(*pass.gates) : Variable();
+  const Variable penalty = pass.gates->alpha.defined() ? method->penalty(*pass.gates) : Variable();
   const Variable loss = penalty.defined() ? csreft::add(ce, csreft::scale(penalty, golden.options.lambda)) : ce;
   csreft::backward(loss);
 
@@ -175,8 +176,8 @@ void check_golden_method(const csreft::Llama& model, const TinyTask& task, const
   if (golden.settings.contains("ce")) losses.add("ce", ce.value().item(), golden.settings["ce"].get<double>());
   if (penalty.defined()) losses.add("penalty", penalty.value().item(), golden.settings.at("penalty").get<double>());
   sink(losses.result());
-  if (golden.settings.contains("alpha") && pass.gates->defined()) {
-    sink(compare_alpha(golden, pass.gates->value()));
+  if (golden.settings.contains("alpha") && pass.gates->alpha.defined()) {
+    sink(compare_alpha(golden, pass.gates->alpha.value()));
   }
   if (tensors.contains(golden.prefix + "logits.0")) {
     GoldenComparison logits(golden.label + ": logits", tolerances.logits);

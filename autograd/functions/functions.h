@@ -20,7 +20,11 @@ Variable scale(const Variable& x, double factor);
 Variable relu(const Variable& x);
 Variable sigmoid(const Variable& x);
 Variable binary_entropy(const Variable& p);  // -p log p - (1 - p) log(1 - p), in nats
+Variable xlogx(const Variable& x);           // x log x, in nats
 Variable silu_mul(const Variable& gate, const Variable& up);
+// The value `hard` with the gradient of `soft`, of one shape: the straight-through estimator (arXiv 1308.3432) of a
+// choice that has no derivative.
+Variable straight_through(const Tensor& hard, const Variable& soft);
 
 // ---- rows and reductions ------------------------------------------------------------------------------------------
 

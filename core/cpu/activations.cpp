@@ -78,4 +78,26 @@ void binary_entropy_backward(const Tensor& dy, const Tensor& p, const Tensor& dp
   });
 }
 
+void xlogx(const Tensor& x, const Tensor& y) {
+  visit_real(y.dtype(), "xlogx", [&]<typename T>(T) {
+    const T* px = x.data<T>();
+    T* py = y.data<T>();
+    for_elements(y.numel(), [&](std::int64_t begin, std::int64_t end) {
+      for (std::int64_t i = begin; i < end; ++i) py[i] = px[i] == T{0} ? T{0} : px[i] * std::log(px[i]);
+    });
+  });
+}
+
+void xlogx_backward(const Tensor& dy, const Tensor& x, const Tensor& dx) {
+  visit_real(dx.dtype(), "xlogx_backward", [&]<typename T>(T) {
+    const T* pdy = dy.data<T>();
+    const T* px = x.data<T>();
+    T* pdx = dx.data<T>();
+    constexpr T margin = static_cast<T>(1e-7);
+    for_elements(dx.numel(), [&](std::int64_t begin, std::int64_t end) {
+      for (std::int64_t i = begin; i < end; ++i) pdx[i] = pdy[i] * (std::log(std::max(px[i], margin)) + T{1});
+    });
+  });
+}
+
 }  // namespace csreft::cpu

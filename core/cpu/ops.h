@@ -24,6 +24,8 @@ void sigmoid(const Tensor& x, const Tensor& y);
 void sigmoid_backward(const Tensor& dy, const Tensor& y, const Tensor& dx);
 void binary_entropy(const Tensor& p, const Tensor& y);
 void binary_entropy_backward(const Tensor& dy, const Tensor& p, const Tensor& dp);
+void xlogx(const Tensor& x, const Tensor& y);
+void xlogx_backward(const Tensor& dy, const Tensor& x, const Tensor& dx);
 
 // silu_mul.cpp
 void silu_mul(const Tensor& gate, const Tensor& up, const Tensor& y);
@@ -32,6 +34,7 @@ void silu_mul_backward(const Tensor& dy, const Tensor& gate, const Tensor& up, c
 // softmax.cpp
 void softmax(const Tensor& x, const Tensor& y);
 void softmax_backward(const Tensor& dy, const Tensor& y, const Tensor& dx);
+void one_hot_rows(const Tensor& x, const Tensor& y);
 
 // rows.cpp
 void add_row(const Tensor& x, const Tensor& row, const Tensor& y);

@@ -1,4 +1,6 @@
-// Softmax of each row.
+// Softmax of each row, and where its largest element is.
+#include <algorithm>
+
 #include "core/cpu/maps.h"
 #include "core/cpu/ops.h"
 #include "core/cpu/parallel.h"
@@ -31,6 +33,20 @@ void softmax_backward(const Tensor& dy, const Tensor& y, const Tensor& dx) {
       const auto g = array(pdy + row * m, m);
       const auto p = array(py + row * m, m);
       array(pdx + row * m, m) = p * (g - (g * p).sum());
+    });
+  });
+}
+
+void one_hot_rows(const Tensor& x, const Tensor& y) {
+  const std::int64_t m = x.cols();
+  if (m == 0) return;
+  visit_real(x.dtype(), "one_hot_rows", [&]<typename T>(T) {
+    const T* px = x.data<T>();
+    T* py = y.data<T>();
+    for_rows(x.rows(), m, [&](std::int64_t row) {
+      const T* in = px + row * m;
+      const std::int64_t largest = std::max_element(in, in + m) - in;
+      for (std::int64_t i = 0; i < m; ++i) py[row * m + i] = i == largest ? T{1} : T{0};
     });
   });
 }

@@ -60,7 +60,8 @@ void check_edits(const LanguageModel& model, const Method& method, std::span<con
   const NoGrad no_grad;
   const TokenBatch batch = pack_tokens(std::vector<std::vector<std::int32_t>>{{prompt.begin(), prompt.end()}});
   try {
-    static_cast<void>(method.attach(model.llama, {batch, whole_prompts(batch)}));
+    const std::vector<std::int32_t> first_task{0};
+    static_cast<void>(method.attach(model.llama, {batch, whole_prompts(batch), first_task}));
   } catch (const Error& error) {
     fail("{}: {}", where, error.what());
   }

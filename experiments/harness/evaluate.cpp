@@ -14,18 +14,27 @@ bool has_answers(const Task& task) {
   return std::ranges::all_of(task.examples, [](const Example& e) { return e.answer.has_value(); });
 }
 
-std::vector<double> mean_rows(const std::vector<Tensor>& blocks) {
-  std::vector<double> mean;
+void add_gates(const GatesOfBatches& batches, TaskScore& score) {
   std::int64_t n = 0;
-  for (const Tensor& block : blocks) {
-    const Tensor rows = block.to(DType::f64);
-    mean.resize(static_cast<std::size_t>(rows.cols()), 0.0);
-    const auto sums = ops::sum_rows(rows);
-    for (std::size_t i = 0; i < mean.size(); ++i) mean[i] += sums.span<double>()[i];
-    n += rows.rows();
+  for (const auto& gates : batches) {
+    if (!gates->alpha.defined()) continue;
+    const Tensor alpha = gates->alpha.value().to(DType::f64);
+    const auto k = static_cast<std::size_t>(alpha.cols());
+    score.mean_gates.resize(k, 0.0);
+    score.chosen.resize(k, 0);
+    for (std::int64_t e = 0; e < alpha.rows(); ++e) {
+      const auto row = alpha.span<double>().subspan(static_cast<std::size_t>(e) * k, k);
+      for (std::size_t i = 0; i < k; ++i) score.mean_gates[i] += row[i];
+      ++score.chosen[static_cast<std::size_t>(std::ranges::max_element(row) - row.begin())];
+    }
+    n += alpha.rows();
   }
-  for (double& m : mean) m /= static_cast<double>(n);
-  return mean;
+  for (double& mean : score.mean_gates) mean /= static_cast<double>(n);
+}
+
+// The task by which gates may be decided.
+std::string gate_task(const Task& task, const EvaluationOptions& options) {
+  return options.task.empty() ? std::string(task_stem(task.name)) : options.task;
 }
 
 std::int64_t longest_response(const LanguageModel& model, const Task& task) {
@@ -37,11 +46,11 @@ std::int64_t longest_response(const LanguageModel& model, const Task& task) {
 }
 
 void score_accuracy(const LanguageModel& model, const Method* method, const Task& task, std::int64_t n,
-                    const EvaluationOptions& options, TaskScore& score, std::vector<Tensor>& gates) {
+                    const EvaluationOptions& options, TaskScore& score, GatesOfBatches& gates) {
   GenerationOptions generation;
   generation.max_new_tokens = longest_response(model, task);
   generation.stop_tokens = stop_tokens(model);
-  const GenerationAttachments attachments = generation_attachments(model, method, &gates);
+  const GenerationAttachments attachments = generation_attachments(model, method, gate_task(task, options), &gates);
   Progress progress("score " + task.name, n, "", options.quiet);
   std::int64_t correct = 0;
   for (std::int64_t begin = 0; begin < n && !interrupted(); begin += options.batch) {
@@ -61,7 +70,7 @@ void score_accuracy(const LanguageModel& model, const Method* method, const Task
 }
 
 void score_nll(const LanguageModel& model, const Method* method, const Task& task, std::int64_t n,
-               const EvaluationOptions& options, TaskScore& score, std::vector<Tensor>& gates) {
+               const EvaluationOptions& options, TaskScore& score, GatesOfBatches& gates) {
   const NoGrad no_grad;
   constexpr std::int64_t examples_per_pass = 4;
   Progress progress("score " + task.name, n, "", options.quiet);
@@ -77,10 +86,13 @@ void score_nll(const LanguageModel& model, const Method* method, const Task& tas
     for (const auto& e : encoded) pointers.push_back(&e);
     const SupervisedBatch batch = pack_examples(pointers);
     MethodPass pass;
-    if (method != nullptr) pass = method->attach(model.llama, {batch.tokens, batch.prompts});
+    if (method != nullptr) {
+      const std::vector<std::int32_t> tasks(encoded.size(), task_index(method->options(), gate_task(task, options)));
+      pass = method->attach(model.llama, {batch.tokens, batch.prompts, tasks});
+      gates.push_back(pass.gates);
+    }
     const Variable hidden = model.llama.forward(batch.tokens, pass.points);
     total += head_cross_entropy(gather_rows(hidden, batch.rows), model.llama.head(), batch.targets, 1.0).value().item();
-    if (pass.gates->defined()) gates.push_back(pass.gates->value());
     tokens += batch.n_supervised();
     score.n += static_cast<std::int64_t>(encoded.size());
     score.value = total / static_cast<double>(std::max<std::int64_t>(tokens, 1));
@@ -90,13 +102,15 @@ void score_nll(const LanguageModel& model, const Method* method, const Task& tas
 
 }  // namespace
 
-GenerationAttachments generation_attachments(const LanguageModel& model, const Method* method,
-                                             std::vector<Tensor>* gates) {
+GenerationAttachments generation_attachments(const LanguageModel& model, const Method* method, const std::string& task,
+                                             GatesOfBatches* gates) {
   if (method == nullptr) return {};
   GenerationAttachments attachments;
-  attachments.prompt = [&model, method, gates](const TokenBatch& prompts) {
-    const MethodPass pass = method->attach(model.llama, {prompts, whole_prompts(prompts)});
-    if (gates != nullptr && pass.gates->defined()) gates->push_back(pass.gates->value());
+  const std::int32_t index = task_index(method->options(), task);
+  attachments.prompt = [&model, method, index, gates](const TokenBatch& prompts) {
+    const std::vector<std::int32_t> tasks(static_cast<std::size_t>(prompts.n_sequences()), index);
+    const MethodPass pass = method->attach(model.llama, {prompts, whole_prompts(prompts), tasks});
+    if (gates != nullptr) gates->push_back(pass.gates);
     return pass.points;
   };
   attachments.generated = method->attach_generated(model.llama);
@@ -105,6 +119,7 @@ GenerationAttachments generation_attachments(const LanguageModel& model, const M
 
 void check_task(const LanguageModel& model, const Method* method, const Task& task, const EvaluationOptions& options) {
   const NoGrad no_grad;
+  if (method != nullptr) static_cast<void>(task_index(method->options(), gate_task(task, options)));
   const std::int64_t context = model.llama.config().max_position_embeddings;
   std::vector<std::int32_t> shortest;
   for (std::size_t i = 0; i < task.examples.size(); ++i) {
@@ -121,9 +136,9 @@ TaskScore evaluate(const LanguageModel& model, const Method* method, const Task&
   const auto all = static_cast<std::int64_t>(task.examples.size());
   const std::int64_t n = options.max_examples > 0 ? std::min(all, options.max_examples) : all;
   TaskScore score{.task = task.name, .metric = has_answers(task) ? "accuracy" : "nll"};
-  std::vector<Tensor> gates;
+  GatesOfBatches gates;
   (score.metric == "accuracy" ? score_accuracy : score_nll)(model, method, task, n, options, score, gates);
-  if (!gates.empty()) score.mean_gates = mean_rows(gates);
+  add_gates(gates, score);
   return score;
 }
 

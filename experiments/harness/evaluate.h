@@ -15,6 +15,7 @@ struct EvaluationOptions {
   std::int64_t batch = 32;
   std::int64_t max_examples = 0;  // 0: all
   std::string system;
+  std::string task{};  // for gates that are decided by it; empty: the stem of the test task's name
   bool quiet = false;
 };
 
@@ -24,6 +25,7 @@ struct TaskScore {
   double value = 0.0;
   std::int64_t n = 0;                  // examples scored: fewer than were asked for after a signal
   std::vector<double> mean_gates{};    // [k] of a method that has gates, over the task's prompts
+  std::vector<std::int64_t> chosen{};  // [k]: for how many of the prompts each gate was the (first) largest
   std::vector<std::string> outputs{};  // what was generated, by example; empty for nll
 };
 
@@ -36,9 +38,13 @@ TaskScore evaluate(const LanguageModel& model, const Method* method, const Task&
 // hold or that the method edits nowhere.
 void check_task(const LanguageModel& model, const Method* method, const Task& task, const EvaluationOptions& options);
 
-// How a method takes part in generation: edits while prompts are read, and what must stay attached afterwards. `gates`,
-// if given, receives the gates of each batch of prompts.
+// The gates of batches, each filled when its forward pass has come to the first edit.
+using GatesOfBatches = std::vector<std::shared_ptr<const Gates>>;
+
+// How a method takes part in generation: edits while prompts are read, and what must stay attached afterwards. `task`
+// is that of all prompts, for gates that are decided by it. `gates`, if given, receives those of each batch of prompts.
+// Throws Error if the method needs a task and does not know this one.
 GenerationAttachments generation_attachments(const LanguageModel& model, const Method* method,
-                                             std::vector<Tensor>* gates = nullptr);
+                                             const std::string& task = {}, GatesOfBatches* gates = nullptr);
 
 }  // namespace csreft

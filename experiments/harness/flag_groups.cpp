@@ -5,9 +5,25 @@
 
 #include "core/threads.h"
 #include "experiments/harness/name_list.h"
+#include "reft/presets.h"
 #include "reft/router.h"
 
 namespace csreft {
+
+namespace {
+
+std::string preset_lines() {
+  std::string lines;
+  for (const auto& p : presets()) {
+    lines += fmt::format(
+        "\n  {}: {}\n    (--gate {} --penalty {} --lambda {} --router-input {} {} --router-start {} --router-lr {})",
+        p.name, p.summary, p.gate, p.penalty, p.lambda, p.router_input,
+        p.router_norm ? "--router-norm" : "--no-router-norm", p.router_start, p.router_lr);
+  }
+  return lines;
+}
+
+}  // namespace
 
 std::filesystem::path model_path(const std::string& model) {
   if (model != "smollm2") return model;
@@ -53,6 +69,11 @@ AdaptedModel load_adapted_model(const ModelFlags& model_flags, const std::string
   return out;
 }
 
+MethodFlags::MethodFlags() {
+  double router_lr = 0.0;
+  set_preset(presets().front(), options, router_lr);
+}
+
 void MethodFlags::add_to(Flags& flags) {
   MethodOptions& o = options;
   flags.group("Method");
@@ -63,28 +84,55 @@ void MethodFlags::add_to(Flags& flags) {
   flags.add("--positions", o.positions, "edited tokens of a prompt: f5+l5, f5, l5, all, or a list 0,3,-1");
   flags.add_switch("--tied", o.tied, "one set of parameters for all positions; without, one for each end");
   flags.group("CS-ReFT");
+  flags.add("--preset", preset, "settings that belong together; empty: what suits --gate" + preset_lines());
   flags.add("--subspaces", o.subspaces, "number k of subspaces");
   flags.add_switch("--joint", o.joint, "all subspaces orthogonal to each other: R_i R_j^T = 0");
-  flags.add("--router-input", o.router_input, "what the router reads: " + names_of(router_inputs()));
-  flags.add("--router-hidden", o.router_hidden, "hidden width of the router (the paper's is half of the model's)");
-  flags.add_switch("--router-norm", o.router_norm, "standardise the router's input by the training prompts");
-  flags.add("--gate", o.gate, "how scores become gates: " + names_of(gates()));
-  flags.add("--penalty", o.penalty, "Omega of the gates: " + names_of(penalties()));
+  flags.add("--gate", o.gate, "how the router's scores become gates: " + summaries_of(gates()));
+  flags.add("--penalty", o.penalty, "Omega of the gates: " + summaries_of(penalties()));
   flags.add("--lambda", o.lambda, "weight of the penalty in the loss");
+  flags.add("--router-input", o.router_input, "what the router reads: " + summaries_of(router_inputs()));
+  flags.add("--router-layer", o.router_layer, "the block that --router-input hidden reads; -1: below the first edit");
+  flags.add("--router-hidden", o.router_hidden, "hidden width of the router (the paper's is half of the model's)");
+  flags.add_switch("--router-norm,!--no-router-norm", o.router_norm,
+                   "standardise the router's input by the training prompts");
+  flags.add("--router-start", o.router_start, "where its weights start: " + summaries_of(router_starts()));
   flags.group("LoRA");
   flags.add("--lora-alpha", o.lora_alpha, "scale: updates are multiplied by alpha / rank");
   flags.add("--targets", targets, "linear layers that are updated");
 }
 
-MethodOptions MethodFlags::parsed(const LlamaConfig& config, const Flags& flags) const {
+// What was not given is the preset's.
+void MethodFlags::apply_preset(const Flags& flags, MethodOptions& out, double& router_lr) const {
+  const Preset& chosen = preset.empty() ? preset_of_gate(options.gate) : find_preset(preset);
+  const double given_router_lr = router_lr;
+  set_preset(chosen, out, router_lr);
+  if (flags.given("--gate")) out.gate = options.gate;
+  if (flags.given("--penalty")) out.penalty = options.penalty;
+  if (flags.given("--lambda")) out.lambda = options.lambda;
+  if (flags.given("--router-input")) out.router_input = options.router_input;
+  if (flags.given("--router-norm")) out.router_norm = options.router_norm;
+  if (flags.given("--router-start")) out.router_start = options.router_start;
+  if (flags.given("--router-lr")) router_lr = given_router_lr;
+  // No penalty is no weight, and no weight no penalty, where the other of the two was left to the preset.
+  if (out.penalty == "none" && !flags.given("--lambda")) out.lambda = 0.0;
+  if (out.lambda == 0.0 && !flags.given("--penalty")) out.penalty = "none";
+}
+
+MethodOptions MethodFlags::parsed(const LlamaConfig& config, const Flags& flags, double& router_lr,
+                                  std::span<const Task> tasks) const {
   const MethodEntry& entry = find_method(options.method);
   for (const std::string flag :
-       {"--rank", "--positions", "--tied", "--subspaces", "--joint", "--router-input", "--router-hidden",
-        "--router-norm", "--router-lr", "--gate", "--penalty", "--lambda", "--lora-alpha", "--targets"}) {
+       {"--rank", "--positions", "--tied", "--subspaces", "--joint", "--preset", "--router-input", "--router-layer",
+        "--router-hidden", "--router-norm", "--router-start", "--router-lr", "--gate", "--penalty", "--lambda",
+        "--lora-alpha", "--targets"}) {
     require(!flags.given(flag) || std::ranges::count(entry.flags, flag) == 1,
             "{} means nothing to --method {}: expected one of {}", flag, entry.name, fmt::join(entry.flags, ", "));
   }
   MethodOptions out = options;
+  if (out.method == "csreft") {
+    apply_preset(flags, out, router_lr);
+    if (needs_task(out)) out.tasks = task_stems(tasks);
+  }
   out.layers = layers == "auto" ? spread_layers(config.n_layers) : parse_layers(layers);
   out.targets = split_commas(targets);
   return out;

@@ -6,6 +6,7 @@
 #include <string>
 
 #include "experiments/harness/cli.h"
+#include "experiments/harness/task.h"
 #include "experiments/harness/trainer.h"
 #include "models/language_model.h"
 #include "reft/methods/method.h"
@@ -31,11 +32,19 @@ struct MethodFlags {
   MethodOptions options;
   std::string layers = "auto";
   std::string targets = "q_proj,v_proj";
+  std::string preset;
 
+  // With the default preset.
+  MethodFlags();
   void add_to(Flags& flags);
-  // The options for a model: `--layers auto` depends on how many it has. Throws Error for a given flag that the chosen
-  // method does not read.
-  MethodOptions parsed(const LlamaConfig& config, const Flags& flags) const;
+  // The options for a model and for training tasks: `--layers auto` depends on how many the model has; what belongs to
+  // a preset and was not given is the preset's, router_lr too. Throws Error for a given flag that the chosen method
+  // does not read.
+  MethodOptions parsed(const LlamaConfig& config, const Flags& flags, double& router_lr,
+                       std::span<const Task> tasks) const;
+
+ private:
+  void apply_preset(const Flags& flags, MethodOptions& out, double& router_lr) const;
 };
 
 // Four layers at fifths of the depth: 6, 12, 18 and 24 of 30.

@@ -14,17 +14,30 @@
 namespace csreft {
 
 std::string metrics_line(const StepMetrics& m) {
-  return nlohmann::json{{"step", m.step},
-                        {"loss", m.loss},
-                        {"cross_entropy", m.cross_entropy},
-                        {"penalty", m.penalty},
-                        {"gradient_norm", m.gradient_norm},
-                        {"lr", m.lr},
-                        {"tokens", m.tokens},
-                        {"seconds", m.seconds}}
-             .dump() +
-         "\n";
+  nlohmann::json line{{"step", m.step},
+                      {"loss", m.loss},
+                      {"cross_entropy", m.cross_entropy},
+                      {"penalty", m.penalty},
+                      {"gradient_norm", m.gradient_norm},
+                      {"lr", m.lr},
+                      {"tokens", m.tokens},
+                      {"seconds", m.seconds}};
+  if (!m.gates.empty()) line["gates"] = m.gates;
+  return line.dump() + "\n";
 }
+
+namespace {
+
+std::map<std::string, std::vector<double>> read_gates(const nlohmann::json& line, const std::string& where) {
+  if (!line.contains("gates")) return {};
+  try {
+    return line["gates"].get<std::map<std::string, std::vector<double>>>();
+  } catch (const nlohmann::json::exception&) {
+    fail("{}: `gates` is not an object of lists of numbers", where);
+  }
+}
+
+}  // namespace
 
 std::vector<StepMetrics> read_metrics(const std::filesystem::path& file, std::size_t most) {
   std::istringstream lines(read_text_file(file));
@@ -39,7 +52,8 @@ std::vector<StepMetrics> read_metrics(const std::filesystem::path& file, std::si
                    .gradient_norm = get_json<double>(json, "gradient_norm", where),
                    .lr = get_json<double>(json, "lr", where),
                    .tokens = get_json<std::int64_t>(json, "tokens", where),
-                   .seconds = get_json<double>(json, "seconds", where)});
+                   .seconds = get_json<double>(json, "seconds", where),
+                   .gates = read_gates(json, where)});
   }
   return out;
 }

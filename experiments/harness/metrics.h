@@ -4,6 +4,7 @@
 #include <cstdint>
 #include <filesystem>
 #include <limits>
+#include <map>
 #include <span>
 #include <string>
 #include <vector>
@@ -20,6 +21,8 @@ struct StepMetrics {
   double lr = 0.0;
   std::int64_t tokens = 0;
   double seconds = 0.0;
+  // The mean gates of each task's examples in the step, by the task's name; empty for a method without gates.
+  std::map<std::string, std::vector<double>> gates{};
 };
 
 // With its newline.

@@ -20,4 +20,12 @@ std::string names_of(const Table& table) {
   return names;
 }
 
+// A line "name: summary" for each entry of a table of pointers, to follow a flag's own help.
+template <typename Table>
+std::string summaries_of(const Table& table) {
+  std::string lines;
+  for (const auto* entry : table) lines += "\n  " + std::string(entry->name) + ": " + std::string(entry->summary);
+  return lines;
+}
+
 }  // namespace csreft

@@ -153,6 +153,25 @@ std::string tics(const std::string& axis, const std::vector<std::string>& names)
   return command + ") scale 0 textcolor rgb 'black'\n";
 }
 
+std::string palette() {
+  std::string colours;
+  for (std::size_t i = 0; i < viridis.size(); ++i) colours += fmt::format("{}{} '{}'", i ? ", " : "", i, viridis[i]);
+  return colours;
+}
+
+// The mean of share `i` over steps [begin, end) that have a value; none if no step has.
+std::optional<double> mean_share(const std::vector<std::vector<double>>& steps, std::size_t i, std::size_t begin,
+                                 std::size_t end) {
+  double sum = 0;
+  double n = 0;
+  for (std::size_t s = begin; s < end; ++s) {
+    if (i >= steps[s].size()) continue;
+    sum += steps[s][i];
+    ++n;
+  }
+  return n > 0 ? std::optional(sum / n) : std::nullopt;
+}
+
 }  // namespace
 
 std::string draw(const LineChart& chart) {
@@ -245,18 +264,53 @@ std::string draw(const Heatmap& chart) {
                             value > 0.55 ? "#101010" : "#fafafa");
     }
   }
-  std::string palette;
-  for (std::size_t i = 0; i < viridis.size(); ++i) {
-    palette += fmt::format("{}{} '{}'", i ? ", " : "", i, viridis[i]);
-  }
   std::string script = preamble(chart.title, 120 + 44 * static_cast<int>(chart.rows.size()));
   script += cells + "EOD\n" + labels + tics("x", chart.columns) + tics("y", chart.rows);
   script += fmt::format(
       "unset border\nunset key\nset xlabel {}\nset palette defined ({})\nset cbrange [0:1]\n"
       "set tmargin 3\nset cbtics 0.25 textcolor rgb 'black'\nset xrange [-0.5:{}.5]\nset yrange [{}.5:-0.5]\n",
-      quote(chart.x_label), palette, chart.columns.size() - 1, chart.rows.size() - 1);
+      quote(chart.x_label), palette(), chart.columns.size() - 1, chart.rows.size() - 1);
   script +=
       "plot $cells using 1:2:($1-.48):($1+.48):($2-.46):($2+.46):3 with boxxyerror fs solid 1 noborder lc palette\n";
+  return finish_svg(run_gnuplot(script), chart.id, chart.title);
+}
+
+std::string draw(const Timeline& chart) {
+  require(!chart.groups.empty() && chart.values.size() == chart.groups.size(),
+          "{} groups of values in the chart {}: expected {}, and at least one", chart.values.size(), chart.id,
+          chart.groups.size());
+  constexpr std::size_t most_cells = 60;
+  const std::size_t n_steps = chart.values.front().size();
+  std::size_t shares = 0;
+  for (const auto& steps : chart.values) {
+    require(steps.size() == n_steps, "{} steps in a group of the chart {}: expected {}", steps.size(), chart.id,
+            n_steps);
+    for (const auto& step : steps) shares = std::max(shares, step.size());
+  }
+  const std::size_t at_once = std::max<std::size_t>(1, (n_steps + most_cells - 1) / most_cells);
+  const double band = static_cast<double>(shares) + 0.6;  // rows of a group, and the gap below it
+  std::string cells = "$cells << EOD\n";
+  std::string tics = "set ytics (";
+  for (std::size_t g = 0; g < chart.groups.size(); ++g) {
+    const double top = band * static_cast<double>(g);
+    tics += fmt::format("{}{} {:.2f}", g ? ", " : "", quote(chart.groups[g]), top + static_cast<double>(shares) / 2);
+    for (std::size_t begin = 0; begin < n_steps; begin += at_once) {
+      const std::size_t end = std::min(n_steps, begin + at_once);
+      for (std::size_t i = 0; i < shares; ++i) {
+        const auto mean = mean_share(chart.values[g], i, begin, end);
+        const double y = top + static_cast<double>(i);
+        if (mean) cells += fmt::format("{} {} {:.2f} {:.2f} {:.4f}\n", begin + 1, end + 1, y + 0.05, y + 0.95, *mean);
+      }
+    }
+  }
+  const double bottom = band * static_cast<double>(chart.groups.size()) - 0.6;
+  std::string script = preamble(chart.title, 110 + static_cast<int>(16 * bottom));
+  script += cells + "EOD\n" + tics + ") scale 0 textcolor rgb 'black'\n";
+  script += fmt::format(
+      "unset border\nunset key\nset xlabel {}\nset palette defined ({})\nset cbrange [0:1]\nset tmargin 3\n"
+      "set cbtics 0.25 textcolor rgb 'black'\nset xrange [1:{}]\nset yrange [{:.2f}:0]\n",
+      quote(chart.x_label), palette(), n_steps + 1, bottom);
+  script += "plot $cells using 1:3:1:2:3:4:5 with boxxyerror fs solid 1 noborder lc palette\n";
   return finish_svg(run_gnuplot(script), chart.id, chart.title);
 }
 

@@ -49,4 +49,16 @@ struct Heatmap {
 
 std::string draw(const Heatmap& chart);
 
+// How shares change over steps: a band for each group, in it a row for each share.
+struct Timeline {
+  std::string id;
+  std::string title, x_label;
+  std::vector<std::string> groups;
+  // [groups][steps][shares], on a scale from 0 to 1; a step without a value in a group is empty.
+  std::vector<std::vector<std::vector<double>>> values;
+};
+
+// Steps are averaged so that at most about sixty cells stand side by side.
+std::string draw(const Timeline& chart);
+
 }  // namespace csreft

@@ -197,21 +197,29 @@ std::string scores_chart(const RunReport& report, const std::string& metric, std
   for (const auto& score : report.scores) {
     if (score.metric == metric) add_once(chart.groups, score.task);
   }
+  const bool over_seeds = std::ranges::any_of(report.scores, [](const auto& s) { return s.deviation.has_value(); });
   for (const std::string& method : methods_of(report, metric)) {
     BarChart::Series series{.name = method, .values = {}, .errors = {}};
     for (const std::string& task : chart.groups) {
       const auto* score = find_score(report, task, metric, method);
       const double p = score == nullptr ? 0 : score->value;
       series.values.push_back(score == nullptr ? std::nullopt : std::optional(accuracy ? 100 * p : p));
-      const bool has_error = accuracy && score != nullptr && score->n > 0;
-      if (accuracy) {
+      if (over_seeds) {
+        series.errors.push_back(score == nullptr ? 0 : score->deviation.value_or(0.0) * (accuracy ? 100 : 1));
+      } else if (accuracy) {
+        const bool has_error = score != nullptr && score->n > 0;
         series.errors.push_back(has_error ? 100 * std::sqrt(p * (1 - p) / static_cast<double>(score->n)) : 0);
       }
     }
     chart.series.push_back(std::move(series));
   }
-  return figure(draw(chart), accuracy ? "Exact match of the greedy answer. Error bars: one standard error, √(p(1−p)/n)."
-                                      : "Less is better.");
+  std::string caption = accuracy ? "Exact match of the greedy answer." : "Less is better.";
+  if (over_seeds) {
+    caption += " Means over seeds; error bars: one standard deviation.";
+  } else if (accuracy) {
+    caption += " Error bars: one standard error, √(p(1−p)/n).";
+  }
+  return figure(draw(chart), caption);
 }
 
 std::string scores_section(const RunReport& report) {
@@ -235,6 +243,45 @@ std::string loss_section(const RunReport& report) {
   return "<h2>Training</h2>\n" + figure(draw(chart), "Pale: each step. Full colour: an exponential average of it.");
 }
 
+std::string gate_histories(const RunReport& report) {
+  std::string figures;
+  for (std::size_t i = 0; i < report.gate_histories.size(); ++i) {
+    const auto& [method, steps] = report.gate_histories[i];
+    Timeline chart{.id = fmt::format("history-{}", i),
+                   .title = "Gates of " + method + " over training",
+                   .x_label = "optimizer step",
+                   .groups = {},
+                   .values = {}};
+    for (const auto& step : steps) {
+      for (const auto& [task, _] : step) add_once(chart.groups, task);
+    }
+    if (chart.groups.empty() || steps.size() < 2) continue;
+    for (const auto& task : chart.groups) {
+      auto& series = chart.values.emplace_back();
+      for (const auto& step : steps) {
+        const auto found = step.find(task);
+        series.push_back(found == step.end() ? std::vector<double>{} : found->second);
+      }
+    }
+    figures += figure(draw(chart),
+                      "A row a subspace, a band a task, from the first step to the last: dark is shut, "
+                      "bright is open.");
+  }
+  return figures;
+}
+
+std::string router_table(const RunReport& report) {
+  if (report.routers.empty()) return "";
+  std::string rows;
+  for (const auto& r : report.routers) {
+    rows += fmt::format("<tr><td>{}</td><td>{:.2f}</td><td>{:.0f} %</td><td>{:.3f}</td></tr>\n", escape(r.method),
+                        r.normalised_mutual_information, 100 * r.dead_share, r.mean_overlap);
+  }
+  return "<div class=\"wide\"><table><thead><tr><th>Method</th><th>Task and largest gate:<br>normalised mutual "
+         "information</th><th>Dead<br>subspaces</th><th>Overlap of<br>subspaces</th></tr></thead><tbody>\n" +
+         rows + "</tbody></table></div>\n";
+}
+
 std::string gates_section(const RunReport& report) {
   std::string figures;
   for (std::size_t i = 0; i < report.gates.size(); ++i) {
@@ -253,6 +300,7 @@ std::string gates_section(const RunReport& report) {
                "that differ show that skills are sent through different subspaces, equal rows that the router "
                "ignores the input.");
   }
+  figures += gate_histories(report) + router_table(report);
   return figures.empty() ? "" : "<h2>What the router does</h2>\n" + figures;
 }
 

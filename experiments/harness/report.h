@@ -4,6 +4,8 @@
 #include <cstddef>
 #include <cstdint>
 #include <filesystem>
+#include <map>
+#include <optional>
 #include <string>
 #include <utility>
 #include <vector>
@@ -20,7 +22,7 @@ struct RunReport {
     double tokens_per_second{};       // in training
     double seconds{};                 // of training
     std::size_t peak_memory_bytes{};
-    std::vector<double> train_loss;  // a step, in nats per supervised token
+    std::vector<double> train_loss;  // cross-entropy of each step, in nats per supervised token
   };
   // The result of `method`, or of the untrained model ("before"), on n examples of a task.
   struct Score {
@@ -29,11 +31,25 @@ struct RunReport {
     std::string method;
     double value{};
     std::int64_t n{};
+    // Of the values of several seeds, of which `value` is the mean; none: one run.
+    std::optional<double> deviation{};
   };
   struct Gates {
     std::string method;
     std::vector<std::string> tasks;
     std::vector<std::vector<double>> mean_alpha;  // [tasks][gates], 0 to 1
+  };
+  // How a method's gates came about: for each step, the mean gates of each task's examples in it (0 to 1).
+  struct GateHistory {
+    std::string method;
+    std::vector<std::map<std::string, std::vector<double>>> steps;
+  };
+  // The measures of reft/interference.h.
+  struct Router {
+    std::string method;
+    double normalised_mutual_information{};
+    double dead_share{};
+    double mean_overlap{};
   };
   struct Sample {
     std::string prompt;
@@ -48,6 +64,8 @@ struct RunReport {
   std::vector<Method> methods;
   std::vector<Score> scores;
   std::vector<Gates> gates;
+  std::vector<GateHistory> gate_histories;
+  std::vector<Router> routers;
   std::vector<Sample> samples;
   bool interrupted{};
 };

@@ -10,6 +10,9 @@
 #include "core/folder.h"
 #include "core/json_file.h"
 #include "core/threads.h"
+#include "experiments/harness/progress.h"
+#include "reft/interference.h"
+#include "reft/presets.h"
 
 namespace csreft {
 
@@ -20,6 +23,8 @@ namespace {
 double percent_of_base(std::int64_t parameters, const LanguageModel& model) {
   return 100.0 * static_cast<double>(parameters) / static_cast<double>(parameter_count(model.llama.config()));
 }
+
+}  // namespace
 
 json to_json(const TrainOptions& o) {
   return {{"batch", o.batch},
@@ -39,8 +44,6 @@ json to_json(const TrainOptions& o) {
           {"system", o.system},
           {"threads", threads()}};
 }
-
-}  // namespace
 
 std::filesystem::path default_run_folder(std::string_view name) {
   const std::time_t now = std::time(nullptr);
@@ -106,23 +109,70 @@ json gates_json(const std::vector<TaskScore>& scores) {
   return gates;
 }
 
-json summary_json(const LanguageModel& model, const MethodRun& run, std::uint64_t seed) {
-  return {{"method", run.options.method},
-          {"model", model.name},
-          {"trainable_parameters", run.parameters.total},
-          {"trainable_parameters_without_router", run.parameters.without_router},
-          {"trainable_percent", percent_of_base(run.parameters.total, model)},
-          {"trainable_percent_without_router", percent_of_base(run.parameters.without_router, model)},
-          {"tokens_per_second", run.result.tokens_per_second()},
-          {"training_seconds", run.result.seconds()},
-          {"peak_memory_bytes", run.peak_memory_bytes},
-          {"train_loss", run.result.losses()},
-          {"steps", run.result.steps.size()},
-          {"tasks", tasks_json(run.scores)},
-          {"gates", gates_json(run.scores)},
-          {"options", to_json(run.options)},
-          {"interrupted", run.result.interrupted},
-          {"seed", seed}};
+// What the router has made of the tasks: measures of interference.h over the test prompts.
+json router_json(const MethodRun& run) {
+  const RouterMeasures measures = router_measures(*run.method, run.scores);
+  return {{"normalised_mutual_information", measures.normalised_mutual_information},
+          {"dead_share", measures.dead_share},
+          {"mean_overlap", measures.mean_overlap}};
+}
+
+RouterMeasures router_measures(const Method& method, const std::vector<TaskScore>& scores) {
+  std::vector<std::vector<std::int64_t>> chosen;
+  std::vector<std::vector<double>> gates;
+  std::vector<std::int64_t> examples;
+  for (const auto& s : scores) {
+    if (s.mean_gates.empty()) continue;
+    chosen.push_back(s.chosen);
+    gates.push_back(s.mean_gates);
+    examples.push_back(s.n);
+  }
+  const auto bases = method.bases();
+  return {normalised_mutual_information(chosen), dead_share(gates, examples),
+          bases.empty() ? 0.0 : mean_overlap(subspace_overlap(bases, method.options().subspaces))};
+}
+
+MethodRun start_run(const std::string& label, const std::shared_ptr<const Method>& method) {
+  return {.label = label, .method = method, .options = method->options(), .parameters = count_parameters(*method)};
+}
+
+void train_and_score(MethodRun& run, Trainer& trainer, const LanguageModel& model, std::span<const Task> tests,
+                     const EvaluationOptions& evaluation, const std::filesystem::path& folder, bool resume) {
+  fmt::print("\n{}: {} trainable parameters, {} steps\n", run.label, run.parameters.total, trainer.total_steps());
+  if (!trainer.notice().empty()) fmt::print("note: {}\n", trainer.notice());
+  std::fflush(stdout);
+  reset_peak_memory();
+  run.result = trainer.run(folder, resume);
+  run.peak_memory_bytes = peak_memory_bytes();
+  for (const auto& task : tests) {
+    if (!interrupted()) run.scores.push_back(evaluate(model, run.method.get(), task, evaluation));
+  }
+  run.result.interrupted = run.result.interrupted || interrupted();
+  print_scores(run.label, run.scores);
+}
+
+json summary_json(const LanguageModel& model, const MethodRun& run, const TrainOptions& train) {
+  json summary = {{"method", run.options.method},
+                  {"model", model.name},
+                  {"trainable_parameters", run.parameters.total},
+                  {"trainable_parameters_without_router", run.parameters.without_router},
+                  {"trainable_percent", percent_of_base(run.parameters.total, model)},
+                  {"trainable_percent_without_router", percent_of_base(run.parameters.without_router, model)},
+                  {"tokens_per_second", run.result.tokens_per_second()},
+                  {"training_seconds", run.result.seconds()},
+                  {"peak_memory_bytes", run.peak_memory_bytes},
+                  {"train_loss", run.result.losses()},
+                  {"train_cross_entropy", run.result.cross_entropies()},
+                  {"train_cross_entropy", run.result.cross_entropies()},
+                  {"steps", run.result.steps.size()},
+                  {"tasks", tasks_json(run.scores)},
+                  {"gates", gates_json(run.scores)},
+                  {"options", to_json(run.options)},
+                  {"interrupted", run.result.interrupted},
+                  {"seed", train.seed}};
+  if (run.options.method == "csreft") summary["preset"] = preset_name(run.options, train.router_lr);
+  if (!summary["gates"].empty()) summary["router"] = router_json(run);
+  return summary;
 }
 
 void write_summary(const std::filesystem::path& folder, const json& summary) {
@@ -143,7 +193,7 @@ void add_to_report(RunReport& report, const LanguageModel& model, const MethodRu
                             .tokens_per_second = run.result.tokens_per_second(),
                             .seconds = run.result.seconds(),
                             .peak_memory_bytes = run.peak_memory_bytes,
-                            .train_loss = run.result.losses()});
+                            .train_loss = run.result.cross_entropies()});
   add_scores(report, run.label, run.scores);
   RunReport::Gates gates{.method = run.label, .tasks = {}, .mean_alpha = {}};
   for (const auto& s : run.scores) {
@@ -151,7 +201,13 @@ void add_to_report(RunReport& report, const LanguageModel& model, const MethodRu
     gates.tasks.push_back(s.task);
     gates.mean_alpha.push_back(s.mean_gates);
   }
-  if (!gates.tasks.empty()) report.gates.push_back(std::move(gates));
+  if (!gates.tasks.empty()) {
+    report.gates.push_back(std::move(gates));
+    const RouterMeasures router = router_measures(*run.method, run.scores);
+    report.routers.push_back({run.label, router.normalised_mutual_information, router.dead_share, router.mean_overlap});
+    report.gate_histories.push_back({.method = run.label, .steps = {}});
+    for (const auto& step : run.result.steps) report.gate_histories.back().steps.push_back(step.gates);
+  }
   report.interrupted = report.interrupted || run.result.interrupted;
 }
 

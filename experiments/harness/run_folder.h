@@ -21,7 +21,7 @@ namespace csreft {
 struct MethodRun {
   std::string label;  // in tables and pictures: the method's name
   std::shared_ptr<const Method> method;
-  MethodOptions options;
+  MethodOptions options{};
   ParameterCount parameters;
   TrainResult result{};
   std::vector<TaskScore> scores{};
@@ -43,12 +43,28 @@ void write_config(const std::filesystem::path& folder, std::string_view experime
 // The arguments that write_config kept. Throws Error for a folder that holds no such run of `experiment`.
 std::vector<std::string> read_arguments(const std::filesystem::path& folder, std::string_view experiment);
 
+nlohmann::json to_json(const TrainOptions& options);
 // {name: {metric: value, n: count}}
 nlohmann::json tasks_json(const std::vector<TaskScore>& scores);
 // {name: [mean gate, ...]} of the tasks that have gates.
 nlohmann::json gates_json(const std::vector<TaskScore>& scores);
+struct RouterMeasures {
+  double normalised_mutual_information;  // of task and largest gate, over the test prompts
+  double dead_share;                     // subspaces that no task opens
+  double mean_overlap;                   // of the subspaces in each other
+};
+// The measures of reft/interference.h of a method that has gates.
+RouterMeasures router_measures(const Method& method, const std::vector<TaskScore>& scores);
+
+// A run that has not been trained yet.
+MethodRun start_run(const std::string& label, const std::shared_ptr<const Method>& method);
+// Trains, measures the memory, scores on every task unless interrupted, and prints the scores. With `resume`, goes on
+// from what the folder holds.
+void train_and_score(MethodRun& run, Trainer& trainer, const LanguageModel& model, std::span<const Task> tests,
+                     const EvaluationOptions& evaluation, const std::filesystem::path& folder, bool resume = false);
+
 // Every key that summary.json has for one method.
-nlohmann::json summary_json(const LanguageModel& model, const MethodRun& run, std::uint64_t seed);
+nlohmann::json summary_json(const LanguageModel& model, const MethodRun& run, const TrainOptions& train);
 void write_summary(const std::filesystem::path& folder, const nlohmann::json& summary);
 
 // A report's parts for one method.

@@ -105,6 +105,16 @@ std::string task_stem(std::string_view name) {
   return std::string(name);
 }
 
+std::vector<std::string> task_stems(std::span<const Task> tasks) {
+  std::vector<std::string> stems;
+  for (const auto& task : tasks) {
+    if (std::string stem = task_stem(task.name); std::ranges::find(stems, stem) == stems.end()) {
+      stems.push_back(std::move(stem));
+    }
+  }
+  return stems;
+}
+
 bool is_correct(std::string_view generated, std::string_view answer) {
   const std::size_t end = generated.find_last_not_of(whitespace);
   if (end == generated.npos) return false;

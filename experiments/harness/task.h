@@ -3,6 +3,7 @@
 
 #include <filesystem>
 #include <optional>
+#include <span>
 #include <string>
 #include <string_view>
 #include <vector>
@@ -35,6 +36,9 @@ std::vector<Task> load_tasks(const std::vector<std::string>& files);
 
 // The skill that a task's name speaks of: `sentiment` for `sentiment.train` and for `sentiment.test`.
 std::string task_stem(std::string_view name);
+
+// The stems of tasks, each once, in their order.
+std::vector<std::string> task_stems(std::span<const Task> tasks);
 
 // Whether the last word of `generated`, less its final full stop, equals `answer`, letter case (ASCII) set aside.
 bool is_correct(std::string_view generated, std::string_view answer);

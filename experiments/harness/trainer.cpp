@@ -76,6 +76,46 @@ std::vector<std::span<const EncodedExample* const>> split(std::span<const Encode
   return passes;
 }
 
+// The mean gates of each task over the examples of a step.
+class GateMeans {
+ public:
+  explicit GateMeans(std::span<const std::string> tasks) : tasks_(tasks), sums_(tasks.size()), n_(tasks.size()) {}
+
+  // alpha: [examples, k], or undefined where there are no gates.
+  void add(std::span<const EncodedExample* const> examples, const Variable& alpha) {
+    if (!alpha.defined()) return;
+    const Tensor values = alpha.value().to(DType::f64);
+    const auto k = static_cast<std::size_t>(values.cols());
+    for (std::size_t e = 0; e < examples.size(); ++e) {
+      const std::size_t t = examples[e]->task;
+      sums_[t].resize(k, 0.0);
+      for (std::size_t i = 0; i < k; ++i) sums_[t][i] += values.span<double>()[e * k + i];
+      n_[t] += 1.0;
+    }
+  }
+
+  std::map<std::string, std::vector<double>> means() const {
+    std::map<std::string, std::vector<double>> out;
+    for (std::size_t t = 0; t < tasks_.size(); ++t) {
+      if (n_[t] == 0.0) continue;
+      out[tasks_[t]] = sums_[t];
+      for (double& x : out[tasks_[t]]) x /= n_[t];
+    }
+    return out;
+  }
+
+ private:
+  std::span<const std::string> tasks_;
+  std::vector<std::vector<double>> sums_;
+  std::vector<double> n_;
+};
+
+std::string describe(const StepMetrics& metrics) {
+  std::string text = fmt::format("loss {:.4f}", metrics.cross_entropy);
+  if (metrics.penalty != 0.0) text += fmt::format(", penalty {:.3f}", metrics.penalty);
+  return text;
+}
+
 std::int64_t count_supervised(std::span<const EncodedExample* const> examples) {
   std::int64_t n = 0;
   for (const auto* e : examples) n += static_cast<std::int64_t>(e->ids.size()) - e->prompt_length;
@@ -102,6 +142,12 @@ std::vector<double> TrainResult::losses() const {
   return out;
 }
 
+std::vector<double> TrainResult::cross_entropies() const {
+  std::vector<double> out;
+  for (const auto& m : steps) out.push_back(m.cross_entropy);
+  return out;
+}
+
 Trainer::Trainer(const LanguageModel& model, Method& method, std::span<const Task> tasks, TrainOptions options)
     : model_(model),
       method_(method),
@@ -111,6 +157,7 @@ Trainer::Trainer(const LanguageModel& model, Method& method, std::span<const Tas
   std::vector<std::vector<std::int32_t>> prompts;
   std::int64_t cut = 0;
   for (std::size_t t = 0; t < tasks.size(); ++t) {
+    task_names_.push_back(tasks[t].name);
     for (std::size_t i = 0; i < tasks[t].examples.size(); ++i) {
       EncodedExample e = encode_example(model, tasks[t], i, options_.system, options_.max_length);
       e.task = t;
@@ -169,24 +216,48 @@ StepMetrics Trainer::accumulate(std::span<const EncodedExample* const> examples)
   const std::int64_t supervised = count_supervised(examples);
   require(supervised > 0, "there is no response token in a batch of {} example(s)", examples.size());
   StepMetrics metrics;
-  for (const auto pass : split(examples, options_.tokens_per_pass)) {
+  GateMeans gates(task_names_);
+  const auto passes = split(examples, options_.tokens_per_pass);
+  const bool penalised_apart = passes.size() == 1 || method_.penalty_is_mean();
+  if (!penalised_apart) penalise_whole(examples, metrics);
+  for (const auto pass : passes) {
     const SupervisedBatch batch = pack_examples(pass);
     metrics.tokens += batch.tokens.n_tokens();
     if (batch.n_supervised() == 0) continue;
-    const MethodPass attached = method_.attach(model_.llama, {batch.tokens, batch.prompts});
+    const std::vector<std::int32_t> tasks = tasks_of(pass);
+    const MethodPass attached = method_.attach(model_.llama, {batch.tokens, batch.prompts, tasks});
     const Variable hidden = model_.llama.forward(batch.tokens, attached.points);
     Variable loss = head_cross_entropy(gather_rows(hidden, batch.rows), model_.llama.head(), batch.targets,
                                        1.0 / static_cast<double>(supervised));
     metrics.cross_entropy += loss.value().item();
-    if (const Variable omega = method_.penalty(*attached.gates); omega.defined()) {
+    if (const Variable omega = penalised_apart ? method_.penalty(*attached.gates) : Variable(); omega.defined()) {
       const double share = static_cast<double>(pass.size()) / static_cast<double>(examples.size());
       metrics.penalty += share * omega.value().item();
       loss = add(loss, scale(omega, share * method_.options().lambda));
     }
     metrics.loss += loss.value().item();
+    gates.add(pass, attached.gates->alpha);
     if (std::isfinite(metrics.loss)) backward(loss);
   }
+  metrics.gates = gates.means();
   return metrics;
+}
+
+// The penalty of a step that is split, from all its gates at once; the passes then add nothing to it.
+void Trainer::penalise_whole(std::span<const EncodedExample* const> examples, StepMetrics& metrics) {
+  const SupervisedBatch batch = pack_examples(examples);
+  const std::vector<std::int32_t> tasks = tasks_of(examples);
+  const Variable omega = method_.penalty(method_.route(model_.llama, {batch.tokens, batch.prompts, tasks}));
+  metrics.penalty = omega.value().item();
+  const Variable weighted = scale(omega, method_.options().lambda);
+  metrics.loss = weighted.value().item();
+  if (std::isfinite(metrics.loss)) backward(weighted);
+}
+
+std::vector<std::int32_t> Trainer::tasks_of(std::span<const EncodedExample* const> examples) const {
+  std::vector<std::int32_t> tasks;
+  for (const auto* e : examples) tasks.push_back(task_index(method_.options(), task_stem(task_names_[e->task])));
+  return tasks;
 }
 
 std::vector<Tensor> Trainer::take_gradients() {
@@ -265,7 +336,7 @@ TrainResult Trainer::run(const std::filesystem::path& folder, bool resume) {
     tokens += static_cast<double>(metrics.tokens);
     if (log) log->add(metrics);
     result.interrupted = interrupted();
-    progress.update(s + 1 - done, tokens, fmt::format("loss {:.4f}", metrics.loss));
+    progress.update(s + 1 - done, tokens, describe(metrics));
     const bool last = s + 1 == total_steps_ || result.interrupted;
     if (!folder.empty() && (last || (s + 1) % steps_between_saves == 0)) save(folder, s + 1);
   }

@@ -44,6 +44,8 @@ struct TrainResult {
   double seconds() const;
   double tokens_per_second() const;
   std::vector<double> losses() const;
+  // The losses without the penalty: what methods can be compared by.
+  std::vector<double> cross_entropies() const;
 };
 
 // Trains `method` in place on the examples of all tasks, mixed and shuffled anew in each epoch. With a `folder`, writes
@@ -67,6 +69,9 @@ class Trainer {
  private:
   std::vector<const EncodedExample*> batch_of_step(std::int64_t step) const;
   StepMetrics accumulate(std::span<const EncodedExample* const> examples);
+  void penalise_whole(std::span<const EncodedExample* const> examples, StepMetrics& metrics);
+  // Indices into the method's tasks.
+  std::vector<std::int32_t> tasks_of(std::span<const EncodedExample* const> examples) const;
   std::vector<Tensor> take_gradients();
   void check_supervision() const;
   // Throws Error, with the last good values put back and saved, if a step's loss, gradient or result is not finite.
@@ -81,6 +86,7 @@ class Trainer {
   const LanguageModel& model_;
   Method& method_;
   TrainOptions options_;
+  std::vector<std::string> task_names_;
   std::vector<EncodedExample> examples_;
   std::int64_t steps_per_epoch_ = 0;
   std::int64_t total_steps_ = 0;

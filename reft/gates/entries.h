@@ -6,5 +6,9 @@
 namespace csreft {
 
 extern const Gate soft_gate;
+extern const Gate softmax_gate;
+extern const Gate top1_gate;
+extern const Gate onehot_gate;
+extern const Gate ones_gate;
 
 }  // namespace csreft

@@ -7,7 +7,7 @@
 namespace csreft {
 namespace {
 
-constexpr std::array table{&soft_gate};
+constexpr std::array table{&soft_gate, &softmax_gate, &top1_gate, &onehot_gate, &ones_gate};
 
 }  // namespace
 

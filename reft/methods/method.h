@@ -15,6 +15,7 @@
 #include "models/llama.h"
 #include "reft/parameter.h"
 #include "reft/positions.h"
+#include "reft/router.h"
 
 namespace csreft {
 
@@ -30,11 +31,14 @@ struct MethodOptions {
   std::int64_t subspaces = 4;
   bool joint = false;  // all subspaces orthogonal to each other, on one manifold
   std::string router_input = "prompt_mean";
+  std::int64_t router_layer = -1;  // whose hidden states router_input "hidden" reads; -1: the one below the first edit
   std::int64_t router_hidden = 64;
   bool router_norm = false;  // standardise the router's input by the training prompts' mean and deviation
+  std::string router_start = "random";
   std::string gate = "soft";
   std::string penalty = "none";
   double lambda = 0.0;
+  std::vector<std::string> tasks{};  // the names of the training tasks, for a gate that is decided by them
 
   // LoRA
   double lora_alpha = 32.0;
@@ -45,13 +49,15 @@ struct MethodOptions {
 struct PromptBatch {
   const TokenBatch& tokens;
   const PromptSpans& prompts;
+  // Each example's task, an index into MethodOptions::tasks; empty where tasks are not known.
+  std::span<const std::int32_t> tasks{};
 };
 
 // One forward pass of a method.
 struct MethodPass {
   Attachments points;
-  // Gates [examples, k] of a method that has them, set by attach(); otherwise undefined.
-  std::shared_ptr<Variable> gates = std::make_shared<Variable>();
+  // Of a method that has gates, once the forward pass has come to the first edit; otherwise undefined.
+  std::shared_ptr<Gates> gates = std::make_shared<Gates>();
 };
 
 class Method {
@@ -68,9 +74,14 @@ class Method {
   virtual MethodPass attach(const Llama& model, const PromptBatch& batch) const = 0;
   // For tokens generated after a prompt that attach() has seen.
   virtual Attachments attach_generated(const Llama& /*model*/) const { return {}; }
-  // Omega of the gates [examples, k] of an optimizer step, [1], to be added lambda times to the loss; undefined if the
-  // method has none.
-  virtual Variable penalty(const Variable& /*gates*/) const { return {}; }
+  // The gates of a batch without a forward pass; undefined for a method that has none.
+  virtual Gates route(const Llama& /*model*/, const PromptBatch& /*batch*/) const { return {}; }
+  // Omega of an optimizer step's gates, [1], to be added lambda times to the loss; undefined if the method has none.
+  virtual Variable penalty(const Gates& /*gates*/) const { return {}; }
+  // Whether Omega is a mean over examples, so that the parts of a step may be penalised apart.
+  virtual bool penalty_is_mean() const { return true; }
+  // The stacked bases R [k r, d] of each place with subspaces, for measures of how they overlap.
+  virtual std::vector<Tensor> bases() const { return {}; }
 };
 
 struct MethodEntry {
@@ -89,6 +100,12 @@ const MethodEntry& find_method(std::string_view name);
 // Throws Error, naming the nearest, for an unknown method.
 std::unique_ptr<Method> create_method(const MethodOptions& options, const LlamaConfig& config, std::uint64_t seed,
                                       DType dtype = DType::f32);
+
+// Whether the method's gates are decided by the task of an example, so that generation must be told which.
+bool needs_task(const MethodOptions& options);
+// The index of a task among the method's. Throws Error, naming them, for one that the method was not trained on, and
+// for "" if the method needs one.
+std::int32_t task_index(const MethodOptions& options, std::string_view task);
 
 // Layers in rising order, all of them for an empty list. Throws Error for one that the model lacks or one named twice.
 std::vector<std::int64_t> checked_layers(const MethodOptions& options, const LlamaConfig& config);

@@ -23,6 +23,20 @@ std::unique_ptr<Method> create_method(const MethodOptions& options, const LlamaC
   return find_method(options.method).create(options, config, seed, dtype);
 }
 
+bool needs_task(const MethodOptions& options) {
+  return options.method == "csreft" && find_gate(options.gate).source == GateSource::task;
+}
+
+std::int32_t task_index(const MethodOptions& options, std::string_view task) {
+  const auto found = std::ranges::find(options.tasks, task);
+  if (found != options.tasks.end()) return static_cast<std::int32_t>(found - options.tasks.begin());
+  if (!needs_task(options)) return -1;
+  const std::string known = fmt::format("{}", fmt::join(options.tasks, ", "));
+  if (task.empty()) fail("gate {} is decided by the task: expected --task with one of {}", options.gate, known);
+  const std::vector<std::string_view> names(options.tasks.begin(), options.tasks.end());
+  fail("the adapter knows no task '{}'{}: expected one of {}", task, suggestion(task, names), known);
+}
+
 std::vector<std::int64_t> checked_layers(const MethodOptions& options, const LlamaConfig& config) {
   std::vector<std::int64_t> layers = options.layers;
   if (layers.empty()) {

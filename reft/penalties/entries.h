@@ -8,5 +8,6 @@ namespace csreft {
 extern const Penalty none_penalty;
 extern const Penalty l1_penalty;
 extern const Penalty entropy_penalty;
+extern const Penalty mi_penalty;
 
 }  // namespace csreft

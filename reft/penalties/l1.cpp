@@ -2,11 +2,13 @@
 
 namespace csreft {
 
-// mean over examples of sum_i alpha_i: few gates open.
+// mean over examples of sum_i p_i: few gates open.
 const Penalty l1_penalty{
     .name = "l1",
     .summary = "mean over examples of the sum of their gates",
-    .apply = [](const Variable& alpha) { return scale(sum(alpha), 1.0 / static_cast<double>(alpha.shape()[0])); },
+    .needs_competing = false,
+    .mean_of_examples = true,
+    .apply = [](const Variable& p) { return scale(sum(p), 1.0 / static_cast<double>(p.shape()[0])); },
 };
 
 }  // namespace csreft

@@ -5,7 +5,9 @@ namespace csreft {
 const Penalty none_penalty{
     .name = "none",
     .summary = "no penalty",
-    .apply = [](const Variable& alpha) { return scale(sum(alpha), 0.0); },
+    .needs_competing = false,
+    .mean_of_examples = true,
+    .apply = [](const Variable& p) { return scale(sum(p), 0.0); },
 };
 
 }  // namespace csreft

@@ -7,7 +7,7 @@
 namespace csreft {
 namespace {
 
-constexpr std::array table{&none_penalty, &l1_penalty, &entropy_penalty};
+constexpr std::array table{&none_penalty, &l1_penalty, &entropy_penalty, &mi_penalty};
 
 }  // namespace
 

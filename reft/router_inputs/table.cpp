@@ -7,7 +7,7 @@
 namespace csreft {
 namespace {
 
-constexpr std::array table{&prompt_mean_input, &first_token_input, &last_token_input};
+constexpr std::array table{&prompt_mean_input, &first_token_input, &last_token_input, &hidden_input};
 
 }  // namespace
 

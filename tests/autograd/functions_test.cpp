@@ -59,6 +59,10 @@ std::vector<Case> elementwise_cases() {
   const auto relu = [](Inputs x) { return csreft::relu(x[0]); };
   const auto sigmoid = [](Inputs x) { return csreft::sigmoid(x[0]); };
   const auto entropy = [](Inputs x) { return csreft::binary_entropy(x[0]); };
+  const auto straight_through = [](Inputs x) {
+    const Variable soft = csreft::mul(x[0], x[0]);
+    return csreft::straight_through(soft.value(), soft);
+  };
   return {
       {"add", "[3, 4]", add, {normal({3, 4}), normal({3, 4}, 1)}},
       {"add", "[1]", add, {normal({1}), normal({1}, 1)}},
@@ -78,6 +82,10 @@ std::vector<Case> elementwise_cases() {
       {"binary_entropy", "[4, 3]", entropy, {uniform({4, 3}, 0.05, 0.95)}},
       {"binary_entropy", "near 0", entropy, {uniform({4}, 1e-3, 2e-3)}},
       {"binary_entropy", "near 1", entropy, {uniform({4}, 0.998, 0.999)}},
+      {"xlogx", "[4, 3]", [](Inputs x) { return csreft::xlogx(x[0]); }, {uniform({4, 3}, 0.05, 2.0)}},
+      {"xlogx", "near 0", [](Inputs x) { return csreft::xlogx(x[0]); }, {uniform({4}, 1e-3, 2e-3)}},
+      // With the value of its soft path, so that there is a derivative to compare with.
+      {"straight_through", "its soft path", straight_through, {normal({3, 4})}},
       {"silu_mul", "[3, 7]", silu_mul, {normal({3, 7}), normal({3, 7}, 1)}},
       {"silu_mul", "[1, 1]", silu_mul, {normal({1, 1}), normal({1, 1}, 1)}},
       {"silu_mul", "far from zero", silu_mul, {uniform({2, 9}, -20.0, 20.0), normal({2, 9}, 1)}},

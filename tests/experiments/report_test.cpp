@@ -37,6 +37,8 @@ RunReport small_report() {
                    {"a", "accuracy", "csreft", 0.75, 100}, {"b", "accuracy", "csreft", 1.0, 100},
                    {"c", "nll", "before", 2.5, 10},        {"c", "nll", "csreft", 1.25, 10}};
   report.gates = {{.method = "csreft", .tasks = {"a", "b"}, .mean_alpha = {{0.1, 0.9}, {0.8, 0.2}}}};
+  report.gate_histories = {{.method = "csreft", .steps = {{{"a", {0.5, 0.5}}}, {{"b", {0.2, 0.8}}}, {{"a", {0, 1}}}}}};
+  report.routers = {{"csreft", 0.5, 0.25, 0.125}};
   report.samples = {{.prompt = "2 < 3?", .outputs = {{"before", "no"}, {"csreft", "it is true."}}, .expected = "true"}};
   return report;
 }
@@ -54,11 +56,22 @@ TEST_CASE("a report has its numbers in words, every section, and nothing from ou
   for (const char* section : {"Before and after", "Training", "What the router does", "Cost", "Samples"}) {
     CHECK(contains(page, std::string("<h2>") + section));
   }
+  CHECK(contains(page, "Gates of csreft over training"));
+  CHECK(contains(page, "<td>csreft</td><td>0.50</td><td>25 %</td><td>0.125</td>"));
+  CHECK(contains(page, "one standard error"));
   CHECK(contains(page, "class=\"text right\">it is true."));
   CHECK_FALSE(contains(page, "class=\"text right\">no"));
   CHECK_FALSE(contains(page, "<script"));
   CHECK_FALSE(contains(page, "src="));
   CHECK_FALSE(contains(page, "interrupted"));
+}
+
+TEST_CASE("scores over seeds show their deviation, and say so") {
+  RunReport report = small_report();
+  for (auto& score : report.scores) score.deviation = 0.02;
+  const std::string page = render_report(report);
+  CHECK(contains(page, "Means over seeds; error bars: one standard deviation."));
+  CHECK_FALSE(contains(page, "one standard error"));
 }
 
 TEST_CASE("text in a report is text, never markup") {

@@ -7,6 +7,7 @@
 #include <doctest/doctest.h>
 
 #include "core/threads.h"
+#include "experiments/harness/evaluate.h"
 #include "experiments/harness/progress.h"
 #include "reft/stiefel.h"
 #include "tests/error_text.h"
@@ -117,10 +118,19 @@ TEST_CASE("one thread or two: the losses agree to 1e-5") {
 
 TEST_CASE("a batch in several passes gives the loss and the gradient of one pass") {
   // 1e-5 of losses around 6, over all steps: the gradients agree as well, or the later losses would not.
-  for (const char* penalty : {"none", "l1"}) {
+  // l1 is a mean over examples; mi is not, and needs the gates of all passes at once, whatever the router reads.
+  struct Setting {
+    const char *penalty, *gate, *input;
+  };
+  for (const auto& [penalty, gate, input] : {Setting{"none", "soft", "prompt_mean"},
+                                             {"l1", "soft", "prompt_mean"},
+                                             {"mi", "softmax", "prompt_mean"},
+                                             {"mi", "softmax", "hidden"}}) {
     csreft::MethodOptions method_options = small_method()->options();
     method_options.penalty = penalty;
-    method_options.lambda = method_options.penalty == "none" ? 0.0 : 0.1;
+    method_options.gate = gate;
+    method_options.router_input = input;
+    method_options.lambda = method_options.penalty == "none" ? 0.0 : 0.3;
     std::vector<std::vector<double>> losses, norms;
     for (const std::int64_t tokens : {4096, 60, 1}) {
       const auto method = csreft::create_method(method_options, model().llama.config(), 5);
@@ -192,7 +202,37 @@ TEST_CASE("metrics.jsonl has a line for each step, with what the result says") {
     CHECK(lines[i].tokens > 0);
     CHECK(lines[i].gradient_norm > 0);
     CHECK(lines[i].lr > 0);
+    CHECK(lines[i].gates == result.steps[i].gates);
+    REQUIRE(lines[i].gates.at("letters").size() == 2);
+    CHECK(lines[i].gates.at("letters")[0] > 0.0);
   }
+}
+
+TEST_CASE("a gate that is decided by the task is told it in training and in scoring") {
+  Task first = letter_task(6), second = letter_task(6);
+  first.name = "one.train";
+  second.name = "two.train";
+  csreft::MethodOptions method_options = small_method()->options();
+  method_options.gate = "onehot";
+  method_options.tasks = {"one", "two"};
+  const auto method = csreft::create_method(method_options, model().llama.config(), 5);
+  auto options = small_options();
+  options.max_steps = 2;
+  const auto result = Trainer(model(), *method, std::vector<Task>{first, second}, options).run();
+  CHECK(result.steps[0].gates.at("one.train") == std::vector{1.0, 0.0});
+  CHECK(result.steps[0].gates.at("two.train") == std::vector{0.0, 1.0});
+
+  second.name = "two.test";
+  csreft::EvaluationOptions evaluation;
+  evaluation.quiet = true;
+  CHECK(evaluate(model(), method.get(), second, evaluation).mean_gates == std::vector{0.0, 1.0});
+  evaluation.task = "one";
+  const auto score = evaluate(model(), method.get(), second, evaluation);
+  CHECK(score.mean_gates == std::vector{1.0, 0.0});
+  CHECK(score.chosen == std::vector<std::int64_t>{6, 0});
+  second.name = "three.test";
+  evaluation.task = "";
+  CHECK(contains(error_text([&] { check_task(model(), method.get(), second, evaluation); }), "no task 'three'"));
 }
 
 TEST_CASE("every method learns a small task by heart, and R stays orthonormal") {

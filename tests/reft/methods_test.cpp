@@ -59,7 +59,7 @@ Tensor hidden_of(const Llama& model, const TinyTask& task, const Method& method)
 Variable loss_of(const Llama& model, const TinyTask& task, const Method& method) {
   const auto pass = method.attach(model, {task.batch, task.prompts});
   const Variable ce = task_loss(model, task, pass.points);
-  const Variable penalty = pass.gates->defined() ? method.penalty(*pass.gates) : Variable();
+  const Variable penalty = pass.gates->alpha.defined() ? method.penalty(*pass.gates) : Variable();
   return penalty.defined() ? csreft::add(ce, csreft::scale(penalty, method.options().lambda)) : ce;
 }
 

@@ -1,0 +1,262 @@
+// Runs a comparison of variants over seeds on one model and one set of tasks, from one command; the same command again
+// goes on where it stopped.
+#include <numeric>
+
+#include "core/atomic_file.h"
+#include "core/folder.h"
+#include "core/json_file.h"
+#include "experiments/ablations/ablation.h"
+#include "experiments/harness/cells.h"
+#include "experiments/harness/flag_groups.h"
+#include "experiments/harness/name_list.h"
+#include "experiments/harness/progress.h"
+#include "experiments/harness/wordnet.h"
+#include "reft/table.h"
+
+namespace csreft {
+namespace {
+
+using nlohmann::json;
+
+struct Options {
+  std::string name;
+  ModelFlags model;
+  MethodOptions method;
+  std::string layers = "auto";
+  TrainOptions train;
+  EvaluationOptions evaluation;
+  std::vector<std::string> train_files, test_files;
+  std::string variants, out;
+  std::int64_t seeds = 3;
+  std::int64_t limit = 0;
+  bool smoke = false;
+};
+
+void add_flags(Flags& flags, Options& o) {
+  flags.group("Ablation");
+  flags.add("ablation", o.name, "what is compared:" + summaries_of(ablations()))->required();
+  flags.add("--variants", o.variants, "only these, separated by commas; empty: all");
+  flags.add("--seeds", o.seeds, "number of seeds: --seed and those that follow it");
+  flags.add("--out", o.out, "folder of the comparison; empty: runs/ablate-NAME. An unfinished one is continued");
+  flags.add_switch("--smoke", o.smoke, "a minute's run of everything: few examples, few steps, one seed");
+  flags.group("Data");
+  flags.add_list("--train", o.train_files, "training data, a file a task; none: quickstart's four word skills");
+  flags.add_list("--test", o.test_files, "test data");
+  flags.add("--examples", o.limit, "training examples of each task, the first of its file; 0: all");
+  flags.add("--tests", o.evaluation.max_examples, "test examples of each task, the first of its file; 0: all");
+  flags.group("Method");
+  flags.add("--layers", o.layers, "edited blocks, 0-based: numbers, all, or auto (four, evenly spread)");
+  flags.add("--rank", o.method.rank, "rank r of each subspace");
+  flags.add("--subspaces", o.method.subspaces, "number k of subspaces");
+  flags.add("--positions", o.method.positions, "edited tokens of a prompt");
+  add_train_flags(flags, o.train);
+  o.model.add_to(flags);
+}
+
+void apply_smoke(const Flags& flags, Options& o) {
+  if (!o.smoke) return;
+  if (!flags.given("--examples")) o.limit = 4;
+  if (!flags.given("--tests")) o.evaluation.max_examples = 2;
+  if (!flags.given("--steps")) o.train.max_steps = 2;
+  if (!flags.given("--seeds")) o.seeds = 1;
+  if (!flags.given("--batch")) o.train.batch = 4;
+}
+
+struct Tasks {
+  std::vector<Task> train, test;
+};
+
+Tasks load(const Options& o) {
+  constexpr std::size_t word_examples = 160, word_tests = 60;
+  require(o.train_files.empty() == o.test_files.empty(), "--train and --test go together: expected both or none");
+  Tasks tasks{load_tasks(o.train_files), load_tasks(o.test_files)};
+  if (o.train_files.empty()) {
+    for (auto& skill : wordnet_skills(wordnet_dict, word_examples, word_tests, o.train.seed)) {
+      tasks.train.push_back(std::move(skill.train));
+      tasks.test.push_back(std::move(skill.test));
+    }
+  }
+  for (auto& task : tasks.train) {
+    if (o.limit > 0 && std::ssize(task.examples) > o.limit) task.examples.resize(static_cast<std::size_t>(o.limit));
+  }
+  return tasks;
+}
+
+std::vector<Variant> chosen_variants(const Options& o, std::vector<Variant> all) {
+  if (o.variants.empty()) return all;
+  std::vector<const Variant*> table;
+  for (const auto& variant : all) table.push_back(&variant);
+  std::vector<Variant> chosen;
+  for (const auto& name : split_commas(o.variants)) {
+    chosen.push_back(find_named(std::span<const Variant* const>(table), "variant", name));
+  }
+  return chosen;
+}
+
+// What must be the same for a comparison to be continued.
+json settings(const Options& o, const LanguageModel& model, const Tasks& tasks) {
+  json examples = json::object();
+  for (const auto& task : tasks.train) examples[task.name] = task.examples.size();
+  for (const auto& task : tasks.test) examples[task.name] = task.examples.size();
+  return {{"ablation", o.name},          {"model", model.name},
+          {"examples", examples},        {"tests", o.evaluation.max_examples},
+          {"method", to_json(o.method)}, {"train", to_json(o.train)},
+          {"system", o.model.system}};
+}
+
+void check_settings(const std::filesystem::path& folder, const json& wanted) {
+  const auto file = folder / "ablation.json";
+  if (std::filesystem::exists(file)) {
+    const json there = read_json_object(file);
+    for (const auto& [key, value] : wanted.items()) {
+      require(there.contains(key) && there[key] == value,
+              "{} holds another comparison (its `{}` differs): expected another --out, or the same flags",
+              folder.string(), key);
+    }
+    return;
+  }
+  make_folder(folder);
+  write_file_atomically(file, wanted.dump(2) + "\n");
+}
+
+std::vector<Cell> cells_of(std::span<const Cell> cells, std::string_view variant) {
+  std::vector<Cell> some;
+  for (const auto& cell : cells) {
+    if (cell.variant == variant) some.push_back(cell);
+  }
+  return some;
+}
+
+template <typename Value>
+Spread spread(std::span<const Cell> cells, Value value) {
+  std::vector<double> values;
+  for (const auto& cell : cells) values.push_back(value(cell));
+  return spread_of(values);
+}
+
+void print_table(std::span<const Variant> variants, std::span<const Cell> cells) {
+  fmt::print("\n{:<12} {:>5} {:>11}  {:<16} {:>6} {:>6} {:>8}\n", "variant", "seeds", "parameters", "mean score", "NMI",
+             "dead", "overlap");
+  for (const auto& variant : variants) {
+    const auto some = cells_of(cells, variant.name);
+    if (some.empty()) continue;
+    const Spread mean = spread(some, [](const Cell& c) { return c.mean_score(); });
+    fmt::print("{:<12} {:>5} {:>11}  {:.3f} {:<10}", variant.name, some.size(), some.front().trainable_parameters,
+               mean.mean, some.size() > 1 ? fmt::format("+- {:.3f}", mean.deviation) : "");
+    if (some.front().router) {
+      fmt::print("{:>6.2f} {:>6.2f} {:>8.3f}",
+                 spread(some, [](const Cell& c) { return c.router->normalised_mutual_information; }).mean,
+                 spread(some, [](const Cell& c) { return c.router->dead_share; }).mean,
+                 spread(some, [](const Cell& c) { return c.router->mean_overlap; }).mean);
+    }
+    fmt::print("\n");
+  }
+}
+
+void add_variant(RunReport& report, std::span<const Cell> some) {
+  const Cell& first = some.front();
+  const std::string& name = first.variant;
+  std::vector<double> losses;
+  for (const auto& step : first.steps) losses.push_back(step.cross_entropy);
+  report.methods.push_back({.name = name,
+                            .trainable_parameters = first.trainable_parameters,
+                            .percent = first.percent,
+                            .percent_without_router = first.percent_without_router,
+                            .tokens_per_second = spread(some, [](const Cell& c) { return c.tokens_per_second; }).mean,
+                            .seconds = spread(some, [](const Cell& c) { return c.seconds; }).mean,
+                            .peak_memory_bytes = first.peak_memory_bytes,
+                            .train_loss = losses});
+  RunReport::Gates gates{.method = name, .tasks = {}, .mean_alpha = {}};
+  for (std::size_t t = 0; t < first.scores.size(); ++t) {
+    const TaskScore& score = first.scores[t];
+    const Spread over_seeds = spread(some, [t](const Cell& c) { return c.scores[t].value; });
+    report.scores.push_back({.task = score.task,
+                             .metric = score.metric,
+                             .method = name,
+                             .value = over_seeds.mean,
+                             .n = score.n,
+                             .deviation = some.size() > 1 ? std::optional(over_seeds.deviation) : std::nullopt});
+    if (score.mean_gates.empty()) continue;
+    gates.tasks.push_back(score.task);
+    gates.mean_alpha.push_back(score.mean_gates);
+  }
+  if (!first.router) return;
+  report.gates.push_back(std::move(gates));
+  report.routers.push_back(
+      {.method = name,
+       .normalised_mutual_information =
+           spread(some, [](const Cell& c) { return c.router->normalised_mutual_information; }).mean,
+       .dead_share = spread(some, [](const Cell& c) { return c.router->dead_share; }).mean,
+       .mean_overlap = spread(some, [](const Cell& c) { return c.router->mean_overlap; }).mean});
+  report.gate_histories.push_back({.method = name, .steps = {}});
+  for (const auto& step : first.steps) report.gate_histories.back().steps.push_back(step.gates);
+}
+
+void write_results(const std::filesystem::path& folder, const Options& o, const LanguageModel& model,
+                   const std::string& command, std::span<const Variant> variants, std::span<const Cell> cells) {
+  write_file_atomically(folder / (o.name + ".tsv"), cells_tsv(cells));
+  RunReport report = start_report("Ablation: " + o.name, command, model, o.train.seed);
+  report.facts.emplace_back("seeds", fmt::format("{} and the {} after it", o.train.seed, o.seeds - 1));
+  for (const auto& variant : variants) {
+    const auto some = cells_of(cells, variant.name);
+    if (!some.empty()) add_variant(report, some);
+  }
+  report.interrupted = interrupted();
+  write_report(folder / "report.html", report);
+}
+
+}  // namespace
+
+int ablate(Arguments arguments) {
+  Options o;
+  o.train.epochs = 2;
+  Flags flags("ablate", "Compares variants over seeds on the same data, in one command that can be interrupted.",
+              {"./run ablate router", "./run ablate router --smoke",
+               "./run ablate router --variants learned,manual --seeds 5 --examples 250 --train a.train.json --train "
+               "b.train.json --test a.test.json --test b.test.json --out runs/mine"});
+  add_flags(flags, o);
+  if (!flags.parse(arguments)) return 0;
+  apply_smoke(flags, o);
+  require(o.seeds >= 1 && o.limit >= 0 && o.evaluation.max_examples >= 0,
+          "--seeds, --examples and --tests: expected 1 or more seeds, and 0 (all) or more examples");
+  const Ablation& ablation = find_ablation(o.name);
+  const Tasks tasks = load(o);
+  const LanguageModel model = o.model.load();
+  o.method.layers = o.layers == "auto" ? spread_layers(model.llama.config().n_layers) : parse_layers(o.layers);
+  o.method.tied = true;
+  o.train.system = o.evaluation.system = o.model.system;
+  o.train.quiet = o.evaluation.quiet = o.model.quiet;
+  const auto variants = chosen_variants(o, ablation.variants({o.method, o.train, model.llama.config(), tasks.train}));
+  const std::filesystem::path folder = o.out.empty() ? "runs/ablate-" + o.name : o.out;
+  check_settings(folder, settings(o, model, tasks));
+
+  const InterruptGuard guard;
+  std::vector<Cell> cells;
+  const std::size_t n_cells = variants.size() * static_cast<std::size_t>(o.seeds);
+  fmt::print("{}: {} variants x {} seeds, into {}\n", ablation.name, variants.size(), o.seeds, folder.string());
+  for (std::int64_t s = 0; s < o.seeds && !interrupted(); ++s) {
+    for (Variant variant : variants) {
+      variant.train.seed = o.train.seed + static_cast<std::uint64_t>(s);
+      const auto where = folder / fmt::format("{}-{}", variant.name, variant.train.seed);
+      auto cell = read_cell(where, variant.name);
+      if (!cell && !interrupted()) {
+        fmt::print("\n[{}/{}] {}, seed {}", cells.size() + 1, n_cells, variant.name, variant.train.seed);
+        run_cell(model, variant, tasks.train, tasks.test, o.evaluation, where, arguments);
+        cell = read_cell(where, variant.name);
+      }
+      if (!cell) continue;
+      cells.push_back(std::move(*cell));
+      write_results(folder, o, model, flags.command(), variants, cells);
+    }
+  }
+  print_table(variants, cells);
+  if (!cells.empty()) {
+    write_results(folder, o, model, flags.command(), variants, cells);
+    fmt::print("\ntable: {}\nreport: {}\n", (folder / (o.name + ".tsv")).string(), (folder / "report.html").string());
+  }
+  if (!interrupted()) return 0;
+  fmt::print("interrupted; the same command goes on\n");
+  return interrupted_exit;
+}
+
+}  // namespace csreft

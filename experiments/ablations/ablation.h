@@ -1,0 +1,42 @@
+// Comparisons that one command runs: what is varied, on the same data and seeds. To add one: a file beside this one,
+// its declaration below, its line in table.cpp, and the file's name in experiments/meson.build.
+#pragma once
+
+#include <span>
+#include <string>
+#include <string_view>
+#include <vector>
+
+#include "experiments/harness/task.h"
+#include "experiments/harness/trainer.h"
+
+namespace csreft {
+
+// One of the things that are compared.
+struct Variant {
+  std::string name;
+  MethodOptions method;
+  TrainOptions train;
+};
+
+// What the variants of an ablation start from.
+struct AblationBase {
+  MethodOptions method;  // layers, positions, rank and subspaces of CS-ReFT
+  TrainOptions train;
+  const LlamaConfig& config;
+  std::span<const Task> tasks;  // to learn from
+};
+
+struct Ablation {
+  std::string_view name;
+  std::string_view summary;
+  std::vector<Variant> (*variants)(const AblationBase& base);
+};
+
+extern const Ablation router_ablation;
+
+std::span<const Ablation* const> ablations();
+// Throws Error, naming the nearest, for an unknown ablation.
+const Ablation& find_ablation(std::string_view name);
+
+}  // namespace csreft

@@ -1,0 +1,74 @@
+// What decides which subspaces a prompt is edited in: the task's label, a router that specialises, the paper's router,
+// nothing, or the first token; beside one subspace of the same size and LoRA of no smaller size.
+#include "experiments/ablations/ablation.h"
+#include "reft/presets.h"
+
+namespace csreft {
+namespace {
+
+Variant with_preset(const AblationBase& base, std::string name, std::string_view preset) {
+  Variant variant{.name = std::move(name), .method = base.method, .train = base.train};
+  variant.method.method = "csreft";
+  set_preset(find_preset(preset), variant.method, variant.train.router_lr);
+  return variant;
+}
+
+Variant with_gate(const AblationBase& base, std::string name, std::string gate) {
+  Variant variant = with_preset(base, std::move(name), "paper");
+  variant.method.gate = std::move(gate);
+  if (needs_task(variant.method)) variant.method.tasks = task_stems(base.tasks);
+  return variant;
+}
+
+Variant first_token(const AblationBase& base) {
+  Variant variant = with_preset(base, "first_token", "paper");
+  variant.method.router_input = "first_token";
+  return variant;
+}
+
+// One subspace of as many dimensions.
+Variant loreft(const AblationBase& base) {
+  Variant variant{.name = "loreft", .method = base.method, .train = base.train};
+  variant.method.method = "loreft";
+  variant.method.rank = base.method.rank * base.method.subspaces;
+  return variant;
+}
+
+// LoRA of q and v in every layer, of the smallest rank with which it trains at least as many numbers as `other`.
+Variant lora(const AblationBase& base, const Variant& other) {
+  const auto size = [&](const MethodOptions& options) {
+    return count_parameters(*create_method(options, base.config, /*seed=*/0)).total;
+  };
+  Variant variant{.name = "lora", .method = base.method, .train = base.train};
+  variant.method.method = "lora";
+  variant.method.layers = {};
+  variant.method.rank = 1;
+  const std::int64_t of_rank_1 = size(variant.method);
+  variant.method.rank = (size(other.method) + of_rank_1 - 1) / of_rank_1;
+  // PEFT's usual scale, alpha = 2 r.
+  variant.method.lora_alpha = 2.0 * static_cast<double>(variant.method.rank);
+  return variant;
+}
+
+std::vector<Variant> router_variants(const AblationBase& base) {
+  const Variant learned = with_preset(base, "learned", "specialised");
+  return {with_gate(base, "manual", "onehot"),
+          learned,
+          with_preset(base, "sigmoid", "paper"),
+          with_gate(base, "ones", "ones"),
+          first_token(base),
+          loreft(base),
+          lora(base, learned)};
+}
+
+}  // namespace
+
+const Ablation router_ablation{
+    .name = "router",
+    .summary =
+        "who decides a prompt's subspaces: manual (the task's label), learned, sigmoid (the paper's), ones, "
+        "first_token",
+    .variants = router_variants,
+};
+
+}  // namespace csreft

@@ -1,0 +1,18 @@
+#include "reft/table.h"
+
+#include <array>
+
+#include "experiments/ablations/ablation.h"
+
+namespace csreft {
+namespace {
+
+constexpr std::array table{&router_ablation};
+
+}  // namespace
+
+std::span<const Ablation* const> ablations() { return table; }
+
+const Ablation& find_ablation(std::string_view name) { return find_named(ablations(), "ablation", name); }
+
+}  // namespace csreft

@@ -1,0 +1,28 @@
+// Measures of how subspaces share, or do not share, the work and the space.
+#pragma once
+
+#include <cstdint>
+#include <span>
+#include <vector>
+
+#include "core/tensor.h"
+
+namespace csreft {
+
+// Normalised mutual information of two labellings from their contingency table counts[a][b]: I(A; B) divided by the
+// arithmetic mean of H(A) and H(B) (Strehl and Ghosh 2002, with scikit-learn's mean). 1: each label tells the other; 0:
+// none tells anything, or one of them never changes.
+double normalised_mutual_information(std::span<const std::vector<std::int64_t>> counts);
+
+// The share of subspaces that are as good as never open: a mean gate under `threshold` over all examples, given the
+// mean gates [k] of each task and its number of examples.
+double dead_share(std::span<const std::vector<double>> mean_gates, std::span<const std::int64_t> examples,
+                  double threshold = 0.01);
+
+// How far subspaces i and j lie in each other, |R_i R_j^T|_F^2 / r, in the mean over places: f64 [k, k], 1 on the
+// diagonal, 0 where they are orthogonal. bases: R [k r, d] of each place.
+Tensor subspace_overlap(std::span<const Tensor> bases, std::int64_t k);
+// The mean of its elements off the diagonal; 0 for one subspace.
+double mean_overlap(const Tensor& overlap);
+
+}  // namespace csreft

@@ -1,0 +1,13 @@
+#include "reft/router_starts/entries.h"
+
+namespace csreft {
+
+// The weights as they were drawn.
+const RouterStart random_start{
+    .name = "random",
+    .summary = "weights as drawn",
+    .reads_prompts = false,
+    .set = [](std::span<const Parameter>, const Tensor&, std::uint64_t) {},
+};
+
+}  // namespace csreft
