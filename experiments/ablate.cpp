@@ -234,6 +234,7 @@ int ablate(Arguments arguments) {
   std::vector<Cell> cells;
   const std::size_t n_cells = variants.size() * static_cast<std::size_t>(o.seeds);
   fmt::print("{}: {} variants x {} seeds, into {}\n", ablation.name, variants.size(), o.seeds, folder.string());
+  std::fflush(stdout);
   for (std::int64_t s = 0; s < o.seeds && !interrupted(); ++s) {
     for (Variant variant : variants) {
       variant.train.seed = o.train.seed + static_cast<std::uint64_t>(s);

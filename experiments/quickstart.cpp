@@ -112,8 +112,8 @@ void add_samples(RunReport& report, const LanguageModel& model, const std::strin
 void print_samples(const RunReport& report) {
   for (const auto& sample : report.samples) {
     fmt::print("\n> {}\n", sample.prompt);
-    for (const auto& [label, text] : sample.outputs) fmt::print("  {:<24}{}\n", label, text);
-    fmt::print("  {:<24}{}\n", "expected", sample.expected);
+    for (const auto& [label, text] : sample.outputs) fmt::print("  {:<13}{}\n", label, text);
+    fmt::print("  {:<13}{}\n", "expected", sample.expected);
   }
 }
 
@@ -193,7 +193,7 @@ int quickstart(Arguments arguments) {
     const MethodOptions method = csreft_options(find_preset(name), layers, train.router_lr);
     if (flags.given("--router-lr")) train.router_lr = options.train.router_lr;
     const bool last = name == "specialised";
-    add(last ? "csreft" : "csreft, paper's router", method, train, last ? folder : folder / "csreft-paper");
+    add(last ? "csreft" : "csreft-paper", method, train, last ? folder : folder / "csreft-paper");
   }
   fmt::print("{}: {} parameters, frozen; four skills with {} examples to learn from and {} to be tested on\n",
              model.name, parameter_count(model.llama.config()), options.n_train, options.n_test);

@@ -28,8 +28,8 @@ Tensor read_router_input(const RouterInput& input, std::int64_t layer, const Lla
 }
 
 Tensor read_router_inputs(const RouterInput& input, std::int64_t layer, const Llama& model,
-                          std::span<const std::vector<std::int32_t>> prompts) {
-  constexpr std::size_t at_once = 64;
+                          std::span<const std::vector<std::int32_t>> prompts, const OnRead& on_read) {
+  constexpr std::size_t at_once = 32;
   const auto n = static_cast<std::int64_t>(prompts.size());
   Tensor all = Tensor::empty({n, model.config().hidden_size}, model.dtype());
   for (std::size_t begin = 0; begin < prompts.size(); begin += at_once) {
@@ -38,6 +38,7 @@ Tensor read_router_inputs(const RouterInput& input, std::int64_t layer, const Ll
     const auto first = static_cast<std::int64_t>(begin);
     ops::copy_(all.slice(first, first + static_cast<std::int64_t>(some.size())),
                read_router_input(input, layer, model, batch, whole_prompts(batch)));
+    if (on_read) on_read(first + static_cast<std::int64_t>(some.size()), n);
   }
   return all;
 }

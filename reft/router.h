@@ -5,6 +5,7 @@
 #pragma once
 
 #include <cstdint>
+#include <functional>
 #include <span>
 #include <string>
 #include <string_view>
@@ -36,9 +37,12 @@ struct RouterInput {
 Tensor read_router_input(const RouterInput& input, std::int64_t layer, const Llama& model, const TokenBatch& batch,
                          const PromptSpans& prompts);
 
+// Told how many of how many prompts have been read.
+using OnRead = std::function<void(std::int64_t done, std::int64_t total)>;
+
 // The same of prompts that are not in a batch yet, [prompts, d].
 Tensor read_router_inputs(const RouterInput& input, std::int64_t layer, const Llama& model,
-                          std::span<const std::vector<std::int32_t>> prompts);
+                          std::span<const std::vector<std::int32_t>> prompts, const OnRead& on_read = {});
 
 // ---- gates ----------------------------------------------------------------------------------------------------------
 

@@ -243,6 +243,21 @@ std::string loss_section(const RunReport& report) {
   return "<h2>Training</h2>\n" + figure(draw(chart), "Pale: each step. Full colour: an exponential average of it.");
 }
 
+// The tasks that a history speaks of, in the order of the test tasks of the same stems; others come after them.
+Names tasks_in_order(const RunReport& report, const std::vector<std::map<std::string, std::vector<double>>>& steps) {
+  Names there, ordered;
+  for (const auto& step : steps) {
+    for (const auto& [task, _] : step) add_once(there, task);
+  }
+  for (const auto& score : report.scores) {
+    for (const auto& task : there) {
+      if (task_stem(task) == task_stem(score.task)) add_once(ordered, task);
+    }
+  }
+  for (const auto& task : there) add_once(ordered, task);
+  return ordered;
+}
+
 std::string gate_histories(const RunReport& report) {
   std::string figures;
   for (std::size_t i = 0; i < report.gate_histories.size(); ++i) {
@@ -252,9 +267,7 @@ std::string gate_histories(const RunReport& report) {
                    .x_label = "optimizer step",
                    .groups = {},
                    .values = {}};
-    for (const auto& step : steps) {
-      for (const auto& [task, _] : step) add_once(chart.groups, task);
-    }
+    chart.groups = tasks_in_order(report, steps);
     if (chart.groups.empty() || steps.size() < 2) continue;
     for (const auto& task : chart.groups) {
       auto& series = chart.values.emplace_back();

@@ -179,7 +179,11 @@ Trainer::Trainer(const LanguageModel& model, Method& method, std::span<const Tas
   check_edits(model_, method_, *shortest,
               tasks[examples_[static_cast<std::size_t>(shortest - prompts.begin())].task].name);
   check_supervision();
-  method_.prepare(model_.llama, prompts);
+  std::optional<Progress> reading;
+  method_.prepare(model_.llama, prompts, [&](std::int64_t done, std::int64_t total) {
+    if (!reading) reading.emplace("read prompts", total, "", options_.quiet);
+    reading->update(done);
+  });
 }
 
 // Every step must have something to predict; only examples that are cut inside their prompts leave nothing.

@@ -14,7 +14,7 @@ namespace csreft {
 namespace {
 
 // Statistics of the router's input are taken from so many prompts at most, evenly spread over all.
-constexpr std::size_t most_prompts_read = 4096;
+constexpr std::size_t most_prompts_read = 2048;
 
 std::vector<std::vector<std::int32_t>> spread(std::span<const std::vector<std::int32_t>> prompts) {
   const std::size_t n = std::min(prompts.size(), most_prompts_read);
@@ -48,9 +48,9 @@ class CsReft : public Method {
   std::span<const Parameter> parameters() const override { return parameters_; }
   std::span<const std::pair<std::string, Tensor>> buffers() const override { return norm_; }
 
-  void prepare(const Llama& model, std::span<const std::vector<std::int32_t>> prompts) override {
+  void prepare(const Llama& model, std::span<const std::vector<std::int32_t>> prompts, const OnRead& on_read) override {
     if (router_.empty() || (norm_.empty() && !start_.reads_prompts)) return;
-    Tensor x = read_router_inputs(input_, options_.router_layer, model, spread(prompts));
+    Tensor x = read_router_inputs(input_, options_.router_layer, model, spread(prompts), on_read);
     if (!norm_.empty()) {
       fit_router_norm(norm_, x);
       x = standardise(norm_, x);
