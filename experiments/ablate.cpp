@@ -1,6 +1,6 @@
 // Runs a comparison of variants over seeds on one model and one set of tasks, from one command; the same command again
 // goes on where it stopped.
-#include <numeric>
+#include <charconv>
 
 #include "core/atomic_file.h"
 #include "core/folder.h"
@@ -28,7 +28,8 @@ struct Options {
   std::vector<std::string> train_files, test_files;
   std::string variants, out;
   std::int64_t seeds = 3;
-  std::int64_t limit = 0;
+  std::string examples;
+  bool bare = false;
   bool smoke = false;
 };
 
@@ -42,8 +43,11 @@ void add_flags(Flags& flags, Options& o) {
   flags.group("Data");
   flags.add_list("--train", o.train_files, "training data, a file a task; none: quickstart's four word skills");
   flags.add_list("--test", o.test_files, "test data");
-  flags.add("--examples", o.limit, "training examples of each task, the first of its file; 0: all");
+  flags.add(
+      "--examples", o.examples,
+      "training examples of each task, the first of its file: a number, or one a task as 400,200,100,50; empty: all");
   flags.add("--tests", o.evaluation.max_examples, "test examples of each task, the first of its file; 0: all");
+  flags.add_switch("--bare", o.bare, "without the words with which all prompts of a task begin and end");
   flags.group("Method");
   flags.add("--layers", o.layers, "edited blocks, 0-based: numbers, all, or auto (four, evenly spread)");
   flags.add("--rank", o.method.rank, "rank r of each subspace");
@@ -55,7 +59,7 @@ void add_flags(Flags& flags, Options& o) {
 
 void apply_smoke(const Flags& flags, Options& o) {
   if (!o.smoke) return;
-  if (!flags.given("--examples")) o.limit = 4;
+  if (!flags.given("--examples")) o.examples = "4";
   if (!flags.given("--tests")) o.evaluation.max_examples = 2;
   if (!flags.given("--steps")) o.train.max_steps = 2;
   if (!flags.given("--seeds")) o.seeds = 1;
@@ -65,6 +69,23 @@ void apply_smoke(const Flags& flags, Options& o) {
 struct Tasks {
   std::vector<Task> train, test;
 };
+
+// Cuts each task to the first `examples`: one number for all, or one for each.
+void keep_first(std::vector<Task>& tasks, const std::string& examples) {
+  if (examples.empty()) return;
+  const auto parts = split_commas(examples);
+  require(parts.size() == 1 || parts.size() == tasks.size(),
+          "--examples {} has {} numbers for {} tasks: expected one, or one for each", examples, parts.size(),
+          tasks.size());
+  for (std::size_t t = 0; t < tasks.size(); ++t) {
+    const std::string& part = parts[parts.size() == 1 ? 0 : t];
+    std::size_t n = 0;
+    const auto [end, error] = std::from_chars(part.data(), part.data() + part.size(), n);
+    require(error == std::errc() && end == part.data() + part.size() && n >= 1,
+            "--examples '{}' is not understood: expected numbers of 1 or more such as 250 or 400,200,100,50", examples);
+    if (tasks[t].examples.size() > n) tasks[t].examples.resize(n);
+  }
+}
 
 Tasks load(const Options& o) {
   constexpr std::size_t word_examples = 160, word_tests = 60;
@@ -76,9 +97,11 @@ Tasks load(const Options& o) {
       tasks.test.push_back(std::move(skill.test));
     }
   }
-  for (auto& task : tasks.train) {
-    if (o.limit > 0 && std::ssize(task.examples) > o.limit) task.examples.resize(static_cast<std::size_t>(o.limit));
-  }
+  keep_first(tasks.train, o.examples);
+  require(!o.bare || tasks.train.size() == tasks.test.size(),
+          "--bare needs the test file of each training file: expected {} test files, not {}", tasks.train.size(),
+          tasks.test.size());
+  for (std::size_t t = 0; o.bare && t < tasks.train.size(); ++t) remove_template(tasks.train[t], tasks.test[t]);
   return tasks;
 }
 
@@ -98,9 +121,13 @@ json settings(const Options& o, const LanguageModel& model, const Tasks& tasks) 
   json examples = json::object();
   for (const auto& task : tasks.train) examples[task.name] = task.examples.size();
   for (const auto& task : tasks.test) examples[task.name] = task.examples.size();
-  return {{"ablation", o.name},          {"model", model.name},
-          {"examples", examples},        {"tests", o.evaluation.max_examples},
-          {"method", to_json(o.method)}, {"train", to_json(o.train)},
+  return {{"ablation", o.name},
+          {"model", model.name},
+          {"examples", examples},
+          {"tests", o.evaluation.max_examples},
+          {"bare", o.bare},
+          {"method", to_json(o.method)},
+          {"train", to_json(o.train)},
           {"system", o.model.system}};
 }
 
@@ -217,8 +244,9 @@ int ablate(Arguments arguments) {
   add_flags(flags, o);
   if (!flags.parse(arguments)) return 0;
   apply_smoke(flags, o);
-  require(o.seeds >= 1 && o.limit >= 0 && o.evaluation.max_examples >= 0,
-          "--seeds, --examples and --tests: expected 1 or more seeds, and 0 (all) or more examples");
+  require(o.seeds >= 1, "--seeds {} is not possible: expected 1 or more", o.seeds);
+  require(o.evaluation.max_examples >= 0, "--tests {} is not possible: expected 0 (all) or more",
+          o.evaluation.max_examples);
   const Ablation& ablation = find_ablation(o.name);
   const Tasks tasks = load(o);
   const LanguageModel model = o.model.load();

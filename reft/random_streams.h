@@ -15,6 +15,9 @@ constexpr std::uint64_t router_stream = 1U << 20U;
 // The seeds of the clusters from which a router may start.
 constexpr std::uint64_t kmeans_stream = router_stream + 2;
 
+// The directions from which principal components are sought.
+constexpr std::uint64_t principal_components_stream = router_stream + 3;
+
 // The order of the training examples in epoch e: + e.
 constexpr std::uint64_t epoch_shuffle_stream = 1U << 21U;
 

@@ -115,6 +115,47 @@ std::vector<std::string> task_stems(std::span<const Task> tasks) {
   return stems;
 }
 
+namespace {
+
+// The length of the longest start that all instructions share and that ends with a whole word, of `text` as far as it
+// is shared; from_end: of the longest end that starts with one.
+std::size_t shared_length(std::span<const Example> examples, bool from_end) {
+  const std::string& first = examples.front().instruction;
+  const auto at = [from_end](const std::string& text, std::size_t i) {
+    return text[from_end ? text.size() - 1 - i : i];
+  };
+  std::size_t length = first.size();
+  for (const auto& e : examples) {
+    std::size_t same = 0;
+    while (same < std::min(length, e.instruction.size()) && at(e.instruction, same) == at(first, same)) ++same;
+    length = same;
+  }
+  while (length > 0 && whitespace.find(at(first, length - 1)) == whitespace.npos) --length;
+  return length;
+}
+
+void remove_ends(Task& task, const std::string& prefix, const std::string& suffix) {
+  for (auto& e : task.examples) {
+    std::string_view text = e.instruction;
+    if (text.starts_with(prefix)) text.remove_prefix(prefix.size());
+    if (text.ends_with(suffix)) text.remove_suffix(suffix.size());
+    const std::size_t begin = text.find_first_not_of(whitespace);
+    if (begin == text.npos) continue;
+    e.instruction = std::string(text.substr(begin, text.find_last_not_of(whitespace) + 1 - begin));
+  }
+}
+
+}  // namespace
+
+void remove_template(Task& train, Task& test) {
+  if (train.examples.size() < 2) return;
+  const std::string& first = train.examples.front().instruction;
+  const std::string prefix = first.substr(0, shared_length(train.examples, /*from_end=*/false));
+  const std::string suffix = first.substr(first.size() - shared_length(train.examples, /*from_end=*/true));
+  remove_ends(train, prefix, suffix);
+  remove_ends(test, prefix, suffix);
+}
+
 bool is_correct(std::string_view generated, std::string_view answer) {
   const std::size_t end = generated.find_last_not_of(whitespace);
   if (end == generated.npos) return false;

@@ -40,6 +40,11 @@ std::string task_stem(std::string_view name);
 // The stems of tasks, each once, in their order.
 std::vector<std::string> task_stems(std::span<const Task> tasks);
 
+// Takes from the instructions of `train` the words with which all of them begin and end, and the same from those of
+// `test` that have them: what stays tells an example's task by its own words alone. At least one word of each stays.
+// Does nothing to a single example, which is all template.
+void remove_template(Task& train, Task& test);
+
 // Whether the last word of `generated`, less its final full stop, equals `answer`, letter case (ASCII) set aside.
 bool is_correct(std::string_view generated, std::string_view answer);
 

@@ -1,12 +1,16 @@
 // The router starts as the nearest-centroid rule of k clusters of the training prompts: no labels, and a partition from
-// the first step on. Each score is a linear function of x,
-//   s_i = (c_i . x - |c_i|^2 / 2) / tau  =  (|x|^2 - |x - c_i|^2) / (2 tau),
-// which the network computes with one unit a cluster, relu(c_i . x / u + B) - B, exactly wherever B is large enough, as
-// it is on all training prompts. The other units keep their random first weights, and start without influence.
+// the first step on. Clusters are sought among the prompts' first 2 k principal components, whitened: z = P (x - m).
+// In the input itself a few directions of large variance decide who is near to whom, and they need not be those that
+// tell skills apart. Each score is still a linear function of x,
+//   s_i = (c_i . z - |c_i|^2 / 2) / tau  =  (|z|^2 - |z - c_i|^2) / (2 tau),
+// which the network computes with one unit a cluster, relu(v_i . x / u + B) - B with v_i = P^T c_i, exactly wherever B
+// is large enough, as it is on all training prompts. The other units keep their random first weights, and start without
+// influence.
 #include <algorithm>
 #include <cmath>
 
 #include "reft/kmeans.h"
+#include "reft/principal_components.h"
 #include "reft/router_starts/entries.h"
 
 namespace csreft {
@@ -14,6 +18,8 @@ namespace {
 
 // tau is such that the best score leads the second by this much in the mean: sure, and still free to change its mind.
 constexpr double mean_lead = 4.0;
+// Found on mixtures of three to six tasks: with fewer some tasks fall together, with many more noise decides.
+constexpr std::int64_t components_a_cluster = 2;
 
 // The mean over the rows of (largest - second largest).
 double mean_of_leads(const Tensor& scores) {
@@ -39,21 +45,29 @@ void start_from_clusters(std::span<const Parameter> parameters, const Tensor& in
           hidden, k, k);
   if (k == 1) return;
   const Tensor x = inputs.to(DType::f64);
-  const Tensor centroids = kmeans(x, k, seed).centroids;
+  const auto [components, mean] = principal_components(x, components_a_cluster * k, seed);
+  ops::copy_(V2, Tensor::zeros(V2.shape(), V2.dtype()));
+  if (components.rows() == 0) return;  // all prompts look alike: so do their gates
+  const Tensor z =
+      ops::matmul(ops::add_row(x, ops::scale(mean, -1.0)), components, ops::Transpose::no, ops::Transpose::yes);
+  const Tensor centroids = kmeans(z, k, seed).centroids;
 
-  const Tensor half_norms = Tensor::zeros({k}, DType::f64);
+  const Tensor directions = ops::matmul(centroids, components);  // v [k, d]
+  const Tensor products = ops::matmul(x, directions, ops::Transpose::no, ops::Transpose::yes);
+  const Tensor at_mean = ops::matmul(mean.view({1, mean.numel()}), directions, ops::Transpose::no, ops::Transpose::yes);
+  const Tensor offsets_of_scores = Tensor::zeros({k}, DType::f64);  // -c_i . P m - |c_i|^2 / 2
   for (std::int64_t i = 0; i < k; ++i) {
-    half_norms.data<double>()[i] = -0.5 * ops::squared_norm(centroids.slice(i, i + 1));
+    offsets_of_scores.data<double>()[i] =
+        -at_mean.data<double>()[i] - 0.5 * ops::squared_norm(centroids.slice(i, i + 1));
   }
-  const Tensor products = ops::matmul(x, centroids, ops::Transpose::no, ops::Transpose::yes);
-  const double tau = nonzero(mean_of_leads(ops::add_row(products, half_norms)) / mean_lead);
+  const double tau = nonzero(mean_of_leads(ops::add_row(products, offsets_of_scores)) / mean_lead);
   const double unit = nonzero(root_mean_square(products));  // so that hidden units are of order one
   const double offset = std::max(0.0, -*std::ranges::min_element(products.span<double>()) / unit);
 
   const Tensor first = V1.to(DType::f64).clone(), second = Tensor::zeros({k, hidden}, DType::f64);
   const Tensor c1 = parameters[1].value.value(), offsets = Tensor::zeros({hidden}, DType::f64);
   for (std::int64_t i = 0; i < k; ++i) {
-    ops::copy_(first.slice(i, i + 1), ops::scale(centroids.slice(i, i + 1), 1.0 / unit));
+    ops::copy_(first.slice(i, i + 1), ops::scale(directions.slice(i, i + 1), 1.0 / unit));
     offsets.data<double>()[i] = offset;
     second.data<double>()[i * hidden + i] = unit / tau;
   }
@@ -61,7 +75,7 @@ void start_from_clusters(std::span<const Parameter> parameters, const Tensor& in
   ops::copy_(c1, offsets.to(c1.dtype()));
   ops::copy_(V2, second.to(V2.dtype()));
   const Tensor lowered = Tensor::full({k}, -offset * unit, DType::f64);
-  ops::copy_(c2, ops::scale(ops::add(half_norms, lowered), 1.0 / tau).to(c2.dtype()));
+  ops::copy_(c2, ops::scale(ops::add(offsets_of_scores, lowered), 1.0 / tau).to(c2.dtype()));
 }
 
 }  // namespace

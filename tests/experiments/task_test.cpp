@@ -84,3 +84,27 @@ TEST_CASE("an answer is the last word, less one full stop, whatever its case") {
   CHECK_FALSE(is_correct("", "animal"));
   CHECK_FALSE(is_correct(" \n", "animal"));
 }
+
+TEST_CASE("a template is what all prompts of a task begin and end with, in whole words") {
+  const auto task = [](const std::vector<std::string>& instructions) {
+    csreft::Task made{.name = "a", .examples = {}};
+    for (const auto& text : instructions) {
+      made.examples.push_back({.instruction = text, .input = "", .output = "yes", .answer = {}, .dataset = ""});
+    }
+    return made;
+  };
+  auto train = task({"Is it hot?\n\nthe sun\n\nAnswer: yes/no", "Is it hot?\n\nthat moon\n\nAnswer: yes/no"});
+  auto test = task({"Is it hot?\n\nfire\n\nAnswer: yes/no", "another form", "Is it hot?\n\n\n\nAnswer: yes/no"});
+  csreft::remove_template(train, test);
+  // "th" at the start and "n" at the end are shared, and are no words.
+  CHECK(train.examples[0].instruction == "the sun");
+  CHECK(train.examples[1].instruction == "that moon");
+  CHECK(test.examples[0].instruction == "fire");
+  CHECK(test.examples[1].instruction == "another form");
+  // Nothing would be left of the third.
+  CHECK(test.examples[2].instruction == "Is it hot?\n\n\n\nAnswer: yes/no");
+
+  auto one = task({"Is it hot?"});
+  csreft::remove_template(one, test);
+  CHECK(one.examples[0].instruction == "Is it hot?");
+}

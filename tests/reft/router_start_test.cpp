@@ -2,6 +2,7 @@
 #include <doctest/doctest.h>
 
 #include "reft/kmeans.h"
+#include "reft/principal_components.h"
 #include "reft/router_norm.h"
 #include "tests/reft/router_tools.h"
 
@@ -31,10 +32,13 @@ TEST_CASE("a router that starts from clusters sends each prompt to the nearest c
   for (std::int64_t e = 2; e < 12; ++e) CHECK(largest_difference(row_of(alpha, e), row_of(alpha, e % 2)) == 0.0);
   CHECK(largest_difference(row_of(alpha, 0), row_of(alpha, 1)) == 1.0);
 
-  // The scores are the centroids' linear rule, exactly.
+  // The scores are the centroids' rule among the whitened components, exactly.
   const auto& input = csreft::find_router_input("prompt_mean");
   const Tensor x = csreft::standardise(method->buffers(), csreft::read_router_inputs(input, -1, model, prompts));
-  const auto clusters = csreft::kmeans(x, 2, 1);
+  const auto [components, mean] = csreft::principal_components(x, 4, 1);
+  const Tensor z = csreft::ops::matmul(csreft::ops::add_row(x, csreft::ops::scale(mean, -1.0)), components,
+                                       csreft::ops::Transpose::no, csreft::ops::Transpose::yes);
+  const auto clusters = csreft::kmeans(z, 2, 1);
   const Tensor c = clusters.centroids;
   std::vector<csreft::Parameter> router;
   for (const auto& p : method->parameters()) {
@@ -43,8 +47,8 @@ TEST_CASE("a router that starts from clusters sends each prompt to the nearest c
   const Tensor scores = csreft::router_scores(x, router).value();
   double ratio = 0.0;
   for (std::int64_t e = 0; e < 12; ++e) {
-    const Tensor from0 = csreft::ops::sub(row_of(x, e), row_of(c, 0)),
-                 from1 = csreft::ops::sub(row_of(x, e), row_of(c, 1));
+    const Tensor from0 = csreft::ops::sub(row_of(z, e), row_of(c, 0)),
+                 from1 = csreft::ops::sub(row_of(z, e), row_of(c, 1));
     const double lead = csreft::ops::squared_norm(from1) - csreft::ops::squared_norm(from0);
     const double scored = scores.data<double>()[e * 2] - scores.data<double>()[e * 2 + 1];
     if (e == 0) ratio = scored / lead;
@@ -100,4 +104,20 @@ TEST_CASE("a method with router_norm keeps the statistics as buffers and reads t
   CHECK(largest_difference(gates_of(*method, model, task), plain) == 0.0);
   method->prepare(model, std::vector<TokenIds>{{7, 1, 2}, {7, 11, 4}, {7, 5}, {3, 9, 9, 1}});
   CHECK(largest_difference(gates_of(*method, model, task), plain) > 1e-3);
+}
+
+TEST_CASE("prompts that look alike to the router get one gate, whatever it starts from") {
+  const Llama model = tiny_llama();
+  const TinyTask task = shared_start();
+  auto options = csreft_options("first_token");
+  options.gate = "top1";
+  options.router_norm = true;
+  options.router_start = "clusters";
+  const auto method = csreft::create_method(options, model.config(), 1, DType::f64);
+  method->prepare(model, std::vector<TokenIds>{{7, 1, 2}, {7, 11, 4}, {7, 5}, {7, 9, 9, 1}});
+  const auto gates = method->route(model, {task.batch, task.prompts});
+  for (std::int64_t e = 1; e < 3; ++e) {
+    CHECK(largest_difference(row_of(gates.alpha.value(), e), row_of(gates.alpha.value(), 0)) == 0.0);
+  }
+  CHECK(largest_difference(gates.probabilities.value(), Tensor::full({3, 3}, 1.0 / 3.0, DType::f64)) < rounding);
 }
