@@ -26,6 +26,7 @@ bool json_holds(const nlohmann::json& value) {
   if constexpr (std::is_same_v<T, bool>) return value.is_boolean();
   if constexpr (std::is_same_v<T, std::string>) return value.is_string();
   if constexpr (std::is_same_v<T, double>) return value.is_number();
+  if constexpr (std::is_same_v<T, std::uint64_t>) return value.is_number_unsigned();
   if constexpr (std::is_same_v<T, std::int64_t>) {
     return value.is_number_integer() &&
            (!value.is_number_unsigned() || value.get<std::uint64_t>() <= std::numeric_limits<std::int64_t>::max());
@@ -35,17 +36,18 @@ bool json_holds(const nlohmann::json& value) {
 template <typename T>
 constexpr std::string_view json_name() {
   static_assert(std::is_same_v<T, bool> || std::is_same_v<T, std::string> || std::is_same_v<T, double> ||
-                std::is_same_v<T, std::int64_t>);
+                std::is_same_v<T, std::int64_t> || std::is_same_v<T, std::uint64_t>);
   if constexpr (std::is_same_v<T, bool>) return "true or false";
   if constexpr (std::is_same_v<T, std::string>) return "a string";
   if constexpr (std::is_same_v<T, double>) return "a number";
+  if constexpr (std::is_same_v<T, std::uint64_t>) return "an integer of 0 or more";
   return "an integer";
 }
 
 }  // namespace detail
 
-// The value of `key`, of type bool, int64_t, double (integers count as numbers) or string; nothing if the key is
-// missing or null. Throws Error for a value of another type.
+// The value of `key`, of type bool, int64_t, uint64_t, double (integers count as numbers) or string; nothing if the key
+// is missing or null. Throws Error for a value of another type.
 template <typename T>
 std::optional<T> find_json(const nlohmann::json& object, const std::string& key, std::string_view where) {
   const auto found = object.find(key);

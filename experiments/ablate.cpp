@@ -4,6 +4,7 @@
 
 #include "core/atomic_file.h"
 #include "core/folder.h"
+#include "core/hash.h"
 #include "core/json_file.h"
 #include "experiments/ablations/ablation.h"
 #include "experiments/harness/cells.h"
@@ -38,7 +39,9 @@ void add_flags(Flags& flags, Options& o) {
   flags.add("ablation", o.name, "what is compared:" + summaries_of(ablations()))->required();
   flags.add("--variants", o.variants, "only these, separated by commas; empty: all");
   flags.add("--seeds", o.seeds, "number of seeds: --seed and those that follow it");
-  flags.add("--out", o.out, "folder of the comparison; empty: runs/ablate-NAME. An unfinished one is continued");
+  flags.add("--out", o.out,
+            "folder of the comparison; empty: runs/ablate-NAME, with --smoke runs/ablate-NAME-smoke. An unfinished one "
+            "goes on");
   flags.add_switch("--smoke", o.smoke, "a minute's run of everything: few examples, few steps, one seed");
   flags.group("Data");
   flags.add_list("--train", o.train_files, "training data, a file a task; none: quickstart's four word skills");
@@ -52,7 +55,7 @@ void add_flags(Flags& flags, Options& o) {
   flags.add("--layers", o.layers, "edited blocks, 0-based: numbers, all, or auto (four, evenly spread)");
   flags.add("--rank", o.method.rank, "rank r of each subspace");
   flags.add("--subspaces", o.method.subspaces, "number k of subspaces");
-  flags.add("--positions", o.method.positions, "edited tokens of a prompt");
+  flags.add("--positions", o.method.positions, "edited tokens of a prompt, with one set of parameters for all");
   add_train_flags(flags, o.train);
   o.model.add_to(flags);
 }
@@ -111,67 +114,65 @@ std::vector<Variant> chosen_variants(const Options& o, std::vector<Variant> all)
   for (const auto& variant : all) table.push_back(&variant);
   std::vector<Variant> chosen;
   for (const auto& name : split_commas(o.variants)) {
+    require(std::ranges::find(chosen, name, &Variant::name) == chosen.end(), "variant {} is named twice", name);
     chosen.push_back(find_named(std::span<const Variant* const>(table), "variant", name));
   }
   return chosen;
 }
 
-// What must be the same for a comparison to be continued.
-json settings(const Options& o, const LanguageModel& model, const Tasks& tasks) {
-  json examples = json::object();
-  for (const auto& task : tasks.train) examples[task.name] = task.examples.size();
-  for (const auto& task : tasks.test) examples[task.name] = task.examples.size();
-  return {{"ablation", o.name},
-          {"model", model.name},
-          {"examples", examples},
-          {"tests", o.evaluation.max_examples},
-          {"bare", o.bare},
-          {"method", to_json(o.method)},
-          {"train", to_json(o.train)},
-          {"system", o.model.system}};
+// The number of a task's examples, and a hash of them.
+json contents(std::span<const Task> tasks) {
+  json out = json::object();
+  for (const auto& task : tasks) {
+    std::uint64_t hash = fnv1a_start;
+    for (const auto& e : task.examples) {
+      for (const auto& text : {e.instruction, e.input, e.output, e.answer.value_or("")})
+        hash = fnv1a(text + '\n', hash);
+    }
+    out[task.name] = {{"n", task.examples.size()}, {"hash", fmt::format("{:016x}", hash)}};
+  }
+  return out;
 }
 
-void check_settings(const std::filesystem::path& folder, const json& wanted) {
+// What must be the same for a comparison to be continued. Each cell looks after the options of its variant.
+json settings(const Options& o, const LanguageModel& model, const Tasks& tasks) {
+  return {{"ablation", o.name},
+          {"model", fmt::format("{:016x}", model.llama.fingerprint())},
+          {"chat_template", model.chat->name},
+          {"system", o.model.system},
+          {"train", contents(tasks.train)},
+          {"test", contents(tasks.test)},
+          {"tests", o.evaluation.max_examples}};
+}
+
+void keep_settings(const std::filesystem::path& folder, const json& wanted) {
   const auto file = folder / "ablation.json";
-  if (std::filesystem::exists(file)) {
-    const json there = read_json_object(file);
-    for (const auto& [key, value] : wanted.items()) {
-      require(there.contains(key) && there[key] == value,
-              "{} holds another comparison (its `{}` differs): expected another --out, or the same flags",
-              folder.string(), key);
-    }
+  if (!std::filesystem::exists(file)) {
+    make_folder(folder);
+    write_file_atomically(file, wanted.dump(2) + "\n");
     return;
   }
-  make_folder(folder);
-  write_file_atomically(file, wanted.dump(2) + "\n");
-}
-
-std::vector<Cell> cells_of(std::span<const Cell> cells, std::string_view variant) {
-  std::vector<Cell> some;
-  for (const auto& cell : cells) {
-    if (cell.variant == variant) some.push_back(cell);
-  }
-  return some;
-}
-
-template <typename Value>
-Spread spread(std::span<const Cell> cells, Value value) {
-  std::vector<double> values;
-  for (const auto& cell : cells) values.push_back(value(cell));
-  return spread_of(values);
+  const json difference = json::diff(read_json_object(file), wanted);
+  require(difference.empty(), "{} holds another comparison ({} differs): expected another --out, or the same data",
+          folder.string(), difference.empty() ? "" : difference[0]["path"].get<std::string>());
 }
 
 void print_table(std::span<const Variant> variants, std::span<const Cell> cells) {
-  fmt::print("\n{:<12} {:>5} {:>11}  {:<16} {:>6} {:>6} {:>8}\n", "variant", "seeds", "parameters", "mean score", "NMI",
-             "dead", "overlap");
+  if (cells.empty()) return;
+  const auto metrics = metrics_of(cells.front());
+  fmt::print("\n{:<12} {:>5} {:>11}  ", "variant", "seeds", "parameters");
+  for (const auto& metric : metrics) fmt::print("{:<16}", "mean " + metric);
+  fmt::print(" {:>6} {:>6} {:>8}\n", "NMI", "dead", "overlap");
   for (const auto& variant : variants) {
     const auto some = cells_of(cells, variant.name);
     if (some.empty()) continue;
-    const Spread mean = spread(some, [](const Cell& c) { return c.mean_score(); });
-    fmt::print("{:<12} {:>5} {:>11}  {:.3f} {:<10}", variant.name, some.size(), some.front().trainable_parameters,
-               mean.mean, some.size() > 1 ? fmt::format("+- {:.3f}", mean.deviation) : "");
+    fmt::print("{:<12} {:>5} {:>11}  ", variant.name, some.size(), some.front().trainable_parameters);
+    for (const auto& metric : metrics) {
+      const Spread mean = spread(some, [&](const Cell& c) { return c.mean_score(metric); });
+      fmt::print("{:.3f} {:<10}", mean.mean, mean.n > 1 ? fmt::format("+- {:.3f}", mean.deviation) : "");
+    }
     if (some.front().router) {
-      fmt::print("{:>6.2f} {:>6.2f} {:>8.3f}",
+      fmt::print(" {:>6.2f} {:>6.2f} {:>8.3f}",
                  spread(some, [](const Cell& c) { return c.router->normalised_mutual_information; }).mean,
                  spread(some, [](const Cell& c) { return c.router->dead_share; }).mean,
                  spread(some, [](const Cell& c) { return c.router->mean_overlap; }).mean);
@@ -193,7 +194,9 @@ void add_variant(RunReport& report, std::span<const Cell> some) {
                             .seconds = spread(some, [](const Cell& c) { return c.seconds; }).mean,
                             .peak_memory_bytes = first.peak_memory_bytes,
                             .train_loss = losses});
-  RunReport::Gates gates{.method = name, .tasks = {}, .mean_alpha = {}};
+  // Which subspace a task takes changes from seed to seed: a mean over seeds would show nothing.
+  const std::string one_seed = fmt::format("{}, seed {}", name, first.seed);
+  RunReport::Gates gates{.method = one_seed, .tasks = {}, .mean_alpha = {}};
   for (std::size_t t = 0; t < first.scores.size(); ++t) {
     const TaskScore& score = first.scores[t];
     const Spread over_seeds = spread(some, [t](const Cell& c) { return c.scores[t].value; });
@@ -215,15 +218,17 @@ void add_variant(RunReport& report, std::span<const Cell> some) {
            spread(some, [](const Cell& c) { return c.router->normalised_mutual_information; }).mean,
        .dead_share = spread(some, [](const Cell& c) { return c.router->dead_share; }).mean,
        .mean_overlap = spread(some, [](const Cell& c) { return c.router->mean_overlap; }).mean});
-  report.gate_histories.push_back({.method = name, .steps = {}});
+  report.gate_histories.push_back({.method = one_seed, .steps = {}});
   for (const auto& step : first.steps) report.gate_histories.back().steps.push_back(step.gates);
 }
 
 void write_results(const std::filesystem::path& folder, const Options& o, const LanguageModel& model,
                    const std::string& command, std::span<const Variant> variants, std::span<const Cell> cells) {
   write_file_atomically(folder / (o.name + ".tsv"), cells_tsv(cells));
+  write_file_atomically(folder / (o.name + "-summary.tsv"), summary_tsv(cells));
   RunReport report = start_report("Ablation: " + o.name, command, model, o.train.seed);
-  report.facts.emplace_back("seeds", fmt::format("{} and the {} after it", o.train.seed, o.seeds - 1));
+  report.facts.emplace_back(
+      "seeds", fmt::format("{} from {} on; loss curves and gates are those of the first", o.seeds, o.train.seed));
   for (const auto& variant : variants) {
     const auto some = cells_of(cells, variant.name);
     if (!some.empty()) add_variant(report, some);
@@ -254,28 +259,33 @@ int ablate(Arguments arguments) {
   o.method.tied = true;
   o.train.system = o.evaluation.system = o.model.system;
   o.train.quiet = o.evaluation.quiet = o.model.quiet;
-  const auto variants = chosen_variants(o, ablation.variants({o.method, o.train, model.llama.config(), tasks.train}));
-  const std::filesystem::path folder = o.out.empty() ? "runs/ablate-" + o.name : o.out;
-  check_settings(folder, settings(o, model, tasks));
+  auto variants = chosen_variants(o, ablation.variants({o.method, o.train, model.llama.config(), tasks.train}));
+  for (auto& variant : variants) {
+    if (flags.given("--router-lr")) variant.train.router_lr = o.train.router_lr;
+    check_variant(model, variant, tasks.train, tasks.test, o.evaluation);
+  }
+  const std::filesystem::path folder =
+      o.out.empty() ? fmt::format("runs/ablate-{}{}", o.name, o.smoke ? "-smoke" : "") : o.out;
+  keep_settings(folder, settings(o, model, tasks));
 
   const InterruptGuard guard;
   std::vector<Cell> cells;
   const std::size_t n_cells = variants.size() * static_cast<std::size_t>(o.seeds);
   fmt::print("{}: {} variants x {} seeds, into {}\n", ablation.name, variants.size(), o.seeds, folder.string());
   std::fflush(stdout);
-  for (std::int64_t s = 0; s < o.seeds && !interrupted(); ++s) {
+  for (std::int64_t s = 0; s < o.seeds; ++s) {
     for (Variant variant : variants) {
       variant.train.seed = o.train.seed + static_cast<std::uint64_t>(s);
       const auto where = folder / fmt::format("{}-{}", variant.name, variant.train.seed);
-      auto cell = read_cell(where, variant.name);
-      if (!cell && !interrupted()) {
+      auto cell = read_cell(where, variant);
+      const bool run_now = !cell && !interrupted();
+      if (run_now) {
         fmt::print("\n[{}/{}] {}, seed {}", cells.size() + 1, n_cells, variant.name, variant.train.seed);
         run_cell(model, variant, tasks.train, tasks.test, o.evaluation, where, arguments);
-        cell = read_cell(where, variant.name);
+        cell = read_cell(where, variant);
       }
-      if (!cell) continue;
-      cells.push_back(std::move(*cell));
-      write_results(folder, o, model, flags.command(), variants, cells);
+      if (cell) cells.push_back(std::move(*cell));
+      if (run_now && !cells.empty()) write_results(folder, o, model, flags.command(), variants, cells);
     }
   }
   print_table(variants, cells);

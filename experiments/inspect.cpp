@@ -105,7 +105,7 @@ void print_gates(const MethodOptions& options, const Gates& gates, json& result)
   result["alpha"] = std::vector<float>(alpha.begin(), alpha.end());
   if (gates.probabilities.defined() && !gates.probabilities.value().shares_storage_with(gates.alpha.value())) {
     const auto p = gates.probabilities.value().span<float>();
-    fmt::print("   of probabilities{}", first_values(p, p.size()));
+    fmt::print("   (probabilities{})", first_values(p, p.size()));
     result["probabilities"] = std::vector<float>(p.begin(), p.end());
   }
   fmt::print("\n");
@@ -194,7 +194,7 @@ int inspect(Arguments arguments) {
   std::vector<double> after = before;
   if (method != nullptr) {
     const PromptSpans spans = whole_prompts(batch);
-    const std::vector<std::int32_t> tasks{task_index(method->options(), task)};
+    const std::vector<std::int32_t> tasks{task_index(*method, task)};
     const MethodPass pass = method->attach(model.llama, {batch, spans, tasks});
     after = next_token(model, batch, record_edits(pass.points, edits));
     fmt::print("method {}, {} parameters\n", method->options().method, count_parameters(*method).total);

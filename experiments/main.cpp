@@ -27,7 +27,7 @@ constexpr std::array table{
     Experiment{"evaluate", "score a model, with or without an adapter, on tasks", evaluate_model},
     Experiment{"generate", "continue a prompt, or answer a file of instructions", generate_text},
     Experiment{"inspect", "what an adapter does to one prompt: gates, edits, hidden states, next token", inspect},
-    Experiment{"ablate", "a comparison over seeds in one command: router", ablate},
+    Experiment{"ablate", "compare variants over seeds in one command", ablate},
     Experiment{"bench", "measure this machine, and the project against it", bench},
 };
 

@@ -37,21 +37,29 @@ struct TrainCommand {
   }
 };
 
-int run(TrainCommand& command, Arguments arguments, const std::filesystem::path& folder, bool resume) {
+// With `saved`, goes on with the run that the folder holds, and with its options.
+int run(TrainCommand& command, Arguments arguments, const std::filesystem::path& folder, const RunConfig* saved) {
   require(!command.train_files.empty(), "there is no training data: expected --train FILE");
   command.train.system = command.evaluation.system = command.model.system;
   command.train.quiet = command.evaluation.quiet = command.model.quiet;
   const auto train_tasks = load_tasks(command.train_files);
   const auto test_tasks = load_tasks(command.test_files);
   const LanguageModel model = command.model.load();
-  const MethodOptions options =
-      command.method.parsed(model.llama.config(), command.flags, command.train.router_lr, train_tasks);
+  const MethodOptions options = saved != nullptr ? saved->method
+                                                 : command.method.parsed(model.llama.config(), command.flags,
+                                                                         command.train.router_lr, train_tasks);
+  if (saved != nullptr) {
+    command.train = saved->train;
+    command.train.quiet = command.model.quiet;
+  }
   const std::shared_ptr<Method> method = create_method(options, model.llama.config(), command.train.seed);
   Trainer trainer(model, *method, train_tasks, command.train);
   for (const auto& task : test_tasks) check_task(model, method.get(), task, command.evaluation);
-  if (!resume) write_config(folder, "train", arguments, options, command.train);
+  if (saved == nullptr) write_config(folder, "train", arguments, method->options(), command.train);
 
-  fmt::print("{} on {}, into {}\n", options.method, model.name, folder.string());
+  const bool resume = saved != nullptr && std::filesystem::exists(folder / "state.safetensors");
+  fmt::print("{} on {}, into {}{}\n", options.method, model.name, folder.string(),
+             saved != nullptr && !resume ? ": no step was done yet" : "");
   const InterruptGuard guard;
   MethodRun run = start_run(options.method, method);
   train_and_score(run, trainer, model, test_tasks, command.evaluation, folder, resume);
@@ -74,18 +82,18 @@ int train(Arguments arguments) {
   if (command.resume.empty()) {
     const std::filesystem::path folder =
         command.out.empty() ? default_run_folder("train") : std::filesystem::path(command.out);
-    return run(command, arguments, folder, /*resume=*/false);
+    return run(command, arguments, folder, nullptr);
   }
   for (const auto& flag : command.flags.given()) {
     require(flag == "--resume" || flag == "--threads" || flag == "--quiet",
             "--resume continues a run with its own flags: expected no {} beside it", flag);
   }
   TrainCommand saved;
-  const auto saved_arguments = read_arguments(command.resume, "train");
-  saved.flags.parse(saved_arguments);
+  const RunConfig config = read_config(command.resume, "train");
+  saved.flags.parse(config.arguments);
   if (command.flags.given("--threads")) saved.model.threads = command.model.threads;
   saved.model.quiet = command.model.quiet;
-  return run(saved, saved_arguments, command.resume, /*resume=*/true);
+  return run(saved, config.arguments, command.resume, &config);
 }
 
 }  // namespace csreft

@@ -3,17 +3,16 @@
 #include <algorithm>
 #include <array>
 
+#include "core/hash.h"
+
 namespace csreft {
 namespace {
 
 constexpr std::array<std::string_view, 7> site_names{"q_proj",    "k_proj",  "v_proj",   "o_proj",
                                                      "gate_proj", "up_proj", "down_proj"};
 
-// 64-bit FNV-1a.
 std::uint64_t hash_bytes(const Tensor& t, std::uint64_t hash) {
-  const auto* bytes = static_cast<const unsigned char*>(t.raw());
-  for (std::size_t i = 0; i < t.bytes(); ++i) hash = (hash ^ bytes[i]) * 0x100000001b3ULL;
-  return hash;
+  return fnv1a({static_cast<const char*>(t.raw()), t.bytes()}, hash);
 }
 
 }  // namespace
@@ -68,7 +67,7 @@ Llama::Llama(const Checkpoint& checkpoint, Weights weights, DType dtype) : confi
   inverse_frequencies_ =
       Tensor::from(std::span<const double>(frequencies), {static_cast<std::int64_t>(frequencies.size())});
   const std::int64_t sample = std::min<std::int64_t>(64, config_.vocab_size);
-  fingerprint_ = hash_bytes(embedding_.value().slice(0, sample), hash_bytes(norm_.value(), 0xcbf29ce484222325ULL));
+  fingerprint_ = hash_bytes(embedding_.value().slice(0, sample), hash_bytes(norm_.value(), fnv1a_start));
 }
 
 void Llama::check(const TokenBatch& batch) const {

@@ -1,5 +1,6 @@
 #include "reft/interference.h"
 
+#include <algorithm>
 #include <cmath>
 #include <numeric>
 
@@ -32,7 +33,8 @@ double normalised_mutual_information(std::span<const std::vector<std::int64_t>> 
     }
   }
   const double ha = entropy(a), hb = entropy(b);
-  return ha == 0.0 || hb == 0.0 ? 0.0 : 2.0 * (ha + hb - entropy(joint)) / (ha + hb);
+  if (ha == 0.0 || hb == 0.0) return 0.0;
+  return std::clamp(2.0 * (ha + hb - entropy(joint)) / (ha + hb), 0.0, 1.0);  // but for rounding
 }
 
 double dead_share(std::span<const std::vector<double>> mean_gates, std::span<const std::int64_t> examples,

@@ -14,8 +14,8 @@ namespace csreft {
 // none tells anything, or one of them never changes.
 double normalised_mutual_information(std::span<const std::vector<std::int64_t>> counts);
 
-// The share of subspaces that are as good as never open: a mean gate under `threshold` over all examples, given the
-// mean gates [k] of each task and its number of examples.
+// The share of subspaces that are dead: a mean gate under `threshold` over all examples, given the mean gates [k] of
+// each task and its number of examples.
 double dead_share(std::span<const std::vector<double>> mean_gates, std::span<const std::int64_t> examples,
                   double threshold = 0.01);
 

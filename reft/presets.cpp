@@ -21,7 +21,7 @@ constexpr std::array table{
            .router_start = "clusters",
            .router_lr = 0.1},
     Preset{.name = "paper",
-           .summary = "the router as the paper has it: independent sigmoids, no penalty",
+           .summary = "independent sigmoid gates, as in the paper (whose router has --router-hidden d/2)",
            .gate = "soft",
            .penalty = "none",
            .lambda = 0.0,
@@ -43,27 +43,23 @@ const Preset& find_preset(std::string_view name) {
   fail("unknown preset '{}'{}: expected one of {}", name, suggestion(name, names), fmt::join(names, ", "));
 }
 
-const Preset& preset_of_gate(std::string_view gate) {
-  return find_preset(find_gate(gate).competing ? "specialised" : "paper");
+const Preset& preset_for(std::string_view gate, std::string_view penalty) {
+  const bool competing = find_gate(gate).competing && find_penalty(penalty).of_competing;
+  return *std::ranges::find(table, competing, [](const Preset& p) { return find_gate(p.gate).competing; });
 }
 
 void set_preset(const Preset& preset, MethodOptions& options, double& router_lr) {
-  options.gate = preset.gate;
-  options.penalty = preset.penalty;
-  options.lambda = preset.lambda;
-  options.router_input = preset.router_input;
-  options.router_norm = preset.router_norm;
-  options.router_start = preset.router_start;
-  router_lr = preset.router_lr;
+  for_each_setting(preset, options, router_lr, [](auto, const auto& value, auto& setting) { setting = value; });
 }
 
 std::string_view preset_name(const MethodOptions& options, double router_lr) {
-  const auto found = std::ranges::find_if(table, [&](const Preset& p) {
-    return options.gate == p.gate && options.penalty == p.penalty && options.lambda == p.lambda &&
-           options.router_input == p.router_input && options.router_norm == p.router_norm &&
-           options.router_start == p.router_start && router_lr == p.router_lr;
-  });
-  return found == table.end() ? "custom" : found->name;
+  for (const auto& preset : table) {
+    bool same = true;
+    for_each_setting(preset, options, router_lr,
+                     [&](auto, const auto& value, const auto& setting) { same = same && setting == value; });
+    if (same) return preset.name;
+  }
+  return "custom";
 }
 
 }  // namespace csreft

@@ -23,8 +23,20 @@ struct Preset {
 std::span<const Preset> presets();
 // Throws Error, naming the nearest, for an unknown name.
 const Preset& find_preset(std::string_view name);
-// The preset that a gate is at home in: `specialised` for one that competes, `paper` for every other.
-const Preset& preset_of_gate(std::string_view gate);
+// The first preset whose gates are of the kind that `gate` is and that `penalty` speaks of.
+const Preset& preset_for(std::string_view gate, std::string_view penalty);
+
+// Calls visit(flag, the preset's value, where it belongs) for each setting: the one list of them.
+template <typename Options, typename Visit>
+void for_each_setting(const Preset& preset, Options& options, double& router_lr, Visit&& visit) {
+  visit("--gate", preset.gate, options.gate);
+  visit("--penalty", preset.penalty, options.penalty);
+  visit("--lambda", preset.lambda, options.lambda);
+  visit("--router-input", preset.router_input, options.router_input);
+  visit("--router-norm", preset.router_norm, options.router_norm);
+  visit("--router-start", preset.router_start, options.router_start);
+  visit("--router-lr", preset.router_lr, router_lr);
+}
 
 void set_preset(const Preset& preset, MethodOptions& options, double& router_lr);
 // The name of the preset that these settings are, or "custom".

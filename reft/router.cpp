@@ -38,7 +38,8 @@ Tensor read_router_inputs(const RouterInput& input, std::int64_t layer, const Ll
     const auto first = static_cast<std::int64_t>(begin);
     ops::copy_(all.slice(first, first + static_cast<std::int64_t>(some.size())),
                read_router_input(input, layer, model, batch, whole_prompts(batch)));
-    if (on_read) on_read(first + static_cast<std::int64_t>(some.size()), n);
+    const std::int64_t done = first + static_cast<std::int64_t>(some.size());
+    if (on_read && !on_read(done, n)) return all.slice(0, done).clone();
   }
   return all;
 }

@@ -37,10 +37,10 @@ struct RouterInput {
 Tensor read_router_input(const RouterInput& input, std::int64_t layer, const Llama& model, const TokenBatch& batch,
                          const PromptSpans& prompts);
 
-// Told how many of how many prompts have been read.
-using OnRead = std::function<void(std::int64_t done, std::int64_t total)>;
+// Told how many of how many prompts have been read; false stops the reading.
+using OnRead = std::function<bool(std::int64_t done, std::int64_t total)>;
 
-// The same of prompts that are not in a batch yet, [prompts, d].
+// The same of prompts that are not in a batch yet, [prompts, d]; of those that were read, if on_read stops it.
 Tensor read_router_inputs(const RouterInput& input, std::int64_t layer, const Llama& model,
                           std::span<const std::vector<std::int32_t>> prompts, const OnRead& on_read = {});
 
@@ -79,7 +79,8 @@ struct Gate {
 struct Penalty {
   std::string_view name;
   std::string_view summary;
-  bool needs_competing;   // means something for competing gates only
+  // Whether it says anything of gates that compete (of which an example has one in all), and of gates that do not.
+  bool of_competing, of_independent;
   bool mean_of_examples;  // so that parts of a step can be penalised apart
   Variable (*apply)(const Variable& probabilities);
 };
@@ -105,7 +106,8 @@ struct RouterStart {
   std::string_view name;
   std::string_view summary;
   bool reads_prompts;  // else `inputs` may be undefined
-  // Changes the values of `parameters`, which hold random ones. inputs: [prompts, d].
+  // Changes the values of `parameters`, which hold random ones. inputs: [prompts, d]. One that reads prompts has at
+  // least as many hidden units as subspaces.
   void (*set)(std::span<const Parameter> parameters, const Tensor& inputs, std::uint64_t seed);
 };
 

@@ -3,21 +3,13 @@
 #pragma once
 
 #include <span>
-#include <string>
 #include <string_view>
 #include <vector>
 
 #include "experiments/harness/task.h"
-#include "experiments/harness/trainer.h"
+#include "experiments/harness/variant.h"
 
 namespace csreft {
-
-// One of the things that are compared.
-struct Variant {
-  std::string name;
-  MethodOptions method;
-  TrainOptions train;
-};
 
 // What the variants of an ablation start from.
 struct AblationBase {

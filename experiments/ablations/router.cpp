@@ -16,7 +16,7 @@ Variant with_preset(const AblationBase& base, std::string name, std::string_view
 Variant with_gate(const AblationBase& base, std::string name, std::string gate) {
   Variant variant = with_preset(base, std::move(name), "paper");
   variant.method.gate = std::move(gate);
-  if (needs_task(variant.method)) variant.method.tasks = task_stems(base.tasks);
+  if (find_gate(variant.method.gate).source == GateSource::task) variant.method.tasks = task_stems(base.tasks);
   return variant;
 }
 
@@ -66,8 +66,9 @@ std::vector<Variant> router_variants(const AblationBase& base) {
 const Ablation router_ablation{
     .name = "router",
     .summary =
-        "who decides a prompt's subspaces: manual (the task's label), learned, sigmoid (the paper's), ones, "
-        "first_token",
+        "who decides a prompt's subspaces\n"
+        "    manual: the task's label; learned: the preset specialised; sigmoid: the preset paper; ones: nobody;\n"
+        "    first_token: as in the paper's code; loreft: one subspace of rank r k; lora: of no fewer parameters",
     .variants = router_variants,
 };
 

@@ -1,6 +1,8 @@
 #include "experiments/harness/cells.h"
 
+#include <algorithm>
 #include <cmath>
+#include <iterator>
 #include <numeric>
 
 #include "core/json_file.h"
@@ -21,7 +23,9 @@ TaskScore read_score(const std::string& task, const json& value, const json& sum
       score.value = number.get<double>();
     }
   }
-  if (summary["gates"].contains(task)) score.mean_gates = summary["gates"][task].get<std::vector<double>>();
+  if (const json& gates = summary.at("gates"); gates.contains(task)) {
+    score.mean_gates = gates.at(task).get<std::vector<double>>();
+  }
   return score;
 }
 
@@ -45,22 +49,43 @@ Cell read_summary(const json& summary) {
   return cell;
 }
 
-}  // namespace
-
-double Cell::mean_score() const {
-  const double sum = std::accumulate(scores.begin(), scores.end(), 0.0,
-                                     [](double total, const TaskScore& score) { return total + score.value; });
-  return scores.empty() ? 0.0 : sum / static_cast<double>(scores.size());
+void check_options(const RunConfig& was, const Variant& is, const std::filesystem::path& folder) {
+  const json difference =
+      json::diff({to_json(was.method), to_json(was.train)}, {to_json(is.method), to_json(is.train)});
+  require(difference.empty(), "{} is a run with other options than {} now has ({} differs): expected another --out",
+          folder.string(), is.name, difference.empty() ? "" : difference[0]["path"].get<std::string>());
 }
 
-std::optional<Cell> read_cell(const std::filesystem::path& folder, const std::string& variant) {
+}  // namespace
+
+double Cell::mean_score(std::string_view metric) const {
+  double sum = 0.0, n = 0.0;
+  for (const auto& score : scores) {
+    if (score.metric != metric) continue;
+    sum += score.value;
+    ++n;
+  }
+  return n > 0.0 ? sum / n : 0.0;
+}
+
+std::vector<std::string> metrics_of(const Cell& cell) {
+  std::vector<std::string> metrics;
+  for (const auto& score : cell.scores) {
+    if (std::ranges::find(metrics, score.metric) == metrics.end()) metrics.push_back(score.metric);
+  }
+  return metrics;
+}
+
+std::optional<Cell> read_cell(const std::filesystem::path& folder, const Variant& variant) {
+  if (!std::filesystem::exists(folder / "config.json")) return std::nullopt;
+  check_options(read_config(folder, "ablate"), variant, folder);
   const auto file = folder / "summary.json";
   if (!std::filesystem::exists(file)) return std::nullopt;
   const json summary = read_json_object(file);
   try {
     if (summary.at("interrupted").get<bool>()) return std::nullopt;
     Cell cell = read_summary(summary);
-    cell.variant = variant;
+    cell.variant = variant.name;
     cell.steps = read_metrics(folder / "metrics.jsonl");
     return cell;
   } catch (const json::exception& error) {
@@ -68,38 +93,51 @@ std::optional<Cell> read_cell(const std::filesystem::path& folder, const std::st
   }
 }
 
-bool run_cell(const LanguageModel& model, const Variant& variant, std::span<const Task> train,
+void check_variant(const LanguageModel& model, const Variant& variant, std::span<const Task> train,
+                   std::span<const Task> test, const EvaluationOptions& evaluation) {
+  const auto method = create_method(variant.method, model.llama.config(), variant.train.seed);
+  const Trainer trainer(model, *method, train, variant.train);
+  for (const auto& task : test) check_task(model, method.get(), task, evaluation);
+}
+
+void run_cell(const LanguageModel& model, const Variant& variant, std::span<const Task> train,
               std::span<const Task> test, const EvaluationOptions& evaluation, const std::filesystem::path& folder,
               Arguments arguments) {
   const bool resume = std::filesystem::exists(folder / "state.safetensors");
   const std::shared_ptr<Method> method = create_method(variant.method, model.llama.config(), variant.train.seed);
   Trainer trainer(model, *method, train, variant.train);
-  for (const auto& task : test) check_task(model, method.get(), task, evaluation);
-  if (!resume) write_config(folder, "ablate", arguments, method->options(), variant.train);
+  if (!resume) write_config(folder, "ablate", arguments, variant.method, variant.train);
   MethodRun run = start_run(variant.name, method);
   train_and_score(run, trainer, model, test, evaluation, folder, resume);
   write_summary(folder, summary_json(model, run, variant.train));
-  return !run.result.interrupted;
 }
 
 Spread spread_of(std::span<const double> values) {
   if (values.empty()) return {};
   const auto n = static_cast<double>(values.size());
-  Spread spread{.mean = std::accumulate(values.begin(), values.end(), 0.0) / n};
+  Spread spread{.mean = std::accumulate(values.begin(), values.end(), 0.0) / n, .n = values.size()};
   for (const double v : values) spread.deviation += (v - spread.mean) * (v - spread.mean);
   spread.deviation = values.size() > 1 ? std::sqrt(spread.deviation / (n - 1.0)) : 0.0;
   return spread;
 }
 
+std::vector<Cell> cells_of(std::span<const Cell> cells, std::string_view variant) {
+  std::vector<Cell> some;
+  std::ranges::copy_if(cells, std::back_inserter(some), [&](const Cell& cell) { return cell.variant == variant; });
+  return some;
+}
+
 std::string cells_tsv(std::span<const Cell> cells) {
   if (cells.empty()) return "";
+  const auto metrics = metrics_of(cells.front());
   std::string text = "variant\tseed\ttrainable_parameters";
   for (const auto& score : cells.front().scores) text += fmt::format("\t{}", score.task);
-  text += "\tmean\tnormalised_mutual_information\tdead_share\tmean_overlap\ttraining_seconds\n";
+  for (const auto& metric : metrics) text += fmt::format("\tmean_{}", metric);
+  text += "\tnormalised_mutual_information\tdead_share\tmean_overlap\ttraining_seconds\n";
   for (const auto& cell : cells) {
     text += fmt::format("{}\t{}\t{}", cell.variant, cell.seed, cell.trainable_parameters);
     for (const auto& score : cell.scores) text += fmt::format("\t{:.4f}", score.value);
-    text += fmt::format("\t{:.4f}", cell.mean_score());
+    for (const auto& metric : metrics) text += fmt::format("\t{:.4f}", cell.mean_score(metric));
     if (cell.router) {
       text += fmt::format("\t{:.4f}\t{:.4f}\t{:.4f}", cell.router->normalised_mutual_information,
                           cell.router->dead_share, cell.router->mean_overlap);
@@ -107,6 +145,27 @@ std::string cells_tsv(std::span<const Cell> cells) {
       text += "\t\t\t";
     }
     text += fmt::format("\t{:.0f}\n", cell.seconds);
+  }
+  return text;
+}
+
+std::string summary_tsv(std::span<const Cell> cells) {
+  std::vector<std::string> variants;
+  for (const auto& cell : cells) {
+    if (std::ranges::find(variants, cell.variant) == variants.end()) variants.push_back(cell.variant);
+  }
+  std::string text = "variant\tscore\tmean\tdeviation\tseeds\n";
+  for (const auto& variant : variants) {
+    const std::vector<Cell> some = cells_of(cells, variant);
+    const auto line = [&](const std::string& score, const Spread& s) {
+      text += fmt::format("{}\t{}\t{:.4f}\t{:.4f}\t{}\n", variant, score, s.mean, s.deviation, s.n);
+    };
+    for (std::size_t t = 0; t < some.front().scores.size(); ++t) {
+      line(some.front().scores[t].task, spread(some, [t](const Cell& c) { return c.scores[t].value; }));
+    }
+    for (const auto& metric : metrics_of(some.front())) {
+      line("mean_" + metric, spread(some, [&](const Cell& c) { return c.mean_score(metric); }));
+    }
   }
   return text;
 }

@@ -3,13 +3,14 @@
 #pragma once
 
 #include <filesystem>
-#include <map>
 #include <optional>
+#include <span>
 #include <string>
+#include <string_view>
 #include <vector>
 
-#include "experiments/ablations/ablation.h"
 #include "experiments/harness/run_folder.h"
+#include "experiments/harness/variant.h"
 
 namespace csreft {
 
@@ -25,24 +26,47 @@ struct Cell {
   std::optional<RouterMeasures> router{};  // of a variant with gates
   std::vector<StepMetrics> steps;
 
-  double mean_score() const;
+  // Over the tasks that are scored by `metric`.
+  double mean_score(std::string_view metric) const;
 };
 
-// Reads a cell; nothing if it is not there or was interrupted. Throws Error for files that are not a run's.
-std::optional<Cell> read_cell(const std::filesystem::path& folder, const std::string& variant);
+// The metrics of the cell's tasks, each once.
+std::vector<std::string> metrics_of(const Cell& cell);
 
-// Trains (on from where it stopped, if it did), scores and writes the cell's folder. False if it was interrupted.
-bool run_cell(const LanguageModel& model, const Variant& variant, std::span<const Task> train,
+// Reads a cell; nothing if it is not there or not finished. Throws Error for files that are not a run's, and for a run
+// of other options than the variant's.
+std::optional<Cell> read_cell(const std::filesystem::path& folder, const Variant& variant);
+
+// Throws Error for a variant that cannot be trained on, or scored on, these tasks.
+void check_variant(const LanguageModel& model, const Variant& variant, std::span<const Task> train,
+                   std::span<const Task> test, const EvaluationOptions& evaluation);
+
+// Trains (on from where it stopped, if it did), scores and writes the cell's folder; read_cell says whether it came to
+// its end.
+void run_cell(const LanguageModel& model, const Variant& variant, std::span<const Task> train,
               std::span<const Task> test, const EvaluationOptions& evaluation, const std::filesystem::path& folder,
               Arguments arguments);
+
+std::vector<Cell> cells_of(std::span<const Cell> cells, std::string_view variant);
 
 struct Spread {
   double mean = 0.0;
   double deviation = 0.0;  // sample standard deviation; 0 for one value
+  std::size_t n = 0;
 };
 Spread spread_of(std::span<const double> values);
+// Of a value of each cell.
+template <typename Value>
+Spread spread(std::span<const Cell> cells, Value value) {
+  std::vector<double> values;
+  for (const auto& cell : cells) values.push_back(value(cell));
+  return spread_of(values);
+}
 
-// A header and a line a cell: variant, seed, parameters, each task's score, their mean, and the router's measures.
+// A header and a line a cell: variant, seed, parameters, each task's score, their mean for each metric, and the
+// router's measures.
 std::string cells_tsv(std::span<const Cell> cells);
+// A header and a line for each variant and score: mean, deviation and number of seeds.
+std::string summary_tsv(std::span<const Cell> cells);
 
 }  // namespace csreft

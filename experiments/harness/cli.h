@@ -49,8 +49,11 @@ class Flags {
   // False if help was asked for, and printed. Throws Error for an unknown flag (and suggests the nearest), a missing or
   // ill-formed value, or a required flag that is not there.
   bool parse(Arguments arguments);
-  // Whether the user gave the flag.
-  bool given(const std::string& flag) const { return app_.count(flag) > 0; }
+  // Whether the experiment has the flag and the user gave it.
+  bool given(const std::string& flag) const {
+    const auto* option = app_.get_option_no_throw(flag);
+    return option != nullptr && option->count() > 0;
+  }
   // All that the user gave, with their dashes.
   std::vector<std::string> given() const;
   // The command that repeats this run.

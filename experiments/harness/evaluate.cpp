@@ -87,7 +87,7 @@ void score_nll(const LanguageModel& model, const Method* method, const Task& tas
     const SupervisedBatch batch = pack_examples(pointers);
     MethodPass pass;
     if (method != nullptr) {
-      const std::vector<std::int32_t> tasks(encoded.size(), task_index(method->options(), gate_task(task, options)));
+      const std::vector<std::int32_t> tasks(encoded.size(), task_index(*method, gate_task(task, options)));
       pass = method->attach(model.llama, {batch.tokens, batch.prompts, tasks});
       gates.push_back(pass.gates);
     }
@@ -106,7 +106,7 @@ GenerationAttachments generation_attachments(const LanguageModel& model, const M
                                              GatesOfBatches* gates) {
   if (method == nullptr) return {};
   GenerationAttachments attachments;
-  const std::int32_t index = task_index(method->options(), task);
+  const std::int32_t index = task_index(*method, task);
   attachments.prompt = [&model, method, index, gates](const TokenBatch& prompts) {
     const std::vector<std::int32_t> tasks(static_cast<std::size_t>(prompts.n_sequences()), index);
     const MethodPass pass = method->attach(model.llama, {prompts, whole_prompts(prompts), tasks});
@@ -119,7 +119,7 @@ GenerationAttachments generation_attachments(const LanguageModel& model, const M
 
 void check_task(const LanguageModel& model, const Method* method, const Task& task, const EvaluationOptions& options) {
   const NoGrad no_grad;
-  if (method != nullptr) static_cast<void>(task_index(method->options(), gate_task(task, options)));
+  if (method != nullptr) static_cast<void>(task_index(*method, gate_task(task, options)));
   const std::int64_t context = model.llama.config().max_position_embeddings;
   std::vector<std::int32_t> shortest;
   for (std::size_t i = 0; i < task.examples.size(); ++i) {

@@ -14,11 +14,19 @@ namespace {
 
 std::string preset_lines() {
   std::string lines;
-  for (const auto& p : presets()) {
-    lines += fmt::format(
-        "\n  {}: {}\n    (--gate {} --penalty {} --lambda {} --router-input {} {} --router-start {} --router-lr {})",
-        p.name, p.summary, p.gate, p.penalty, p.lambda, p.router_input,
-        p.router_norm ? "--router-norm" : "--no-router-norm", p.router_start, p.router_lr);
+  MethodOptions options;
+  double router_lr = 0.0;
+  for (const auto& preset : presets()) {
+    lines += fmt::format("\n  {}: {}\n    (", preset.name, preset.summary);
+    std::vector<std::string> flags;
+    for_each_setting(preset, options, router_lr, [&]<typename T>(std::string_view flag, const T& value, auto&) {
+      if constexpr (std::is_same_v<T, bool>) {
+        flags.push_back(value ? std::string(flag) : fmt::format("--no-{}", flag.substr(2)));
+      } else {
+        flags.push_back(fmt::format("{} {}", flag, value));
+      }
+    });
+    lines += fmt::format("{})", fmt::join(flags, " "));
   }
   return lines;
 }
@@ -61,9 +69,14 @@ std::vector<std::int64_t> spread_layers(std::int64_t n_layers) {
 
 AdaptedModel load_adapted_model(const ModelFlags& model_flags, const std::string& adapter_folder, const Flags& flags) {
   AdaptedModel out{model_flags.load(), nullptr, model_flags.system};
-  if (adapter_folder.empty()) return out;
+  if (adapter_folder.empty()) {
+    require(!flags.given("--task"), "--task has no effect without --adapter");
+    return out;
+  }
   LoadedAdapter adapter = load_adapter(adapter_folder, out.model);
   out.method = std::move(adapter.method);
+  require(!flags.given("--task") || out.method->needs_task(),
+          "--task has no effect: the gates of {} are not decided by the task", adapter_folder);
   if (!flags.given("--chat-template")) out.model.chat = &find_chat_template(adapter.context.chat_template);
   if (!flags.given("--system")) out.system = adapter.context.system;
   return out;
@@ -84,14 +97,16 @@ void MethodFlags::add_to(Flags& flags) {
   flags.add("--positions", o.positions, "edited tokens of a prompt: f5+l5, f5, l5, all, or a list 0,3,-1");
   flags.add_switch("--tied", o.tied, "one set of parameters for all positions; without, one for each end");
   flags.group("CS-ReFT");
-  flags.add("--preset", preset, "settings that belong together; empty: what suits --gate" + preset_lines());
+  flags.add("--preset", preset,
+            "settings that belong together; empty: what suits --gate and --penalty" + preset_lines());
   flags.add("--subspaces", o.subspaces, "number k of subspaces");
   flags.add_switch("--joint", o.joint, "all subspaces orthogonal to each other: R_i R_j^T = 0");
   flags.add("--gate", o.gate, "how the router's scores become gates: " + summaries_of(gates()));
   flags.add("--penalty", o.penalty, "Omega of the gates: " + summaries_of(penalties()));
   flags.add("--lambda", o.lambda, "weight of the penalty in the loss");
   flags.add("--router-input", o.router_input, "what the router reads: " + summaries_of(router_inputs()));
-  flags.add("--router-layer", o.router_layer, "the block that --router-input hidden reads; -1: below the first edit");
+  flags.add("--router-layer", o.router_layer,
+            "the block that --router-input hidden reads; -1: the one below the first edit");
   flags.add("--router-hidden", o.router_hidden, "hidden width of the router (the paper's is half of the model's)");
   flags.add_switch("--router-norm,!--no-router-norm", o.router_norm,
                    "standardise the router's input by the training prompts");
@@ -103,36 +118,39 @@ void MethodFlags::add_to(Flags& flags) {
 
 // What was not given is the preset's.
 void MethodFlags::apply_preset(const Flags& flags, MethodOptions& out, double& router_lr) const {
-  const Preset& chosen = preset.empty() ? preset_of_gate(options.gate) : find_preset(preset);
-  const double given_router_lr = router_lr;
-  set_preset(chosen, out, router_lr);
-  if (flags.given("--gate")) out.gate = options.gate;
-  if (flags.given("--penalty")) out.penalty = options.penalty;
-  if (flags.given("--lambda")) out.lambda = options.lambda;
-  if (flags.given("--router-input")) out.router_input = options.router_input;
-  if (flags.given("--router-norm")) out.router_norm = options.router_norm;
-  if (flags.given("--router-start")) out.router_start = options.router_start;
-  if (flags.given("--router-lr")) router_lr = given_router_lr;
+  const std::string penalty = flags.given("--penalty") ? options.penalty : "none";
+  const Preset& chosen = preset.empty() ? preset_for(options.gate, penalty) : find_preset(preset);
+  for_each_setting(chosen, out, router_lr, [&](std::string_view flag, const auto& value, auto& setting) {
+    if (!flags.given(std::string(flag))) setting = value;
+  });
   // No penalty is no weight, and no weight no penalty, where the other of the two was left to the preset.
   if (out.penalty == "none" && !flags.given("--lambda")) out.lambda = 0.0;
   if (out.lambda == 0.0 && !flags.given("--penalty")) out.penalty = "none";
+  if (find_gate(out.gate).source == GateSource::router) return;
+  for (const char* flag :
+       {"--router-input", "--router-layer", "--router-hidden", "--router-norm", "--router-start", "--router-lr"}) {
+    require(!flags.given(flag), "{} means nothing to --gate {}, which asks no router", flag, out.gate);
+  }
 }
 
 MethodOptions MethodFlags::parsed(const LlamaConfig& config, const Flags& flags, double& router_lr,
                                   std::span<const Task> tasks) const {
   const MethodEntry& entry = find_method(options.method);
-  for (const std::string flag :
-       {"--rank", "--positions", "--tied", "--subspaces", "--joint", "--preset", "--router-input", "--router-layer",
-        "--router-hidden", "--router-norm", "--router-start", "--router-lr", "--gate", "--penalty", "--lambda",
-        "--lora-alpha", "--targets"}) {
-    require(!flags.given(flag) || std::ranges::count(entry.flags, flag) == 1,
-            "{} means nothing to --method {}: expected one of {}", flag, entry.name, fmt::join(entry.flags, ", "));
+  for (const auto* other : methods()) {
+    for (const std::string_view flag : other->flags) {
+      require(!flags.given(std::string(flag)) || std::ranges::count(entry.flags, flag) == 1,
+              "{} means nothing to --method {}: expected one of {}", flag, entry.name, fmt::join(entry.flags, ", "));
+    }
   }
   MethodOptions out = options;
-  if (out.method == "csreft") {
+  const bool has_router = std::ranges::count(entry.flags, "--preset") == 1;
+  if (has_router) {
     apply_preset(flags, out, router_lr);
-    if (needs_task(out)) out.tasks = task_stems(tasks);
+  } else {
+    double none = 0.0;
+    set_preset(find_preset("paper"), out, none);  // no trace of a router in the adapter of a method without one
   }
+  if (has_router && find_gate(out.gate).source == GateSource::task) out.tasks = task_stems(tasks);
   out.layers = layers == "auto" ? spread_layers(config.n_layers) : parse_layers(layers);
   out.targets = split_commas(targets);
   return out;
@@ -144,7 +162,7 @@ void add_train_flags(Flags& flags, TrainOptions& o) {
   flags.add("--epochs", o.epochs, "passes over the training data");
   flags.add("--steps", o.max_steps, "stop after this many steps; 0: all of them");
   flags.add("--lr", o.lr, "largest learning rate");
-  flags.add("--router-lr", o.router_lr, "learning rate of the router, as a multiple of --lr");
+  flags.add("--router-lr", o.router_lr, "learning rate of the router, as a multiple of --lr (a preset brings its own)");
   flags.add("--stiefel-lr", o.stiefel_lr,
             "learning rate of the orthonormal R, as a multiple of --lr (a Riemannian step has the length lr in all)");
   flags.add("--warmup", o.warmup, "share of the steps over which the rate rises; then it falls to 0, linearly");

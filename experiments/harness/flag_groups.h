@@ -56,6 +56,7 @@ struct AdaptedModel {
   std::unique_ptr<Method> method;  // null without an adapter
   std::string system;
 };
+// Throws Error, too, for a --task that was given without need.
 AdaptedModel load_adapted_model(const ModelFlags& model_flags, const std::string& adapter_folder, const Flags& flags);
 
 // --epochs, --batch, --lr and so on.

@@ -20,29 +20,45 @@ using nlohmann::json;
 
 namespace {
 
+// Calls visit(key, member) for every option that config.json keeps: the one list from which both directions are made.
+template <typename Options, typename Visit>
+void for_each_option(Options& o, Visit&& visit) {
+  visit("batch", o.batch);
+  visit("epochs", o.epochs);
+  visit("lr", o.lr);
+  visit("router_lr", o.router_lr);
+  visit("stiefel_lr", o.stiefel_lr);
+  visit("warmup", o.warmup);
+  visit("clip", o.clip);
+  visit("weight_decay", o.weight_decay);
+  visit("optimizer", o.optimizer);
+  visit("retraction", o.retraction);
+  visit("seed", o.seed);
+  visit("max_length", o.max_length);
+  visit("tokens_per_pass", o.tokens_per_pass);
+  visit("max_steps", o.max_steps);
+  visit("system", o.system);
+}
+
+std::vector<std::vector<double>> rows_of(const Tensor& matrix) {
+  std::vector<std::vector<double>> rows;
+  for (std::int64_t i = 0; i < matrix.rows(); ++i) {
+    const auto row = matrix.slice(i, i + 1);
+    rows.emplace_back(row.span<double>().begin(), row.span<double>().end());
+  }
+  return rows;
+}
+
 double percent_of_base(std::int64_t parameters, const LanguageModel& model) {
   return 100.0 * static_cast<double>(parameters) / static_cast<double>(parameter_count(model.llama.config()));
 }
 
 }  // namespace
 
-json to_json(const TrainOptions& o) {
-  return {{"batch", o.batch},
-          {"epochs", o.epochs},
-          {"lr", o.lr},
-          {"router_lr", o.router_lr},
-          {"stiefel_lr", o.stiefel_lr},
-          {"warmup", o.warmup},
-          {"clip", o.clip},
-          {"weight_decay", o.weight_decay},
-          {"optimizer", o.optimizer},
-          {"retraction", o.retraction},
-          {"seed", o.seed},
-          {"max_length", o.max_length},
-          {"tokens_per_pass", o.tokens_per_pass},
-          {"max_steps", o.max_steps},
-          {"system", o.system},
-          {"threads", threads()}};
+json to_json(const TrainOptions& options) {
+  json out;
+  for_each_option(options, [&](const char* key, const auto& value) { out[key] = value; });
+  return out;
 }
 
 std::filesystem::path default_run_folder(std::string_view name) {
@@ -67,7 +83,8 @@ void write_config(const std::filesystem::path& folder, std::string_view experime
   const json config{{"experiment", experiment},
                     {"arguments", std::vector<std::string>(arguments.begin(), arguments.end())},
                     {"method", to_json(method)},
-                    {"train", to_json(train)}};
+                    {"train", to_json(train)},
+                    {"threads", threads()}};
   const std::string text = config.dump(2) + "\n";
   const bool is_new = !std::filesystem::exists(folder);
   make_folder(folder);
@@ -80,17 +97,25 @@ void write_config(const std::filesystem::path& folder, std::string_view experime
   }
 }
 
-std::vector<std::string> read_arguments(const std::filesystem::path& folder, std::string_view experiment) {
+RunConfig read_config(const std::filesystem::path& folder, std::string_view experiment) {
   const auto file = folder / "config.json";
   const json config = read_json_object(file);
   const std::string where = file.string();
   const auto kind = get_json<std::string>(config, "experiment", where);
   require(kind == experiment, "{} is a run of {}, expected one of {}", folder.string(), kind, experiment);
+  for (const char* key : {"arguments", "method", "train"}) {
+    require(config.contains(key), "{}: `{}` is missing", where, key);
+  }
+  RunConfig out;
   try {
-    return config.at("arguments").get<std::vector<std::string>>();
+    out.arguments = config["arguments"].get<std::vector<std::string>>();
   } catch (const json::exception&) {
     fail("{}: `arguments` is not a list of strings", where);
   }
+  out.method = parse_method_options(config["method"], where);
+  for_each_option(out.train,
+                  [&]<typename T>(const char* key, T& value) { value = get_json<T>(config["train"], key, where); });
+  return out;
 }
 
 json tasks_json(const std::vector<TaskScore>& scores) {
@@ -109,14 +134,6 @@ json gates_json(const std::vector<TaskScore>& scores) {
   return gates;
 }
 
-// What the router has made of the tasks: measures of interference.h over the test prompts.
-json router_json(const MethodRun& run) {
-  const RouterMeasures measures = router_measures(*run.method, run.scores);
-  return {{"normalised_mutual_information", measures.normalised_mutual_information},
-          {"dead_share", measures.dead_share},
-          {"mean_overlap", measures.mean_overlap}};
-}
-
 RouterMeasures router_measures(const Method& method, const std::vector<TaskScore>& scores) {
   std::vector<std::vector<std::int64_t>> chosen;
   std::vector<std::vector<double>> gates;
@@ -127,9 +144,8 @@ RouterMeasures router_measures(const Method& method, const std::vector<TaskScore
     gates.push_back(s.mean_gates);
     examples.push_back(s.n);
   }
-  const auto bases = method.bases();
   return {normalised_mutual_information(chosen), dead_share(gates, examples),
-          bases.empty() ? 0.0 : mean_overlap(subspace_overlap(bases, method.options().subspaces))};
+          mean_overlap(subspace_overlap(method.bases(), method.options().subspaces))};
 }
 
 MethodRun start_run(const std::string& label, const std::shared_ptr<const Method>& method) {
@@ -163,7 +179,6 @@ json summary_json(const LanguageModel& model, const MethodRun& run, const TrainO
                   {"peak_memory_bytes", run.peak_memory_bytes},
                   {"train_loss", run.result.losses()},
                   {"train_cross_entropy", run.result.cross_entropies()},
-                  {"train_cross_entropy", run.result.cross_entropies()},
                   {"steps", run.result.steps.size()},
                   {"tasks", tasks_json(run.scores)},
                   {"gates", gates_json(run.scores)},
@@ -171,7 +186,13 @@ json summary_json(const LanguageModel& model, const MethodRun& run, const TrainO
                   {"interrupted", run.result.interrupted},
                   {"seed", train.seed}};
   if (run.options.method == "csreft") summary["preset"] = preset_name(run.options, train.router_lr);
-  if (!summary["gates"].empty()) summary["router"] = router_json(run);
+  if (!summary["gates"].empty()) {
+    const RouterMeasures measures = router_measures(*run.method, run.scores);
+    summary["router"] = {{"normalised_mutual_information", measures.normalised_mutual_information},
+                         {"dead_share", measures.dead_share},
+                         {"mean_overlap", measures.mean_overlap},
+                         {"overlap", rows_of(subspace_overlap(run.method->bases(), run.options.subspaces))}};
+  }
   return summary;
 }
 
@@ -205,6 +226,8 @@ void add_to_report(RunReport& report, const LanguageModel& model, const MethodRu
     report.gates.push_back(std::move(gates));
     const RouterMeasures router = router_measures(*run.method, run.scores);
     report.routers.push_back({run.label, router.normalised_mutual_information, router.dead_share, router.mean_overlap});
+  }
+  if (!run.result.steps.empty() && !run.result.steps.front().gates.empty()) {
     report.gate_histories.push_back({.method = run.label, .steps = {}});
     for (const auto& step : run.result.steps) report.gate_histories.back().steps.push_back(step.gates);
   }

@@ -36,13 +36,20 @@ std::size_t peak_memory_bytes();
 // Counts the peak from here on, where the system allows it; elsewhere it stays that of the whole process.
 void reset_peak_memory();
 
-// Makes the folder and writes config.json: the arguments, which --resume reads, and every option of the method and of
-// the training as it was understood. If that fails, a folder that was not there before is gone again.
+// Makes the folder and writes config.json: the arguments and every option of the method and of the training as it was
+// understood, from which --resume goes on. If that fails, a folder that was not there before is gone again.
 void write_config(const std::filesystem::path& folder, std::string_view experiment, Arguments arguments,
                   const MethodOptions& method, const TrainOptions& train);
-// The arguments that write_config kept. Throws Error for a folder that holds no such run of `experiment`.
-std::vector<std::string> read_arguments(const std::filesystem::path& folder, std::string_view experiment);
+// What write_config kept, whatever the defaults are today. Throws Error for a folder that holds no such run of
+// `experiment`.
+struct RunConfig {
+  std::vector<std::string> arguments;
+  MethodOptions method;
+  TrainOptions train;
+};
+RunConfig read_config(const std::filesystem::path& folder, std::string_view experiment);
 
+// Without `quiet`, which changes nothing that is computed.
 nlohmann::json to_json(const TrainOptions& options);
 // {name: {metric: value, n: count}}
 nlohmann::json tasks_json(const std::vector<TaskScore>& scores);
@@ -50,7 +57,7 @@ nlohmann::json tasks_json(const std::vector<TaskScore>& scores);
 nlohmann::json gates_json(const std::vector<TaskScore>& scores);
 struct RouterMeasures {
   double normalised_mutual_information;  // of task and largest gate, over the test prompts
-  double dead_share;                     // subspaces that no task opens
+  double dead_share;                     // subspaces whose mean gate over the test prompts is under a hundredth
   double mean_overlap;                   // of the subspaces in each other
 };
 // The measures of reft/interference.h of a method that has gates.

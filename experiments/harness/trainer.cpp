@@ -48,8 +48,10 @@ void check_options(const TrainOptions& o) {
   require(o.batch >= 1, "--batch {} is not possible: expected 1 or more", o.batch);
   require(o.epochs >= 1, "--epochs {} is not possible: expected 1 or more", o.epochs);
   require(o.lr > 0.0 && std::isfinite(o.lr), "--lr {} is not possible: expected more than 0", o.lr);
-  require(o.router_lr >= 0.0, "--router-lr {} is not possible: expected 0 or more", o.router_lr);
-  require(o.stiefel_lr >= 0.0, "--stiefel-lr {} is not possible: expected 0 or more", o.stiefel_lr);
+  require(o.router_lr >= 0.0 && std::isfinite(o.router_lr), "--router-lr {} is not possible: expected 0 or more",
+          o.router_lr);
+  require(o.stiefel_lr >= 0.0 && std::isfinite(o.stiefel_lr), "--stiefel-lr {} is not possible: expected 0 or more",
+          o.stiefel_lr);
   require(o.warmup >= 0.0 && o.warmup <= 1.0, "--warmup {} is not possible: expected a share from 0 to 1", o.warmup);
   require(o.weight_decay >= 0.0 && std::isfinite(o.weight_decay),
           "--weight-decay {} is not possible: expected 0 or more", o.weight_decay);
@@ -179,11 +181,21 @@ Trainer::Trainer(const LanguageModel& model, Method& method, std::span<const Tas
   check_edits(model_, method_, *shortest,
               tasks[examples_[static_cast<std::size_t>(shortest - prompts.begin())].task].name);
   check_supervision();
+}
+
+// Shows the method the prompts of all examples. False if a signal cut that short.
+bool Trainer::prepare() {
+  std::vector<std::vector<std::int32_t>> prompts;
+  for (const auto& e : examples_) prompts.emplace_back(e.ids.begin(), e.ids.begin() + e.prompt_length);
   std::optional<Progress> reading;
+  bool whole = true;
   method_.prepare(model_.llama, prompts, [&](std::int64_t done, std::int64_t total) {
     if (!reading) reading.emplace("read prompts", total, "", options_.quiet);
     reading->update(done);
+    whole = done == total || !interrupted();
+    return whole;
   });
+  return whole;
 }
 
 // Every step must have something to predict; only examples that are cut inside their prompts leave nothing.
@@ -214,8 +226,8 @@ std::vector<const EncodedExample*> Trainer::batch_of_step(std::int64_t step) con
   return batch;
 }
 
-// Adds the gradients of loss = CE + lambda * Omega to the parameters: CE is the mean over all response tokens of the
-// step, and Omega a mean over its examples, so each pass contributes its share.
+// Adds the gradients of loss = CE + lambda * Omega to the parameters. CE is the mean over all response tokens of the
+// step, so each pass contributes its share; so does each to an Omega that is a mean over examples.
 StepMetrics Trainer::accumulate(std::span<const EncodedExample* const> examples) {
   const std::int64_t supervised = count_supervised(examples);
   require(supervised > 0, "there is no response token in a batch of {} example(s)", examples.size());
@@ -223,11 +235,15 @@ StepMetrics Trainer::accumulate(std::span<const EncodedExample* const> examples)
   GateMeans gates(task_names_);
   const auto passes = split(examples, options_.tokens_per_pass);
   const bool penalised_apart = passes.size() == 1 || method_.penalty_is_mean();
-  if (!penalised_apart) penalise_whole(examples, metrics);
+  if (!penalised_apart) penalise(examples, 1.0, metrics);
   for (const auto pass : passes) {
+    const double share = static_cast<double>(pass.size()) / static_cast<double>(examples.size());
     const SupervisedBatch batch = pack_examples(pass);
     metrics.tokens += batch.tokens.n_tokens();
-    if (batch.n_supervised() == 0) continue;
+    if (batch.n_supervised() == 0) {
+      if (penalised_apart) penalise(pass, share, metrics);
+      continue;
+    }
     const std::vector<std::int32_t> tasks = tasks_of(pass);
     const MethodPass attached = method_.attach(model_.llama, {batch.tokens, batch.prompts, tasks});
     const Variable hidden = model_.llama.forward(batch.tokens, attached.points);
@@ -235,7 +251,6 @@ StepMetrics Trainer::accumulate(std::span<const EncodedExample* const> examples)
                                        1.0 / static_cast<double>(supervised));
     metrics.cross_entropy += loss.value().item();
     if (const Variable omega = penalised_apart ? method_.penalty(*attached.gates) : Variable(); omega.defined()) {
-      const double share = static_cast<double>(pass.size()) / static_cast<double>(examples.size());
       metrics.penalty += share * omega.value().item();
       loss = add(loss, scale(omega, share * method_.options().lambda));
     }
@@ -247,20 +262,23 @@ StepMetrics Trainer::accumulate(std::span<const EncodedExample* const> examples)
   return metrics;
 }
 
-// The penalty of a step that is split, from all its gates at once; the passes then add nothing to it.
-void Trainer::penalise_whole(std::span<const EncodedExample* const> examples, StepMetrics& metrics) {
-  const SupervisedBatch batch = pack_examples(examples);
+// share * lambda * Omega of the gates of these prompts alone: of a whole step whose Omega is no mean, or of a part in
+// which there is nothing to predict.
+void Trainer::penalise(std::span<const EncodedExample* const> examples, double share, StepMetrics& metrics) {
+  std::vector<std::vector<std::int32_t>> prompts;
+  for (const auto* e : examples) prompts.emplace_back(e->ids.begin(), e->ids.begin() + e->prompt_length);
   const std::vector<std::int32_t> tasks = tasks_of(examples);
-  const Variable omega = method_.penalty(method_.route(model_.llama, {batch.tokens, batch.prompts, tasks}));
-  metrics.penalty = omega.value().item();
-  const Variable weighted = scale(omega, method_.options().lambda);
-  metrics.loss = weighted.value().item();
+  const Variable omega = method_.penalty(method_.route(model_.llama, prompts, tasks));
+  if (!omega.defined()) return;
+  metrics.penalty += share * omega.value().item();
+  const Variable weighted = scale(omega, share * method_.options().lambda);
+  metrics.loss += weighted.value().item();
   if (std::isfinite(metrics.loss)) backward(weighted);
 }
 
 std::vector<std::int32_t> Trainer::tasks_of(std::span<const EncodedExample* const> examples) const {
   std::vector<std::int32_t> tasks;
-  for (const auto* e : examples) tasks.push_back(task_index(method_.options(), task_stem(task_names_[e->task])));
+  for (const auto* e : examples) tasks.push_back(task_index(method_, task_stem(task_names_[e->task])));
   return tasks;
 }
 
@@ -320,6 +338,7 @@ TrainResult Trainer::run(const std::filesystem::path& folder, bool resume) {
   std::optional<MetricsLog> log;
   std::int64_t done = 0;
   TrainResult result;
+  result.interrupted = !resume && !prepare();
   if (!folder.empty()) {
     make_folder(folder);
     if (resume) result.steps = load(folder);

@@ -69,7 +69,8 @@ class Trainer {
  private:
   std::vector<const EncodedExample*> batch_of_step(std::int64_t step) const;
   StepMetrics accumulate(std::span<const EncodedExample* const> examples);
-  void penalise_whole(std::span<const EncodedExample* const> examples, StepMetrics& metrics);
+  void penalise(std::span<const EncodedExample* const> examples, double share, StepMetrics& metrics);
+  bool prepare();
   // Indices into the method's tasks.
   std::vector<std::int32_t> tasks_of(std::span<const EncodedExample* const> examples) const;
   std::vector<Tensor> take_gradients();

@@ -9,6 +9,15 @@ namespace csreft {
 namespace {
 
 constexpr const char* value_prefix = "value.";
+constexpr const char* buffer_prefix = "buffer.";
+
+// The values that a method has apart from the optimizer's moments, by their names in the file.
+std::vector<std::pair<std::string, Tensor>> values_of(const Method& method) {
+  std::vector<std::pair<std::string, Tensor>> values;
+  for (const auto& p : method.parameters()) values.emplace_back(value_prefix + p.name, p.value.value());
+  for (const auto& [name, buffer] : method.buffers()) values.emplace_back(buffer_prefix + name, buffer);
+  return values;
+}
 
 }  // namespace
 
@@ -18,7 +27,7 @@ void Trainer::save_good_adapter(const std::filesystem::path& folder) const {
 
 void Trainer::save(const std::filesystem::path& folder, std::int64_t step) const {
   std::vector<std::pair<std::string, Tensor>> tensors = optimizer_.state();
-  for (const auto& p : method_.parameters()) tensors.emplace_back(value_prefix + p.name, p.value.value());
+  for (auto& value : values_of(method_)) tensors.push_back(std::move(value));
   save_safetensors(folder / "state.safetensors", tensors, {{"step", std::to_string(step)}});
   save_good_adapter(folder);
 }
@@ -28,13 +37,12 @@ std::vector<StepMetrics> Trainer::load(const std::filesystem::path& folder) {
   const std::string where = file.path().string();
   std::vector<std::pair<std::string, Tensor>> moments;
   for (const auto& name : file.names()) {
-    if (!name.starts_with(value_prefix)) moments.emplace_back(name, file.get(name));
+    if (!name.starts_with(value_prefix) && !name.starts_with(buffer_prefix)) moments.emplace_back(name, file.get(name));
   }
-  for (const auto& p : method_.parameters()) {
-    const std::string name = value_prefix + p.name;
-    require(file.contains(name) && file.shape(name) == p.value.shape(), "{} does not fit this run: tensor {} differs",
+  for (const auto& [name, value] : values_of(method_)) {
+    require(file.contains(name) && file.shape(name) == value.shape(), "{} does not fit this run: tensor {} differs",
             where, name);
-    ops::copy_(p.value.value(), file.get(name).to(p.value.value().dtype()));
+    ops::copy_(value, file.get(name).to(value.dtype()));
   }
   optimizer_.load_state(moments);
 

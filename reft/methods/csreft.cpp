@@ -61,25 +61,30 @@ class CsReft : public Method {
   // The router's input is at hand before the first edit: embeddings at once, hidden states when their block is done.
   MethodPass attach(const Llama& model, const PromptBatch& batch) const override {
     MethodPass pass;
-    const bool reads_hidden = !router_.empty() && input_.states == RouterStates::hidden;
+    const auto n = static_cast<std::int64_t>(batch.prompts.starts.size());
     const std::vector<std::int32_t> tasks(batch.tasks.begin(), batch.tasks.end());
-    if (!reads_hidden) *pass.gates = route(model, batch);
-    pass.points.block_output = [this, gates = pass.gates, prompts = batch.prompts, reads_hidden, tasks,
+    const bool reads_hidden = !router_.empty() && input_.states == RouterStates::hidden;
+    if (!reads_hidden) {
+      const Tensor x = router_.empty() ? Tensor() : read_router_input(input_, -1, model, batch.tokens, batch.prompts);
+      *pass.gates = gates_of(x, tasks, n);
+    }
+    pass.points.block_output = [this, gates = pass.gates, prompts = batch.prompts, reads_hidden, tasks, n,
                                 rows = sites_.rows(batch.prompts)](std::int64_t layer, const Variable& hidden) {
       if (reads_hidden && layer == options_.router_layer) {
-        *gates = gates_of(input_.pool(hidden.value(), prompts), tasks, prompts);
+        *gates = gates_of(input_.pool(hidden.value(), prompts), tasks, n);
       }
       return sites_.apply(layer, hidden, rows, gates->alpha);
     };
     return pass;
   }
 
-  Gates route(const Llama& model, const PromptBatch& batch) const override {
-    const Tensor x = router_.empty()
-                         ? Tensor()
-                         : read_router_input(input_, options_.router_layer, model, batch.tokens, batch.prompts);
-    return gates_of(x, batch.tasks, batch.prompts);
+  Gates route(const Llama& model, std::span<const std::vector<std::int32_t>> prompts,
+              std::span<const std::int32_t> tasks) const override {
+    const Tensor x = router_.empty() ? Tensor() : read_router_inputs(input_, options_.router_layer, model, prompts);
+    return gates_of(x, tasks, static_cast<std::int64_t>(prompts.size()));
   }
+
+  bool needs_task() const override { return gate_.source == GateSource::task; }
 
   Variable penalty(const Gates& gates) const override {
     return options_.lambda == 0.0 ? Variable() : penalty_.apply(gates.probabilities);
@@ -103,11 +108,19 @@ class CsReft : public Method {
             options_.penalty, options_.lambda);
     require(options_.router_hidden >= 1, "a router of hidden width {} is not possible: expected 1 or more",
             options_.router_hidden);
+    require(options_.lambda >= 0.0, "lambda {} rewards what penalty {} is against: expected more than 0",
+            options_.lambda, options_.penalty);
     require(options_.penalty == "none" || gate_.source == GateSource::router,
             "gate {} asks no router, so penalty {} has no effect: expected penalty none", gate_.name, penalty_.name);
-    require(!penalty_.needs_competing || gate_.competing,
+    require(penalty_.of_competing || !gate_.competing,
+            "penalty {} is a constant for gate {}, of which an example has one in all: expected gate soft",
+            penalty_.name, gate_.name);
+    require(penalty_.of_independent || gate_.competing,
             "penalty {} is for gates of which an example has one in all: expected gate softmax or top1, not {}",
             penalty_.name, gate_.name);
+    require(!start_.reads_prompts || options_.router_hidden >= options_.subspaces,
+            "a router of hidden width {} cannot start from {} clusters: expected a width of at least {}",
+            options_.router_hidden, options_.subspaces, options_.subspaces);
     if (gate_.source != GateSource::task) return;
     require(!options_.tasks.empty(), "gate {} needs the names of the tasks", gate_.name);
     require(static_cast<std::int64_t>(options_.tasks.size()) <= options_.subspaces,
@@ -128,19 +141,16 @@ class CsReft : public Method {
             options_.router_layer, first_edit);
   }
 
-  // x: the router's input [examples, d]; undefined where no router is asked.
-  Gates gates_of(Tensor x, std::span<const std::int32_t> tasks, const PromptSpans& prompts) const {
-    GateInput input{.scores = {},
-                    .tasks = tasks,
-                    .examples = static_cast<std::int64_t>(prompts.starts.size()),
-                    .subspaces = options_.subspaces,
-                    .dtype = dtype_};
+  // x: the router's input [n, d]; undefined where no router is asked.
+  Gates gates_of(Tensor x, std::span<const std::int32_t> tasks, std::int64_t n) const {
+    GateInput input{.scores = {}, .tasks = tasks, .examples = n, .subspaces = options_.subspaces, .dtype = dtype_};
     if (gate_.source == GateSource::router) {
       if (!norm_.empty()) x = standardise(norm_, x);
       input.scores = router_scores(x, router_);
     } else if (gate_.source == GateSource::task) {
-      require(tasks.size() == prompts.starts.size(), "gate {} is decided by the task: expected --task with one of {}",
-              gate_.name, fmt::join(options_.tasks, ", "));
+      require(static_cast<std::int64_t>(tasks.size()) == n,
+              "gate {} is decided by the task: expected --task with one of {}", gate_.name,
+              fmt::join(options_.tasks, ", "));
     }
     return gate_.apply(input);
   }

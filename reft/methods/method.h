@@ -49,7 +49,7 @@ struct MethodOptions {
 struct PromptBatch {
   const TokenBatch& tokens;
   const PromptSpans& prompts;
-  // Each example's task, an index into MethodOptions::tasks; empty where tasks are not known.
+  // Each example's task, an index into MethodOptions::tasks; empty, or -1, where it is not known.
   std::span<const std::int32_t> tasks{};
 };
 
@@ -76,8 +76,13 @@ class Method {
   virtual MethodPass attach(const Llama& model, const PromptBatch& batch) const = 0;
   // For tokens generated after a prompt that attach() has seen.
   virtual Attachments attach_generated(const Llama& /*model*/) const { return {}; }
-  // The gates of a batch without a forward pass; undefined for a method that has none.
-  virtual Gates route(const Llama& /*model*/, const PromptBatch& /*batch*/) const { return {}; }
+  // The gates of prompts, of these tasks, without any edit; undefined for a method that has none.
+  virtual Gates route(const Llama& /*model*/, std::span<const std::vector<std::int32_t>> /*prompts*/,
+                      std::span<const std::int32_t> /*tasks*/ = {}) const {
+    return {};
+  }
+  // Whether the gates are decided by the task of an example, so that generation must be told which.
+  virtual bool needs_task() const { return false; }
   // Omega of an optimizer step's gates, [1], to be added lambda times to the loss; undefined if the method has none.
   virtual Variable penalty(const Gates& /*gates*/) const { return {}; }
   // Whether Omega is a mean over examples, so that the parts of a step may be penalised apart.
@@ -103,11 +108,9 @@ const MethodEntry& find_method(std::string_view name);
 std::unique_ptr<Method> create_method(const MethodOptions& options, const LlamaConfig& config, std::uint64_t seed,
                                       DType dtype = DType::f32);
 
-// Whether the method's gates are decided by the task of an example, so that generation must be told which.
-bool needs_task(const MethodOptions& options);
-// The index of a task among the method's. Throws Error, naming them, for one that the method was not trained on, and
-// for "" if the method needs one.
-std::int32_t task_index(const MethodOptions& options, std::string_view task);
+// The index of a task among the method's; -1 for a method that needs none. Throws Error, naming them, if the method
+// needs one and was not trained on this; `task` may be empty.
+std::int32_t task_index(const Method& method, std::string_view task);
 
 // Layers in rising order, all of them for an empty list. Throws Error for one that the model lacks or one named twice.
 std::vector<std::int64_t> checked_layers(const MethodOptions& options, const LlamaConfig& config);

@@ -23,18 +23,17 @@ std::unique_ptr<Method> create_method(const MethodOptions& options, const LlamaC
   return find_method(options.method).create(options, config, seed, dtype);
 }
 
-bool needs_task(const MethodOptions& options) {
-  return options.method == "csreft" && find_gate(options.gate).source == GateSource::task;
-}
-
-std::int32_t task_index(const MethodOptions& options, std::string_view task) {
-  const auto found = std::ranges::find(options.tasks, task);
-  if (found != options.tasks.end()) return static_cast<std::int32_t>(found - options.tasks.begin());
-  if (!needs_task(options)) return -1;
-  const std::string known = fmt::format("{}", fmt::join(options.tasks, ", "));
-  if (task.empty()) fail("gate {} is decided by the task: expected --task with one of {}", options.gate, known);
-  const std::vector<std::string_view> names(options.tasks.begin(), options.tasks.end());
-  fail("the adapter knows no task '{}'{}: expected one of {}", task, suggestion(task, names), known);
+std::int32_t task_index(const Method& method, std::string_view task) {
+  if (!method.needs_task()) return -1;
+  const std::vector<std::string>& tasks = method.options().tasks;
+  const auto found = std::ranges::find(tasks, task);
+  if (found != tasks.end()) return static_cast<std::int32_t>(found - tasks.begin());
+  const std::string known = fmt::format("{}", fmt::join(tasks, ", "));
+  if (task.empty())
+    fail("gate {} is decided by the task: expected --task with one of {}", method.options().gate, known);
+  const std::vector<std::string_view> names(tasks.begin(), tasks.end());
+  fail("gate {} knows no task '{}'{}: expected one of {}, from a file NAME.test.json or by --task NAME",
+       method.options().gate, task, suggestion(task, names), known);
 }
 
 std::vector<std::int64_t> checked_layers(const MethodOptions& options, const LlamaConfig& config) {

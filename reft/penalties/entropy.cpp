@@ -6,7 +6,8 @@ namespace csreft {
 const Penalty entropy_penalty{
     .name = "entropy",
     .summary = "mean over examples of the sum of their gates' binary entropies",
-    .needs_competing = false,
+    .of_competing = true,
+    .of_independent = true,
     .mean_of_examples = true,
     .apply = [](const Variable& p) { return scale(sum(binary_entropy(p)), 1.0 / static_cast<double>(p.shape()[0])); },
 };

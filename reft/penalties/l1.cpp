@@ -6,7 +6,8 @@ namespace csreft {
 const Penalty l1_penalty{
     .name = "l1",
     .summary = "mean over examples of the sum of their gates",
-    .needs_competing = false,
+    .of_competing = false,
+    .of_independent = true,
     .mean_of_examples = true,
     .apply = [](const Variable& p) { return scale(sum(p), 1.0 / static_cast<double>(p.shape()[0])); },
 };

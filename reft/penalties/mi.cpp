@@ -10,7 +10,8 @@ namespace csreft {
 const Penalty mi_penalty{
     .name = "mi",
     .summary = "minus the mutual information of prompt and subspace: certain on each prompt, balanced over the step",
-    .needs_competing = true,
+    .of_competing = true,
+    .of_independent = false,
     .mean_of_examples = false,
     .apply =
         [](const Variable& p) {

@@ -5,7 +5,8 @@ namespace csreft {
 const Penalty none_penalty{
     .name = "none",
     .summary = "no penalty",
-    .needs_competing = false,
+    .of_competing = true,
+    .of_independent = true,
     .mean_of_examples = true,
     .apply = [](const Variable& p) { return scale(sum(p), 0.0); },
 };

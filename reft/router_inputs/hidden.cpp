@@ -2,8 +2,8 @@
 
 namespace csreft {
 
-// The mean of the prompt's hidden states after a block below the first edit: they know the words' context, and cost
-// nothing, since the forward pass makes them before the first edit needs a gate.
+// The mean of the prompt's hidden states after a block below the first edit: they know the words' context, and a
+// forward pass has them before the first edit needs a gate.
 const RouterInput hidden_input{
     .name = "hidden",
     .summary = "mean of the prompt's hidden states after block --router-layer",

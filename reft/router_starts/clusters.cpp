@@ -4,8 +4,8 @@
 // tell skills apart. Each score is still a linear function of x,
 //   s_i = (c_i . z - |c_i|^2 / 2) / tau  =  (|z|^2 - |z - c_i|^2) / (2 tau),
 // which the network computes with one unit a cluster, relu(v_i . x / u + B) - B with v_i = P^T c_i, exactly wherever B
-// is large enough, as it is on all training prompts. The other units keep their random first weights, and start without
-// influence.
+// is large enough, as it is on all the prompts that were read. The other units keep their random first weights, and
+// start without influence.
 #include <algorithm>
 #include <cmath>
 
@@ -41,8 +41,6 @@ double nonzero(double x) { return x > 1e-12 ? x : 1.0; }
 void start_from_clusters(std::span<const Parameter> parameters, const Tensor& inputs, std::uint64_t seed) {
   const Tensor V1 = parameters[0].value.value(), V2 = parameters[2].value.value(), c2 = parameters[3].value.value();
   const std::int64_t k = V2.rows(), hidden = V1.rows();
-  require(hidden >= k, "a router of hidden width {} cannot start from {} clusters: expected a width of at least {}",
-          hidden, k, k);
   if (k == 1) return;
   const Tensor x = inputs.to(DType::f64);
   const auto [components, mean] = principal_components(x, components_a_cluster * k, seed);

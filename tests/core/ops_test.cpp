@@ -112,6 +112,22 @@ TEST_CASE("the entropy of a gate is 0 at its ends, and its gradient is finite th
   CHECK(all_finite(ops::binary_entropy_backward(dy.to(DType::f32), p.to(DType::f32))));
 }
 
+TEST_CASE("x log x is 0 at 0, and its gradient is finite there") {
+  const Tensor x = values({0, 1, 0.5, 2}, {4}), dy = Tensor::full({4}, 1, DType::f64);
+  CHECK(distance(ops::xlogx(x), values({0, 0, 0.5 * std::log(0.5), 2 * std::log(2.0)}, {4})) < 1e-15);
+  CHECK(distance(ops::xlogx_backward(dy, x),
+                 values({std::log(1e-7) + 1, 1, std::log(0.5) + 1, std::log(2.0) + 1}, {4})) < 1e-12);
+  CHECK(all_finite(ops::xlogx_backward(dy.to(DType::f32), x.to(DType::f32))));
+}
+
+TEST_CASE("one_hot_rows marks the largest of each row, of equals the first") {
+  const Tensor x = values({1, 3, 2, 5, 5, 5, -2, -1, -1}, {3, 3});
+  CHECK(distance(ops::one_hot_rows(x), values({0, 1, 0, 1, 0, 0, 0, 1, 0}, {3, 3})) == 0);
+  CHECK(ops::one_hot_rows(x.to(DType::f32)).dtype() == DType::f32);
+  CHECK(ops::one_hot_rows(Tensor::zeros({0, 4})).rows() == 0);
+  CHECK_THROWS_AS(ops::one_hot_rows(Tensor::zeros({4})), Error);
+}
+
 TEST_CASE("softmax rows sum to one, whatever their size") {
   const Tensor x = values({1, 2, 3, 1e4, 1e4, -1e4}, {2, 3});
   const Tensor y = ops::softmax(x.to(DType::f32));

@@ -4,6 +4,7 @@
 
 #include <doctest/doctest.h>
 
+#include "tests/compare.h"
 #include "tests/error_text.h"
 #include "tests/tiny_chat.h"
 
@@ -83,6 +84,43 @@ TEST_CASE("mean gates lie between 0 and 1, one for each subspace, by either metr
     for (const double alpha : gates) CHECK((alpha > 0 && alpha < 1));
   }
   CHECK(evaluate(model(), nullptr, letter_task(2), options_of_batch(2)).mean_gates.empty());
+}
+
+TEST_CASE("gates in generation are those of the prompts alone, whatever the router reads") {
+  const Task task = letter_task(5);
+  const auto prompts = csreft::encode_prompts(model(), task.examples, "");
+  for (const auto* input : csreft::router_inputs()) {
+    CAPTURE(input->name);
+    csreft::MethodOptions options = small_method()->options();
+    options.router_input = input->name;
+    options.gate = "softmax";
+    const auto method = csreft::create_method(options, model().llama.config(), 1);
+    const auto alpha = method->route(model().llama, prompts).alpha.value().to(csreft::DType::f64);
+    const auto sums = csreft::ops::sum_rows(alpha);
+    const auto score = evaluate(model(), method.get(), task, options_of_batch(2));
+    for (std::size_t i = 0; i < 2; ++i) {
+      CHECK(score.mean_gates[i] == doctest::Approx(sums.span<double>()[i] / 5).epsilon(1e-5));
+    }
+  }
+}
+
+TEST_CASE("first_token gives every prompt of a chat template one gate; prompt_mean and hidden do not") {
+  std::vector<csreft::Example> examples;
+  for (const char* text : {"What is the opposite of hot?", "Add 2 and 3.", "Is this film good or bad?"}) {
+    examples.push_back({.instruction = text, .input = "", .output = "", .answer = {}, .dataset = ""});
+  }
+  const auto prompts = csreft::encode_prompts(model(), examples, "");
+  const auto spread_of_gates = [&](const char* input) {
+    csreft::MethodOptions options = small_method()->options();
+    options.router_input = input;
+    const auto method = csreft::create_method(options, model().llama.config(), 1);
+    const auto alpha = method->route(model().llama, prompts).alpha.value();
+    return std::max(largest_difference(alpha.slice(0, 1), alpha.slice(1, 2)),
+                    largest_difference(alpha.slice(0, 1), alpha.slice(2, 3)));
+  };
+  CHECK(spread_of_gates("first_token") == 0.0);
+  CHECK(spread_of_gates("prompt_mean") > 1e-4);
+  CHECK(spread_of_gates("hidden") > 1e-4);
 }
 
 TEST_CASE("only the first examples are scored where a limit is set") {

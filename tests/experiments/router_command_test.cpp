@@ -1,4 +1,5 @@
 // What the command line makes of routers: presets, gates that need a task, and the comparison of them all.
+#include <array>
 #include <regex>
 
 #include <doctest/doctest.h>
@@ -29,6 +30,13 @@ TEST_CASE("csreft trains with the preset that specialises, or with the gate that
   CHECK(custom["preset"] == "custom");
   CHECK(custom["options"]["lambda"] == 0.0);
   CHECK(custom["options"]["router_start"] == "clusters");
+  const auto l1 = summary_of({{"--out", "d"}, {"--penalty", "l1"}, {"--lambda", "0.1"}});
+  CHECK(l1["options"]["gate"] == "soft");
+  const auto refused = [&](const std::string& flag, const std::string& value, const std::string& gate) {
+    return bench.train({{"--method", "csreft"}, {"--gate", gate}, {"--out", "e"}, {flag, value}});
+  };
+  check_refused(bench, refused("--router-input", "hidden", "ones"), "means nothing to --gate ones");
+  check_refused(bench, refused("--penalty", "mi", "soft"), "penalty mi");
 }
 
 TEST_CASE("an adapter whose gates are decided by the task generates only when it is told which") {
@@ -46,6 +54,30 @@ TEST_CASE("an adapter whose gates are decided by the task generates only when it
   told.back() = "ones";
   check_refused(bench, told, "did you mean one?");
   check_refused(bench, {"inspect", "--model", "model", "--adapter", "run/adapter", "--prompt", "AAA"}, "--task");
+
+  REQUIRE(bench.run(bench.train({{"--out", "other"}})).code == 0);
+  told = generate;
+  *std::ranges::find(told, "run/adapter") = "other/adapter";
+  told.insert(told.end(), {"--task", "one"});
+  check_refused(bench, told, "--task has no effect");
+}
+
+TEST_CASE("a run goes on with the options that it was started with, whatever the defaults are by then") {
+  const Bench bench;
+  auto words = bench.train({{"--method", "csreft"}, {"--subspaces", "2"}, {"--epochs", "4"}});
+  REQUIRE(bench.run(words).code == 0);
+  auto config = nlohmann::json::parse(bench.chat.folder.read("run/config.json"));
+  CHECK(config["method"]["gate"] == "top1");
+  // As if the default had been another one then.
+  config["method"]["gate"] = "softmax";
+  config["train"]["router_lr"] = 0.5;
+  bench.chat.folder.write("run/config.json", config.dump());
+  const auto resumed = bench.run({"train", "--quiet", "--resume", "run"});
+  CAPTURE(resumed.err);
+  REQUIRE(resumed.code == 0);
+  const auto summary = nlohmann::json::parse(bench.chat.folder.read("run/summary.json"));
+  CHECK(summary["options"]["gate"] == "softmax");
+  CHECK(summary["preset"] == "custom");
 }
 
 TEST_CASE("an ablation runs every variant with every seed, and goes on where it stopped") {
@@ -86,7 +118,7 @@ TEST_CASE("an ablation runs every variant with every seed, and goes on where it 
   REQUIRE(first.code == 0);
   const std::string table = bench.chat.folder.read("ablation/router.tsv");
   CHECK(std::count(table.begin(), table.end(), '\n') == 1 + 7 * 2);
-  CHECK(table.starts_with("variant\tseed\ttrainable_parameters\tone.test\ttwo.test\tmean\t"));
+  CHECK(table.starts_with("variant\tseed\ttrainable_parameters\tone.test\ttwo.test\tmean_accuracy\t"));
   CHECK(std::filesystem::file_size(bench.chat.folder / "ablation/report.html") > 0);
   CHECK(contains(first.out, "[14/14] lora, seed 1"));
 
@@ -99,8 +131,38 @@ TEST_CASE("an ablation runs every variant with every seed, and goes on where it 
   const auto without_times = [](std::string text) { return std::regex_replace(text, std::regex("\t[0-9]+\n"), "\n"); };
   CHECK(without_times(bench.chat.folder.read("ablation/router.tsv")) == without_times(table));
 
+  // One was stopped after its last step: it is scored, not trained again.
+  auto summary = nlohmann::json::parse(bench.chat.folder.read("ablation/manual-1/summary.json"));
+  const auto scores = summary["tasks"];
+  const std::string metrics = bench.chat.folder.read("ablation/manual-1/metrics.jsonl");
+  summary["interrupted"] = true;
+  summary["tasks"] = nlohmann::json::object();
+  bench.chat.folder.write("ablation/manual-1/summary.json", summary.dump());
+  CHECK(bench.run(words).code == 0);
+  CHECK(nlohmann::json::parse(bench.chat.folder.read("ablation/manual-1/summary.json"))["tasks"] == scores);
+  CHECK(bench.chat.folder.read("ablation/manual-1/metrics.jsonl") == metrics);
+
   Words other = words;
   other.insert(other.end(), {"--lr", "1e-3"});
-  check_refused(bench, other, "holds another comparison (its `train` differs)");
+  check_refused(bench, other, "a run with other options than manual now has (/1/lr differs)");
+  other = words;
+  other.insert(other.end(), {"--tests", "1"});
+  check_refused(bench, other, "holds another comparison (/tests differs)");
+  // Whatever is wrong is found before anything is written.
+  for (const auto& [flag, value, part] : {std::array{"--lr", "0", "--lr 0"},
+                                          {"--variants", "learned,learned", "named twice"},
+                                          {"--variants", "learnd", "did you mean learned?"},
+                                          {"--subspaces", "1", "--subspaces of at least 2"},
+                                          {"--examples", "1,2,3", "3 numbers for 2 tasks"},
+                                          {"--examples", "some", "not understood"}}) {
+    Words wrong = words;
+    std::ranges::replace(wrong, "ablation", "elsewhere");
+    if (std::string(flag) == "--subspaces") {
+      *(std::ranges::find(wrong, flag) + 1) = value;
+    } else {
+      wrong.insert(wrong.end(), {flag, value});
+    }
+    check_refused(bench, wrong, part);
+  }
   check_refused(bench, {"ablate", "ruoter"}, "did you mean router?");
 }

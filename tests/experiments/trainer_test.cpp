@@ -9,6 +9,7 @@
 #include "core/threads.h"
 #include "experiments/harness/evaluate.h"
 #include "experiments/harness/progress.h"
+#include "reft/presets.h"
 #include "reft/stiefel.h"
 #include "tests/error_text.h"
 #include "tests/temporary_folder.h"
@@ -38,6 +39,8 @@ std::unique_ptr<Method> small_method(const std::string& name = "csreft", bool ro
   options.router_norm = router_norm;
   return csreft::create_method(options, model().llama.config(), /*seed=*/5);
 }
+
+csreft::MethodOptions normed_options() { return small_method("csreft", /*router_norm=*/true)->options(); }
 
 TrainOptions small_options() {
   TrainOptions options;
@@ -82,9 +85,10 @@ std::vector<double> losses_with(int threads) {
 }
 
 // Does `steps` steps of a run in `folder` and is stopped by signals, once for each step.
-void interrupt_after_each_step(const TrainOptions& options, const std::filesystem::path& folder, int steps) {
+void interrupt_after_each_step(const TrainOptions& options, const std::filesystem::path& folder, int steps,
+                               const csreft::MethodOptions& method_options) {
   for (int s = 0; s < steps; ++s) {
-    const auto method = small_method("csreft", /*router_norm=*/true);
+    const auto method = csreft::create_method(method_options, model().llama.config(), /*seed=*/5);
     Trainer trainer(model(), *method, std::vector<Task>{letter_task(12)}, options);
     const csreft::InterruptGuard guard;
     std::raise(SIGINT);
@@ -149,26 +153,32 @@ TEST_CASE("a batch in several passes gives the loss and the gradient of one pass
 }
 
 TEST_CASE("a run that is stopped and resumed ends as one that is not, bit for bit") {
-  const TemporaryFolder whole, parts;
   const auto options = small_options();
-  const auto method = small_method("csreft", /*router_norm=*/true);
-  const auto losses = train(*method, options, whole.path()).losses();
+  for (const auto& preset : csreft::presets()) {
+    CAPTURE(preset.name);
+    auto method_options = normed_options();
+    double router_lr = 1.0;
+    csreft::set_preset(preset, method_options, router_lr);
+    const auto make = [&] { return csreft::create_method(method_options, model().llama.config(), /*seed=*/5); };
+    const TemporaryFolder whole, parts;
+    const auto method = make();
+    const auto losses = train(*method, options, whole.path()).losses();
 
-  interrupt_after_each_step(options, parts.path(), 4);
-  const auto resumed = small_method("csreft", /*router_norm=*/true);
-  Trainer trainer(model(), *resumed, std::vector<Task>{letter_task(12)}, options);
-  const auto result = trainer.run(parts.path(), /*resume=*/true);
-  CHECK_FALSE(result.interrupted);
-  CHECK(result.losses() == losses);
-  CHECK(values(*resumed) == values(*method));
-  std::filesystem::create_directories(parts / "adapter");
-  CHECK(parts.read("adapter/adapter.safetensors") == whole.read("adapter/adapter.safetensors"));
-  CHECK(parts.read("adapter/adapter.json") == whole.read("adapter/adapter.json"));
+    interrupt_after_each_step(options, parts.path(), 4, method_options);
+    const auto resumed = make();
+    Trainer trainer(model(), *resumed, std::vector<Task>{letter_task(12)}, options);
+    const auto result = trainer.run(parts.path(), /*resume=*/true);
+    CHECK_FALSE(result.interrupted);
+    CHECK(result.losses() == losses);
+    CHECK(values(*resumed) == values(*method));
+    CHECK(parts.read("adapter/adapter.safetensors") == whole.read("adapter/adapter.safetensors"));
+    CHECK(parts.read("adapter/adapter.json") == whole.read("adapter/adapter.json"));
+  }
 }
 
 TEST_CASE("a line that was cut short when a run died does not keep it from going on") {
   const TemporaryFolder folder;
-  interrupt_after_each_step(small_options(), folder.path(), 1);
+  interrupt_after_each_step(small_options(), folder.path(), 1, normed_options());
   folder.write("metrics.jsonl", folder.read("metrics.jsonl") + R"({"step": 2, "lo)");
   const auto method = small_method("csreft", /*router_norm=*/true);
   Trainer trainer(model(), *method, std::vector<Task>{letter_task(12)}, small_options());
@@ -186,7 +196,7 @@ TEST_CASE("a state that is missing or of another run is refused") {
     });
   };
   CHECK(contains(resume("csreft"), "state.safetensors"));
-  interrupt_after_each_step(small_options(), folder.path(), 1);
+  interrupt_after_each_step(small_options(), folder.path(), 1, normed_options());
   CHECK(contains(resume("loreft"), "state.safetensors"));
 }
 

@@ -28,7 +28,7 @@ const LanguageModel& model() {
   return loaded;
 }
 
-// No value is a default.
+// Few values are defaults; gates and what they read vary in a test of their own.
 MethodOptions unusual_options(std::string_view method) {
   MethodOptions options;
   options.method = method;
@@ -56,8 +56,8 @@ std::vector<std::vector<std::int32_t>> prompts() {
 }
 
 // A method none of whose values is what it was made with.
-std::unique_ptr<Method> trained(std::string_view name) {
-  auto method = csreft::create_method(unusual_options(name), model().llama.config(), 9);
+std::unique_ptr<Method> trained(const MethodOptions& options) {
+  auto method = csreft::create_method(options, model().llama.config(), 9);
   method->prepare(model().llama, prompts());
   std::uint64_t stream = 0;
   for (const auto& p : method->parameters())
@@ -65,10 +65,13 @@ std::unique_ptr<Method> trained(std::string_view name) {
   return method;
 }
 
+std::unique_ptr<Method> trained(std::string_view name) { return trained(unusual_options(name)); }
+
 std::vector<std::vector<std::int32_t>> answers(const Method& method) {
   csreft::GenerationAttachments attachments;
   attachments.prompt = [&](const csreft::TokenBatch& batch) {
-    return method.attach(model().llama, {batch, csreft::whole_prompts(batch)}).points;
+    static const std::vector<std::int32_t> tasks{0, 1, 0};
+    return method.attach(model().llama, {batch, csreft::whole_prompts(batch), tasks}).points;
   };
   attachments.generated = method.attach_generated(model().llama);
   return csreft::generate(model().llama, prompts(), {.max_new_tokens = 6, .stop_tokens = {}, .sampling = {}},
@@ -98,29 +101,53 @@ struct Saved {
   }
 };
 
+void check_comes_back(const MethodOptions& options) {
+  const TemporaryFolder folder;
+  const auto method = trained(options);
+  save_adapter(folder / "adapter", *method, model(), {"chatml", "Be brief."});
+  const auto loaded = load_adapter(folder / "adapter", model());
+  CHECK(loaded.context.chat_template == "chatml");
+  CHECK(loaded.context.system == "Be brief.");
+  CHECK(to_json(loaded.method->options()) == to_json(method->options()));
+  REQUIRE(loaded.method->parameters().size() == method->parameters().size());
+  for (std::size_t i = 0; i < method->parameters().size(); ++i) {
+    const auto &before = method->parameters()[i], &after = loaded.method->parameters()[i];
+    CHECK(before.name == after.name);
+    CHECK(same_bits(before.value.value(), after.value.value()));
+  }
+  REQUIRE(loaded.method->buffers().size() == method->buffers().size());
+  for (std::size_t i = 0; i < method->buffers().size(); ++i) {
+    CHECK(same_bits(method->buffers()[i].second, loaded.method->buffers()[i].second));
+  }
+  CHECK(answers(*loaded.method) == answers(*method));
+}
+
 }  // namespace
 
 TEST_CASE("every method comes back from its files whole: options, parameters, buffers, and what it generates") {
   for (const auto* entry : csreft::methods()) {
     CAPTURE(entry->name);
-    const TemporaryFolder folder;
-    const auto method = trained(entry->name);
-    save_adapter(folder / "adapter", *method, model(), {"chatml", "Be brief."});
-    const auto loaded = load_adapter(folder / "adapter", model());
-    CHECK(loaded.context.chat_template == "chatml");
-    CHECK(loaded.context.system == "Be brief.");
-    CHECK(to_json(loaded.method->options()) == to_json(method->options()));
-    REQUIRE(loaded.method->parameters().size() == method->parameters().size());
-    for (std::size_t i = 0; i < method->parameters().size(); ++i) {
-      const auto &before = method->parameters()[i], &after = loaded.method->parameters()[i];
-      CHECK(before.name == after.name);
-      CHECK(same_bits(before.value.value(), after.value.value()));
+    check_comes_back(unusual_options(entry->name));
+  }
+}
+
+TEST_CASE("so does every gate, whatever its router reads and wherever it started") {
+  for (const auto* gate : csreft::gates()) {
+    for (const auto* input : csreft::router_inputs()) {
+      CAPTURE(gate->name);
+      CAPTURE(input->name);
+      MethodOptions options = unusual_options("csreft");
+      options.gate = gate->name;
+      options.router_input = input->name;
+      if (gate->source == csreft::GateSource::router && input->states == csreft::RouterStates::hidden) {
+        options.router_layer = 0;
+      }
+      options.router_start = "clusters";
+      options.penalty = gate->competing ? "mi" : gate->source == csreft::GateSource::router ? "entropy" : "none";
+      options.lambda = options.penalty == "none" ? 0.0 : 0.25;
+      if (gate->source == csreft::GateSource::task) options.tasks = {"one", "two"};
+      check_comes_back(options);
     }
-    REQUIRE(loaded.method->buffers().size() == method->buffers().size());
-    for (std::size_t i = 0; i < method->buffers().size(); ++i) {
-      CHECK(same_bits(method->buffers()[i].second, loaded.method->buffers()[i].second));
-    }
-    CHECK(answers(*loaded.method) == answers(*method));
   }
 }
 

@@ -20,18 +20,24 @@ TEST_CASE("gates are differentiable in their scores; top1 has the gradient of th
     csreft::backward(csreft::sum(csreft::mul(weights, gates_of_scores(csreft::find_gate(name), leaf).alpha)));
     return leaf.grad();
   };
-  for (const std::string_view name : {"soft", "softmax"}) {
-    CAPTURE(name);
+  for (const auto* gate : csreft::gates()) {
+    if (gate->source != csreft::GateSource::router || gate->name == "top1") continue;
+    CAPTURE(gate->name);
     const std::vector<Variable> inputs{Variable::parameter(scores.clone())};
-    const auto result = csreft::gradcheck(
-        [&] { return csreft::mul(weights, gates_of_scores(csreft::find_gate(name), inputs[0]).alpha); }, inputs);
+    const auto result =
+        csreft::gradcheck([&] { return csreft::mul(weights, gates_of_scores(*gate, inputs[0]).alpha); }, inputs);
     CHECK_MESSAGE(result.passed, result.str());
   }
   CHECK(largest_difference(gradient("top1"), gradient("softmax")) == 0.0);
   CHECK(largest_element(gradient("top1")) > 0.0);
-  const auto top1 = gates_of_scores(csreft::find_gate("top1"), Variable(scores));
-  CHECK(largest_difference(top1.alpha.value(), csreft::ops::one_hot_rows(scores)) == 0.0);
-  CHECK(largest_difference(top1.probabilities.value(), csreft::ops::softmax(scores)) == 0.0);
+  const std::vector<double> some{0.5, 2.0, -1.0, 3.0, 3.0, 1.0}, chosen{0, 1, 0, 1, 0, 0};
+  const Variable rows(Tensor::from(std::span<const double>(some), {2, 3}));
+  const auto top1 = gates_of_scores(csreft::find_gate("top1"), rows);
+  // Of equals the first.
+  CHECK(largest_difference(top1.alpha.value(), Tensor::from(std::span<const double>(chosen), {2, 3})) == 0.0);
+  const double z = 1.0 + 1.0 + std::exp(-2.0);
+  CHECK(top1.probabilities.value().data<double>()[3] == doctest::Approx(1.0 / z));
+  CHECK(top1.probabilities.value().data<double>()[5] == doctest::Approx(std::exp(-2.0) / z));
 }
 
 TEST_CASE("onehot gives each task its subspace, ones opens all, and neither asks a router") {
@@ -48,18 +54,21 @@ TEST_CASE("onehot gives each task its subspace, ones opens all, and neither asks
   const auto method = csreft::create_method(options, model.config(), 1, DType::f64);
   for (const auto& p : method->parameters()) CHECK_FALSE(p.router);
   const std::vector<std::int32_t> tasks{1, 0, 1};
-  const auto gates = method->route(model, {task.batch, task.prompts, tasks});
+  const auto gates = method->route(model, prompts_of(task), tasks);
   const std::vector<double> expected{0, 1, 0, 1, 0, 0, 0, 1, 0};
   CHECK(largest_difference(gates.alpha.value(), Tensor::from(std::span<const double>(expected), {3, 3})) == 0.0);
   CHECK(contains(error_text([&] {
                    method->attach(model, {task.batch, task.prompts});
                  }),
                  "expected --task with one of a, b"));
-  CHECK(csreft::task_index(options, "b") == 1);
-  CHECK(contains(error_text([&] { csreft::task_index(options, ""); }), "expected --task with one of a, b"));
-  CHECK(contains(error_text([&] { csreft::task_index(options, "e"); }), "knows no task 'e'"));
+  CHECK(csreft::task_index(*method, "b") == 1);
+  CHECK(contains(error_text([&] { csreft::task_index(*method, ""); }), "expected --task with one of a, b"));
+  CHECK(contains(error_text([&] { csreft::task_index(*method, "e"); }), "knows no task 'e'"));
+  CHECK(method->needs_task());
   options.gate = "soft";
-  CHECK(csreft::task_index(options, "e") == -1);
+  const auto soft = csreft::create_method(options, model.config(), 1, DType::f64);
+  CHECK_FALSE(soft->needs_task());
+  CHECK(csreft::task_index(*soft, "e") == -1);
 }
 
 TEST_CASE("mi is small for sure and balanced gates, large for unsure or unbalanced ones") {
@@ -110,7 +119,12 @@ TEST_CASE("a penalty comes with its weight, and a method without gates has none"
   CHECK_FALSE(penalty().defined());
   options.penalty = "l1";
   CHECK(contains(error_text(penalty), "penalty l1 with lambda 0 has no effect"));
+  options.lambda = -0.1;
+  CHECK(contains(error_text(penalty), "lambda -0.1 rewards"));
   options.lambda = 0.1;
+  options.gate = "top1";
+  CHECK(contains(error_text(penalty), "penalty l1 is a constant for gate top1"));
+  options.gate = "soft";
   CHECK(penalty().value().item() == doctest::Approx(1.5));
   options.method = "loreft";
   CHECK_FALSE(penalty().defined());

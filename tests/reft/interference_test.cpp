@@ -31,7 +31,7 @@ TEST_CASE("normalised mutual information is 1 for a relabelling, 0 for independe
   CHECK(nmi({{1, 0, 0}, {1, 0, 0}, {0, 1, 0}, {0, 0, 1}}) == doctest::Approx(2 * h / (h + std::log(4.0))));
 }
 
-TEST_CASE("a subspace is dead if no task opens it, weighed by their examples") {
+TEST_CASE("a subspace is dead if its mean gate over all examples is under a hundredth") {
   const std::vector<std::vector<double>> gates{{1.0, 0.0, 0.0}, {0.5, 0.5, 0.0}};
   const std::vector<std::int64_t> even{10, 10}, uneven{990, 10};
   CHECK(csreft::dead_share(gates, even) == doctest::Approx(1.0 / 3.0));

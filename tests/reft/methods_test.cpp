@@ -120,6 +120,25 @@ TEST_CASE("every method has right gradients for all of its parameters") {
   }
 }
 
+TEST_CASE("CS-ReFT has right gradients with gates that compete, their penalty, and a router that reads hidden states") {
+  const Llama model = tiny_llama();
+  const TinyTask task = tiny_task();
+  for (const auto* input : csreft::router_inputs()) {
+    CAPTURE(input->name);
+    auto options = options_of("csreft");
+    options.gate = "softmax";
+    options.penalty = "mi";
+    options.lambda = 0.3;
+    options.router_input = input->name;
+    const auto method = create(options);
+    perturb(*method);
+    std::vector<Variable> inputs;
+    for (const auto& p : method->parameters()) inputs.push_back(p.value);
+    const auto result = csreft::gradcheck([&] { return loss_of(model, task, *method); }, inputs, {.sample = 3});
+    CHECK_MESSAGE(result.passed, result.str());
+  }
+}
+
 TEST_CASE("a new method leaves the model as it is, but for an intervention that says otherwise") {
   const Llama model = tiny_llama();
   const TinyTask task = tiny_task();

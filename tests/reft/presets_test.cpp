@@ -12,7 +12,7 @@ TEST_CASE("a preset is known by its settings, whoever made them") {
     csreft::set_preset(preset, options, router_lr);
     CHECK(csreft::preset_name(options, router_lr) == preset.name);
     CHECK(csreft::find_preset(preset.name).gate == options.gate);
-    CHECK(csreft::preset_of_gate(options.gate).name == preset.name);
+    CHECK(csreft::preset_for(options.gate, options.penalty).name == preset.name);
     // Every part of a preset can be built.
     CHECK(csreft::find_penalty(options.penalty).name == preset.penalty);
     CHECK(csreft::find_router_input(options.router_input).name == preset.router_input);
@@ -25,6 +25,8 @@ TEST_CASE("a preset is known by its settings, whoever made them") {
 
 TEST_CASE("the settings of MethodOptions, where nothing is said, are the paper's") {
   CHECK(csreft::preset_name({}, 1.0) == "paper");
-  CHECK(csreft::preset_of_gate("ones").name == "paper");
-  CHECK(csreft::preset_of_gate("softmax").name == "specialised");
+  CHECK(csreft::preset_for("ones", "none").name == "paper");
+  CHECK(csreft::preset_for("softmax", "none").name == "specialised");
+  // l1 says nothing of gates that compete.
+  CHECK(csreft::preset_for("top1", "l1").name == "paper");
 }

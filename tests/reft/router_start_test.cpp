@@ -57,8 +57,7 @@ TEST_CASE("a router that starts from clusters sends each prompt to the nearest c
   }
   CHECK(ratio > 0.0);
   options.router_hidden = 1;
-  const auto narrow = csreft::create_method(options, model.config(), 1, DType::f64);
-  CHECK(contains(error_text([&] { narrow->prepare(model, prompts); }), "a width of at least 2"));
+  CHECK(contains(error_text([&] { csreft::create_method(options, model.config(), 1); }), "a width of at least 2"));
 }
 
 TEST_CASE("router_norm gives the training prompts mean 0 and deviation 1 in every component") {
@@ -115,7 +114,7 @@ TEST_CASE("prompts that look alike to the router get one gate, whatever it start
   options.router_start = "clusters";
   const auto method = csreft::create_method(options, model.config(), 1, DType::f64);
   method->prepare(model, std::vector<TokenIds>{{7, 1, 2}, {7, 11, 4}, {7, 5}, {7, 9, 9, 1}});
-  const auto gates = method->route(model, {task.batch, task.prompts});
+  const auto gates = method->route(model, prompts_of(task));
   for (std::int64_t e = 1; e < 3; ++e) {
     CHECK(largest_difference(row_of(gates.alpha.value(), e), row_of(gates.alpha.value(), 0)) == 0.0);
   }

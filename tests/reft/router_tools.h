@@ -38,6 +38,14 @@ inline csreft::MethodOptions csreft_options(std::string_view input) {
   return options;
 }
 
+inline std::vector<TokenIds> prompts_of(const TinyTask& task) {
+  std::vector<TokenIds> prompts;
+  for (std::size_t e = 0; e < task.sequences.size(); ++e) {
+    prompts.emplace_back(task.sequences[e].begin(), task.sequences[e].begin() + task.prompts.lengths[e]);
+  }
+  return prompts;
+}
+
 inline csreft::Tensor gates_of(const csreft::Method& method, const csreft::Llama& model, const TinyTask& task) {
   const auto pass = method.attach(model, {task.batch, task.prompts});
   model.forward(task.batch, pass.points);
