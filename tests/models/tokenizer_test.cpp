@@ -1,9 +1,6 @@
 #include "models/tokenizer.h"
 
 #include <cstdint>
-#include <cstring>
-#include <filesystem>
-#include <fstream>
 #include <string>
 #include <string_view>
 #include <vector>
@@ -11,42 +8,22 @@
 #include <doctest/doctest.h>
 #include <fmt/format.h>
 #include <nlohmann/json.hpp>
-#include <unistd.h>
 
 #include "core/error.h"
 #include "models/byte_level_bpe.h"
 #include "models/sentencepiece_tokenizer.h"
+#include "tests/models/scored_vocabulary.h"
+#include "tests/temporary_folder.h"
 
 namespace {
 
 using csreft::BpeVocabulary;
 using csreft::Error;
-using csreft::ScoredVocabulary;
 using csreft::Tokenizer;
 using csreft::TokenType;
 using doctest::Contains;
 using Ids = std::vector<std::int32_t>;
 using Json = nlohmann::json;
-
-class TemporaryFolder {
- public:
-  TemporaryFolder() {
-    std::filesystem::remove_all(path_);
-    std::filesystem::create_directories(path_);
-  }
-  ~TemporaryFolder() { std::filesystem::remove_all(path_); }
-  TemporaryFolder(const TemporaryFolder&) = delete;
-  TemporaryFolder& operator=(const TemporaryFolder&) = delete;
-
-  std::filesystem::path write(const std::string& name, std::string_view content) const {
-    std::ofstream(path_ / name, std::ios::binary) << content;
-    return path_ / name;
-  }
-  const std::filesystem::path& path() const { return path_; }
-
- private:
-  std::filesystem::path path_ = std::filesystem::temp_directory_path() / fmt::format("csreft_tokenizer_{}", getpid());
-};
 
 // Ids 0 and 1 are special, 2 to 257 the bytes 0 to 255, then what the merges make.
 constexpr std::int32_t byte_0 = 2;
@@ -93,73 +70,6 @@ Ids bytes_of(std::string_view text) {
   Ids ids;
   for (const char c : text) ids.push_back(byte_0 + static_cast<unsigned char>(c));
   return ids;
-}
-
-std::string decode_one_by_one(const Tokenizer& tokenizer, const Ids& ids) {
-  csreft::IncrementalDecoder decoder(tokenizer, false);
-  std::string text;
-  for (const auto id : ids) text += decoder.push(id);
-  return text + decoder.finish();
-}
-
-// A Llama-like model of a few pieces: <unk>, BOS, EOS, the 256 bytes, then `pieces`, the earlier the better.
-ScoredVocabulary scored_vocabulary(const std::vector<std::string>& pieces) {
-  ScoredVocabulary vocabulary;
-  vocabulary.source = "scored";
-  const auto add = [&](const std::string& token, float score, TokenType type) {
-    vocabulary.tokens.push_back(token);
-    vocabulary.scores.push_back(score);
-    vocabulary.types.push_back(type);
-  };
-  add("<unk>", 0, TokenType::unknown);
-  add("<s>", 0, TokenType::control);
-  add("</s>", 0, TokenType::control);
-  for (int byte = 0; byte < 256; ++byte) add(fmt::format("<0x{:02X}>", byte), 0, TokenType::byte);
-  for (std::size_t i = 0; i < pieces.size(); ++i) add(pieces[i], -static_cast<float>(i), TokenType::normal);
-  return vocabulary;
-}
-
-ScoredVocabulary small_scored_vocabulary() {
-  return scored_vocabulary({"ab", "▁ab", "bc", "abc", "▁", "a", "b", "c", "é", "▁é"});
-}
-
-// A field of the protobuf wire format: a length-delimited one, or a varint.
-std::string field(int number, std::string_view bytes) {
-  REQUIRE(bytes.size() < 128);
-  return std::string{static_cast<char>(number << 3 | 2), static_cast<char>(bytes.size())}.append(bytes);
-}
-std::string field(int number, int value) {
-  std::string key(1, static_cast<char>((number << 3 & 0x7F) | (number > 15 ? 0x80 : 0)));
-  if (number > 15) key += static_cast<char>(number >> 4);
-  return key + static_cast<char>(value);
-}
-
-// The vocabulary as SentencePiece's ModelProto: pieces, a trainer_spec (BPE, byte_fallback) and a normalizer_spec
-// (add_dummy_prefix, no remove_extra_whitespaces).
-std::string sentencepiece_model(const ScoredVocabulary& vocabulary) {
-  std::string model;
-  for (std::size_t i = 0; i < vocabulary.tokens.size(); ++i) {
-    std::string score(sizeof(float), '\0');
-    std::memcpy(score.data(), &vocabulary.scores[i], sizeof(float));
-    const auto type = static_cast<int>(vocabulary.types[i]);
-    model += field(1, field(1, vocabulary.tokens[i]) + "\x15" + score + field(3, type));
-  }
-  return model + field(2, field(3, 2) + field(35, 1)) + field(3, field(3, 1) + field(4, 0));
-}
-
-std::string llama2c_file(const ScoredVocabulary& vocabulary) {
-  const auto raw = [](auto value) {
-    std::string bytes(sizeof value, '\0');
-    std::memcpy(bytes.data(), &value, sizeof value);
-    return bytes;
-  };
-  std::string file = raw(std::int32_t{6});
-  for (std::size_t i = 0; i < vocabulary.tokens.size(); ++i) {
-    auto token = vocabulary.tokens[i];
-    if (token.starts_with("▁")) token.replace(0, std::string_view("▁").size(), " ");
-    file += raw(vocabulary.scores[i]) + raw(static_cast<std::int32_t>(token.size())) + token;
-  }
-  return file;
 }
 
 }  // namespace
@@ -383,76 +293,4 @@ TEST_CASE("a folder's tokenizer is tokenizer.json or tokenizer.model, whichever 
   CHECK(csreft::load_tokenizer(folder.path()).vocab_size() == 269);
   folder.write("tokenizer.json", small_tokenizer_json().dump());
   CHECK(csreft::load_tokenizer(folder.path()).vocab_size() == 265);
-}
-
-TEST_CASE("the SentencePiece library, its BPE without the library, and llama2.c's file agree") {
-  const TemporaryFolder folder;
-  const auto vocabulary = small_scored_vocabulary();
-  const auto library = csreft::load_sentencepiece(folder.write("tokenizer.model", sentencepiece_model(vocabulary)));
-  const auto llama2c = csreft::load_llama2c_tokenizer(folder.write("tokenizer.bin", llama2c_file(vocabulary)), 269);
-  const auto scored = csreft::make_scored_bpe_tokenizer(vocabulary);
-  constexpr std::int32_t ab = 259, space_ab = 260, byte = 3;
-  CHECK(scored.encode("ab ab") == Ids{space_ab, space_ab});
-  CHECK(scored.encode("abab") == Ids{space_ab, ab});
-  CHECK(scored.encode("\n") == Ids{263, byte + '\n'});
-  for (const std::string text :
-       {"", " ", "a", "abc abcab", "  ab  ", "ab\ncd é €", "<s>ab</s>", "a\xFF\xE2\x82z", "▁ab"}) {
-    CHECK(scored.encode(text) == library.encode(text));
-    CHECK(llama2c.encode(text) == library.encode(text));
-  }
-  for (const auto& tokenizer : {library, llama2c, scored}) {
-    for (const std::string text : {" ", "ab", "  abc \n€😀 "}) CHECK(tokenizer.decode(tokenizer.encode(text)) == text);
-    CHECK(decode_one_by_one(tokenizer, tokenizer.encode("é€")) == "é€");
-    CHECK(tokenizer.bos() == 1);
-    CHECK(tokenizer.eos() == 2);
-    CHECK(tokenizer.adds_bos());
-    CHECK(tokenizer.is_special(1));
-    CHECK_FALSE(tokenizer.is_special(byte));
-  }
-  CHECK(library.decode(Ids{1, space_ab, 2}) == "ab");
-}
-
-TEST_CASE("a user-defined piece is found first and takes no part in merges") {
-  auto vocabulary = scored_vocabulary({"▁a", "<x>", "x>", "▁", "a"});
-  vocabulary.types[260] = TokenType::user_defined;
-  const auto tokenizer = csreft::make_scored_bpe_tokenizer(vocabulary);
-  CHECK(tokenizer.encode("a<x>a") == Ids{259, 260, 263});
-}
-
-TEST_CASE("a bad SentencePiece model is an error that names the file") {
-  const TemporaryFolder folder;
-  const auto model = sentencepiece_model(small_scored_vocabulary());
-  for (const auto& content : {std::string(), std::string("no model"), model.substr(0, model.size() / 2)}) {
-    const auto file = folder.write("tokenizer.model", content);
-    CHECK_THROWS_WITH_AS(csreft::load_sentencepiece(file), Contains("not a SentencePiece model"), Error);
-    CHECK_THROWS_WITH_AS(csreft::load_sentencepiece(file), Contains(file.c_str()), Error);
-  }
-  CHECK_THROWS_WITH_AS(csreft::load_sentencepiece(folder.path()), Contains("cannot be read"), Error);
-}
-
-TEST_CASE("a bad tokenizer.bin is an error that names the file") {
-  const TemporaryFolder folder;
-  const auto content = llama2c_file(small_scored_vocabulary());
-  const auto file = folder.write("tokenizer.bin", content);
-  CHECK_THROWS_WITH_AS(csreft::load_llama2c_tokenizer(file, 268), Contains("bytes follow token 267"), Error);
-  CHECK_THROWS_WITH_AS(csreft::load_llama2c_tokenizer(file, 270), Contains("ends inside a token"), Error);
-  auto negative = content;
-  negative[11] = '\xFF';  // the sign of the first token's length
-  folder.write("tokenizer.bin", negative);
-  CHECK_THROWS_WITH_AS(csreft::load_llama2c_tokenizer(file, 269), Contains("token 0 has length -"), Error);
-}
-
-TEST_CASE("a scored vocabulary that contradicts itself is an error") {
-  auto vocabulary = small_scored_vocabulary();
-  vocabulary.tokens.back() = "ab";
-  CHECK_THROWS_WITH_AS(csreft::make_scored_bpe_tokenizer(vocabulary), Contains("both 'ab'"), Error);
-  vocabulary = small_scored_vocabulary();
-  vocabulary.tokens[3] = "<0xZZ>";
-  CHECK_THROWS_WITH_AS(csreft::make_scored_bpe_tokenizer(vocabulary), Contains("'<0xZZ>'"), Error);
-  vocabulary = small_scored_vocabulary();
-  vocabulary.scores.pop_back();
-  CHECK_THROWS_WITH_AS(csreft::make_scored_bpe_tokenizer(vocabulary), Contains("269 tokens, 268 scores"), Error);
-  vocabulary = small_scored_vocabulary();
-  vocabulary.eos = 269;
-  CHECK_THROWS_WITH_AS(csreft::make_scored_bpe_tokenizer(vocabulary), Contains("269 is outside"), Error);
 }
