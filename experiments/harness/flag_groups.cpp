@@ -101,16 +101,16 @@ void MethodFlags::add_to(Flags& flags) {
             "settings that belong together; empty: what suits --gate and --penalty" + preset_lines());
   flags.add("--subspaces", o.subspaces, "number k of subspaces");
   flags.add_switch("--joint", o.joint, "all subspaces orthogonal to each other: R_i R_j^T = 0");
-  flags.add("--gate", o.gate, "how the router's scores become gates: " + summaries_of(gates()));
-  flags.add("--penalty", o.penalty, "Omega of the gates: " + summaries_of(penalties()));
+  flags.add("--gate", o.gate, "how the router's scores become gates:" + summaries_of(gates()));
+  flags.add("--penalty", o.penalty, "Omega of the gates:" + summaries_of(penalties()));
   flags.add("--lambda", o.lambda, "weight of the penalty in the loss");
-  flags.add("--router-input", o.router_input, "what the router reads: " + summaries_of(router_inputs()));
+  flags.add("--router-input", o.router_input, "what the router reads:" + summaries_of(router_inputs()));
   flags.add("--router-layer", o.router_layer,
             "the block that --router-input hidden reads; -1: the one below the first edit");
   flags.add("--router-hidden", o.router_hidden, "hidden width of the router (the paper's is half of the model's)");
   flags.add_switch("--router-norm,!--no-router-norm", o.router_norm,
                    "standardise the router's input by the training prompts");
-  flags.add("--router-start", o.router_start, "where its weights start: " + summaries_of(router_starts()));
+  flags.add("--router-start", o.router_start, "where its weights start:" + summaries_of(router_starts()));
   flags.group("LoRA");
   flags.add("--lora-alpha", o.lora_alpha, "scale: updates are multiplied by alpha / rank");
   flags.add("--targets", targets, "linear layers that are updated");

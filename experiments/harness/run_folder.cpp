@@ -154,7 +154,12 @@ MethodRun start_run(const std::string& label, const std::shared_ptr<const Method
 
 void train_and_score(MethodRun& run, Trainer& trainer, const LanguageModel& model, std::span<const Task> tests,
                      const EvaluationOptions& evaluation, const std::filesystem::path& folder, bool resume) {
-  fmt::print("\n{}: {} trainable parameters, {} steps\n", run.label, run.parameters.total, trainer.total_steps());
+  const std::int64_t in_router = run.parameters.total - run.parameters.without_router;
+  fmt::print("\n{}: {} trainable parameters{}, {} step{}\n", run.label, run.parameters.total,
+             in_router > 0
+                 ? fmt::format(" ({} in the edits, {} in the router)", run.parameters.without_router, in_router)
+                 : "",
+             trainer.total_steps(), trainer.total_steps() == 1 ? "" : "s");
   if (!trainer.notice().empty()) fmt::print("note: {}\n", trainer.notice());
   std::fflush(stdout);
   reset_peak_memory();
@@ -245,9 +250,16 @@ RunReport start_report(const std::string& title, const std::string& command, con
 }
 
 void print_scores(const std::string& label, const std::vector<TaskScore>& scores) {
+  double sum = 0.0, n = 0.0;
   for (const auto& s : scores) {
-    if (s.n > 0) fmt::print("{:<12} {:<24} {} {:.3f}  (n = {})\n", label, s.task, s.metric, s.value, s.n);
+    if (s.n == 0) continue;
+    fmt::print("{:<12} {:<24} {} {:.3f}  (n = {})", label, s.task, s.metric, s.value, s.n);
+    if (!s.mean_gates.empty()) fmt::print("  gates {:.2f}", fmt::join(s.mean_gates, " "));
+    fmt::print("\n");
+    sum += s.metric == "accuracy" ? s.value : 0.0;
+    n += s.metric == "accuracy" ? 1.0 : 0.0;
   }
+  if (n > 1.0) fmt::print("{:<12} {:<24} accuracy {:.3f}\n", label, "mean", sum / n);
   std::fflush(stdout);
 }
 

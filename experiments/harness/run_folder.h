@@ -81,7 +81,7 @@ void add_scores(RunReport& report, const std::string& label, const std::vector<T
 RunReport start_report(const std::string& title, const std::string& command, const LanguageModel& model,
                        std::uint64_t seed);
 
-// "sentiment.test  accuracy 0.810 (n = 200)", a line a task, on stdout.
+// "sentiment.test  accuracy 0.810 (n = 200)  gates 0.00 1.00", a line a task, and the mean accuracy, on stdout.
 void print_scores(const std::string& label, const std::vector<TaskScore>& scores);
 
 }  // namespace csreft

@@ -103,9 +103,6 @@ class CsReft : public Method {
  private:
   void check_gate() const {
     require(std::isfinite(options_.lambda), "lambda {} is not possible: expected a number", options_.lambda);
-    require((options_.penalty == "none") == (options_.lambda == 0.0),
-            "penalty {} with lambda {} has no effect: expected both a penalty and a lambda, or neither",
-            options_.penalty, options_.lambda);
     require(options_.router_hidden >= 1, "a router of hidden width {} is not possible: expected 1 or more",
             options_.router_hidden);
     require(options_.lambda >= 0.0, "lambda {} rewards what penalty {} is against: expected more than 0",
@@ -118,6 +115,9 @@ class CsReft : public Method {
     require(penalty_.of_independent || gate_.competing,
             "penalty {} is for gates of which an example has one in all: expected gate softmax or top1, not {}",
             penalty_.name, gate_.name);
+    require((options_.penalty == "none") == (options_.lambda == 0.0),
+            "penalty {} with lambda {} has no effect: expected both a penalty and a lambda, or neither",
+            options_.penalty, options_.lambda);
     require(!start_.reads_prompts || options_.router_hidden >= options_.subspaces,
             "a router of hidden width {} cannot start from {} clusters: expected a width of at least {}",
             options_.router_hidden, options_.subspaces, options_.subspaces);
