@@ -73,7 +73,10 @@ AdaptedModel load_adapted_model(const ModelFlags& model_flags, const std::string
     require(!flags.given("--task"), "--task has no effect without --adapter");
     return out;
   }
-  LoadedAdapter adapter = load_adapter(adapter_folder, out.model);
+  // The folder of a run serves as well as the adapter in it.
+  std::filesystem::path folder = adapter_folder;
+  if (std::filesystem::exists(folder / "adapter" / "adapter.json")) folder /= "adapter";
+  LoadedAdapter adapter = load_adapter(folder, out.model);
   out.method = std::move(adapter.method);
   require(!flags.given("--task") || out.method->needs_task(),
           "--task has no effect: the gates of {} are not decided by the task", adapter_folder);

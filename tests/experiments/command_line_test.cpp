@@ -57,6 +57,8 @@ TEST_CASE("the command line trains, scores, generates and inspects a small model
   CHECK(with_adapter({"generate", "--prompt", "AAA", "--max-new-tokens", "3"}) == 0);
   CHECK(with_adapter({"generate", "--data", "test.json", "--out", "answers.json", "--max-new-tokens", "3"}) == 0);
   CHECK(with_adapter({"inspect", "--prompt", "AAA", "--json", "inspect.json"}) == 0);
+  // The run's folder will do, too.
+  CHECK(bench.run({"inspect", "--model", "model", "--adapter", "run", "--prompt", "AAA"}).code == 0);
   CHECK(nlohmann::json::parse(bench.chat.folder.read("answers.json")).size() == 4);
   CHECK(nlohmann::json::parse(bench.chat.folder.read("scores.json"))["tasks"]["test"]["n"] == 4);
 }
