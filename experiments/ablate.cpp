@@ -108,14 +108,12 @@ Tasks load(const Options& o) {
   return tasks;
 }
 
-std::vector<Variant> chosen_variants(const Options& o, std::vector<Variant> all) {
+std::vector<Variant> chosen_variants(const Options& o, const std::vector<Variant>& all) {
   if (o.variants.empty()) return all;
-  std::vector<const Variant*> table;
-  for (const auto& variant : all) table.push_back(&variant);
   std::vector<Variant> chosen;
   for (const auto& name : split_commas(o.variants)) {
     require(std::ranges::find(chosen, name, &Variant::name) == chosen.end(), "variant {} is named twice", name);
-    chosen.push_back(find_named(std::span<const Variant* const>(table), "variant", name));
+    chosen.push_back(find_named(std::span(all), "variant", name));
   }
   return chosen;
 }
@@ -168,14 +166,12 @@ void print_table(std::span<const Variant> variants, std::span<const Cell> cells)
     if (some.empty()) continue;
     fmt::print("{:<12} {:>5} {:>11}  ", variant.name, some.size(), some.front().trainable_parameters);
     for (const auto& metric : metrics) {
-      const Spread mean = spread(some, [&](const Cell& c) { return c.mean_score(metric); });
+      const Spread mean = spread(some, [&](const Cell& c) { return mean_score(c.scores, metric).value_or(0.0); });
       fmt::print("{:.3f} {:<10}", mean.mean, mean.n > 1 ? fmt::format("+- {:.3f}", mean.deviation) : "");
     }
-    if (some.front().router) {
-      fmt::print(" {:>6.2f} {:>6.2f} {:>8.3f}",
-                 spread(some, [](const Cell& c) { return c.router->normalised_mutual_information; }).mean,
-                 spread(some, [](const Cell& c) { return c.router->dead_share; }).mean,
-                 spread(some, [](const Cell& c) { return c.router->mean_overlap; }).mean);
+    if (const auto router = mean_router(some)) {
+      fmt::print(" {:>6.2f} {:>6.2f} {:>8.3f}", router->normalised_mutual_information, router->dead_share,
+                 router->mean_overlap);
     }
     fmt::print("\n");
   }
@@ -210,16 +206,11 @@ void add_variant(RunReport& report, std::span<const Cell> some) {
     gates.tasks.push_back(score.task);
     gates.mean_alpha.push_back(score.mean_gates);
   }
-  if (!first.router) return;
-  report.gates.push_back(std::move(gates));
-  report.routers.push_back(
-      {.method = name,
-       .normalised_mutual_information =
-           spread(some, [](const Cell& c) { return c.router->normalised_mutual_information; }).mean,
-       .dead_share = spread(some, [](const Cell& c) { return c.router->dead_share; }).mean,
-       .mean_overlap = spread(some, [](const Cell& c) { return c.router->mean_overlap; }).mean});
-  report.gate_histories.push_back({.method = one_seed, .steps = {}});
-  for (const auto& step : first.steps) report.gate_histories.back().steps.push_back(step.gates);
+  if (const auto router = mean_router(some)) {
+    report.gates.push_back(std::move(gates));
+    report.routers.push_back({name, *router});
+    report.gate_histories.push_back(gate_history(one_seed, first.steps));
+  }
 }
 
 void write_results(const std::filesystem::path& folder, const Options& o, const LanguageModel& model,

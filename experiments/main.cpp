@@ -5,8 +5,8 @@
 #include <cstring>
 #include <exception>
 
-#include "core/nearest.h"
 #include "experiments/harness/cli.h"
+#include "reft/table.h"
 
 namespace csreft {
 
@@ -39,13 +39,7 @@ int list_experiments() {
 
 int run(Arguments arguments) {
   if (arguments.empty() || arguments[0] == "--help" || arguments[0] == "-h") return list_experiments();
-  std::vector<std::string_view> names;
-  for (const auto& experiment : table) {
-    if (experiment.name == arguments[0]) return experiment.run(arguments.subspan(1));
-    names.push_back(experiment.name);
-  }
-  fail("unknown experiment '{}'{}: expected one of {}", arguments[0], suggestion(arguments[0], names),
-       fmt::join(names, ", "));
+  return find_named(experiments(), "experiment", arguments[0]).run(arguments.subspan(1));
 }
 
 }  // namespace

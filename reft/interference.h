@@ -19,6 +19,13 @@ double normalised_mutual_information(std::span<const std::vector<std::int64_t>> 
 double dead_share(std::span<const std::vector<double>> mean_gates, std::span<const std::int64_t> examples,
                   double threshold = 0.01);
 
+// What the three measures say of one router.
+struct RouterMeasures {
+  double normalised_mutual_information = 0.0;  // of task and largest gate
+  double dead_share = 0.0;
+  double mean_overlap = 0.0;
+};
+
 // How far subspaces i and j lie in each other, |R_i R_j^T|_F^2 / r, in the mean over places: f64 [k, k], 1 on the
 // diagonal, 0 where they are orthogonal. bases: R [k r, d] of each place.
 Tensor subspace_overlap(std::span<const Tensor> bases, std::int64_t k);

@@ -3,9 +3,8 @@
 #include <algorithm>
 #include <array>
 
-#include "core/error.h"
-#include "core/nearest.h"
 #include "reft/router.h"
+#include "reft/table.h"
 
 namespace csreft {
 namespace {
@@ -35,13 +34,7 @@ constexpr std::array table{
 
 std::span<const Preset> presets() { return table; }
 
-const Preset& find_preset(std::string_view name) {
-  const auto found = std::ranges::find(table, name, &Preset::name);
-  if (found != table.end()) return *found;
-  std::vector<std::string_view> names;
-  for (const auto& preset : table) names.push_back(preset.name);
-  fail("unknown preset '{}'{}: expected one of {}", name, suggestion(name, names), fmt::join(names, ", "));
-}
+const Preset& find_preset(std::string_view name) { return find_named(presets(), "preset", name); }
 
 const Preset& preset_for(std::string_view gate, std::string_view penalty) {
   const bool competing = find_gate(gate).competing && find_penalty(penalty).of_competing;

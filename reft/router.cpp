@@ -5,6 +5,29 @@
 #include "core/random.h"
 
 namespace csreft {
+namespace {
+
+// The rows of a batch that an input averages, and where those of each prompt begin among them.
+struct Segments {
+  std::vector<std::int32_t> rows, offsets{0};
+};
+
+Segments segments_of(const RouterInput& input, const PromptSpans& prompts) {
+  Segments segments;
+  for (std::size_t e = 0; e < prompts.starts.size(); ++e) {
+    const auto [begin, end] = input.rows(prompts.starts[e], prompts.lengths[e]);
+    for (std::int32_t row = begin; row < end; ++row) segments.rows.push_back(row);
+    segments.offsets.push_back(static_cast<std::int32_t>(segments.rows.size()));
+  }
+  return segments;
+}
+
+// The means over segments of the rows `index` of `table`.
+Tensor mean_of_rows(const Tensor& table, std::span<const std::int32_t> index, const Segments& segments) {
+  return ops::segment_mean(ops::gather_rows(table, index_tensor(index)), index_tensor(segments.offsets));
+}
+
+}  // namespace
 
 std::vector<Parameter> make_router_parameters(const RouterShape& shape, std::uint64_t seed, std::uint64_t stream,
                                               DType dtype) {
@@ -19,12 +42,19 @@ std::vector<Parameter> make_router_parameters(const RouterShape& shape, std::uin
           {.name = "router.2.bias", .value = bias(shape.subspaces), .router = true}};
 }
 
+Tensor mean_states(const RouterInput& input, const Tensor& states, const PromptSpans& prompts) {
+  const Segments segments = segments_of(input, prompts);
+  return mean_of_rows(states, segments.rows, segments);
+}
+
 Tensor read_router_input(const RouterInput& input, std::int64_t layer, const Llama& model, const TokenBatch& batch,
                          const PromptSpans& prompts) {
   const NoGrad no_grad;
-  const Tensor states = input.states == RouterStates::hidden ? model.hidden_states(batch, layer)
-                                                             : ops::gather_rows(model.embedding().value(), batch.ids);
-  return input.pool(states, prompts);
+  if (input.states == RouterStates::hidden) return mean_states(input, model.hidden_states(batch, layer), prompts);
+  const Segments segments = segments_of(input, prompts);
+  std::vector<std::int32_t> ids;
+  for (const auto row : segments.rows) ids.push_back(batch.ids.span<std::int32_t>()[static_cast<std::size_t>(row)]);
+  return mean_of_rows(model.embedding().value(), ids, segments);
 }
 
 Tensor read_router_inputs(const RouterInput& input, std::int64_t layer, const Llama& model,

@@ -24,19 +24,23 @@ enum class RouterStates {
   hidden,      // hidden states after a block below the first edit
 };
 
-// What the router reads of each prompt. Gradients do not flow into it.
+struct RowRange {
+  std::int32_t begin, end;
+};
+
+// What the router reads of each prompt: the mean of the states of some of its tokens. Gradients do not flow into it.
 struct RouterInput {
   std::string_view name;
   std::string_view summary;
   RouterStates states;
-  // The states [tokens, d] of a whole batch -> [examples, d].
-  Tensor (*pool)(const Tensor& states, const PromptSpans& prompts);
+  RowRange (*rows)(std::int32_t start, std::int32_t length);  // of a prompt at rows [start, start + length) of a batch
 };
 
+// The means of `states` [tokens, d] of a batch over the rows that the input names, [examples, d].
+Tensor mean_states(const RouterInput& input, const Tensor& states, const PromptSpans& prompts);
 // The input of every prompt of a batch, [examples, d]; hidden states are those after block `layer`.
 Tensor read_router_input(const RouterInput& input, std::int64_t layer, const Llama& model, const TokenBatch& batch,
                          const PromptSpans& prompts);
-
 // Told how many of how many prompts have been read; false stops the reading.
 using OnRead = std::function<bool(std::int64_t done, std::int64_t total)>;
 

@@ -1,9 +1,9 @@
 // Looking things up by name, in one way.
 #pragma once
 
-#include <algorithm>
 #include <span>
 #include <string_view>
+#include <type_traits>
 #include <vector>
 
 #include "core/error.h"
@@ -11,14 +11,22 @@
 
 namespace csreft {
 
-// The entry of `table` called `name`. Throws Error, listing the names and suggesting the nearest, if there is none;
-// `what` says what was looked for.
-template <typename Entry>
-const Entry& find_named(std::span<const Entry* const> table, std::string_view what, std::string_view name) {
-  const auto found = std::ranges::find_if(table, [&](const Entry* entry) { return entry->name == name; });
-  if (found != table.end()) return **found;
+// The entry of `table`, of values or of pointers, called `name`. Throws Error, listing the names and suggesting the
+// nearest, if there is none; `what` says what was looked for.
+template <typename Element>
+const std::remove_pointer_t<Element>& find_named(std::span<const Element> table, std::string_view what,
+                                                 std::string_view name) {
   std::vector<std::string_view> names;
-  for (const Entry* entry : table) names.push_back(entry->name);
+  for (const Element& element : table) {
+    const std::remove_pointer_t<Element>* entry;
+    if constexpr (std::is_pointer_v<Element>) {
+      entry = element;
+    } else {
+      entry = &element;
+    }
+    if (entry->name == name) return *entry;
+    names.push_back(entry->name);
+  }
   fail("unknown {} '{}'{}: expected one of {}", what, name, suggestion(name, names), fmt::join(names, ", "));
 }
 

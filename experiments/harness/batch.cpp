@@ -4,6 +4,10 @@
 
 namespace csreft {
 
+std::vector<std::int32_t> prompt_of(const EncodedExample& example) {
+  return {example.ids.begin(), example.ids.begin() + example.prompt_length};
+}
+
 EncodedExample encode_example(const LanguageModel& model, const Task& task, std::size_t index, std::string_view system,
                               std::int64_t max_length) {
   const Example& example = task.examples[index];

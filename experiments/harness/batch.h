@@ -19,6 +19,9 @@ struct EncodedExample {
   bool cut = false;                // some of it did not fit
 };
 
+// The tokens of its prompt alone.
+std::vector<std::int32_t> prompt_of(const EncodedExample& example);
+
 // Encodes with the model's chat template and cuts at max_length tokens. Throws Error, naming the task and the example,
 // for a prompt that is empty or that the model's context cannot hold.
 EncodedExample encode_example(const LanguageModel& model, const Task& task, std::size_t index, std::string_view system,

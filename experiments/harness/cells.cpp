@@ -58,16 +58,6 @@ void check_options(const RunConfig& was, const Variant& is, const std::filesyste
 
 }  // namespace
 
-double Cell::mean_score(std::string_view metric) const {
-  double sum = 0.0, n = 0.0;
-  for (const auto& score : scores) {
-    if (score.metric != metric) continue;
-    sum += score.value;
-    ++n;
-  }
-  return n > 0.0 ? sum / n : 0.0;
-}
-
 std::vector<std::string> metrics_of(const Cell& cell) {
   std::vector<std::string> metrics;
   for (const auto& score : cell.scores) {
@@ -127,6 +117,15 @@ std::vector<Cell> cells_of(std::span<const Cell> cells, std::string_view variant
   return some;
 }
 
+std::optional<RouterMeasures> mean_router(std::span<const Cell> cells) {
+  if (!cells.front().router) return std::nullopt;
+  const auto mean = [&](double RouterMeasures::*measure) {
+    return spread(cells, [measure](const Cell& cell) { return (*cell.router).*measure; }).mean;
+  };
+  return RouterMeasures{mean(&RouterMeasures::normalised_mutual_information), mean(&RouterMeasures::dead_share),
+                        mean(&RouterMeasures::mean_overlap)};
+}
+
 std::string cells_tsv(std::span<const Cell> cells) {
   if (cells.empty()) return "";
   const auto metrics = metrics_of(cells.front());
@@ -137,7 +136,7 @@ std::string cells_tsv(std::span<const Cell> cells) {
   for (const auto& cell : cells) {
     text += fmt::format("{}\t{}\t{}", cell.variant, cell.seed, cell.trainable_parameters);
     for (const auto& score : cell.scores) text += fmt::format("\t{:.4f}", score.value);
-    for (const auto& metric : metrics) text += fmt::format("\t{:.4f}", cell.mean_score(metric));
+    for (const auto& metric : metrics) text += fmt::format("\t{:.4f}", mean_score(cell.scores, metric).value_or(0.0));
     if (cell.router) {
       text += fmt::format("\t{:.4f}\t{:.4f}\t{:.4f}", cell.router->normalised_mutual_information,
                           cell.router->dead_share, cell.router->mean_overlap);
@@ -164,7 +163,7 @@ std::string summary_tsv(std::span<const Cell> cells) {
       line(some.front().scores[t].task, spread(some, [t](const Cell& c) { return c.scores[t].value; }));
     }
     for (const auto& metric : metrics_of(some.front())) {
-      line("mean_" + metric, spread(some, [&](const Cell& c) { return c.mean_score(metric); }));
+      line("mean_" + metric, spread(some, [&](const Cell& c) { return mean_score(c.scores, metric).value_or(0.0); }));
     }
   }
   return text;

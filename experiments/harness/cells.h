@@ -25,9 +25,6 @@ struct Cell {
   std::vector<TaskScore> scores;           // without outputs
   std::optional<RouterMeasures> router{};  // of a variant with gates
   std::vector<StepMetrics> steps;
-
-  // Over the tasks that are scored by `metric`.
-  double mean_score(std::string_view metric) const;
 };
 
 // The metrics of the cell's tasks, each once.
@@ -62,6 +59,9 @@ Spread spread(std::span<const Cell> cells, Value value) {
   for (const auto& cell : cells) values.push_back(value(cell));
   return spread_of(values);
 }
+
+// The means of the router's measures over the cells of one variant, at least one; nothing if it has no gates.
+std::optional<RouterMeasures> mean_router(std::span<const Cell> cells);
 
 // A header and a line a cell: variant, seed, parameters, each task's score, their mean for each metric, and the
 // router's measures.

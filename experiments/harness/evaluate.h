@@ -2,7 +2,10 @@
 #pragma once
 
 #include <cstdint>
+#include <optional>
+#include <span>
 #include <string>
+#include <string_view>
 #include <vector>
 
 #include "experiments/harness/batch.h"
@@ -33,6 +36,9 @@ struct TaskScore {
 // less its final full stop equals the answer, case folded.
 TaskScore evaluate(const LanguageModel& model, const Method* method, const Task& task,
                    const EvaluationOptions& options);
+
+// The mean value of the scores by `metric`; nothing if there is none.
+std::optional<double> mean_score(std::span<const TaskScore> scores, std::string_view metric);
 
 // Finds out before any work whether a task can be scored: throws Error for a prompt that the model's context cannot
 // hold or that the method edits nowhere.

@@ -286,9 +286,9 @@ std::string gate_histories(const RunReport& report) {
 std::string router_table(const RunReport& report) {
   if (report.routers.empty()) return "";
   std::string rows;
-  for (const auto& r : report.routers) {
-    rows += fmt::format("<tr><td>{}</td><td>{:.2f}</td><td>{:.0f} %</td><td>{:.3f}</td></tr>\n", escape(r.method),
-                        r.normalised_mutual_information, 100 * r.dead_share, r.mean_overlap);
+  for (const auto& [method, measures] : report.routers) {
+    rows += fmt::format("<tr><td>{}</td><td>{:.2f}</td><td>{:.0f} %</td><td>{:.3f}</td></tr>\n", escape(method),
+                        measures.normalised_mutual_information, 100 * measures.dead_share, measures.mean_overlap);
   }
   return "<div class=\"wide\"><table><thead><tr><th>Method</th><th>Task and largest gate:<br>normalised mutual "
          "information</th><th>Dead<br>subspaces</th><th>Overlap of<br>subspaces</th></tr></thead><tbody>\n" +

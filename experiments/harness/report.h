@@ -10,6 +10,8 @@
 #include <utility>
 #include <vector>
 
+#include "reft/interference.h"
+
 namespace csreft {
 
 // What write_report shows. Parts without contents are left out.
@@ -44,12 +46,9 @@ struct RunReport {
     std::string method;
     std::vector<std::map<std::string, std::vector<double>>> steps;
   };
-  // The measures of reft/interference.h.
   struct Router {
     std::string method;
-    double normalised_mutual_information{};
-    double dead_share{};
-    double mean_overlap{};
+    RouterMeasures measures;
   };
   struct Sample {
     std::string prompt;

@@ -49,6 +49,8 @@ std::vector<std::vector<double>> rows_of(const Tensor& matrix) {
   return rows;
 }
 
+Tensor overlap_of(const MethodRun& run) { return subspace_overlap(run.method->bases(), run.options.subspaces); }
+
 double percent_of_base(std::int64_t parameters, const LanguageModel& model) {
   return 100.0 * static_cast<double>(parameters) / static_cast<double>(parameter_count(model.llama.config()));
 }
@@ -134,7 +136,7 @@ json gates_json(const std::vector<TaskScore>& scores) {
   return gates;
 }
 
-RouterMeasures router_measures(const Method& method, const std::vector<TaskScore>& scores) {
+RouterMeasures router_measures(const std::vector<TaskScore>& scores, const Tensor& overlap) {
   std::vector<std::vector<std::int64_t>> chosen;
   std::vector<std::vector<double>> gates;
   std::vector<std::int64_t> examples;
@@ -144,8 +146,13 @@ RouterMeasures router_measures(const Method& method, const std::vector<TaskScore
     gates.push_back(s.mean_gates);
     examples.push_back(s.n);
   }
-  return {normalised_mutual_information(chosen), dead_share(gates, examples),
-          mean_overlap(subspace_overlap(method.bases(), method.options().subspaces))};
+  return {normalised_mutual_information(chosen), dead_share(gates, examples), mean_overlap(overlap)};
+}
+
+RunReport::GateHistory gate_history(const std::string& label, std::span<const StepMetrics> steps) {
+  RunReport::GateHistory history{.method = label, .steps = {}};
+  for (const auto& step : steps) history.steps.push_back(step.gates);
+  return history;
 }
 
 MethodRun start_run(const std::string& label, const std::shared_ptr<const Method>& method) {
@@ -192,11 +199,12 @@ json summary_json(const LanguageModel& model, const MethodRun& run, const TrainO
                   {"seed", train.seed}};
   if (run.options.method == "csreft") summary["preset"] = preset_name(run.options, train.router_lr);
   if (!summary["gates"].empty()) {
-    const RouterMeasures measures = router_measures(*run.method, run.scores);
+    const Tensor overlap = overlap_of(run);
+    const RouterMeasures measures = router_measures(run.scores, overlap);
     summary["router"] = {{"normalised_mutual_information", measures.normalised_mutual_information},
                          {"dead_share", measures.dead_share},
                          {"mean_overlap", measures.mean_overlap},
-                         {"overlap", rows_of(subspace_overlap(run.method->bases(), run.options.subspaces))}};
+                         {"overlap", rows_of(overlap)}};
   }
   return summary;
 }
@@ -229,12 +237,10 @@ void add_to_report(RunReport& report, const LanguageModel& model, const MethodRu
   }
   if (!gates.tasks.empty()) {
     report.gates.push_back(std::move(gates));
-    const RouterMeasures router = router_measures(*run.method, run.scores);
-    report.routers.push_back({run.label, router.normalised_mutual_information, router.dead_share, router.mean_overlap});
+    report.routers.push_back({run.label, router_measures(run.scores, overlap_of(run))});
   }
   if (!run.result.steps.empty() && !run.result.steps.front().gates.empty()) {
-    report.gate_histories.push_back({.method = run.label, .steps = {}});
-    for (const auto& step : run.result.steps) report.gate_histories.back().steps.push_back(step.gates);
+    report.gate_histories.push_back(gate_history(run.label, run.result.steps));
   }
   report.interrupted = report.interrupted || run.result.interrupted;
 }
@@ -250,16 +256,17 @@ RunReport start_report(const std::string& title, const std::string& command, con
 }
 
 void print_scores(const std::string& label, const std::vector<TaskScore>& scores) {
-  double sum = 0.0, n = 0.0;
+  std::size_t accuracies = 0;
   for (const auto& s : scores) {
     if (s.n == 0) continue;
     fmt::print("{:<12} {:<24} {} {:.3f}  (n = {})", label, s.task, s.metric, s.value, s.n);
     if (!s.mean_gates.empty()) fmt::print("  gates {:.2f}", fmt::join(s.mean_gates, " "));
     fmt::print("\n");
-    sum += s.metric == "accuracy" ? s.value : 0.0;
-    n += s.metric == "accuracy" ? 1.0 : 0.0;
+    accuracies += s.metric == "accuracy" ? 1 : 0;
   }
-  if (n > 1.0) fmt::print("{:<12} {:<24} accuracy {:.3f}\n", label, "mean", sum / n);
+  if (accuracies > 1) {
+    fmt::print("{:<12} {:<24} accuracy {:.3f}\n", label, "mean", *mean_score(scores, "accuracy"));
+  }
   std::fflush(stdout);
 }
 

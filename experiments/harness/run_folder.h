@@ -14,6 +14,7 @@
 #include "experiments/harness/evaluate.h"
 #include "experiments/harness/report.h"
 #include "experiments/harness/trainer.h"
+#include "reft/interference.h"
 
 namespace csreft {
 
@@ -55,13 +56,10 @@ nlohmann::json to_json(const TrainOptions& options);
 nlohmann::json tasks_json(const std::vector<TaskScore>& scores);
 // {name: [mean gate, ...]} of the tasks that have gates.
 nlohmann::json gates_json(const std::vector<TaskScore>& scores);
-struct RouterMeasures {
-  double normalised_mutual_information;  // of task and largest gate, over the test prompts
-  double dead_share;                     // subspaces whose mean gate over the test prompts is under a hundredth
-  double mean_overlap;                   // of the subspaces in each other
-};
-// The measures of reft/interference.h of a method that has gates.
-RouterMeasures router_measures(const Method& method, const std::vector<TaskScore>& scores);
+// The measures of reft/interference.h over the test prompts of tasks that have gates, of subspaces that overlap like
+// this [k, k].
+RouterMeasures router_measures(const std::vector<TaskScore>& scores, const Tensor& overlap);
+RunReport::GateHistory gate_history(const std::string& label, std::span<const StepMetrics> steps);
 
 // A run that has not been trained yet.
 MethodRun start_run(const std::string& label, const std::shared_ptr<const Method>& method);

@@ -156,7 +156,6 @@ Trainer::Trainer(const LanguageModel& model, Method& method, std::span<const Tas
       options_(std::move(options)),
       optimizer_(optimizer_parameters(method, options_), optimizer_options(options_)) {
   check_options(options_);
-  std::vector<std::vector<std::int32_t>> prompts;
   std::int64_t cut = 0;
   for (std::size_t t = 0; t < tasks.size(); ++t) {
     task_names_.push_back(tasks[t].name);
@@ -164,7 +163,6 @@ Trainer::Trainer(const LanguageModel& model, Method& method, std::span<const Tas
       EncodedExample e = encode_example(model, tasks[t], i, options_.system, options_.max_length);
       e.task = t;
       if (e.cut) ++cut;
-      prompts.emplace_back(e.ids.begin(), e.ids.begin() + e.prompt_length);
       examples_.push_back(std::move(e));
     }
   }
@@ -177,16 +175,15 @@ Trainer::Trainer(const LanguageModel& model, Method& method, std::span<const Tas
   steps_per_epoch_ = (n + options_.batch - 1) / options_.batch;
   total_steps_ = steps_per_epoch_ * options_.epochs;
   if (options_.max_steps > 0) total_steps_ = std::min(total_steps_, options_.max_steps);
-  const auto shortest = std::ranges::min_element(prompts, {}, &std::vector<std::int32_t>::size);
-  check_edits(model_, method_, *shortest,
-              tasks[examples_[static_cast<std::size_t>(shortest - prompts.begin())].task].name);
+  const EncodedExample& shortest = *std::ranges::min_element(examples_, {}, &EncodedExample::prompt_length);
+  check_edits(model_, method_, prompt_of(shortest), task_names_[shortest.task]);
   check_supervision();
 }
 
 // Shows the method the prompts of all examples. False if a signal cut that short.
 bool Trainer::prepare() {
   std::vector<std::vector<std::int32_t>> prompts;
-  for (const auto& e : examples_) prompts.emplace_back(e.ids.begin(), e.ids.begin() + e.prompt_length);
+  for (const auto& e : examples_) prompts.push_back(prompt_of(e));
   std::optional<Progress> reading;
   bool whole = true;
   method_.prepare(model_.llama, prompts, [&](std::int64_t done, std::int64_t total) {
@@ -266,7 +263,7 @@ StepMetrics Trainer::accumulate(std::span<const EncodedExample* const> examples)
 // which there is nothing to predict.
 void Trainer::penalise(std::span<const EncodedExample* const> examples, double share, StepMetrics& metrics) {
   std::vector<std::vector<std::int32_t>> prompts;
-  for (const auto* e : examples) prompts.emplace_back(e->ids.begin(), e->ids.begin() + e->prompt_length);
+  for (const auto* e : examples) prompts.push_back(prompt_of(*e));
   const std::vector<std::int32_t> tasks = tasks_of(examples);
   const Variable omega = method_.penalty(method_.route(model_.llama, prompts, tasks));
   if (!omega.defined()) return;

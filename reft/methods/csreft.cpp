@@ -71,7 +71,7 @@ class CsReft : public Method {
     pass.points.block_output = [this, gates = pass.gates, prompts = batch.prompts, reads_hidden, tasks, n,
                                 rows = sites_.rows(batch.prompts)](std::int64_t layer, const Variable& hidden) {
       if (reads_hidden && layer == options_.router_layer) {
-        *gates = gates_of(input_.pool(hidden.value(), prompts), tasks, n);
+        *gates = gates_of(mean_states(input_, hidden.value(), prompts), tasks, n);
       }
       return sites_.apply(layer, hidden, rows, gates->alpha);
     };

@@ -10,7 +10,7 @@ extern const RouterInput first_token_input;
 extern const RouterInput last_token_input;
 extern const RouterInput hidden_input;
 
-// The mean of each prompt's rows of `states` [tokens, d]: [examples, d].
-Tensor mean_over_prompts(const Tensor& states, const PromptSpans& prompts);
+// All rows of a prompt.
+inline RowRange whole_prompt(std::int32_t start, std::int32_t length) { return {start, start + length}; }
 
 }  // namespace csreft

@@ -8,8 +8,9 @@ const RouterInput first_token_input{
     .name = "first_token",
     .summary = "the first token's embedding (the paper's code; constant under a chat template)",
     .states = RouterStates::embeddings,
-    .pool = [](const Tensor& states,
-               const PromptSpans& prompts) { return ops::gather_rows(states, index_tensor(prompts.starts)); },
+    .rows = [](std::int32_t start, std::int32_t) -> RowRange {
+      return {start, start + 1};
+    },
 };
 
 }  // namespace csreft

@@ -8,7 +8,7 @@ const RouterInput hidden_input{
     .name = "hidden",
     .summary = "mean of the prompt's hidden states after block --router-layer",
     .states = RouterStates::hidden,
-    .pool = mean_over_prompts,
+    .rows = whole_prompt,
 };
 
 }  // namespace csreft

@@ -7,7 +7,7 @@ const RouterInput prompt_mean_input{
     .name = "prompt_mean",
     .summary = "mean of the prompt's input embeddings",
     .states = RouterStates::embeddings,
-    .pool = mean_over_prompts,
+    .rows = whole_prompt,
 };
 
 }  // namespace csreft

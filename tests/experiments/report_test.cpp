@@ -38,7 +38,7 @@ RunReport small_report() {
                    {"c", "nll", "before", 2.5, 10},        {"c", "nll", "csreft", 1.25, 10}};
   report.gates = {{.method = "csreft", .tasks = {"a", "b"}, .mean_alpha = {{0.1, 0.9}, {0.8, 0.2}}}};
   report.gate_histories = {{.method = "csreft", .steps = {{{"a", {0.5, 0.5}}}, {{"b", {0.2, 0.8}}}, {{"a", {0, 1}}}}}};
-  report.routers = {{"csreft", 0.5, 0.25, 0.125}};
+  report.routers = {{"csreft", {0.5, 0.25, 0.125}}};
   report.samples = {{.prompt = "2 < 3?", .outputs = {{"before", "no"}, {"csreft", "it is true."}}, .expected = "true"}};
   return report;
 }

@@ -97,6 +97,16 @@ std::set<std::string> names_of(const Method& method) {
   return names;
 }
 
+// Compares the gradients of all parameters, moved away from their start, with differences of the loss.
+void check_gradients(const Llama& model, const TinyTask& task, const MethodOptions& options) {
+  const auto method = create(options);
+  perturb(*method);
+  std::vector<Variable> inputs;
+  for (const auto& p : method->parameters()) inputs.push_back(p.value);
+  const auto result = csreft::gradcheck([&] { return loss_of(model, task, *method); }, inputs, {.sample = 3});
+  CHECK_MESSAGE(result.passed, result.str());
+}
+
 }  // namespace
 
 TEST_CASE("every method has right gradients for all of its parameters") {
@@ -110,12 +120,7 @@ TEST_CASE("every method has right gradients for all of its parameters") {
       options.tied = tied;
       options.penalty = "entropy";
       options.lambda = 0.3;
-      const auto method = create(options);
-      perturb(*method);
-      std::vector<Variable> inputs;
-      for (const auto& p : method->parameters()) inputs.push_back(p.value);
-      const auto result = csreft::gradcheck([&] { return loss_of(model, task, *method); }, inputs, {.sample = 3});
-      CHECK_MESSAGE(result.passed, result.str());
+      check_gradients(model, task, options);
     }
   }
 }
@@ -130,12 +135,7 @@ TEST_CASE("CS-ReFT has right gradients with gates that compete, their penalty, a
     options.penalty = "mi";
     options.lambda = 0.3;
     options.router_input = input->name;
-    const auto method = create(options);
-    perturb(*method);
-    std::vector<Variable> inputs;
-    for (const auto& p : method->parameters()) inputs.push_back(p.value);
-    const auto result = csreft::gradcheck([&] { return loss_of(model, task, *method); }, inputs, {.sample = 3});
-    CHECK_MESSAGE(result.passed, result.str());
+    check_gradients(model, task, options);
   }
 }
 
