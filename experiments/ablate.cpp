@@ -166,7 +166,7 @@ void print_table(std::span<const Variant> variants, std::span<const Cell> cells)
     if (some.empty()) continue;
     fmt::print("{:<12} {:>5} {:>11}  ", variant.name, some.size(), some.front().trainable_parameters);
     for (const auto& metric : metrics) {
-      const Spread mean = spread(some, [&](const Cell& c) { return mean_score(c.scores, metric).value_or(0.0); });
+      const Spread mean = spread(some, [&](const Cell& c) { return mean_score(c.scores, metric); });
       fmt::print("{:.3f} {:<10}", mean.mean, mean.n > 1 ? fmt::format("+- {:.3f}", mean.deviation) : "");
     }
     if (const auto router = mean_router(some)) {

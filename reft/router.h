@@ -41,6 +41,7 @@ Tensor mean_states(const RouterInput& input, const Tensor& states, const PromptS
 // The input of every prompt of a batch, [examples, d]; hidden states are those after block `layer`.
 Tensor read_router_input(const RouterInput& input, std::int64_t layer, const Llama& model, const TokenBatch& batch,
                          const PromptSpans& prompts);
+
 // Told how many of how many prompts have been read; false stops the reading.
 using OnRead = std::function<bool(std::int64_t done, std::int64_t total)>;
 

@@ -1,6 +1,7 @@
 // Looking things up by name, in one way.
 #pragma once
 
+#include <algorithm>
 #include <span>
 #include <string_view>
 #include <type_traits>
@@ -11,22 +12,26 @@
 
 namespace csreft {
 
+// The entry that an element of a table, a value or a pointer, stands for.
+template <typename Element>
+const std::remove_pointer_t<Element>& entry_of(const Element& element) {
+  if constexpr (std::is_pointer_v<Element>) {
+    return *element;
+  } else {
+    return element;
+  }
+}
+
 // The entry of `table`, of values or of pointers, called `name`. Throws Error, listing the names and suggesting the
 // nearest, if there is none; `what` says what was looked for.
 template <typename Element>
 const std::remove_pointer_t<Element>& find_named(std::span<const Element> table, std::string_view what,
                                                  std::string_view name) {
+  const auto found =
+      std::ranges::find_if(table, [&](const Element& element) { return entry_of(element).name == name; });
+  if (found != table.end()) return entry_of(*found);
   std::vector<std::string_view> names;
-  for (const Element& element : table) {
-    const std::remove_pointer_t<Element>* entry;
-    if constexpr (std::is_pointer_v<Element>) {
-      entry = element;
-    } else {
-      entry = &element;
-    }
-    if (entry->name == name) return *entry;
-    names.push_back(entry->name);
-  }
+  for (const Element& element : table) names.push_back(entry_of(element).name);
   fail("unknown {} '{}'{}: expected one of {}", what, name, suggestion(name, names), fmt::join(names, ", "));
 }
 

@@ -136,7 +136,7 @@ std::string cells_tsv(std::span<const Cell> cells) {
   for (const auto& cell : cells) {
     text += fmt::format("{}\t{}\t{}", cell.variant, cell.seed, cell.trainable_parameters);
     for (const auto& score : cell.scores) text += fmt::format("\t{:.4f}", score.value);
-    for (const auto& metric : metrics) text += fmt::format("\t{:.4f}", mean_score(cell.scores, metric).value_or(0.0));
+    for (const auto& metric : metrics) text += fmt::format("\t{:.4f}", mean_score(cell.scores, metric));
     if (cell.router) {
       text += fmt::format("\t{:.4f}\t{:.4f}\t{:.4f}", cell.router->normalised_mutual_information,
                           cell.router->dead_share, cell.router->mean_overlap);
@@ -163,7 +163,7 @@ std::string summary_tsv(std::span<const Cell> cells) {
       line(some.front().scores[t].task, spread(some, [t](const Cell& c) { return c.scores[t].value; }));
     }
     for (const auto& metric : metrics_of(some.front())) {
-      line("mean_" + metric, spread(some, [&](const Cell& c) { return mean_score(c.scores, metric).value_or(0.0); }));
+      line("mean_" + metric, spread(some, [&](const Cell& c) { return mean_score(c.scores, metric); }));
     }
   }
   return text;

@@ -142,14 +142,15 @@ TaskScore evaluate(const LanguageModel& model, const Method* method, const Task&
   return score;
 }
 
-std::optional<double> mean_score(std::span<const TaskScore> scores, std::string_view metric) {
+double mean_score(std::span<const TaskScore> scores, std::string_view metric) {
   double sum = 0.0, n = 0.0;
   for (const auto& score : scores) {
     if (score.n == 0 || score.metric != metric) continue;
     sum += score.value;
     ++n;
   }
-  return n > 0.0 ? std::optional(sum / n) : std::nullopt;
+  require(n > 0.0, "no task was scored by {}: expected at least one", metric);
+  return sum / n;
 }
 
 }  // namespace csreft

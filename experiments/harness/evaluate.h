@@ -2,7 +2,6 @@
 #pragma once
 
 #include <cstdint>
-#include <optional>
 #include <span>
 #include <string>
 #include <string_view>
@@ -37,8 +36,8 @@ struct TaskScore {
 TaskScore evaluate(const LanguageModel& model, const Method* method, const Task& task,
                    const EvaluationOptions& options);
 
-// The mean value of the scores by `metric`; nothing if there is none.
-std::optional<double> mean_score(std::span<const TaskScore> scores, std::string_view metric);
+// The mean value of the scores by `metric`. Throws Error if there is none.
+double mean_score(std::span<const TaskScore> scores, std::string_view metric);
 
 // Finds out before any work whether a task can be scored: throws Error for a prompt that the model's context cannot
 // hold or that the method edits nowhere.

@@ -265,7 +265,7 @@ void print_scores(const std::string& label, const std::vector<TaskScore>& scores
     accuracies += s.metric == "accuracy" ? 1 : 0;
   }
   if (accuracies > 1) {
-    fmt::print("{:<12} {:<24} accuracy {:.3f}\n", label, "mean", *mean_score(scores, "accuracy"));
+    fmt::print("{:<12} {:<24} accuracy {:.3f}\n", label, "mean", mean_score(scores, "accuracy"));
   }
   std::fflush(stdout);
 }
