@@ -36,9 +36,10 @@ Llama::Llama(const Checkpoint& checkpoint, Weights weights, DType dtype) : confi
     parameters_.emplace_back(name, Variable::parameter(value.clone()));
     return parameters_.back().second;
   };
+  const Packing packing = weights == Weights::frozen_bf16 ? Packing::bf16 : Packing::automatic;
   const auto matrix = [&](const std::string& name) -> LinearWeight {
     if (trainable) return variable(name);
-    return PackedMatrix(checkpoint.tensor(name).to(dtype));
+    return PackedMatrix(checkpoint.tensor(name).to(dtype), packing);
   };
 
   embedding_ = variable("model.embed_tokens.weight");
@@ -60,7 +61,7 @@ Llama::Llama(const Checkpoint& checkpoint, Weights weights, DType dtype) : confi
   } else if (trainable) {
     head_ = embedding_;
   } else {
-    head_ = PackedMatrix(embedding_.value());
+    head_ = PackedMatrix(embedding_.value(), packing);
   }
 
   const auto frequencies = rope_inverse_frequencies(config_);
