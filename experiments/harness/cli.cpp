@@ -30,7 +30,9 @@ CLI::Option* Flags::add_list(const std::string& flag, std::vector<std::string>& 
 }
 
 CLI::Option* Flags::add_switch(const std::string& flag, bool& value, const std::string& help) {
-  return app_.add_flag(flag, value, help)->group(group_);
+  const bool has_opposite = flag.find('!') != std::string::npos;
+  const std::string_view state = !has_opposite ? "" : value ? " (default: on)" : " (default: off)";
+  return app_.add_flag(flag, value, fmt::format("{}{}", help, state))->group(group_);
 }
 
 std::vector<std::string_view> Flags::flag_names() const {

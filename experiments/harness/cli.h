@@ -42,6 +42,7 @@ class Flags {
   }
   // A flag that may be given more than once, or be followed by several values.
   CLI::Option* add_list(const std::string& flag, std::vector<std::string>& values, const std::string& help);
+  // "--x", or "--x,!--no-x": then the help shows what `value` holds.
   CLI::Option* add_switch(const std::string& flag, bool& value, const std::string& help);
   // The heading under which the help lists the flags added from here on.
   void group(std::string heading) { group_ = std::move(heading); }
