@@ -1,5 +1,6 @@
 #include "control.h"
 
+#include "faults.h"
 #include "memory.h"
 #include "random_order.h"
 #include "report.h"
@@ -30,6 +31,8 @@ void set_device_memory(std::size_t bytes) {
   const std::lock_guard lock(entrance());
   device_memory().set_total(bytes);
 }
+
+void watch_faults() { report_faults(); }
 
 std::size_t device_allocations() {
   const std::lock_guard lock(entrance());

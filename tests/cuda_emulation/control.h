@@ -20,6 +20,10 @@ void forget_error();
 
 // Bytes that the device has.
 void set_device_memory(std::size_t bytes);
+// Reports a host that uses an address of the device before the programme ends by SIGSEGV; done when the device is first
+// used, and needed again by whoever has set another handler since.
+void watch_faults();
+
 // Allocations made on the device so far.
 std::size_t device_allocations();
 
