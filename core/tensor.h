@@ -50,7 +50,8 @@ class Tensor {
   }
   // The first element's address on the tensor's own device.
   void* raw() const { return data_; }
-  // The only element of a tensor of any real type with one element, as a double. Throws Error otherwise.
+  // The only element of a tensor of any real type with one element, as a double; on a device, this waits for the work
+  // that makes it. Throws Error otherwise.
   double item() const;
 
   // The same elements under another shape. Throws Error if the number of elements differs.
@@ -61,6 +62,9 @@ class Tensor {
   Tensor clone() const;
   // A copy in another element type (itself if it is the same): f32, bf16 and f64 among each other.
   Tensor to(DType dtype) const;
+  // A copy on another device (itself if it is the same). Waits for the work that makes the elements when they go to
+  // the host.
+  Tensor to(const Device& device) const;
 
   // True if no other tensor shares the storage, so that writing into it is seen by no one else.
   bool unique() const { return storage_.use_count() == 1; }
