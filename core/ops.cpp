@@ -81,8 +81,10 @@ Tensor scale(const Tensor& x, double factor) {
 
 void copy_(const Tensor& y, const Tensor& x) {
   checks::real("copy_", "y", y);
-  checks::like("copy_", "x", x, y.shape(), y);
-  backend(y, &Primitives::copy)(x, y);
+  checks::real("copy_", "x", x);
+  const Tensor here = x.to(y.device());
+  checks::like("copy_", "x", here, y.shape(), y);
+  backend(y, &Primitives::copy)(here, y);
 }
 
 void add_(const Tensor& y, const Tensor& x) { axpy_(y, 1, x); }

@@ -21,7 +21,7 @@ Tensor add(const Tensor& a, const Tensor& b);
 Tensor sub(const Tensor& a, const Tensor& b);
 Tensor mul(const Tensor& a, const Tensor& b);
 Tensor scale(const Tensor& x, double factor);
-void copy_(const Tensor& y, const Tensor& x);                 // y = x
+void copy_(const Tensor& y, const Tensor& x);                 // y = x, from any device
 void add_(const Tensor& y, const Tensor& x);                  // y += x
 void axpy_(const Tensor& y, double factor, const Tensor& x);  // y += factor x
 

@@ -11,6 +11,14 @@
 
 namespace csreft {
 
+// What a tensor's elements are and where they lie. A bare DType stands for elements on the host.
+struct TensorOptions {
+  TensorOptions(DType type = DType::f32, Device where = {}) : dtype(type), device(where) {}
+
+  DType dtype;
+  Device device;
+};
+
 // A handle: copies share storage, as in NumPy and PyTorch, and a const Tensor still gives access to its elements.
 // Whoever writes into elements must own them: ops.h marks its writing functions with a trailing underscore.
 class Tensor {
@@ -22,6 +30,11 @@ class Tensor {
   static Tensor empty(Shape shape, DType dtype = DType::f32, Device device = {});
   static Tensor zeros(Shape shape, DType dtype = DType::f32, Device device = {});
   static Tensor full(Shape shape, double value, DType dtype = DType::f32, Device device = {});
+  static Tensor empty(Shape shape, const TensorOptions& o) { return empty(shape, o.dtype, o.device); }
+  static Tensor zeros(Shape shape, const TensorOptions& o) { return zeros(shape, o.dtype, o.device); }
+  static Tensor full(Shape shape, double value, const TensorOptions& o) {
+    return full(shape, value, o.dtype, o.device);
+  }
   // Copies host values. Throws Error unless values.size() is the shape's number of elements.
   template <typename T>
   static Tensor from(std::span<const T> values, Shape shape);
@@ -32,6 +45,7 @@ class Tensor {
   const Shape& shape() const { return shape_; }
   DType dtype() const { return dtype_; }
   const Device& device() const { return device_; }
+  TensorOptions options() const { return {dtype_, device_}; }
   std::int64_t numel() const { return shape_.numel(); }
   std::size_t bytes() const { return static_cast<std::size_t>(numel()) * size_of(dtype_); }
   // Extents of a matrix. Throw Error unless the rank is 2.
@@ -65,6 +79,8 @@ class Tensor {
   // A copy on another device (itself if it is the same). Waits for the work that makes the elements when they go to
   // the host.
   Tensor to(const Device& device) const;
+  // Both.
+  Tensor to(const TensorOptions& o) const { return to(o.dtype).to(o.device); }
 
   // True if no other tensor shares the storage, so that writing into it is seen by no one else.
   bool unique() const { return storage_.use_count() == 1; }
