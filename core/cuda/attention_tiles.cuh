@@ -60,7 +60,6 @@ __device__ void multiply_tiles(const T* a, const T* b, T (&scores)[n][n]) {
   for (int i = 0; i < n; ++i) {
     for (int j = 0; j < n; ++j) scores[i][j] = 0;
   }
-#pragma unroll 8
   for (int c = 0; c < width; ++c) {
     T left[n], right[n];
     for (int i = 0; i < n; ++i) left[i] = a[(threadIdx.y + tile_side * i) * (width + 1) + c];
@@ -76,7 +75,6 @@ __device__ void multiply_tiles(const T* a, const T* b, T (&scores)[n][n]) {
 template <int width, int n, bool transposed, typename T>
 __device__ void accumulate_rows(const T* weights, const T* rows, T (&out)[n][width / tile_side]) {
   constexpr int side = tile_side * n;
-#pragma unroll 4
   for (int r = 0; r < side; ++r) {
     T w[n];
     for (int i = 0; i < n; ++i) {
