@@ -418,7 +418,10 @@ void* shared_variable(SharedSite& site, std::size_t bytes, std::size_t alignment
   void* const address = block().shared.variable(site, bytes, alignment);
   if (address == nullptr) {
     fault_running_thread(cudaErrorLaunchFailure, [&] {
-      return fmt::format("{} makes the shared variables of the kernel larger than {} bytes", name, most_static_shared);
+      return fmt::format(
+          "{} makes the shared variables of the kernel larger than {} bytes, or than {} with "
+          "what the launch asked for",
+          name, most_static_shared);
     });
   }
   return address;

@@ -40,7 +40,9 @@ void* SharedMemory::variable(SharedSite& site, std::size_t bytes, std::size_t al
   if (site.launch == launch_) return site.address;
   const std::size_t begin = (static_end_ + alignment - 1) / alignment * alignment;
   static_bytes_ += bytes;
-  if (static_bytes_ > most_static_shared || begin + bytes + guard > dynamic_begin) return nullptr;
+  if (static_bytes_ > most_static_shared || static_bytes_ + dynamic_bytes_ > most_shared ||
+      begin + bytes + guard > dynamic_begin)
+    return nullptr;
   static_end_ = begin + (bytes + 7) / 8 * 8 + guard;
   std::memset(valid_ + begin, 1, bytes);
   sanitizer::allow(bytes_ + begin, bytes);

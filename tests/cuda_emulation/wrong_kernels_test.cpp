@@ -97,6 +97,12 @@ __global__ void uninitialised_shared(float* y) {
   y[threadIdx.x] = values[threadIdx.x];
 }
 
+__global__ void use_last_of(unsigned n, float* y) {
+  CSREFT_DYNAMIC_SHARED(float, values);
+  values[n - 1] = 3;
+  y[0] = values[n - 1];
+}
+
 struct Inside {
   const float* x;
 };
@@ -183,11 +189,13 @@ TEST_CASE("addresses of the host in kernels") {
 TEST_CASE("launches that no device accepts") {
   const DeviceArray<float> y(1);
   const auto start = [&](dim3 grid, dim3 block, std::size_t shared) {
-    launch(missing_barrier, grid, block, shared, nullptr, y.data());
+    launch(use_last_of, grid, block, shared, nullptr, static_cast<unsigned>(shared / sizeof(float)), y.data());
   };
   CHECK_THROWS_WITH(start(dim3(1), dim3(1025), 0), doctest::Contains("expected 1 to 1024"));
   CHECK_THROWS_WITH(start(dim3(0), dim3(32), 0), doctest::Contains("a grid of 0 x 1 x 1"));
-  CHECK_THROWS_WITH(start(dim3(1), dim3(32), 50000), doctest::Contains("50000 bytes of dynamic shared memory"));
+  start(dim3(1), dim3(1), 227 * 1024);
+  CHECK(y.values()[0] == 3);
+  CHECK_THROWS_WITH(start(dim3(1), dim3(32), 227 * 1024 + 1), doctest::Contains("invalid argument"));
   CHECK(cudaFuncSetAttribute(missing_barrier, cudaFuncAttributeMaxDynamicSharedMemorySize, 300000) ==
         cudaErrorInvalidValue);
   cudaGetLastError();

@@ -9,6 +9,8 @@
 
 #include <cuda_runtime.h>
 
+#include "core/error.h"
+
 #define CSREFT_SHARED(Type, name)                               \
   static_assert(std::is_trivial_v<Type>);                       \
   static ::csreft::emulation::SharedSite csreft_site_of_##name; \
@@ -18,13 +20,20 @@
 
 namespace csreft::cuda {
 
-// Queues kernel(args...) on the stream: arguments are converted to the kernel's parameter types here.
+// Queues kernel(args...) on the stream: arguments are converted to the kernel's parameter types here. Dynamic shared
+// memory may be as large as the device allows to a block that asks for it.
 template <typename... Parameters, typename... Arguments>
 void launch(void (*kernel)(Parameters...), dim3 grid, dim3 block, std::size_t shared_bytes, cudaStream_t stream,
             Arguments&&... args) {
   static_assert((std::is_trivially_copyable_v<Parameters> && ...), "a kernel's parameters are copied as bytes");
   using Stored = std::tuple<std::remove_cv_t<Parameters>...>;
   const void* const function = reinterpret_cast<const void*>(kernel);
+  constexpr std::size_t always_allowed = 48 * 1024;
+  if (shared_bytes > always_allowed) {
+    const cudaError_t error =
+        cudaFuncSetAttribute(function, cudaFuncAttributeMaxDynamicSharedMemorySize, static_cast<int>(shared_bytes));
+    require(error == cudaSuccess, "cudaFuncSetAttribute for {} bytes: {}", shared_bytes, cudaGetErrorString(error));
+  }
   auto stored = std::make_shared<const Stored>(static_cast<Parameters>(std::forward<Arguments>(args))...);
   std::apply(
       [&](const auto&... arguments) {
