@@ -108,7 +108,7 @@ class PackedMatrix::Impl {
  private:
   Tensor multiply_rows(Product product, const Tensor& x) const {
     if (product == Product::apply_transposed) return ops::matmul(x, weight_);
-    if (dtype != DType::f32 || !cpu::gemv_is_faster(x.rows(), in)) {
+    if (dtype != DType::f32 || x.device().type != DeviceType::cpu || !cpu::gemv_is_faster(x.rows(), in)) {
       return ops::matmul(x, weight_, ops::Transpose::no, ops::Transpose::yes);
     }
     Tensor y = Tensor::empty({x.rows(), out});

@@ -265,7 +265,10 @@ void save_safetensors(const std::filesystem::path& path, const std::vector<std::
   AtomicFile file(path);
   file.write(std::as_bytes(std::span(&header_bytes, 1)));
   file.write(header);
-  for (const auto& [_, tensor] : ordered) file.write({static_cast<const std::byte*>(tensor.raw()), tensor.bytes()});
+  for (const auto& [_, tensor] : ordered) {
+    const Tensor here = tensor.to(Device{});
+    file.write({static_cast<const std::byte*>(here.raw()), here.bytes()});
+  }
   file.commit();
 }
 

@@ -157,7 +157,7 @@ void check_golden_method(const csreft::Llama& model, const TinyTask& task, const
                          GoldenTensors& tensors, const GoldenTolerances& tolerances, const GoldenSink& sink) {
   std::unique_ptr<csreft::Method> method;
   try {
-    method = csreft::create_method(golden.options, model.config(), /*seed=*/1, model.dtype());
+    method = csreft::create_method(golden.options, model.config(), /*seed=*/1, model.options());
   } catch (const csreft::Error& error) {
     csreft::fail("not built: {}", error.what());
   }

@@ -77,4 +77,8 @@ void cross_entropy_with_gradient(const Tensor& targets, const Tensor& logits, co
 void scale_blocks(const Tensor& u, const Tensor& alpha, const Tensor& example, const Tensor& y);
 void scale_blocks_backward_alpha(const Tensor& dy, const Tensor& u, const Tensor& example, const Tensor& dalpha);
 
+// optimizers.cpp
+void adamw(const Tensor& g, const ops::AdamWFactors& factors, const Tensor& m, const Tensor& v, const Tensor& w);
+void momentum_sgd(const Tensor& g, const ops::SgdFactors& factors, const Tensor& m, const Tensor& w);
+
 }  // namespace csreft::cpu

@@ -47,15 +47,14 @@ void ModelFlags::add_to(Flags& flags) {
   flags.add("--chat-template", chat_template,
             "the form of prompts: " + names_of(chat_templates()) + "; empty: what the model's files call for");
   flags.add("--system", system, "a system message in front of every prompt");
-  flags.add("--device", device, "where to compute: cpu");
+  flags.add("--device", device, "where to compute: cpu, cuda, or cuda:N (in a build with CUDA)");
   flags.add("--threads", threads, "threads to use; 0: one for each processor");
   flags.add_switch("--quiet", quiet, "no progress on stderr");
 }
 
 LanguageModel ModelFlags::load() const {
   set_threads(threads);
-  static_cast<void>(parse_device(device));
-  return load_language_model(model_path(model), chat_template);
+  return load_language_model(model_path(model), chat_template, Weights::frozen, parse_device(device));
 }
 
 std::vector<std::int64_t> spread_layers(std::int64_t n_layers) {
