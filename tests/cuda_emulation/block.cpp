@@ -421,7 +421,7 @@ void* shared_variable(SharedSite& site, std::size_t bytes, std::size_t alignment
       return fmt::format(
           "{} makes the shared variables of the kernel larger than {} bytes, or than {} with "
           "what the launch asked for",
-          name, most_static_shared);
+          name, most_static_shared, most_shared);
     });
   }
   return address;
