@@ -49,13 +49,7 @@ void sgd_step(Tensor& w, const Tensor& g, OptimizerState& state, double lr, cons
   ++state.step;
 }
 
-double global_norm(std::span<const Tensor> gradients) {
-  double sum = 0;
-  for (const Tensor& g : gradients) {
-    if (g.defined()) sum += ops::squared_norm(g);
-  }
-  return std::sqrt(sum);
-}
+double global_norm(std::span<const Tensor> gradients) { return std::sqrt(ops::squared_norms(gradients)); }
 
 double clip_by_global_norm(std::span<Tensor> gradients, double max_norm) {
   require(max_norm > 0, "a maximal gradient norm of {} clips everything: expected more than 0", max_norm);

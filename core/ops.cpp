@@ -201,6 +201,18 @@ double squared_norm(const Tensor& x) {
   return backend(x, &Primitives::squared_norm)(x);
 }
 
+double squared_norms(std::span<const Tensor> tensors) {
+  std::vector<Tensor> defined;
+  for (const Tensor& t : tensors) {
+    if (!t.defined()) continue;
+    checks::real("squared_norms", "a tensor", t);
+    require(defined.empty() || (t.device() == defined.front().device() && t.dtype() == defined.front().dtype()),
+            "squared_norms: tensors of several types or on several devices, expected one of each");
+    defined.push_back(t);
+  }
+  return defined.empty() ? 0.0 : backend(defined.front(), &Primitives::squared_norms)(defined);
+}
+
 // ---- matrix products ----------------------------------------------------------------------------------------------
 
 Tensor matmul(const Tensor& a, const Tensor& b, Transpose transpose_a, Transpose transpose_b) {
@@ -223,6 +235,19 @@ void matmul_add_(const Tensor& y, const Tensor& a, const Tensor& b, Transpose tr
   checks::like("matmul_add_", "a", a, transpose_a == Transpose::yes ? Shape{k, m} : Shape{m, k}, y);
   checks::like("matmul_add_", "b", b, transpose_b == Transpose::yes ? Shape{n, k} : Shape{k, n}, y);
   backend(y, &Primitives::matmul)(a, b, transpose_a, transpose_b, true, y);
+}
+
+Tensor matmul_bf16(const Tensor& x, const Tensor& weight, Transpose transpose_weight) {
+  checks::real_matrix("matmul_bf16", "x", x);
+  require(x.dtype() == DType::f32, "matmul_bf16: x is {}, expected f32", name_of(x.dtype()));
+  const bool transposed = transpose_weight == Transpose::yes;
+  require(weight.defined() && weight.dtype() == DType::bf16 && weight.shape().rank() == 2 &&
+              weight.device() == x.device() && weight.shape()[transposed ? 1 : 0] == x.cols(),
+          "matmul_bf16: the weight does not fit x [{}, {}] on {}: expected a bf16 matrix with as many {}", x.rows(),
+          x.cols(), to_string(x.device()), transposed ? "columns" : "rows");
+  Tensor y = empty_like(x, {x.rows(), weight.shape()[transposed ? 0 : 1]});
+  backend(x, &Primitives::matmul_bf16)(x, weight, transpose_weight, y);
+  return y;
 }
 
 // ---- gated subspaces ----------------------------------------------------------------------------------------------

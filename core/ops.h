@@ -10,6 +10,7 @@
 #pragma once
 
 #include <cstdint>
+#include <span>
 
 #include "core/tensor.h"
 
@@ -64,6 +65,8 @@ Tensor segment_mean_backward(const Tensor& dy, const Tensor& offsets);
 
 Tensor sum(const Tensor& x);           // [1]
 double squared_norm(const Tensor& x);  // summed in double
+// Of several tensors of one type on one device; undefined ones count for nothing. The host waits once.
+double squared_norms(std::span<const Tensor> tensors);
 
 // ---- matrix products ----------------------------------------------------------------------------------------------
 
@@ -75,6 +78,9 @@ Tensor matmul(const Tensor& a, const Tensor& b, Transpose transpose_a = Transpos
 // y += op(a) op(b)
 void matmul_add_(const Tensor& y, const Tensor& a, const Tensor& b, Transpose transpose_a = Transpose::no,
                  Transpose transpose_b = Transpose::no);
+// x op(weight) for a weight that is stored in bf16: f32 [m, k], bf16 -> f32 [m, n]. x is rounded to bf16, products are
+// exact, sums are f32.
+Tensor matmul_bf16(const Tensor& x, const Tensor& weight, Transpose transpose_weight = Transpose::no);
 
 // ---- Llama --------------------------------------------------------------------------------------------------------
 

@@ -38,7 +38,9 @@ struct Primitives {
   decltype(cpu::segment_mean_backward)* segment_mean_backward;
   decltype(cpu::sum)* sum;
   decltype(cpu::squared_norm)* squared_norm;
+  decltype(cpu::squared_norms)* squared_norms;
   decltype(cpu::matmul)* matmul;
+  decltype(cpu::matmul_bf16)* matmul_bf16;
   decltype(cpu::rms_norm)* rms_norm;
   decltype(cpu::rms_norm_backward)* rms_norm_backward;
   decltype(cpu::rms_norm_backward_weight)* rms_norm_backward_weight;

@@ -3,6 +3,7 @@
 #include "core/cuda/check.h"
 #include "core/cuda/context.h"
 #include "core/cuda/ops.h"
+#include "core/cuda/primitives.h"
 
 namespace csreft::cuda {
 namespace {
@@ -44,6 +45,19 @@ void matmul(const Tensor& a, const Tensor& b, Transpose transpose_a, Transpose t
                elements<T>(y), extent(n)),
           "a matrix product by cuBLAS");
   });
+}
+
+void matmul_bf16(const Tensor& x, const Tensor& weight, Transpose transpose_weight, const Tensor& y) {
+  const std::int64_t m = y.rows(), n = y.cols(), k = x.cols();
+  if (m == 0 || n == 0) return;
+  if (k == 0) return fill(0, y);
+  const Tensor rounded = Tensor::empty(x.shape(), DType::bf16, x.device());
+  cast(x, rounded);
+  const float one = 1, zero = 0;
+  check(cublasGemmEx(context(y).blas, operation(transpose_weight), CUBLAS_OP_N, extent(n), extent(m), extent(k), &one,
+                     weight.raw(), CUDA_R_16BF, extent(weight.cols()), rounded.raw(), CUDA_R_16BF, extent(k), &zero,
+                     y.raw(), CUDA_R_32F, extent(n), CUBLAS_COMPUTE_32F, CUBLAS_GEMM_DEFAULT),
+        "a matrix product by cuBLAS");
 }
 
 }  // namespace csreft::cuda

@@ -3,6 +3,7 @@
 #pragma once
 
 #include <cstdint>
+#include <span>
 
 #include "core/ops.h"
 
@@ -49,10 +50,12 @@ void segment_mean_backward(const Tensor& dy, const Tensor& offsets, const Tensor
 // reductions.cu
 void sum(const Tensor& x, const Tensor& y);
 double squared_norm(const Tensor& x);
+double squared_norms(std::span<const Tensor> tensors);  // all defined, of one type
 
 // matmul.cu: y = op(a) op(b), or y += op(a) op(b)
 void matmul(const Tensor& a, const Tensor& b, ops::Transpose transpose_a, ops::Transpose transpose_b, bool accumulate,
             const Tensor& y);
+void matmul_bf16(const Tensor& x, const Tensor& weight, ops::Transpose transpose_weight, const Tensor& y);
 
 // rms_norm.cu
 void rms_norm(const Tensor& x, const Tensor& weight, double eps, const Tensor& y, const Tensor& rstd);

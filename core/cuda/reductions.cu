@@ -39,19 +39,26 @@ __global__ void add_shares_kernel(const double* shares, unsigned n, T* y) {
   if (threadIdx.x == 0) *y = static_cast<T>(sum);
 }
 
+unsigned count_shares(const Tensor& x) {
+  const std::int64_t per_block = block_threads * elements_per_thread;
+  return static_cast<unsigned>(std::clamp<std::int64_t>((x.numel() + per_block - 1) / per_block, 1, max_shares));
+}
+
+template <typename F>
+void sum_shares(std::string_view op, const Tensor& x, unsigned n, double* shares) {
+  visit_real(x.dtype(), op, [&]<typename T>(T) {
+    launch(sum_shares_kernel<F, T>, dim3(n), dim3(block_threads), 0, context(x).stream, elements<const T>(x), x.numel(),
+           shares);
+  });
+}
+
 // y[0] = sum of f(x)
 template <typename F, typename Out>
 void sum_all(std::string_view op, const Tensor& x, Out* y) {
-  Context& device = context(x);
-  const std::int64_t per_block = block_threads * elements_per_thread;
-  const auto shares =
-      static_cast<unsigned>(std::clamp<std::int64_t>((x.numel() + per_block - 1) / per_block, 1, max_shares));
+  const unsigned shares = count_shares(x);
   const Tensor partial = Tensor::empty({shares}, DType::f64, x.device());
-  visit_real(x.dtype(), op, [&]<typename T>(T) {
-    launch(sum_shares_kernel<F, T>, dim3(shares), dim3(block_threads), 0, device.stream, elements<const T>(x),
-           x.numel(), elements<double>(partial));
-  });
-  launch(add_shares_kernel<Out>, dim3(1), dim3(block_threads), 0, device.stream, elements<const double>(partial),
+  sum_shares<F>(op, x, shares, elements<double>(partial));
+  launch(add_shares_kernel<Out>, dim3(1), dim3(block_threads), 0, context(x).stream, elements<const double>(partial),
          shares, y);
 }
 
@@ -64,6 +71,21 @@ void sum(const Tensor& x, const Tensor& y) {
 double squared_norm(const Tensor& x) {
   const Tensor total = Tensor::empty({1}, DType::f64, x.device());
   sum_all<Square>("squared_norm", x, elements<double>(total));
+  return total.item();
+}
+
+double squared_norms(std::span<const Tensor> tensors) {
+  unsigned shares = 0;
+  for (const Tensor& t : tensors) shares += count_shares(t);
+  const Tensor partial = Tensor::empty({shares}, DType::f64, tensors.front().device());
+  const Tensor total = Tensor::empty({1}, DType::f64, partial.device());
+  unsigned begin = 0;
+  for (const Tensor& t : tensors) {
+    sum_shares<Square>("squared_norms", t, count_shares(t), elements<double>(partial) + begin);
+    begin += count_shares(t);
+  }
+  launch(add_shares_kernel<double>, dim3(1), dim3(block_threads), 0, context(partial).stream,
+         elements<const double>(partial), shares, elements<double>(total));
   return total.item();
 }
 

@@ -151,7 +151,9 @@ TEST_CASE("cuda: sums over all elements") {
   for (const std::int64_t n : {1, 777, 20000}) {
     compare([n](const Place& on) {
       const Tensor x = on({n}, 1);
-      return Results{ops::sum(x), Tensor::full({1}, ops::squared_norm(x), on.dtype, on.device)};
+      const std::vector<Tensor> several{x, {}, on({5, 3}, 2)};
+      return Results{ops::sum(x), Tensor::full({1}, ops::squared_norm(x), on.dtype, on.device),
+                     Tensor::full({1}, ops::squared_norms(several), on.dtype, on.device)};
     });
   }
 }
@@ -174,6 +176,16 @@ TEST_CASE("cuda: matrix products") {
     results.insert(results.end(), {packed.apply(on({17, 29}, 5)), packed.apply_transposed(on({17, 11}, 6))});
     return results;
   });
+}
+
+TEST_CASE("cuda: matrix products with weights in bf16") {
+  const Tensor x = normal({17, 29}, 1, DType::f32), weight = normal({11, 29}, 2, DType::f32).to(DType::bf16);
+  const Tensor y = normal({17, 11}, 3, DType::f32);
+  const auto there = [](const Tensor& t) { return t.to(cuda_device()); };
+  // Products of two bf16 are exact in f32: only the order of sums differs.
+  CHECK(distance(ops::matmul_bf16(there(x), there(weight), ops::Transpose::yes).to(Device{}),
+                 ops::matmul_bf16(x, weight, ops::Transpose::yes)) < 2e-5);
+  CHECK(distance(ops::matmul_bf16(there(y), there(weight)).to(Device{}), ops::matmul_bf16(y, weight)) < 2e-5);
 }
 
 TEST_CASE("cuda: root mean square normalisation") {
