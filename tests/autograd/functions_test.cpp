@@ -324,7 +324,11 @@ TEST_CASE("the backward of every function agrees with differences of its forward
   for (const auto& c : all_cases()) {
     CAPTURE(c.function);
     CAPTURE(c.at);
-    const auto result = csreft::gradcheck(c.apply, c.inputs);
+    // Every element on the CPU. On another device the functions are the same, and the primitives have tests of their
+    // own: a few elements tell whether they fit together there.
+    csreft::GradcheckOptions options;
+    if (test_device() != csreft::Device{}) options.sample = 4;
+    const auto result = csreft::gradcheck(c.apply, c.inputs, options);
     CHECK_MESSAGE(result.passed, result.str());
     CHECK(result.checked > 0);
   }

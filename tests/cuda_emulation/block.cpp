@@ -213,7 +213,7 @@ void meet(const char* what, unsigned mask, void* data, void (*combine)(void* con
   while (meeting != meetings.end() && (meeting->mask & mask) == 0) ++meeting;
   if (meeting == meetings.end()) {
     meeting = meetings.insert(meeting, Meeting{what, mask});
-  } else if (meeting->mask != mask || std::strcmp(meeting->what, what) != 0) {
+  } else if (meeting->mask != mask || (meeting->what != what && std::strcmp(meeting->what, what) != 0)) {
     fault_running_thread(cudaErrorLaunchFailure, [&] {
       return fmt::format("{} at {} with mask {:#010x}: other lanes of it are in {} with mask {:#010x}", what,
                          place(where), mask, meeting->what, meeting->mask);
@@ -438,6 +438,7 @@ std::uint64_t atomic_add(void* address, std::size_t bytes, std::uint64_t value) 
   return old;
 }
 
+bool launch_is_running() { return block().launch != nullptr; }
 const Launch& running_launch() { return *block().launch; }
 unsigned running_thread_index() { return block().current; }
 

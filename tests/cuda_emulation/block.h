@@ -14,6 +14,8 @@ inline constexpr std::size_t most_static_shared = 48 * 1024, most_shared = 227 *
 // Runs every block, in random order; stops at the first fault, which it reports.
 void run_launch(const Launch& launch);
 
+bool launch_is_running();
+
 // ---- on the fiber of a kernel's thread ------------------------------------------------------------------------------
 
 const Launch& running_launch();

@@ -4,7 +4,7 @@
 namespace csreft::emulation {
 
 // Reports on stderr, before the programme ends by SIGSEGV, when the host reads or writes at an address of the device,
-// or a kernel at an address of nobody. Done once, when the device is first used.
+// or which kernel's thread overflowed its stack. Done once, when the device is first used.
 void report_faults();
 
 }  // namespace csreft::emulation

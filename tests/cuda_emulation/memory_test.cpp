@@ -17,6 +17,12 @@ using namespace csreft::emulation;
 namespace {
 
 __global__ void set_all(float* y, float value) { y[threadIdx.x] = value; }
+__global__ void recurse(float* y, int depth) {
+  volatile float frame[1024];
+  frame[depth % 1024] = 1;
+  if (depth > 0) recurse(y, depth - 1);
+  y[0] = frame[depth % 1024];
+}
 __global__ void read_one(const float* x, float* y) { y[0] = x[0]; }
 
 // What a child process that runs f writes to stderr before it dies by a signal; empty if it does not die.
@@ -66,6 +72,15 @@ TEST_CASE("the host cannot use addresses of the device") {
   CHECK_MESSAGE(
       words.find("which is the device's memory: at byte 12 of an allocation of 400 bytes") != std::string::npos, words);
   CHECK(words_of_death([&] { x.data()[0] = 1; }).find("which is the device's memory") != std::string::npos);
+}
+
+TEST_CASE("a kernel whose stack is too large") {
+  const DeviceArray<float> y(1);
+  const auto words = words_of_death([&] {
+    launch(recurse, dim3(1), dim3(1), 0, nullptr, y.data(), 1000);
+    cudaDeviceSynchronize();
+  });
+  CHECK_MESSAGE(words.find("recurse, block (0, 0, 0), thread (0, 0, 0): fault at") != std::string::npos, words);
 }
 
 TEST_CASE("a result is not there before it is waited for") {
