@@ -234,8 +234,7 @@ std::string make_header(const std::vector<std::pair<std::string, Tensor>>& tenso
   if (!metadata.empty()) header["__metadata__"] = metadata;
   std::size_t offset = 0;
   for (const auto& [name, tensor] : tensors) {
-    require(tensor.defined() && tensor.device().type == DeviceType::cpu,
-            "cannot write {}: tensor {} is not in host memory", path, name);
+    require(tensor.defined(), "cannot write {}: tensor {} is undefined, expected elements", path, name);
     require(name != "__metadata__" && !header.contains(name), "cannot write {}: two entries are named {}", path, name);
     std::vector<std::int64_t> extents;
     for (int axis = 0; axis < tensor.shape().rank(); ++axis) extents.push_back(tensor.shape()[axis]);

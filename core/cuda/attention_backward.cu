@@ -94,7 +94,8 @@ struct Shared {
 
 // blockIdx.x is the tile of keys, blockIdx.y the key/value head.
 template <typename T, int width, int n>
-__global__ void __launch_bounds__(tile_side* tile_side, 1) keys_kernel(const Operands<T> x, const AttentionShape shape) {
+__global__ void __launch_bounds__(tile_side* tile_side, 1)
+    keys_kernel(const Operands<T> x, const AttentionShape shape) {
   constexpr int side = tile_side * n;
   CSREFT_DYNAMIC_SHARED(T, memory);
   Shared<T, width, n> shared(memory);
