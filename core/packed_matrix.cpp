@@ -1,5 +1,6 @@
 #include "core/packed_matrix.h"
 
+#include <algorithm>
 #include <map>
 #include <mutex>
 #include <optional>
@@ -23,8 +24,9 @@ dnnl::engine& engine() {
   return cpu;
 }
 
-memory::desc describe(std::int64_t rows, std::int64_t cols, memory::format_tag tag = memory::format_tag::ab) {
-  return {{rows, cols}, memory::data_type::f32, tag};
+memory::desc describe(std::int64_t rows, std::int64_t cols, memory::data_type type = memory::data_type::f32,
+                      memory::format_tag tag = memory::format_tag::ab) {
+  return {{rows, cols}, type, tag};
 }
 
 enum class Product { apply, apply_transposed };
@@ -36,9 +38,10 @@ dnnl::primitive_attr caller_scratchpad() {
   return attr;
 }
 
+// The factors have the weights' type, the product is f32.
 dnnl::inner_product_forward::primitive_desc forward_desc(const memory::desc& weights, std::int64_t rows,
                                                          std::int64_t out, std::int64_t in) {
-  return {{dnnl::prop_kind::forward_inference, describe(rows, in), weights, describe(rows, out)},
+  return {{dnnl::prop_kind::forward_inference, describe(rows, in, weights.data_type()), weights, describe(rows, out)},
           caller_scratchpad(),
           engine()};
 }
@@ -53,8 +56,8 @@ Primitive make_primitive(Product product, const memory::desc& weights, std::int6
                          std::int64_t in) {
   const auto forward = forward_desc(weights, rows, out, in);
   if (product == Product::apply) return {dnnl::inner_product_forward(forward), forward.scratchpad_desc()};
-  const dnnl::inner_product_backward_data::primitive_desc backward({describe(rows, in), weights, describe(rows, out)},
-                                                                   caller_scratchpad(), engine(), forward);
+  const dnnl::inner_product_backward_data::primitive_desc backward(
+      {describe(rows, in), weights, describe(rows, out, weights.data_type())}, caller_scratchpad(), engine(), forward);
   return {dnnl::inner_product_backward_data(backward), backward.scratchpad_desc()};
 }
 
@@ -68,46 +71,86 @@ Tensor allocate(const memory::desc& desc) {
   return Tensor::empty({static_cast<std::int64_t>((desc.get_size() + sizeof(float) - 1) / sizeof(float))});
 }
 
+// x in bf16 and, below it, zeros up to `rows` rows.
+Tensor rounded(const Tensor& x, std::int64_t rows) {
+  const Tensor y = Tensor::empty({rows, x.cols()}, DType::bf16);
+  const float* from = x.data<float>();
+  auto* to = y.data<bfloat16>();
+  const std::int64_t n = x.numel();
+#pragma omp parallel for schedule(static)
+  for (std::int64_t i = 0; i < n; ++i) to[i] = bfloat16(from[i]);
+  std::fill(to + n, to + y.numel(), bfloat16());
+  return y;
+}
+
 }  // namespace
+
+bool has_bf16_products() {
+  const auto isa = dnnl::get_effective_cpu_isa();
+  return isa == dnnl::cpu_isa::avx512_core_bf16 || isa == dnnl::cpu_isa::avx512_core_amx;
+}
 
 class PackedMatrix::Impl {
  public:
   Impl(const Tensor& weight, Packing packing)
       : out(weight.rows()), in(weight.cols()), dtype(weight.dtype()), weight_(weight) {
+    const bool bf16 = packing == Packing::bf16;
+    require(!bf16 || dtype == DType::f32, "a matrix of {} cannot be kept in bf16: expected f32", name_of(dtype));
+    if (bf16 && weight.device().type != DeviceType::cpu) {
+      weight_ = weight.to(DType::bf16);
+      return;
+    }
+    require(!bf16 || has_bf16_products(),
+            "this processor does not multiply bf16: expected one with AVX-512 BF16 or AMX, or weights in f32");
     const bool multiplies = dtype == DType::f32 && weight.device().type == DeviceType::cpu && weight.numel() > 0;
     if (packing == Packing::rows || !multiplies) return;
+    type_ = bf16 ? memory::data_type::bf16 : memory::data_type::f32;
     // The layout does not depend on the number of rows; any that is not tiny asks for it.
     constexpr std::int64_t typical_rows = 512;
-    const auto wanted = forward_desc(describe(out, in, memory::format_tag::any), typical_rows, out, in);
+    const auto wanted = forward_desc(describe(out, in, type_, memory::format_tag::any), typical_rows, out, in);
     // Without kernels for blocks oneDNN goes through its sgemm, which reads rows as fast as any other layout.
     const bool has_kernels = std::string_view(wanted.impl_info_str()).find("brgemm") != std::string_view::npos;
-    if (packing == Packing::blocks || has_kernels) blocks_desc_ = wanted.weights_desc();
+    if (bf16 || packing == Packing::blocks || has_kernels) blocks_desc_ = wanted.weights_desc();
   }
 
   Tensor multiply(Product product, const Tensor& x) {
     const std::int64_t rows = x.rows(), columns = product == Product::apply ? out : in;
     if (!blocks_desc_) return multiply_rows(product, x);
-    Tensor y = Tensor::empty({rows, columns});
-    if (rows == 0) return y;
-    const auto [primitive, blocks] = prepare(product, rows);
-    const Tensor scratchpad = allocate(primitive.scratchpad);
-    const bool forward = product == Product::apply;
-    dnnl::stream stream(engine());
-    primitive.run.execute(stream,
-                          {{forward ? DNNL_ARG_SRC : DNNL_ARG_DIFF_DST, {describe(rows, x.cols()), engine(), x.raw()}},
-                           {DNNL_ARG_WEIGHTS, {*blocks_desc_, engine(), blocks.raw()}},
-                           {forward ? DNNL_ARG_DST : DNNL_ARG_DIFF_SRC, {describe(rows, columns), engine(), y.raw()}},
-                           {DNNL_ARG_SCRATCHPAD, {primitive.scratchpad, engine(), scratchpad.raw()}}});
-    stream.wait();
-    return y;
+    if (rows == 0) return Tensor::empty({0, columns});
+    if (type_ == memory::data_type::f32) return multiply_blocks(product, x, rows);
+    // oneDNN's bf16 kernels work on tiles of rows: other numbers of rows cost up to ten times as much.
+    const std::int64_t tile = rows < 64 ? 16 : 64;
+    const std::int64_t padded = (rows + tile - 1) / tile * tile;
+    return multiply_blocks(product, rounded(x, padded), padded).slice(0, rows);
   }
 
   const std::int64_t out, in;
   const DType dtype;
 
  private:
+  // x has `rows` rows of the blocks' type.
+  Tensor multiply_blocks(Product product, const Tensor& x, std::int64_t rows) {
+    const bool forward = product == Product::apply;
+    const Tensor y = Tensor::empty({rows, forward ? out : in});
+    const auto [primitive, blocks] = prepare(product, rows);
+    const Tensor scratchpad = allocate(primitive.scratchpad);
+    const memory source(describe(rows, x.cols(), type_), engine(), x.raw());
+    const memory product_of(describe(rows, y.cols()), engine(), y.raw());
+    dnnl::stream stream(engine());
+    primitive.run.execute(stream, {{forward ? DNNL_ARG_SRC : DNNL_ARG_DIFF_DST, source},
+                                   {DNNL_ARG_WEIGHTS, {*blocks_desc_, engine(), blocks.raw()}},
+                                   {forward ? DNNL_ARG_DST : DNNL_ARG_DIFF_SRC, product_of},
+                                   {DNNL_ARG_SCRATCHPAD, {primitive.scratchpad, engine(), scratchpad.raw()}}});
+    stream.wait();
+    return y;
+  }
+
   Tensor multiply_rows(Product product, const Tensor& x) const {
-    if (product == Product::apply_transposed) return ops::matmul(x, weight_);
+    const bool apply = product == Product::apply;
+    if (weight_.dtype() == DType::bf16) {
+      return ops::matmul_bf16(x, weight_, apply ? ops::Transpose::yes : ops::Transpose::no);
+    }
+    if (!apply) return ops::matmul(x, weight_);
     if (dtype != DType::f32 || x.device().type != DeviceType::cpu || !cpu::gemv_is_faster(x.rows(), in)) {
       return ops::matmul(x, weight_, ops::Transpose::no, ops::Transpose::yes);
     }
@@ -139,7 +182,8 @@ class PackedMatrix::Impl {
     weight_ = {};
   }
 
-  Tensor weight_;  // undefined once there are blocks
+  Tensor weight_;                                    // undefined once there are blocks
+  memory::data_type type_ = memory::data_type::f32;  // of the blocks
   std::optional<memory::desc> blocks_desc_;
   std::mutex mutex_;  // guards what follows, and weight_
   Tensor blocks_;

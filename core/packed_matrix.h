@@ -12,7 +12,12 @@ enum class Packing {
   automatic,  // blocks where oneDNN has kernels for them (AVX-512), rows elsewhere: the fastest by measurement
   rows,       // the tensor that was given, in place
   blocks,     // oneDNN's preferred layout, even where it is no faster
+  bf16,  // blocks (on a device: rows) of bf16, half the memory: a product rounds both its factors to bf16 and sums in
+         // f32
 };
+
+// Whether this processor multiplies bf16 (AVX-512 BF16 or AMX), as Packing::bf16 must for a matrix on the host.
+bool has_bf16_products();
 
 // W [out, in], f32 or f64 (f64 is always used in place). Blocks are made from the tensor on first use, serve both
 // products, and the tensor is let go of: the matrix is in memory once, if nothing else holds it. A handle: copies share
@@ -20,13 +25,14 @@ enum class Packing {
 class PackedMatrix {
  public:
   PackedMatrix() = default;
-  // Throws Error unless weight is an f32 or f64 matrix.
+  // Throws Error unless weight is an f32 or f64 matrix, and for Packing::bf16 unless it is f32 and, on the host,
+  // has_bf16_products().
   explicit PackedMatrix(const Tensor& weight, Packing packing = Packing::automatic);
 
   bool defined() const { return impl_ != nullptr; }
   std::int64_t out_features() const;
   std::int64_t in_features() const;
-  DType dtype() const;
+  DType dtype() const;  // of the factors and the products: f32 or f64
 
   // x W^T: [n, in] -> [n, out]. Throw Error on a mismatch of shape or type.
   Tensor apply(const Tensor& x) const;

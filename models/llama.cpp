@@ -38,9 +38,10 @@ Llama::Llama(const Checkpoint& checkpoint, Weights weights, const TensorOptions&
     parameters_.emplace_back(name, Variable::parameter(value.clone()));
     return parameters_.back().second;
   };
+  const Packing packing = weights == Weights::frozen_bf16 ? Packing::bf16 : Packing::automatic;
   const auto matrix = [&](const std::string& name) -> LinearWeight {
     if (trainable) return variable(name);
-    return PackedMatrix(checkpoint.tensor(name).to(options));
+    return PackedMatrix(checkpoint.tensor(name).to(options), packing);
   };
 
   embedding_ = variable("model.embed_tokens.weight");
@@ -62,7 +63,7 @@ Llama::Llama(const Checkpoint& checkpoint, Weights weights, const TensorOptions&
   } else if (trainable) {
     head_ = embedding_;
   } else {
-    head_ = PackedMatrix(embedding_.value());
+    head_ = PackedMatrix(embedding_.value(), packing);
   }
 
   const auto frequencies = rope_inverse_frequencies(config_);

@@ -31,13 +31,14 @@ struct LlamaLayer {
   LinearWeight q_proj, k_proj, v_proj, o_proj, gate_proj, up_proj, down_proj;
 };
 
-// Whether the model's own weights can be trained. Frozen ones are packed for this machine's matrix products.
-enum class Weights { frozen, trainable };
+// Whether the model's own weights can be trained. Frozen ones are packed for this machine's matrix products, those of
+// linear layers in bf16 if so asked (Packing::bf16).
+enum class Weights { frozen, frozen_bf16, trainable };
 
 class Llama {
  public:
-  // Reads every weight. Throws Error for a checkpoint that is not complete. f64 is for gradient checks; on a
-  // device, tensor after tensor is read on the host and copied there.
+  // Reads every weight. Throws Error for a checkpoint that is not complete, and for bf16 where the processor cannot.
+  // f64 is for gradient checks; on a device, tensor after tensor is read on the host and copied there.
   explicit Llama(const Checkpoint& checkpoint, Weights weights = Weights::frozen, const TensorOptions& options = {});
 
   const LlamaConfig& config() const { return config_; }

@@ -132,6 +132,22 @@ Optimizer::Optimizer(std::vector<OptimizerParameter> parameters, OptimizerOption
     check_parameter(p);
     states_.push_back(rule(p).state(p));
   }
+  offsets_ = offsets_by_origin();
+}
+
+std::vector<std::vector<std::size_t>> Optimizer::offsets_by_origin() const {
+  std::vector<std::vector<std::size_t>> offsets(parameters_.size());
+  for (std::size_t i = 0; i < parameters_.size(); ++i) {
+    const OptimizerParameter& p = parameters_[i];
+    if (p.offset_from.empty()) continue;
+    const auto origin = std::ranges::find(parameters_, p.offset_from, &OptimizerParameter::name);
+    require(origin != parameters_.end() && origin->offset_from.empty() && origin->value.shape() == p.value.shape() &&
+                origin->value.dtype() == p.value.dtype(),
+            "parameter {} cannot be an offset from '{}': expected another of shape {} and type {} that is no offset",
+            p.name, p.offset_from, p.value.shape().str(), name_of(p.value.dtype()));
+    offsets[static_cast<std::size_t>(origin - parameters_.begin())].push_back(i);
+  }
+  return offsets;
 }
 
 const UpdateRule& Optimizer::rule(const OptimizerParameter& parameter) const {
@@ -154,8 +170,15 @@ void Optimizer::step(std::span<const Tensor> gradients, double lr) {
     if (gradients[i].defined()) check_gradient(parameters_[i], gradients[i]);
   }
   for (std::size_t i = 0; i < gradients.size(); ++i) {
+    if (!gradients[i].defined()) continue;
     OptimizerParameter& p = parameters_[i];
-    if (gradients[i].defined()) rule(p).step(p, gradients[i], states_[i], lr * p.lr_scale, options_, manifold_);
+    const Tensor before = offsets_[i].empty() ? Tensor() : p.value.clone();
+    Tensor gradient = gradients[i];
+    for (const std::size_t offset : offsets_[i]) {
+      if (gradients[offset].defined()) gradient = ops::add(gradient, gradients[offset]);
+    }
+    rule(p).step(p, gradient, states_[i], lr * p.lr_scale, options_, manifold_);
+    for (const std::size_t offset : offsets_[i]) ops::add_(parameters_[offset].value, ops::sub(p.value, before));
   }
 }
 

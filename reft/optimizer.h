@@ -22,6 +22,10 @@ struct OptimizerParameter {
   ParameterManifold manifold = ParameterManifold::euclidean;
   std::int64_t block_rows = 0;  // on the Stiefel manifold: rows of each orthonormal block of the stack
   double lr_scale = 1.0;
+  // Another parameter R of the same shape and type, or empty. Then W - R is trained in place of this W: R is moved
+  // along the sum of both gradients, and W moves with it. The same function in other coordinates, in which a step of R
+  // leaves (W - R) h, what an edit reads, as it is, and R's gradient has no share that W's has already.
+  std::string offset_from;
 };
 
 struct OptimizerOptions {
@@ -53,8 +57,9 @@ std::span<const OptimizerRule* const> optimizer_rules();
 
 class Optimizer {
  public:
-  // Throws Error for an unknown optimizer or retraction, a name that appears twice, or a Stiefel parameter that does
-  // not divide into blocks or, where the rule is Riemannian, whose blocks are not orthonormal to 1e-4.
+  // Throws Error for an unknown optimizer or retraction, a name that appears twice, an offset from no other parameter,
+  // from one of another shape or type or from one that is an offset, or a Stiefel parameter that does not divide into
+  // blocks or, where the rule is Riemannian, whose blocks are not orthonormal to 1e-4.
   Optimizer(std::vector<OptimizerParameter> parameters, OptimizerOptions options);
 
   // One step of every parameter along gradients[i], of parameter i's shape and type, at the rate lr * lr_scale. A
@@ -73,9 +78,11 @@ class Optimizer {
 
  private:
   const UpdateRule& rule(const OptimizerParameter& parameter) const;
+  std::vector<std::vector<std::size_t>> offsets_by_origin() const;
   void check_gradient(const OptimizerParameter& parameter, const Tensor& gradient) const;
 
   std::vector<OptimizerParameter> parameters_;
+  std::vector<std::vector<std::size_t>> offsets_;  // of each parameter: those that are offsets from it
   std::vector<OptimizerState> states_;
   OptimizerOptions options_;
   const OptimizerRule* rules_;

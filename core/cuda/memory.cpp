@@ -16,7 +16,7 @@ std::atomic<std::size_t> used_bytes{0};  // by tensors, on all devices
   fail(
       "out of memory on cuda:{}: {} MiB asked for, {} MiB held by tensors, {} of {} MiB free; expected fewer tokens at "
       "a "
-      "time (--tokens-per-pass, --batch) or a smaller model",
+      "time (--tokens-per-pass, --batch) or half the memory for frozen weights (--weights bf16)",
       index, bytes >> 20U, used_bytes.load() >> 20U, free >> 20U, total >> 20U);
 }
 

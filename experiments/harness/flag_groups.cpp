@@ -47,6 +47,8 @@ void ModelFlags::add_to(Flags& flags) {
   flags.add("--chat-template", chat_template,
             "the form of prompts: " + names_of(chat_templates()) + "; empty: what the model's files call for");
   flags.add("--system", system, "a system message in front of every prompt");
+  flags.add("--weights", weights,
+            "frozen weights: f32, or bf16 (half the memory; faster where the processor multiplies bf16)");
   flags.add("--device", device, "where to compute: cpu, cuda, or cuda:N (in a build with CUDA)");
   flags.add("--threads", threads, "threads to use; 0: one for each processor");
   flags.add_switch("--quiet", quiet, "no progress on stderr");
@@ -54,7 +56,9 @@ void ModelFlags::add_to(Flags& flags) {
 
 LanguageModel ModelFlags::load() const {
   set_threads(threads);
-  return load_language_model(model_path(model), chat_template, Weights::frozen, parse_device(device));
+  require(weights == "f32" || weights == "bf16", "unknown weights '{}': expected f32 or bf16", weights);
+  return load_language_model(model_path(model), chat_template,
+                             weights == "bf16" ? Weights::frozen_bf16 : Weights::frozen, parse_device(device));
 }
 
 std::vector<std::int64_t> spread_layers(std::int64_t n_layers) {
@@ -167,7 +171,10 @@ void add_train_flags(Flags& flags, TrainOptions& o) {
   flags.add("--router-lr", o.router_lr, "learning rate of the router, as a multiple of --lr (a preset brings its own)");
   flags.add("--stiefel-lr", o.stiefel_lr,
             "learning rate of the orthonormal R, as a multiple of --lr (a Riemannian step has the length lr in all)");
+  flags.add_switch("--train-offsets,!--no-train-offsets", o.train_offsets,
+                   "train W - R in place of W: R turns without changing what an edit reads");
   flags.add("--warmup", o.warmup, "share of the steps over which the rate rises; then it falls to 0, linearly");
+  flags.add("--beta2", o.beta2, "decay of Adam's second moments");
   flags.add("--clip", o.clip, "largest norm of the gradient; 0: no clipping");
   flags.add("--weight-decay", o.weight_decay, "AdamW's weight decay");
   flags.add("--optimizer", o.optimizer, names_of(optimizer_rules()));

@@ -18,6 +18,7 @@ struct ModelFlags {
   std::string model = "smollm2";
   std::string chat_template;
   std::string system;
+  std::string weights = "f32";
   std::string device = "cpu";
   int threads = 0;
   bool quiet = false;

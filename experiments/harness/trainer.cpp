@@ -30,7 +30,8 @@ std::vector<OptimizerParameter> optimizer_parameters(const Method& method, const
                    .block_rows = p.block_rows,
                    .lr_scale = p.router     ? options.router_lr
                                : on_stiefel ? options.stiefel_lr
-                                            : 1.0});
+                                            : 1.0,
+                   .offset_from = options.train_offsets ? p.offset_from : ""});
   }
   return out;
 }
@@ -40,6 +41,8 @@ OptimizerOptions optimizer_options(const TrainOptions& options) {
   out.name = options.optimizer;
   out.retraction = options.retraction;
   out.adamw.weight_decay = options.weight_decay;
+  out.adamw.beta2 = options.beta2;
+  out.riemannian_adam.beta2 = options.beta2;
   out.sgd.weight_decay = options.weight_decay;
   return out;
 }
@@ -55,6 +58,7 @@ void check_options(const TrainOptions& o) {
   require(o.warmup >= 0.0 && o.warmup <= 1.0, "--warmup {} is not possible: expected a share from 0 to 1", o.warmup);
   require(o.weight_decay >= 0.0 && std::isfinite(o.weight_decay),
           "--weight-decay {} is not possible: expected 0 or more", o.weight_decay);
+  require(o.beta2 > 0.0 && o.beta2 < 1.0, "--beta2 {} is not possible: expected a number between 0 and 1", o.beta2);
   require(o.clip >= 0.0, "--clip {} is not possible: expected 0 (off) or more", o.clip);
   require(o.max_length >= 2, "--max-length {} is not possible: expected 2 or more", o.max_length);
   require(o.max_steps >= 0, "--steps {} is not possible: expected 0 (all) or more", o.max_steps);

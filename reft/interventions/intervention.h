@@ -15,7 +15,8 @@
 namespace csreft {
 
 enum class Extent { rank_by_hidden, rank, hidden };
-// How a parameter starts. `like_first` copies the intervention's first parameter: with W = R the edit is the identity.
+// How a parameter starts. `like_first` copies the intervention's first parameter: with W = R the edit is the identity,
+// and the formula uses W only in W - R.
 enum class Start { orthonormal, like_first, zero, one };
 
 struct InterventionParameter {

@@ -51,6 +51,38 @@ TEST_CASE("a packed matrix multiplies as the matrix does, whatever its layout") 
   }
 }
 
+TEST_CASE("a matrix in bf16 multiplies factors that are rounded to bf16, and sums in f32") {
+  const Tensor w = normal({96, 160}, 1, DType::f32);
+  if (!csreft::has_bf16_products()) {
+    CHECK_THROWS_WITH_AS(PackedMatrix(w, Packing::bf16), doctest::Contains("does not multiply bf16"), Error);
+    return;
+  }
+  const auto rounded = [](const Tensor& t) { return t.to(DType::bf16).to(DType::f64); };
+  const PackedMatrix packed(w, Packing::bf16);
+  CHECK(packed.dtype() == DType::f32);
+  for (const std::int64_t n : {0, 1, 16, 17, 63, 64, 65, 200}) {
+    CAPTURE(n);
+    const Tensor x = normal({n, 160}, 2, DType::f32), y = normal({n, 96}, 3, DType::f32);
+    CHECK(packed.apply(x).shape() == csreft::Shape{n, 96});
+    CHECK(distance(packed.apply(x), csreft::ops::matmul(rounded(x), rounded(w), Transpose::no, Transpose::yes)) < 1e-4);
+    CHECK(distance(packed.apply_transposed(y), csreft::ops::matmul(rounded(y), rounded(w))) < 1e-4);
+  }
+  CHECK(distance(packed.apply(normal({8, 160}, 2, DType::f32)),
+                 csreft::ops::matmul(normal({8, 160}, 2), normal({96, 160}, 1), Transpose::no, Transpose::yes)) > 1e-3);
+}
+
+TEST_CASE("a matrix in bf16 takes half the memory") {
+  if (!csreft::has_bf16_products()) return;
+  csreft::release_kept_host_memory();  // a kept block may be larger than what is asked for
+  const auto before = csreft::host_memory().used;
+  Tensor w = normal({256, 512}, 1, DType::f32);
+  const auto one = csreft::host_memory().used - before;
+  const PackedMatrix packed(w, Packing::bf16);
+  w = Tensor();
+  static_cast<void>(packed.apply(normal({8, 512}, 2, DType::f32)));
+  CHECK(csreft::host_memory().used - before == one / 2);
+}
+
 TEST_CASE("rows are used in place; blocks replace them") {
   const auto before = csreft::host_memory().used;
   Tensor w = normal({256, 512}, 1, DType::f32);
@@ -113,4 +145,5 @@ TEST_CASE("a packed matrix refuses what does not fit") {
   CHECK_THROWS_AS(packed.apply(Tensor()), Error);
   CHECK_THROWS_AS(PackedMatrix(Tensor::zeros({4})), Error);
   CHECK_THROWS_AS(PackedMatrix(Tensor::zeros({4, 4}, DType::bf16)), Error);
+  CHECK_THROWS_AS(PackedMatrix(Tensor::zeros({4, 4}, DType::f64), Packing::bf16), Error);
 }

@@ -186,6 +186,10 @@ TEST_CASE("cuda: matrix products with weights in bf16") {
   CHECK(distance(ops::matmul_bf16(there(x), there(weight), ops::Transpose::yes).to(Device{}),
                  ops::matmul_bf16(x, weight, ops::Transpose::yes)) < 2e-5);
   CHECK(distance(ops::matmul_bf16(there(y), there(weight)).to(Device{}), ops::matmul_bf16(y, weight)) < 2e-5);
+  const csreft::PackedMatrix packed(there(weight.to(DType::f32)), csreft::Packing::bf16);
+  CHECK(packed.dtype() == DType::f32);
+  CHECK(distance(packed.apply(there(x)).to(Device{}), ops::matmul_bf16(x, weight, ops::Transpose::yes)) < 2e-5);
+  CHECK(distance(packed.apply_transposed(there(y)).to(Device{}), ops::matmul_bf16(y, weight)) < 2e-5);
 }
 
 TEST_CASE("cuda: root mean square normalisation") {

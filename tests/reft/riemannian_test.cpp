@@ -323,6 +323,34 @@ TEST_CASE("A parameter without a gradient sits a step out") {
   CHECK_FALSE(same_bits<float>(optimizer.parameters()[2].value, mixed_parameters()[2].value));
 }
 
+TEST_CASE("An offset is trained as the difference from its origin, with every optimizer of the table") {
+  for (const OptimizerRule* rule : optimizer_rules()) {
+    CAPTURE(rule->name);
+    OptimizerOptions options;
+    options.name = rule->name;
+    auto parameters = mixed_parameters();
+    parameters[0].offset_from = "R";
+    // The same in the coordinates (D, R) with D = W - R: a loss of W = R + D and R has the gradients gW and gW + gR.
+    auto coordinates = mixed_parameters();
+    coordinates[0].value = ops::sub(parameters[0].value, parameters[2].value);
+    Optimizer optimizer(parameters, options), plain(coordinates, options);
+    for (std::uint64_t t = 0; t < 3; ++t) {
+      auto gradients = mixed_gradients(10 * t);
+      optimizer.step(gradients, 0.01);
+      gradients[2] = ops::add(gradients[2], gradients[0]);
+      plain.step(gradients, 0.01);
+    }
+    CHECK(same_bits<float>(parameters[2].value, coordinates[2].value));
+    const Tensor difference = ops::sub(parameters[0].value, parameters[2].value);
+    // A few roundings to f32 of elements of order 1.
+    CHECK((matrix(difference.to(DType::f64)) - matrix(coordinates[0].value.to(DType::f64))).cwiseAbs().maxCoeff() <
+          1e-6);
+    CHECK((matrix(parameters[0].value.to(DType::f64)) - matrix(mixed_parameters()[0].value.to(DType::f64)))
+              .cwiseAbs()
+              .maxCoeff() > 1e-3);
+  }
+}
+
 TEST_CASE("Parameters that cannot be optimized are refused at once") {
   auto parameters = mixed_parameters();
   OptimizerOptions options;
@@ -342,4 +370,9 @@ TEST_CASE("Parameters that cannot be optimized are refused at once") {
   parameters = mixed_parameters();
   parameters[1].name = parameters[0].name;
   CHECK_THROWS_AS(Optimizer(parameters, {}), Error);
+  for (const char* origin : {"V", "b", "W"}) {
+    parameters = mixed_parameters();
+    parameters[0].offset_from = origin;
+    CHECK_THROWS_WITH_AS(Optimizer(parameters, {}), doctest::Contains("cannot be an offset"), Error);
+  }
 }
