@@ -5,6 +5,7 @@
 #include <limits>
 #include <numeric>
 
+#include "core/ops.h"
 #include "core/random.h"
 
 namespace csreft {
@@ -14,28 +15,30 @@ namespace {
 constexpr std::uint64_t weight_stream = 0;
 constexpr std::uint64_t sample_stream = 1;
 
-double& element_of(const Variable& input, std::int64_t element) { return input.value().data<double>()[element]; }
-
 // One element of an input, moved for as long as this lives.
 class Moved {
  public:
-  Moved(double& x, double by) : x_(x), before_(x) { x_ += by; }
-  ~Moved() { x_ = before_; }
+  Moved(const Tensor& x, std::int64_t element, double by) : x_(x), before_(x.clone()) {
+    const Tensor moved = x.to(Device{}).clone();
+    moved.data<double>()[element] += by;
+    ops::copy_(x_, moved.to(x_.device()));
+  }
+  ~Moved() { ops::copy_(x_, before_); }
   Moved(const Moved&) = delete;
   Moved& operator=(const Moved&) = delete;
 
  private:
-  double& x_;
-  double before_;
+  Tensor x_, before_;
 };
 
 // (L(x + e) - L(x - e)) / 2e. Outputs are subtracted before they are summed: those that do not change cancel.
-double numeric_derivative(const std::function<Variable()>& function, double& x, const Tensor& weights, double step) {
+double numeric_derivative(const std::function<Variable()>& function, const Tensor& x, std::int64_t element,
+                          const Tensor& weights, double step) {
   const NoGrad no_grad;
-  const double e = step * std::max(1.0, std::abs(x));
+  const double e = step * std::max(1.0, std::abs(x.to(Device{}).data<double>()[element]));
   const auto value_at = [&](double by) {
-    const Moved moved(x, by);
-    return function().value().clone();
+    const Moved moved(x, element, by);
+    return function().value().to(Device{}).clone();
   };
   const Tensor above = value_at(e), below = value_at(-e);
   const auto a = above.span<double>(), b = below.span<double>(), w = weights.span<double>();
@@ -62,11 +65,11 @@ std::vector<Tensor> analytic_gradients(const std::function<Variable()>& function
   const Variable output = function();
   require(output.defined() && output.value().dtype() == DType::f64, "gradcheck: the function gives no f64 tensor");
   weights = random_normal(output.shape(), 0.0, 1.0, seed, weight_stream, DType::f64);
-  backward(output, weights);
+  backward(output, weights.to(output.value().device()));
   std::vector<Tensor> gradients;
   for (const auto& input : inputs) {
     const Tensor& gradient = input.grad();
-    gradients.push_back(gradient.defined() ? gradient : Tensor::zeros(input.shape(), DType::f64));
+    gradients.push_back(gradient.defined() ? gradient.to(Device{}) : Tensor::zeros(input.shape(), DType::f64));
     input.clear_grad();
   }
   return gradients;
@@ -93,7 +96,7 @@ GradcheckResult gradcheck(const std::function<Variable()>& function, std::span<c
   for (std::size_t i = 0; i < inputs.size(); ++i) {
     for (const auto element : chosen_elements(inputs[i].value().numel(), i, options)) {
       const double analytic = gradients[i].data<double>()[element];
-      const double numeric = numeric_derivative(function, element_of(inputs[i], element), weights, options.step);
+      const double numeric = numeric_derivative(function, inputs[i].value(), element, weights, options.step);
       const double allowed = options.absolute + options.relative * std::max(std::abs(analytic), std::abs(numeric));
       double error = std::abs(analytic - numeric) / allowed;
       if (std::isnan(error)) error = std::numeric_limits<double>::infinity();

@@ -8,49 +8,21 @@
 namespace csreft {
 namespace {
 
-// Below this many elements a team of threads costs more than it saves.
-constexpr std::int64_t parallel_threshold = 1 << 15;
-
 void check_same(const Tensor& tensor, const Tensor& w, const char* what) {
   require(tensor.defined() && tensor.shape() == w.shape() && tensor.dtype() == w.dtype(),
           "{} of shape {} and type {} does not fit a parameter of shape {} and type {}", what, tensor.shape().str(),
           name_of(tensor.dtype()), w.shape().str(), name_of(w.dtype()));
 }
 
-template <typename T>
-struct AdamWFactors {
-  T decay, beta1, beta2, step_size, root_correction, eps;
-};
-
 // step_size = lr / (1 - beta1^t); root_correction = 1 / sqrt(1 - beta2^t).
-template <typename T>
-AdamWFactors<T> adamw_factors(std::int64_t t, double lr, const AdamWOptions& options) {
+ops::AdamWFactors adamw_factors(std::int64_t t, double lr, const AdamWOptions& options) {
   const auto steps = static_cast<double>(t);
-  return {static_cast<T>(1.0 - lr * options.weight_decay),
-          static_cast<T>(options.beta1),
-          static_cast<T>(options.beta2),
-          static_cast<T>(lr / (1.0 - std::pow(options.beta1, steps))),
-          static_cast<T>(1.0 / std::sqrt(1.0 - std::pow(options.beta2, steps))),
-          static_cast<T>(options.eps)};
-}
-
-template <typename T>
-void adamw_elements(T* w, const T* g, T* m, T* v, std::int64_t n, const AdamWFactors<T> f) {
-#pragma omp parallel for simd schedule(static) if (n >= parallel_threshold)
-  for (std::int64_t i = 0; i < n; ++i) {
-    m[i] = f.beta1 * m[i] + (T{1} - f.beta1) * g[i];
-    v[i] = f.beta2 * v[i] + (T{1} - f.beta2) * g[i] * g[i];
-    w[i] = f.decay * w[i] - f.step_size * m[i] / (std::sqrt(v[i]) * f.root_correction + f.eps);
-  }
-}
-
-template <typename T>
-void sgd_elements(T* w, const T* g, T* m, std::int64_t n, T lr, T momentum, T weight_decay) {
-#pragma omp parallel for simd schedule(static) if (n >= parallel_threshold)
-  for (std::int64_t i = 0; i < n; ++i) {
-    m[i] = momentum * m[i] + (g[i] + weight_decay * w[i]);
-    w[i] -= lr * m[i];
-  }
+  return {.decay = 1.0 - lr * options.weight_decay,
+          .beta1 = options.beta1,
+          .beta2 = options.beta2,
+          .step_size = lr / (1.0 - std::pow(options.beta1, steps)),
+          .root_correction = 1.0 / std::sqrt(1.0 - std::pow(options.beta2, steps)),
+          .eps = options.eps};
 }
 
 }  // namespace
@@ -63,10 +35,7 @@ void adamw_step(Tensor& w, const Tensor& g, OptimizerState& state, double lr, co
   check_same(g, w, "a gradient");
   check_same(state.first_moment, w, "a first moment");
   check_same(state.second_moment, w, "a second moment");
-  visit_real(w.dtype(), "AdamW", [&]<typename T>(T) {
-    adamw_elements(w.data<T>(), g.data<T>(), state.first_moment.data<T>(), state.second_moment.data<T>(), w.numel(),
-                   adamw_factors<T>(state.step + 1, lr, options));
-  });
+  ops::adamw_(w, g, state.first_moment, state.second_moment, adamw_factors(state.step + 1, lr, options));
   ++state.step;
 }
 
@@ -75,20 +44,12 @@ OptimizerState sgd_state(const Tensor& w) { return {Tensor::zeros(w.shape(), w.d
 void sgd_step(Tensor& w, const Tensor& g, OptimizerState& state, double lr, const SgdOptions& options) {
   check_same(g, w, "a gradient");
   check_same(state.first_moment, w, "a first moment");
-  visit_real(w.dtype(), "gradient descent", [&]<typename T>(T) {
-    sgd_elements(w.data<T>(), g.data<T>(), state.first_moment.data<T>(), w.numel(), static_cast<T>(lr),
-                 static_cast<T>(options.momentum), static_cast<T>(options.weight_decay));
-  });
+  ops::momentum_sgd_(w, g, state.first_moment,
+                     {.lr = lr, .momentum = options.momentum, .weight_decay = options.weight_decay});
   ++state.step;
 }
 
-double global_norm(std::span<const Tensor> gradients) {
-  double sum = 0;
-  for (const Tensor& g : gradients) {
-    if (g.defined()) sum += ops::squared_norm(g);
-  }
-  return std::sqrt(sum);
-}
+double global_norm(std::span<const Tensor> gradients) { return std::sqrt(ops::squared_norms(gradients)); }
 
 double clip_by_global_norm(std::span<Tensor> gradients, double max_norm) {
   require(max_norm > 0, "a maximal gradient norm of {} clips everything: expected more than 0", max_norm);

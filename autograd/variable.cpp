@@ -13,7 +13,7 @@ struct Node {
   std::string name;
   std::uint64_t order = 0;  // of creation: every node comes after its inputs
   Shape shape;              // of the output
-  DType dtype = DType::f32;
+  TensorOptions options;
   std::vector<std::shared_ptr<Node>> inputs;  // null where no gradient is required
   Backward backward;
   Tensor grad;
@@ -31,9 +31,9 @@ std::uint64_t next_order() {
 // Sums into the slot. The first contribution is kept as it is and may be shared with another node (the gradient of a
 // sum goes to both terms), so that a second one may be added in place only where no one else sees it.
 void accumulate(Node& node, Tensor gradient) {
-  require(gradient.shape() == node.shape && gradient.dtype() == node.dtype,
+  require(gradient.shape() == node.shape && gradient.dtype() == node.options.dtype,
           "gradient of {} has shape {} ({}), expected {} ({})", node.name, gradient.shape().str(),
-          name_of(gradient.dtype()), node.shape.str(), name_of(node.dtype));
+          name_of(gradient.dtype()), node.shape.str(), name_of(node.options.dtype));
   if (!node.grad.defined()) {
     node.grad = std::move(gradient);
   } else if (node.grad.unique()) {
@@ -58,7 +58,7 @@ Variable Variable::parameter(Tensor value) {
   v.node_->name = "parameter";
   v.node_->order = next_order();
   v.node_->shape = v.value_.shape();
-  v.node_->dtype = v.value_.dtype();
+  v.node_->options = v.value_.options();
   v.node_->leaf = true;
   return v;
 }
@@ -91,7 +91,7 @@ Variable record(std::string_view name, Tensor y, std::span<const Variable> input
   node->name = name;
   node->order = next_order();
   node->shape = out.value_.shape();
-  node->dtype = out.value_.dtype();
+  node->options = out.value_.options();
   for (const auto& input : inputs) node->inputs.push_back(input.node_);
   node->backward = std::move(backward);
   out.node_ = node;
@@ -105,7 +105,7 @@ void backward(const Variable& loss, const Tensor& seed) {
           root.name);
   require(seed.defined() || loss.value().numel() == 1, "backward needs a seed for a value of shape {}",
           loss.shape().str());
-  accumulate(root, seed.defined() ? seed : Tensor::full(loss.shape(), 1.0, loss.value().dtype()));
+  accumulate(root, seed.defined() ? seed : Tensor::full(loss.shape(), 1.0, loss.value().options()));
 
   // A node's gradient is complete when every node made after it has run.
   std::priority_queue<std::shared_ptr<Node>, std::vector<std::shared_ptr<Node>>, LaterFirst> pending;

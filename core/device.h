@@ -14,7 +14,8 @@ struct Device {
   friend bool operator==(const Device&, const Device&) = default;
 };
 
-// "cpu", "cuda", "cuda:1". Throws Error for other text and for a backend that this build does not have.
+// "cpu", "cuda", "cuda:1". Throws Error for other text, and in one line that names what is missing (the
+// build, the driver, the device) where work on the device is not possible.
 Device parse_device(const std::string& text);
 
 // "cpu", "cuda:0".

@@ -5,19 +5,20 @@
 #include <vector>
 
 #include "core/checks.h"
-#include "core/cpu/ops.h"
+#include "core/cpu/primitives.h"
+#include "core/cuda/primitives.h"
 
 namespace csreft::ops {
 namespace {
 
-// The function that runs a primitive where its tensors lie. Another backend is one more argument and one more case.
+// The function that runs a primitive where its tensors lie. Another backend is one more table and one more case.
 template <typename Function>
-Function* backend(const Tensor& t, Function* on_cpu) {
+Function* backend(const Tensor& t, Function* Primitives::*primitive) {
   switch (t.device().type) {
-    case DeviceType::cpu: return on_cpu;
-    case DeviceType::cuda: break;
+    case DeviceType::cpu: return cpu::primitives().*primitive;
+    case DeviceType::cuda: return cuda::primitives().*primitive;
   }
-  fail("primitives do not run on {}: this build has no CUDA backend, expected a tensor on cpu", to_string(t.device()));
+  fail("primitives do not run on {}: expected a tensor on cpu or cuda", to_string(t.device()));
 }
 
 // A new tensor with the element type and the device of `other`.
@@ -26,31 +27,32 @@ Tensor empty_like(const Tensor& other, const Shape& shape) {
 }
 Tensor empty_like(const Tensor& other) { return empty_like(other, other.shape()); }
 
+using UnaryPrimitive = void (*Primitives::*)(const Tensor&, const Tensor&);
+using BinaryPrimitive = void (*Primitives::*)(const Tensor&, const Tensor&, const Tensor&);
+
 // y = f(x), elementwise.
-Tensor unary(std::string_view op, const Tensor& x, void (*on_cpu)(const Tensor&, const Tensor&)) {
+Tensor unary(std::string_view op, const Tensor& x, UnaryPrimitive primitive) {
   checks::real(op, "x", x);
   Tensor y = empty_like(x);
-  backend(x, on_cpu)(x, y);
+  backend(x, primitive)(x, y);
   return y;
 }
 
 // y = f(a, b), elementwise.
-Tensor binary(std::string_view op, const Tensor& a, const Tensor& b,
-              void (*on_cpu)(const Tensor&, const Tensor&, const Tensor&)) {
+Tensor binary(std::string_view op, const Tensor& a, const Tensor& b, BinaryPrimitive primitive) {
   checks::real(op, "the first operand", a);
   checks::like(op, "the second operand", b, a.shape(), a);
   Tensor y = empty_like(a);
-  backend(a, on_cpu)(a, b, y);
+  backend(a, primitive)(a, b, y);
   return y;
 }
 
 // y = f(x, row), row by row.
-Tensor broadcast(std::string_view op, const Tensor& x, const Tensor& row,
-                 void (*on_cpu)(const Tensor&, const Tensor&, const Tensor&)) {
+Tensor broadcast(std::string_view op, const Tensor& x, const Tensor& row, BinaryPrimitive primitive) {
   checks::real_matrix(op, "x", x);
   checks::like(op, "row", row, {x.cols()}, x);
   Tensor y = empty_like(x);
-  backend(x, on_cpu)(x, row, y);
+  backend(x, primitive)(x, row, y);
   return y;
 }
 
@@ -66,21 +68,23 @@ void check_scatter(std::string_view op, const Tensor& y, const Tensor& index, co
 
 // ---- elementwise --------------------------------------------------------------------------------------------------
 
-Tensor add(const Tensor& a, const Tensor& b) { return binary("add", a, b, cpu::add); }
-Tensor sub(const Tensor& a, const Tensor& b) { return binary("sub", a, b, cpu::sub); }
-Tensor mul(const Tensor& a, const Tensor& b) { return binary("mul", a, b, cpu::mul); }
+Tensor add(const Tensor& a, const Tensor& b) { return binary("add", a, b, &Primitives::add); }
+Tensor sub(const Tensor& a, const Tensor& b) { return binary("sub", a, b, &Primitives::sub); }
+Tensor mul(const Tensor& a, const Tensor& b) { return binary("mul", a, b, &Primitives::mul); }
 
 Tensor scale(const Tensor& x, double factor) {
   checks::real("scale", "x", x);
   Tensor y = empty_like(x);
-  backend(x, cpu::scale)(x, factor, y);
+  backend(x, &Primitives::scale)(x, factor, y);
   return y;
 }
 
 void copy_(const Tensor& y, const Tensor& x) {
   checks::real("copy_", "y", y);
-  checks::like("copy_", "x", x, y.shape(), y);
-  backend(y, cpu::copy)(x, y);
+  checks::real("copy_", "x", x);
+  const Tensor here = x.to(y.device());
+  checks::like("copy_", "x", here, y.shape(), y);
+  backend(y, &Primitives::copy)(here, y);
 }
 
 void add_(const Tensor& y, const Tensor& x) { axpy_(y, 1, x); }
@@ -88,59 +92,61 @@ void add_(const Tensor& y, const Tensor& x) { axpy_(y, 1, x); }
 void axpy_(const Tensor& y, double factor, const Tensor& x) {
   checks::real("axpy_", "y", y);
   checks::like("axpy_", "x", x, y.shape(), y);
-  backend(y, cpu::axpy)(factor, x, y);
+  backend(y, &Primitives::axpy)(factor, x, y);
 }
 
-Tensor relu(const Tensor& x) { return unary("relu", x, cpu::relu); }
-Tensor relu_backward(const Tensor& dy, const Tensor& y) { return binary("relu_backward", dy, y, cpu::relu_backward); }
-Tensor sigmoid(const Tensor& x) { return unary("sigmoid", x, cpu::sigmoid); }
-Tensor sigmoid_backward(const Tensor& dy, const Tensor& y) {
-  return binary("sigmoid_backward", dy, y, cpu::sigmoid_backward);
+Tensor relu(const Tensor& x) { return unary("relu", x, &Primitives::relu); }
+Tensor relu_backward(const Tensor& dy, const Tensor& y) {
+  return binary("relu_backward", dy, y, &Primitives::relu_backward);
 }
-Tensor silu_mul(const Tensor& gate, const Tensor& up) { return binary("silu_mul", gate, up, cpu::silu_mul); }
+Tensor sigmoid(const Tensor& x) { return unary("sigmoid", x, &Primitives::sigmoid); }
+Tensor sigmoid_backward(const Tensor& dy, const Tensor& y) {
+  return binary("sigmoid_backward", dy, y, &Primitives::sigmoid_backward);
+}
+Tensor silu_mul(const Tensor& gate, const Tensor& up) { return binary("silu_mul", gate, up, &Primitives::silu_mul); }
 
 SiluMulGradient silu_mul_backward(const Tensor& dy, const Tensor& gate, const Tensor& up) {
   checks::real("silu_mul_backward", "dy", dy);
   checks::like("silu_mul_backward", "gate", gate, dy.shape(), dy);
   checks::like("silu_mul_backward", "up", up, dy.shape(), dy);
   SiluMulGradient d{empty_like(dy), empty_like(dy)};
-  backend(dy, cpu::silu_mul_backward)(dy, gate, up, d.dgate, d.dup);
+  backend(dy, &Primitives::silu_mul_backward)(dy, gate, up, d.dgate, d.dup);
   return d;
 }
 
-Tensor binary_entropy(const Tensor& p) { return unary("binary_entropy", p, cpu::binary_entropy); }
+Tensor binary_entropy(const Tensor& p) { return unary("binary_entropy", p, &Primitives::binary_entropy); }
 Tensor binary_entropy_backward(const Tensor& dy, const Tensor& p) {
-  return binary("binary_entropy_backward", dy, p, cpu::binary_entropy_backward);
+  return binary("binary_entropy_backward", dy, p, &Primitives::binary_entropy_backward);
 }
-Tensor xlogx(const Tensor& x) { return unary("xlogx", x, cpu::xlogx); }
+Tensor xlogx(const Tensor& x) { return unary("xlogx", x, &Primitives::xlogx); }
 Tensor xlogx_backward(const Tensor& dy, const Tensor& x) {
-  return binary("xlogx_backward", dy, x, cpu::xlogx_backward);
+  return binary("xlogx_backward", dy, x, &Primitives::xlogx_backward);
 }
 
 // ---- rows of a matrix ---------------------------------------------------------------------------------------------
 
 Tensor softmax(const Tensor& x) {
   checks::real_matrix("softmax", "x", x);
-  return unary("softmax", x, cpu::softmax);
+  return unary("softmax", x, &Primitives::softmax);
 }
 
 Tensor one_hot_rows(const Tensor& x) {
   checks::real_matrix("one_hot_rows", "x", x);
-  return unary("one_hot_rows", x, cpu::one_hot_rows);
+  return unary("one_hot_rows", x, &Primitives::one_hot_rows);
 }
 
 Tensor softmax_backward(const Tensor& dy, const Tensor& y) {
   checks::real_matrix("softmax_backward", "y", y);
-  return binary("softmax_backward", dy, y, cpu::softmax_backward);
+  return binary("softmax_backward", dy, y, &Primitives::softmax_backward);
 }
 
-Tensor add_row(const Tensor& x, const Tensor& row) { return broadcast("add_row", x, row, cpu::add_row); }
-Tensor mul_row(const Tensor& x, const Tensor& row) { return broadcast("mul_row", x, row, cpu::mul_row); }
+Tensor add_row(const Tensor& x, const Tensor& row) { return broadcast("add_row", x, row, &Primitives::add_row); }
+Tensor mul_row(const Tensor& x, const Tensor& row) { return broadcast("mul_row", x, row, &Primitives::mul_row); }
 
 Tensor sum_rows(const Tensor& x) {
   checks::real_matrix("sum_rows", "x", x);
   Tensor y = empty_like(x, {x.cols()});
-  backend(x, cpu::sum_rows)(x, y);
+  backend(x, &Primitives::sum_rows)(x, y);
   return y;
 }
 
@@ -149,25 +155,25 @@ Tensor gather_rows(const Tensor& x, const Tensor& index) {
   checks::index("gather_rows", "index", index, index.numel());
   checks::below("gather_rows", "index", index, x.rows());
   Tensor y = empty_like(x, {index.numel(), x.cols()});
-  backend(x, cpu::gather_rows)(x, index, y);
+  backend(x, &Primitives::gather_rows)(x, index, y);
   return y;
 }
 
 void scatter_rows_(const Tensor& y, const Tensor& index, const Tensor& rows) {
   check_scatter("scatter_rows_", y, index, rows);
-  backend(y, cpu::scatter_rows)(index, rows, y);
+  backend(y, &Primitives::scatter_rows)(index, rows, y);
 }
 
 void scatter_add_rows_(const Tensor& y, const Tensor& index, const Tensor& rows) {
   check_scatter("scatter_add_rows_", y, index, rows);
-  backend(y, cpu::scatter_add_rows)(index, rows, y);
+  backend(y, &Primitives::scatter_add_rows)(index, rows, y);
 }
 
 Tensor segment_mean(const Tensor& x, const Tensor& offsets) {
   checks::real_matrix("segment_mean", "x", x);
   checks::offsets("segment_mean", "offsets", offsets, x.rows());
   Tensor y = empty_like(x, {offsets.numel() - 1, x.cols()});
-  backend(x, cpu::segment_mean)(x, offsets, y);
+  backend(x, &Primitives::segment_mean)(x, offsets, y);
   return y;
 }
 
@@ -177,7 +183,7 @@ Tensor segment_mean_backward(const Tensor& dy, const Tensor& offsets) {
   const std::int64_t n = offsets.span<std::int32_t>().back();
   checks::offsets("segment_mean_backward", "offsets", offsets, n);
   Tensor dx = empty_like(dy, {n, dy.cols()});
-  backend(dy, cpu::segment_mean_backward)(dy, offsets, dx);
+  backend(dy, &Primitives::segment_mean_backward)(dy, offsets, dx);
   return dx;
 }
 
@@ -186,13 +192,25 @@ Tensor segment_mean_backward(const Tensor& dy, const Tensor& offsets) {
 Tensor sum(const Tensor& x) {
   checks::real("sum", "x", x);
   Tensor y = empty_like(x, {1});
-  backend(x, cpu::sum)(x, y);
+  backend(x, &Primitives::sum)(x, y);
   return y;
 }
 
 double squared_norm(const Tensor& x) {
   checks::real("squared_norm", "x", x);
-  return backend(x, cpu::squared_norm)(x);
+  return backend(x, &Primitives::squared_norm)(x);
+}
+
+double squared_norms(std::span<const Tensor> tensors) {
+  std::vector<Tensor> defined;
+  for (const Tensor& t : tensors) {
+    if (!t.defined()) continue;
+    checks::real("squared_norms", "a tensor", t);
+    require(defined.empty() || (t.device() == defined.front().device() && t.dtype() == defined.front().dtype()),
+            "squared_norms: tensors of several types or on several devices, expected one of each");
+    defined.push_back(t);
+  }
+  return defined.empty() ? 0.0 : backend(defined.front(), &Primitives::squared_norms)(defined);
 }
 
 // ---- matrix products ----------------------------------------------------------------------------------------------
@@ -205,7 +223,7 @@ Tensor matmul(const Tensor& a, const Tensor& b, Transpose transpose_a, Transpose
   const std::int64_t n = transpose_b == Transpose::yes ? b.rows() : b.cols();
   checks::like("matmul", "b", b, transpose_b == Transpose::yes ? Shape{n, k} : Shape{k, n}, a);
   Tensor y = empty_like(a, {m, n});
-  backend(a, cpu::matmul)(a, b, transpose_a, transpose_b, false, y);
+  backend(a, &Primitives::matmul)(a, b, transpose_a, transpose_b, false, y);
   return y;
 }
 
@@ -216,7 +234,20 @@ void matmul_add_(const Tensor& y, const Tensor& a, const Tensor& b, Transpose tr
   const std::int64_t k = transpose_a == Transpose::yes ? a.rows() : a.cols();
   checks::like("matmul_add_", "a", a, transpose_a == Transpose::yes ? Shape{k, m} : Shape{m, k}, y);
   checks::like("matmul_add_", "b", b, transpose_b == Transpose::yes ? Shape{n, k} : Shape{k, n}, y);
-  backend(y, cpu::matmul)(a, b, transpose_a, transpose_b, true, y);
+  backend(y, &Primitives::matmul)(a, b, transpose_a, transpose_b, true, y);
+}
+
+Tensor matmul_bf16(const Tensor& x, const Tensor& weight, Transpose transpose_weight) {
+  checks::real_matrix("matmul_bf16", "x", x);
+  require(x.dtype() == DType::f32, "matmul_bf16: x is {}, expected f32", name_of(x.dtype()));
+  const bool transposed = transpose_weight == Transpose::yes;
+  require(weight.defined() && weight.dtype() == DType::bf16 && weight.shape().rank() == 2 &&
+              weight.device() == x.device() && weight.shape()[transposed ? 1 : 0] == x.cols(),
+          "matmul_bf16: the weight does not fit x [{}, {}] on {}: expected a bf16 matrix with as many {}", x.rows(),
+          x.cols(), to_string(x.device()), transposed ? "columns" : "rows");
+  Tensor y = empty_like(x, {x.rows(), weight.shape()[transposed ? 0 : 1]});
+  backend(x, &Primitives::matmul_bf16)(x, weight, transpose_weight, y);
+  return y;
 }
 
 // ---- gated subspaces ----------------------------------------------------------------------------------------------
@@ -230,7 +261,7 @@ Tensor scale_blocks(const Tensor& u, const Tensor& alpha, const Tensor& example)
   checks::index("scale_blocks", "example", example, u.rows());
   checks::below("scale_blocks", "example", example, alpha.rows());
   Tensor y = empty_like(u);
-  backend(u, cpu::scale_blocks)(u, alpha, example, y);
+  backend(u, &Primitives::scale_blocks)(u, alpha, example, y);
   return y;
 }
 
@@ -244,7 +275,7 @@ Tensor scale_blocks_backward_alpha(const Tensor& dy, const Tensor& u, const Tens
   checks::index(op, "example", example, u.rows());
   checks::below(op, "example", example, n_examples);
   Tensor dalpha = empty_like(u, {n_examples, n_blocks});
-  backend(u, cpu::scale_blocks_backward_alpha)(dy, u, example, dalpha);
+  backend(u, &Primitives::scale_blocks_backward_alpha)(dy, u, example, dalpha);
   return dalpha;
 }
 
@@ -264,7 +295,7 @@ RmsNorm rms_norm(const Tensor& x, const Tensor& weight, double eps) {
   check_rms_norm("rms_norm", x, {});
   checks::like("rms_norm", "weight", weight, {x.cols()}, x);
   RmsNorm norm{empty_like(x), empty_like(x, {x.rows()})};
-  backend(x, cpu::rms_norm)(x, weight, eps, norm.y, norm.rstd);
+  backend(x, &Primitives::rms_norm)(x, weight, eps, norm.y, norm.rstd);
   return norm;
 }
 
@@ -273,7 +304,7 @@ Tensor rms_norm_backward(const Tensor& dy, const Tensor& x, const Tensor& weight
   checks::like("rms_norm_backward", "dy", dy, x.shape(), x);
   checks::like("rms_norm_backward", "weight", weight, {x.cols()}, x);
   Tensor dx = empty_like(x);
-  backend(x, cpu::rms_norm_backward)(dy, x, weight, rstd, dx);
+  backend(x, &Primitives::rms_norm_backward)(dy, x, weight, rstd, dx);
   return dx;
 }
 
@@ -281,7 +312,7 @@ Tensor rms_norm_backward_weight(const Tensor& dy, const Tensor& x, const Tensor&
   check_rms_norm("rms_norm_backward_weight", x, rstd);
   checks::like("rms_norm_backward_weight", "dy", dy, x.shape(), x);
   Tensor dw = empty_like(x, {x.cols()});
-  backend(x, cpu::rms_norm_backward_weight)(dy, x, rstd, dw);
+  backend(x, &Primitives::rms_norm_backward_weight)(dy, x, rstd, dw);
   return dw;
 }
 
@@ -293,7 +324,7 @@ Tensor rope(const Tensor& x, const Tensor& positions, const Tensor& inverse_freq
           "rope: {} inverse frequencies do not fit rows of {} components, expected f64 [head_dim / 2]",
           inverse_frequencies.defined() ? inverse_frequencies.numel() : 0, x.cols());
   Tensor y = empty_like(x);
-  backend(x, cpu::rope)(x, positions, inverse_frequencies, inverse, y);
+  backend(x, &Primitives::rope)(x, positions, inverse_frequencies, inverse, y);
   return y;
 }
 
@@ -345,7 +376,7 @@ Attention attention(const Tensor& q, const Tensor& k, const Tensor& v, const Att
                     const AttentionHeads& heads) {
   check_attention("attention", q, k, v, layout, heads);
   Attention result{empty_like(q), empty_like(q, {q.rows(), heads.n_heads})};
-  backend(q, cpu::attention)(q, k, v, layout, heads, result.out, result.lse);
+  backend(q, &Primitives::attention)(q, k, v, layout, heads, result.out, result.lse);
   return result;
 }
 
@@ -358,7 +389,7 @@ AttentionGradient attention_backward(const Tensor& dout, const Tensor& q, const 
   checks::like("attention_backward", "out", forward.out, q.shape(), q);
   checks::like("attention_backward", "lse", forward.lse, {q.rows(), heads.n_heads}, q);
   AttentionGradient d{empty_like(q), empty_like(k), empty_like(v)};
-  backend(q, cpu::attention_backward)(dout, q, k, v, forward, layout, heads, d.dq, d.dk, d.dv);
+  backend(q, &Primitives::attention_backward)(dout, q, k, v, forward, layout, heads, d.dq, d.dk, d.dv);
   return d;
 }
 
@@ -375,15 +406,32 @@ void check_cross_entropy(std::string_view op, const Tensor& logits, const Tensor
 Tensor cross_entropy(const Tensor& logits, const Tensor& targets) {
   check_cross_entropy("cross_entropy", logits, targets);
   Tensor loss = empty_like(logits, {logits.rows()});
-  backend(logits, cpu::cross_entropy)(logits, targets, loss);
+  backend(logits, &Primitives::cross_entropy)(logits, targets, loss);
   return loss;
 }
 
 Tensor cross_entropy_with_gradient_(const Tensor& logits, const Tensor& targets) {
   check_cross_entropy("cross_entropy_with_gradient_", logits, targets);
   Tensor loss = empty_like(logits, {logits.rows()});
-  backend(logits, cpu::cross_entropy_with_gradient)(targets, logits, loss);
+  backend(logits, &Primitives::cross_entropy_with_gradient)(targets, logits, loss);
   return loss;
+}
+
+// ---- optimizer steps ----------------------------------------------------------------------------------------------
+
+void adamw_(const Tensor& w, const Tensor& g, const Tensor& m, const Tensor& v, const AdamWFactors& factors) {
+  checks::real("adamw_", "w", w);
+  checks::like("adamw_", "g", g, w.shape(), w);
+  checks::like("adamw_", "m", m, w.shape(), w);
+  checks::like("adamw_", "v", v, w.shape(), w);
+  backend(w, &Primitives::adamw)(g, factors, m, v, w);
+}
+
+void momentum_sgd_(const Tensor& w, const Tensor& g, const Tensor& m, const SgdFactors& factors) {
+  checks::real("momentum_sgd_", "w", w);
+  checks::like("momentum_sgd_", "g", g, w.shape(), w);
+  checks::like("momentum_sgd_", "m", m, w.shape(), w);
+  backend(w, &Primitives::momentum_sgd)(g, factors, m, w);
 }
 
 }  // namespace csreft::ops

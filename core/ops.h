@@ -1,6 +1,8 @@
 // Every primitive of the project, one declaration each. A primitive knows nothing of gradients: where a backward exists
-// it is a primitive of its own. Arithmetic is f32 or f64 (bf16 is storage; index tensors are i32); all tensors of a
-// call lie on one device, and one switch per primitive (ops.cpp) chooses the backend: core/cpu/NAME.cpp.
+// it is a primitive of its own. Arithmetic is f32 or f64 (bf16 is storage). The real
+// tensors of a call lie on one device, and the backend's table (primitives.h) has the function that runs there:
+// core/cpu/NAME.cpp or core/cuda/NAME.cu. Index tensors (i32) lie on the host, where they are checked; a device gets
+// copies of them in the order of its stream, and the host does not wait.
 //
 // Shapes are checked here, once, and a mismatch throws Error; inside the backends they are trusted.
 // A trailing underscore marks the functions that write into an argument. Results depend on the number of threads at
@@ -8,6 +10,7 @@
 #pragma once
 
 #include <cstdint>
+#include <span>
 
 #include "core/tensor.h"
 
@@ -19,7 +22,7 @@ Tensor add(const Tensor& a, const Tensor& b);
 Tensor sub(const Tensor& a, const Tensor& b);
 Tensor mul(const Tensor& a, const Tensor& b);
 Tensor scale(const Tensor& x, double factor);
-void copy_(const Tensor& y, const Tensor& x);                 // y = x
+void copy_(const Tensor& y, const Tensor& x);                 // y = x, from any device
 void add_(const Tensor& y, const Tensor& x);                  // y += x
 void axpy_(const Tensor& y, double factor, const Tensor& x);  // y += factor x
 
@@ -62,6 +65,8 @@ Tensor segment_mean_backward(const Tensor& dy, const Tensor& offsets);
 
 Tensor sum(const Tensor& x);           // [1]
 double squared_norm(const Tensor& x);  // summed in double
+// Of several tensors of one type on one device; undefined ones count for nothing. The host waits once.
+double squared_norms(std::span<const Tensor> tensors);
 
 // ---- matrix products ----------------------------------------------------------------------------------------------
 
@@ -73,6 +78,9 @@ Tensor matmul(const Tensor& a, const Tensor& b, Transpose transpose_a = Transpos
 // y += op(a) op(b)
 void matmul_add_(const Tensor& y, const Tensor& a, const Tensor& b, Transpose transpose_a = Transpose::no,
                  Transpose transpose_b = Transpose::no);
+// x op(weight) for a weight that is stored in bf16: f32 [m, k], bf16 -> f32 [m, n]. x is rounded to bf16, products are
+// exact, sums are f32.
+Tensor matmul_bf16(const Tensor& x, const Tensor& weight, Transpose transpose_weight = Transpose::no);
 
 // ---- Llama --------------------------------------------------------------------------------------------------------
 
@@ -132,5 +140,21 @@ Tensor scale_blocks(const Tensor& u, const Tensor& alpha, const Tensor& example)
 // The gradient of alpha [s, k]: dalpha[e, j] = sum of u * e over the rows of example e and the columns of block j.
 Tensor scale_blocks_backward_alpha(const Tensor& dy, const Tensor& u, const Tensor& example, std::int64_t n_examples,
                                    std::int64_t n_blocks);
+
+// ---- optimizer steps ----------------------------------------------------------------------------------------------
+
+// AdamW (Loshchilov and Hutter 2019) with its scalars folded together; w, g, m and v have equal shapes:
+//   m = beta1 m + (1 - beta1) g;  v = beta2 v + (1 - beta2) g^2
+//   w = decay w - step_size m / (sqrt(v) root_correction + eps)
+struct AdamWFactors {
+  double decay, beta1, beta2, step_size, root_correction, eps;
+};
+void adamw_(const Tensor& w, const Tensor& g, const Tensor& m, const Tensor& v, const AdamWFactors& factors);
+
+// m = momentum m + (g + weight_decay w);  w = w - lr m
+struct SgdFactors {
+  double lr, momentum, weight_decay;
+};
+void momentum_sgd_(const Tensor& w, const Tensor& g, const Tensor& m, const SgdFactors& factors);
 
 }  // namespace csreft::ops

@@ -96,6 +96,10 @@ class PackedMatrix::Impl {
       : out(weight.rows()), in(weight.cols()), dtype(weight.dtype()), weight_(weight) {
     const bool bf16 = packing == Packing::bf16;
     require(!bf16 || dtype == DType::f32, "a matrix of {} cannot be kept in bf16: expected f32", name_of(dtype));
+    if (bf16 && weight.device().type != DeviceType::cpu) {
+      weight_ = weight.to(DType::bf16);
+      return;
+    }
     require(!bf16 || has_bf16_products(),
             "this processor does not multiply bf16: expected one with AVX-512 BF16 or AMX, or weights in f32");
     const bool multiplies = dtype == DType::f32 && weight.device().type == DeviceType::cpu && weight.numel() > 0;
@@ -142,8 +146,12 @@ class PackedMatrix::Impl {
   }
 
   Tensor multiply_rows(Product product, const Tensor& x) const {
-    if (product == Product::apply_transposed) return ops::matmul(x, weight_);
-    if (dtype != DType::f32 || !cpu::gemv_is_faster(x.rows(), in)) {
+    const bool apply = product == Product::apply;
+    if (weight_.dtype() == DType::bf16) {
+      return ops::matmul_bf16(x, weight_, apply ? ops::Transpose::yes : ops::Transpose::no);
+    }
+    if (!apply) return ops::matmul(x, weight_);
+    if (dtype != DType::f32 || x.device().type != DeviceType::cpu || !cpu::gemv_is_faster(x.rows(), in)) {
       return ops::matmul(x, weight_, ops::Transpose::no, ops::Transpose::yes);
     }
     Tensor y = Tensor::empty({x.rows(), out});

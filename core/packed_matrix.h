@@ -12,10 +12,11 @@ enum class Packing {
   automatic,  // blocks where oneDNN has kernels for them (AVX-512), rows elsewhere: the fastest by measurement
   rows,       // the tensor that was given, in place
   blocks,     // oneDNN's preferred layout, even where it is no faster
-  bf16,       // blocks of bf16, half the memory: a product rounds both its factors to bf16 and sums in f32
+  bf16,  // blocks (on a device: rows) of bf16, half the memory: a product rounds both its factors to bf16 and sums in
+         // f32
 };
 
-// Whether this processor multiplies bf16 (AVX-512 BF16 or AMX), as Packing::bf16 must.
+// Whether this processor multiplies bf16 (AVX-512 BF16 or AMX), as Packing::bf16 must for a matrix on the host.
 bool has_bf16_products();
 
 // W [out, in], f32 or f64 (f64 is always used in place). Blocks are made from the tensor on first use, serve both
@@ -24,7 +25,8 @@ bool has_bf16_products();
 class PackedMatrix {
  public:
   PackedMatrix() = default;
-  // Throws Error unless weight is an f32 or f64 matrix, and for Packing::bf16 unless it is f32 and has_bf16_products().
+  // Throws Error unless weight is an f32 or f64 matrix, and for Packing::bf16 unless it is f32 and, on the host,
+  // has_bf16_products().
   explicit PackedMatrix(const Tensor& weight, Packing packing = Packing::automatic);
 
   bool defined() const { return impl_ != nullptr; }

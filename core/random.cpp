@@ -73,18 +73,19 @@ std::uint64_t Random::below(std::uint64_t n) {
 }
 
 Tensor random_normal(Shape shape, double mean, double deviation, std::uint64_t seed, std::uint64_t stream,
-                     DType dtype) {
-  Tensor t = Tensor::empty(shape, dtype);
-  visit_real(dtype, "random_normal",
+                     const TensorOptions& options) {
+  Tensor t = Tensor::empty(shape, options.dtype);
+  visit_real(options.dtype, "random_normal",
              [&]<typename T>(T) { fill_normal(t.data<T>(), t.numel(), mean, deviation, seed, stream); });
-  return t;
+  return t.to(options.device);
 }
 
-Tensor random_uniform(Shape shape, double low, double high, std::uint64_t seed, std::uint64_t stream, DType dtype) {
-  Tensor t = Tensor::empty(shape, dtype);
-  visit_real(dtype, "random_uniform",
+Tensor random_uniform(Shape shape, double low, double high, std::uint64_t seed, std::uint64_t stream,
+                      const TensorOptions& options) {
+  Tensor t = Tensor::empty(shape, options.dtype);
+  visit_real(options.dtype, "random_uniform",
              [&]<typename T>(T) { fill_uniform(t.data<T>(), t.numel(), low, high, seed, stream); });
-  return t;
+  return t.to(options.device);
 }
 
 }  // namespace csreft

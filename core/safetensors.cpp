@@ -234,8 +234,7 @@ std::string make_header(const std::vector<std::pair<std::string, Tensor>>& tenso
   if (!metadata.empty()) header["__metadata__"] = metadata;
   std::size_t offset = 0;
   for (const auto& [name, tensor] : tensors) {
-    require(tensor.defined() && tensor.device().type == DeviceType::cpu,
-            "cannot write {}: tensor {} is not in host memory", path, name);
+    require(tensor.defined(), "cannot write {}: tensor {} is undefined, expected elements", path, name);
     require(name != "__metadata__" && !header.contains(name), "cannot write {}: two entries are named {}", path, name);
     std::vector<std::int64_t> extents;
     for (int axis = 0; axis < tensor.shape().rank(); ++axis) extents.push_back(tensor.shape()[axis]);
@@ -265,7 +264,10 @@ void save_safetensors(const std::filesystem::path& path, const std::vector<std::
   AtomicFile file(path);
   file.write(std::as_bytes(std::span(&header_bytes, 1)));
   file.write(header);
-  for (const auto& [_, tensor] : ordered) file.write({static_cast<const std::byte*>(tensor.raw()), tensor.bytes()});
+  for (const auto& [_, tensor] : ordered) {
+    const Tensor here = tensor.to(Device{});
+    file.write({static_cast<const std::byte*>(here.raw()), here.bytes()});
+  }
   file.commit();
 }
 

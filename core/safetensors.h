@@ -56,9 +56,9 @@ class SafeTensors {
   SafeTensorsMetadata metadata_;
 };
 
-// Writes host tensors of any dtype, atomically (AtomicFile). The file depends on the arguments alone: wider elements
-// come first, so that all are aligned, and keep their order otherwise. Throws Error for an undefined tensor or one on
-// another device, for a name that appears twice, is "__metadata__" or is not UTF-8, and as AtomicFile does.
+// Writes tensors of any dtype, from any device, atomically (AtomicFile). The file depends on the arguments alone: wider
+// elements come first, so that all are aligned, and keep their order otherwise. Throws Error for an undefined tensor,
+// for a name that appears twice, is "__metadata__" or is not UTF-8, and as AtomicFile does.
 void save_safetensors(const std::filesystem::path& path, const std::vector<std::pair<std::string, Tensor>>& tensors,
                       const SafeTensorsMetadata& metadata = {});
 

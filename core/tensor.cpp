@@ -4,6 +4,7 @@
 #include <cstring>
 
 #include "core/allocator.h"
+#include "core/cuda/primitives.h"
 
 namespace csreft {
 namespace {
@@ -31,15 +32,25 @@ void convert_from(const Tensor& from, Tensor& to) {
   }
 }
 
+// Equal shapes and types, any devices.
+void copy_elements(const Tensor& from, const Tensor& to) {
+  if (from.numel() == 0) return;
+  if (from.device().type == DeviceType::cpu && to.device().type == DeviceType::cpu) {
+    std::memcpy(to.raw(), from.raw(), from.bytes());
+  } else {
+    cuda::copy(to.raw(), to.device(), from.raw(), from.device(), from.bytes());
+  }
+}
+
 }  // namespace
 
 Tensor Tensor::empty(Shape shape, DType dtype, Device device) {
-  require(device.type == DeviceType::cpu, "no memory on {}: this build has no CUDA backend", to_string(device));
   Tensor t;
   t.shape_ = shape;
   t.dtype_ = dtype;
   t.device_ = device;
-  const auto storage = allocate_host(t.bytes());
+  const auto storage =
+      device.type == DeviceType::cpu ? allocate_host(t.bytes()) : cuda::allocate(t.bytes(), device.index);
   t.data_ = storage.get();
   t.storage_ = storage;
   return t;
@@ -47,12 +58,23 @@ Tensor Tensor::empty(Shape shape, DType dtype, Device device) {
 
 Tensor Tensor::zeros(Shape shape, DType dtype, Device device) {
   Tensor t = empty(shape, dtype, device);
-  std::memset(t.data_, 0, t.bytes());
+  if (device.type == DeviceType::cpu) {
+    std::memset(t.data_, 0, t.bytes());
+  } else {
+    cuda::set_zero(t.data_, t.bytes(), device.index);
+  }
   return t;
 }
 
 Tensor Tensor::full(Shape shape, double value, DType dtype, Device device) {
+  if (device.type != DeviceType::cpu && dtype != DType::f32 && dtype != DType::f64) {
+    return full(shape, value, dtype).to(device);
+  }
   Tensor t = empty(shape, dtype, device);
+  if (device.type != DeviceType::cpu) {
+    cuda::primitives().fill(value, t);
+    return t;
+  }
   switch (dtype) {
     case DType::f32: std::ranges::fill(t.span<float>(), static_cast<float>(value)); break;
     case DType::bf16: std::ranges::fill(t.span<bfloat16>(), bfloat16(static_cast<float>(value))); break;
@@ -97,6 +119,7 @@ std::int64_t Tensor::cols() const {
 
 double Tensor::item() const {
   require(defined() && numel() == 1, "expected a tensor of one element, got shape {}", shape_.str());
+  if (device_.type != DeviceType::cpu) return to(Device{}).item();
   return visit_real(dtype_, "item", [&]<typename T>(T) { return static_cast<double>(*data<T>()); });
 }
 
@@ -124,19 +147,32 @@ Tensor Tensor::slice(std::int64_t begin, std::int64_t end) const {
 
 Tensor Tensor::clone() const {
   Tensor t = empty(shape_, dtype_, device_);
-  if (numel() > 0) std::memcpy(t.data_, data_, bytes());
+  copy_elements(*this, t);
   return t;
 }
 
 Tensor Tensor::to(DType dtype) const {
   if (dtype == dtype_) return *this;
   Tensor t = empty(shape_, dtype, device_);
+  if (device_.type != DeviceType::cpu) {
+    require(dtype_ != DType::i32 && dtype != DType::i32, "a tensor of {} cannot become {}: expected f32, bf16 or f64",
+            name_of(dtype_), name_of(dtype));
+    cuda::cast(*this, t);
+    return t;
+  }
   switch (dtype_) {
     case DType::f32: convert_from<float>(*this, t); break;
     case DType::bf16: convert_from<bfloat16>(*this, t); break;
     case DType::f64: convert_from<double>(*this, t); break;
     case DType::i32: fail("a tensor of i32 cannot become {}", name_of(dtype));
   }
+  return t;
+}
+
+Tensor Tensor::to(const Device& device) const {
+  if (device == device_) return *this;
+  Tensor t = empty(shape_, dtype_, device);
+  copy_elements(*this, t);
   return t;
 }
 

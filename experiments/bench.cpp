@@ -102,7 +102,7 @@ json bench_train_loreft(BenchOptions& options) {
   train.lr = 1e-4;
   train.system = options.model.system;
   const LanguageModel model = options.model.load();
-  const auto method = create_method(method_options, model.llama.config(), 0);
+  const auto method = create_method(method_options, model.llama.config(), 0, model.llama.options());
   Trainer trainer(model, *method,
                   std::vector{bench_task(model, options, (options.steps + warmup_steps) * options.batch)}, train);
 

@@ -38,9 +38,10 @@ Attachments record_edits(const Attachments& points, std::vector<Edit>& edits) {
   recording.block_output = [&edits, apply = points.block_output](std::int64_t layer, const Variable& hidden) {
     const Variable edited = apply(layer, hidden);
     const std::int64_t d = hidden.value().cols();
-    for (std::int64_t row = 0; row < hidden.value().rows(); ++row) {
-      const auto before = hidden.value().slice(row, row + 1).span<float>();
-      const auto after = edited.value().slice(row, row + 1).span<float>();
+    const Tensor all_before = hidden.value().to(Device{}), all_after = edited.value().to(Device{});
+    for (std::int64_t row = 0; row < all_before.rows(); ++row) {
+      const auto before = all_before.slice(row, row + 1).span<float>();
+      const auto after = all_after.slice(row, row + 1).span<float>();
       if (std::equal(before.begin(), before.begin() + d, after.begin())) continue;
       edits.push_back(
           {layer, static_cast<std::int32_t>(row), {before.begin(), before.end()}, {after.begin(), after.end()}});
@@ -74,7 +75,7 @@ std::vector<std::int32_t> largest(std::span<const double> values, std::size_t n)
 std::vector<double> next_token(const LanguageModel& model, const TokenBatch& prompt, const Attachments& points) {
   const Variable hidden = model.llama.forward(prompt, points);
   const std::int64_t n = hidden.value().rows();
-  const Tensor logits = model.llama.logits(Variable(hidden.value().slice(n - 1, n))).value();
+  const Tensor logits = model.llama.logits(Variable(hidden.value().slice(n - 1, n))).value().to(Device{});
   return softmax_of(logits.span<float>());
 }
 
@@ -82,7 +83,7 @@ std::vector<double> next_token(const LanguageModel& model, const TokenBatch& pro
 // lens, without the last norm).
 std::string direction_in_words(const LanguageModel& model, const std::vector<float>& direction) {
   const Tensor row = Tensor::from(std::span<const float>(direction), {1, static_cast<std::int64_t>(direction.size())});
-  const Tensor logits = model.llama.logits(Variable(row)).value();
+  const Tensor logits = model.llama.logits(Variable(row.to(model.llama.options()))).value().to(Device{});
   const auto scores = logits.span<float>();
   std::string words;
   for (const auto id : largest(std::vector<double>(scores.begin(), scores.end()), 3)) {
@@ -100,11 +101,13 @@ std::string first_values(std::span<const float> x, std::size_t n) {
 // alpha, and what the router thought of each subspace where that is another thing.
 void print_gates(const MethodOptions& options, const Gates& gates, json& result) {
   if (!gates.alpha.defined()) return;
-  const auto alpha = gates.alpha.value().span<float>();
+  const Tensor gate = gates.alpha.value().to(Device{});
+  const auto alpha = gate.span<float>();
   fmt::print("gate {}: alpha{}", options.gate, first_values(alpha, alpha.size()));
   result["alpha"] = std::vector<float>(alpha.begin(), alpha.end());
   if (gates.probabilities.defined() && !gates.probabilities.value().shares_storage_with(gates.alpha.value())) {
-    const auto p = gates.probabilities.value().span<float>();
+    const Tensor probabilities = gates.probabilities.value().to(Device{});
+    const auto p = probabilities.span<float>();
     fmt::print("   (probabilities{})", first_values(p, p.size()));
     result["probabilities"] = std::vector<float>(p.begin(), p.end());
   }

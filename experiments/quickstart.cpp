@@ -64,7 +64,7 @@ Contestant enter(const LanguageModel& model, const std::string& label, const Met
                  const std::filesystem::path& folder) {
   Contestant c;
   c.train = train;
-  c.method = create_method(method_options, model.llama.config(), train.seed);
+  c.method = create_method(method_options, model.llama.config(), train.seed, model.llama.options());
   c.trainer = std::make_unique<Trainer>(model, *c.method, tasks, train);
   c.folder = folder;
   c.run = start_run(label, c.method);

@@ -52,7 +52,8 @@ int run(TrainCommand& command, Arguments arguments, const std::filesystem::path&
     command.train = saved->train;
     command.train.quiet = command.model.quiet;
   }
-  const std::shared_ptr<Method> method = create_method(options, model.llama.config(), command.train.seed);
+  const std::shared_ptr<Method> method =
+      create_method(options, model.llama.config(), command.train.seed, model.llama.options());
   Trainer trainer(model, *method, train_tasks, command.train);
   for (const auto& task : test_tasks) check_task(model, method.get(), task, command.evaluation);
   if (saved == nullptr) write_config(folder, "train", arguments, method->options(), command.train);

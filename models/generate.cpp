@@ -6,12 +6,12 @@
 namespace csreft {
 namespace {
 
-// Logits of the last token of each sequence, [sequences, vocabulary].
+// Logits of the last token of each sequence, [sequences, vocabulary], on the host, where tokens are drawn.
 Tensor last_logits(const Llama& model, const TokenBatch& batch, const Attachments& attachments, const KvCache& cache) {
   const Variable hidden = model.forward(batch, attachments, &cache);
   std::vector<std::int32_t> last;
   for (const auto end : batch.layout.q_offsets.span<std::int32_t>().subspan(1)) last.push_back(end - 1);
-  return model.logits(Variable(ops::gather_rows(hidden.value(), index_tensor(last)))).value();
+  return model.logits(Variable(ops::gather_rows(hidden.value(), index_tensor(last)))).value().to(Device{});
 }
 
 std::int64_t cache_capacity(const Llama& model, std::span<const std::vector<std::int32_t>> prompts,
@@ -37,7 +37,7 @@ std::vector<std::vector<std::int32_t>> generate(const Llama& model, std::span<co
 
   const NoGrad no_grad;
   const std::int64_t capacity = cache_capacity(model, prompts, options.max_new_tokens);
-  KvCache cache(model.config(), static_cast<std::int64_t>(prompts.size()), capacity, model.dtype());
+  KvCache cache(model.config(), static_cast<std::int64_t>(prompts.size()), capacity, model.options());
   std::vector<Random> random;
   for (std::size_t s = 0; s < prompts.size(); ++s) random.emplace_back(options.sampling.seed, first_stream + s);
 

@@ -4,14 +4,15 @@
 
 namespace csreft {
 
-KvCache::KvCache(const LlamaConfig& config, std::int64_t n_sequences, std::int64_t capacity, DType dtype)
+KvCache::KvCache(const LlamaConfig& config, std::int64_t n_sequences, std::int64_t capacity,
+                 const TensorOptions& options)
     : capacity_(capacity), lengths_(static_cast<std::size_t>(n_sequences), 0) {
   require(n_sequences > 0 && capacity > 0, "a KV cache holds at least one token of one sequence: got {} x {}",
           n_sequences, capacity);
   for (std::int64_t layer = 0; layer < config.n_layers; ++layer) {
     const Shape shape{n_sequences * capacity, config.n_kv_heads * config.head_dim};
-    keys_.push_back(Tensor::empty(shape, dtype));
-    values_.push_back(Tensor::empty(shape, dtype));
+    keys_.push_back(Tensor::empty(shape, options));
+    values_.push_back(Tensor::empty(shape, options));
   }
 }
 

@@ -14,7 +14,8 @@ namespace csreft {
 // forward names the slots that take part, with as many new tokens for each as it likes.
 class KvCache {
  public:
-  KvCache(const LlamaConfig& config, std::int64_t n_sequences, std::int64_t capacity, DType dtype = DType::f32);
+  KvCache(const LlamaConfig& config, std::int64_t n_sequences, std::int64_t capacity,
+          const TensorOptions& options = {});
 
   // Makes room for `sequences[i]` after the tokens that slot `slots[i]` holds, and gives the batch that computes them.
   // Throws Error, and changes nothing, where a sequence would outgrow the capacity, and for a slot that is not there or

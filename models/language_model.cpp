@@ -64,12 +64,13 @@ Tokenizer load_tokenizer(const Checkpoint& checkpoint) {
   return tokenizer;
 }
 
-LanguageModel load_language_model(const std::filesystem::path& path, std::string_view chat_template, Weights weights) {
+LanguageModel load_language_model(const std::filesystem::path& path, std::string_view chat_template, Weights weights,
+                                  const Device& device) {
   const Checkpoint checkpoint = open_checkpoint(path);
   Tokenizer tokenizer = load_tokenizer(checkpoint);
   const ChatTemplate& chat = chat_template.empty() ? choose_chat_template(checkpoint.chat_template, tokenizer)
                                                    : find_chat_template(chat_template);
-  return {checkpoint.name, path, Llama(checkpoint, weights), std::move(tokenizer), &chat};
+  return {checkpoint.name, path, Llama(checkpoint, weights, {DType::f32, device}), std::move(tokenizer), &chat};
 }
 
 std::vector<std::int32_t> stop_tokens(const LanguageModel& model) {

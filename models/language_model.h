@@ -25,9 +25,10 @@ struct LanguageModel {
 // tokens than the model's vocabulary.
 Tokenizer load_tokenizer(const Checkpoint& checkpoint);
 
-// Loads all of it. `chat_template` names a template; empty: the one that the model's files call for.
+// Loads all of it, the weights to a device. `chat_template` names a template; empty: the one that the model's files
+// call for.
 LanguageModel load_language_model(const std::filesystem::path& path, std::string_view chat_template = "",
-                                  Weights weights = Weights::frozen);
+                                  Weights weights = Weights::frozen, const Device& device = {});
 
 // The ids at which the model's generation stops: those of its chat template and tokenizer (stop_tokens of
 // chat_template.h), then the config's eos_token_ids; each once.

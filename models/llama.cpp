@@ -11,7 +11,8 @@ namespace {
 constexpr std::array<std::string_view, 7> site_names{"q_proj",    "k_proj",  "v_proj",   "o_proj",
                                                      "gate_proj", "up_proj", "down_proj"};
 
-std::uint64_t hash_bytes(const Tensor& t, std::uint64_t hash) {
+std::uint64_t hash_bytes(const Tensor& tensor, std::uint64_t hash) {
+  const Tensor t = tensor.to(Device{});
   return fnv1a({static_cast<const char*>(t.raw()), t.bytes()}, hash);
 }
 
@@ -26,11 +27,12 @@ LinearSite parse_linear_site(std::string_view name) {
   return static_cast<LinearSite>(found - site_names.begin());
 }
 
-Llama::Llama(const Checkpoint& checkpoint, Weights weights, DType dtype) : config_(checkpoint.config), dtype_(dtype) {
+Llama::Llama(const Checkpoint& checkpoint, Weights weights, const TensorOptions& options)
+    : config_(checkpoint.config), options_(options) {
   check_complete(checkpoint);
   const bool trainable = weights == Weights::trainable;
   const auto variable = [&](const std::string& name) {
-    const Tensor value = checkpoint.tensor(name).to(dtype);
+    const Tensor value = checkpoint.tensor(name).to(options);
     if (!trainable) return Variable(value);
     // A parameter is written to, so it must not lie in a mapped file.
     parameters_.emplace_back(name, Variable::parameter(value.clone()));
@@ -39,7 +41,7 @@ Llama::Llama(const Checkpoint& checkpoint, Weights weights, DType dtype) : confi
   const Packing packing = weights == Weights::frozen_bf16 ? Packing::bf16 : Packing::automatic;
   const auto matrix = [&](const std::string& name) -> LinearWeight {
     if (trainable) return variable(name);
-    return PackedMatrix(checkpoint.tensor(name).to(dtype), packing);
+    return PackedMatrix(checkpoint.tensor(name).to(options), packing);
   };
 
   embedding_ = variable("model.embed_tokens.weight");

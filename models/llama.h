@@ -38,11 +38,12 @@ enum class Weights { frozen, frozen_bf16, trainable };
 class Llama {
  public:
   // Reads every weight. Throws Error for a checkpoint that is not complete, and for bf16 where the processor cannot.
-  // dtype f64 is for gradient checks.
-  explicit Llama(const Checkpoint& checkpoint, Weights weights = Weights::frozen, DType dtype = DType::f32);
+  // f64 is for gradient checks; on a device, tensor after tensor is read on the host and copied there.
+  explicit Llama(const Checkpoint& checkpoint, Weights weights = Weights::frozen, const TensorOptions& options = {});
 
   const LlamaConfig& config() const { return config_; }
-  DType dtype() const { return dtype_; }
+  // The type of hidden states and weights, and where they lie.
+  const TensorOptions& options() const { return options_; }
   // The embedding matrix [vocabulary, d].
   const Variable& embedding() const { return embedding_; }
   const LinearWeight& head() const { return head_; }
@@ -68,7 +69,7 @@ class Llama {
   void check(const TokenBatch& batch) const;
 
   LlamaConfig config_;
-  DType dtype_;
+  TensorOptions options_;
   Variable embedding_;
   std::vector<LlamaLayer> layers_;
   Variable norm_;

@@ -138,7 +138,7 @@ LoadedAdapter load_adapter(const std::filesystem::path& folder, const LanguageMo
 
   LoadedAdapter loaded;
   loaded.method = create_method(parse_method_options(description["method"], where), model.llama.config(), /*seed=*/0,
-                                model.llama.dtype());
+                                model.llama.options());
   loaded.context = {get_json<std::string>(description, "chat_template", where),
                     get_json<std::string>(description, "system", where)};
   const auto file = SafeTensors::open(folder / "adapter.safetensors");

@@ -56,7 +56,7 @@ double dead_share(std::span<const std::vector<double>> mean_gates, std::span<con
 Tensor subspace_overlap(std::span<const Tensor> bases, std::int64_t k) {
   const Tensor overlap = Tensor::zeros({k, k}, DType::f64);
   for (const Tensor& base : bases) {
-    const Tensor R = base.to(DType::f64);
+    const Tensor R = base.to(DType::f64).to(Device{});
     const std::int64_t r = R.rows() / k;
     for (std::int64_t i = 0; i < k; ++i) {
       for (std::int64_t j = 0; j < k; ++j) {

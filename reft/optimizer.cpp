@@ -12,6 +12,20 @@
 namespace csreft {
 namespace {
 
+// The small dense algebra of the manifold is done on the host: R, its derivatives and its moment make the round trip.
+// step(R, G, state) is a step on host tensors.
+template <typename Step>
+void step_on_host(OptimizerParameter& p, const Tensor& g, OptimizerState& state, const Step& step) {
+  const Device host;
+  if (p.value.device() == host) return step(p.value, g, state);
+  Tensor R = p.value.to(host);
+  OptimizerState here{state.first_moment.to(host), state.second_moment, state.step};
+  step(R, g.to(host), here);
+  ops::copy_(p.value, R);
+  ops::copy_(state.first_moment, here.first_moment);
+  state.step = here.step;
+}
+
 void adamw_rule(OptimizerParameter& p, const Tensor& g, OptimizerState& state, double lr,
                 const OptimizerOptions& options, const Manifold& /*manifold*/) {
   adamw_step(p.value, g, state, lr, options.adamw);
@@ -20,7 +34,10 @@ void adamw_rule(OptimizerParameter& p, const Tensor& g, OptimizerState& state, d
 void adamw_qr_rule(OptimizerParameter& p, const Tensor& g, OptimizerState& state, double lr,
                    const OptimizerOptions& options, const Manifold& manifold) {
   adamw_rule(p, g, state, lr, options, manifold);
-  if (state.step % options.orthonormalise_interval == 0) orthonormalise(p.value, p.block_rows);
+  if (state.step % options.orthonormalise_interval != 0) return;
+  Tensor R = p.value.to(Device{});
+  orthonormalise(R, p.block_rows);
+  if (p.value.device() != R.device()) ops::copy_(p.value, R);
 }
 
 void sgd_rule(OptimizerParameter& p, const Tensor& g, OptimizerState& state, double lr, const OptimizerOptions& options,
@@ -30,12 +47,16 @@ void sgd_rule(OptimizerParameter& p, const Tensor& g, OptimizerState& state, dou
 
 void riemannian_adam_rule(OptimizerParameter& p, const Tensor& g, OptimizerState& state, double lr,
                           const OptimizerOptions& options, const Manifold& manifold) {
-  riemannian_adam_step(p.value, g, state, lr, manifold, p.block_rows, options.riemannian_adam);
+  step_on_host(p, g, state, [&](Tensor& R, const Tensor& G, OptimizerState& s) {
+    riemannian_adam_step(R, G, s, lr, manifold, p.block_rows, options.riemannian_adam);
+  });
 }
 
 void riemannian_sgd_rule(OptimizerParameter& p, const Tensor& g, OptimizerState& state, double lr,
                          const OptimizerOptions& options, const Manifold& manifold) {
-  riemannian_sgd_step(p.value, g, state, lr, manifold, p.block_rows, options.riemannian_sgd);
+  step_on_host(p, g, state, [&](Tensor& R, const Tensor& G, OptimizerState& s) {
+    riemannian_sgd_step(R, G, s, lr, manifold, p.block_rows, options.riemannian_sgd);
+  });
 }
 
 OptimizerState adamw_rule_state(const OptimizerParameter& p) { return adamw_state(p.value); }
@@ -45,7 +66,7 @@ OptimizerState sgd_rule_state(const OptimizerParameter& p) { return sgd_state(p.
 // of a resumed run.
 void check_on_manifold(const OptimizerParameter& p) {
   constexpr double tolerance = 1e-4;
-  const double error = orthonormality_error(p.value, p.block_rows);
+  const double error = orthonormality_error(p.value.to(Device{}), p.block_rows);
   require(error <= tolerance, "{} has rows that are not orthonormal: |R R^T - I| is {:.2g}, expected at most {}",
           p.name, error, tolerance);
 }
@@ -186,8 +207,10 @@ void Optimizer::load_state(std::span<const std::pair<std::string, Tensor>> state
   }
   for (std::size_t i = 0; i < states_.size(); ++i) {
     const std::string& name = parameters_[i].name;
-    if (states_[i].first_moment.defined()) states_[i].first_moment = given.at(name + ".first_moment").clone();
-    if (states_[i].second_moment.defined()) states_[i].second_moment = given.at(name + ".second_moment").clone();
+    if (states_[i].first_moment.defined())
+      states_[i].first_moment = given.at(name + ".first_moment").clone().to(states_[i].first_moment.device());
+    if (states_[i].second_moment.defined())
+      states_[i].second_moment = given.at(name + ".second_moment").clone().to(states_[i].second_moment.device());
     states_[i].step = *given.at(name + ".step").data<std::int32_t>();
   }
 }

@@ -8,7 +8,7 @@
 namespace csreft {
 
 OptimizerState riemannian_adam_state(const Tensor& R, std::int64_t block_rows) {
-  return {Tensor::zeros(R.shape(), R.dtype()), Tensor::zeros({count_blocks(R, block_rows)}, DType::f64), 0};
+  return {Tensor::zeros(R.shape(), R.options()), Tensor::zeros({count_blocks(R, block_rows)}, DType::f64), 0};
 }
 
 void riemannian_adam_step(Tensor& R, const Tensor& G, OptimizerState& state, double lr, const Manifold& manifold,

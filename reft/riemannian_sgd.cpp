@@ -7,7 +7,7 @@ namespace csreft {
 
 OptimizerState riemannian_sgd_state(const Tensor& R, std::int64_t block_rows) {
   count_blocks(R, block_rows);
-  return {Tensor::zeros(R.shape(), R.dtype()), {}, 0};
+  return {Tensor::zeros(R.shape(), R.options()), {}, 0};
 }
 
 void riemannian_sgd_step(Tensor& R, const Tensor& G, OptimizerState& state, double lr, const Manifold& manifold,

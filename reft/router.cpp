@@ -30,12 +30,12 @@ Tensor mean_of_rows(const Tensor& table, std::span<const std::int32_t> index, co
 }  // namespace
 
 std::vector<Parameter> make_router_parameters(const RouterShape& shape, std::uint64_t seed, std::uint64_t stream,
-                                              DType dtype) {
+                                              const TensorOptions& tensors) {
   const auto weight = [&](std::int64_t out, std::int64_t in, std::uint64_t layer) {
     return Variable::parameter(
-        random_normal({out, in}, 0.0, 1.0 / std::sqrt(static_cast<double>(in)), seed, stream + layer, dtype));
+        random_normal({out, in}, 0.0, 1.0 / std::sqrt(static_cast<double>(in)), seed, stream + layer, tensors));
   };
-  const auto bias = [&](std::int64_t out) { return Variable::parameter(Tensor::zeros({out}, dtype)); };
+  const auto bias = [&](std::int64_t out) { return Variable::parameter(Tensor::zeros({out}, tensors)); };
   return {{.name = "router.0.weight", .value = weight(shape.hidden, shape.input, 0), .router = true},
           {.name = "router.0.bias", .value = bias(shape.hidden), .router = true},
           {.name = "router.2.weight", .value = weight(shape.subspaces, shape.hidden, 1), .router = true},
@@ -61,7 +61,7 @@ Tensor read_router_inputs(const RouterInput& input, std::int64_t layer, const Ll
                           std::span<const std::vector<std::int32_t>> prompts, const OnRead& on_read) {
   constexpr std::size_t at_once = 32;
   const auto n = static_cast<std::int64_t>(prompts.size());
-  Tensor all = Tensor::empty({n, model.config().hidden_size}, model.dtype());
+  Tensor all = Tensor::empty({n, model.config().hidden_size}, model.options());
   for (std::size_t begin = 0; begin < prompts.size(); begin += at_once) {
     const auto some = prompts.subspan(begin, std::min(at_once, prompts.size() - begin));
     const TokenBatch batch = pack_tokens(some);

@@ -67,7 +67,7 @@ struct GateInput {
   std::span<const std::int32_t> tasks;
   std::int64_t examples;
   std::int64_t subspaces;
-  DType dtype;
+  TensorOptions tensors;
 };
 
 struct Gate {
@@ -101,7 +101,7 @@ struct RouterShape {
 // "router.0.weight" [hidden, d], "router.0.bias", "router.2.weight" [k, hidden], "router.2.bias": weights of deviation
 // 1 / sqrt(inputs), biases zero.
 std::vector<Parameter> make_router_parameters(const RouterShape& shape, std::uint64_t seed, std::uint64_t stream,
-                                              DType dtype);
+                                              const TensorOptions& tensors);
 
 // Scores V2 relu(V1 x + c1) + c2: x [examples, d] -> [examples, k]. `parameters` as made above.
 Variable router_scores(const Tensor& x, std::span<const Parameter> parameters);

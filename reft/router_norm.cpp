@@ -5,13 +5,13 @@
 #include "core/ops.h"
 
 namespace csreft {
-RouterNorm make_router_norm(std::int64_t hidden, DType dtype) {
-  return {{"router_norm.mean", Tensor::zeros({hidden}, dtype)},
-          {"router_norm.scale", Tensor::full({hidden}, 1.0, dtype)}};
+RouterNorm make_router_norm(std::int64_t hidden, const TensorOptions& tensors) {
+  return {{"router_norm.mean", Tensor::zeros({hidden}, tensors)},
+          {"router_norm.scale", Tensor::full({hidden}, 1.0, tensors)}};
 }
 
 void fit_router_norm(RouterNorm& norm, const Tensor& inputs) {
-  const Tensor x = inputs.to(DType::f64);
+  const Tensor x = inputs.to(DType::f64).to(Device{});
   const double n = static_cast<double>(x.rows());
   const Tensor mean = ops::scale(ops::sum_rows(x), 1.0 / n);
   const Tensor centred = ops::add_row(x, ops::scale(mean, -1.0));

@@ -14,7 +14,7 @@ namespace csreft {
 // "router_norm.mean" and "router_norm.scale" (1 / deviation), each [d]: kept in the adapter. Starts as the identity.
 using RouterNorm = std::vector<std::pair<std::string, Tensor>>;
 
-RouterNorm make_router_norm(std::int64_t hidden, DType dtype);
+RouterNorm make_router_norm(std::int64_t hidden, const TensorOptions& tensors);
 // Mean and deviation of each component of the router's inputs [prompts, d]. One that never varies keeps scale 1.
 void fit_router_norm(RouterNorm& norm, const Tensor& inputs);
 // (x - mean) * scale: x [examples, d].

@@ -65,10 +65,10 @@ void check_stiefel_stack(const Tensor& R, std::int64_t block_rows, std::string_v
 }
 
 Tensor random_stiefel(std::int64_t rows, std::int64_t d, std::int64_t block_rows, std::uint64_t seed,
-                      std::uint64_t stream, DType dtype) {
+                      std::uint64_t stream, const TensorOptions& tensors) {
   Tensor R = random_normal({rows, d}, 0.0, 1.0, seed, stream, DType::f64);
   orthonormalise(R, block_rows);
-  return R.to(dtype);
+  return R.to(tensors);
 }
 
 void orthonormalise(Tensor& R, std::int64_t block_rows) {

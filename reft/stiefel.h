@@ -27,7 +27,7 @@ void check_stiefel_stack(const Tensor& R, std::int64_t block_rows, std::string_v
 // Points drawn uniformly (by the Haar measure): each block of a [rows, d] matrix of standard normal numbers, whose
 // element i is drawn from element i of the stream, made orthonormal by QR. block_rows = rows gives one point.
 Tensor random_stiefel(std::int64_t rows, std::int64_t d, std::int64_t block_rows, std::uint64_t seed,
-                      std::uint64_t stream, DType dtype = DType::f32);
+                      std::uint64_t stream, const TensorOptions& tensors = {});
 
 // Replaces each block of any matrix of full rank, in place, by the Q of its QR factors.
 void orthonormalise(Tensor& R, std::int64_t block_rows);

@@ -42,7 +42,7 @@ void GoldenComparison::add(const std::string& what, const Tensor& got, const Ten
          std::numeric_limits<double>::infinity(), 1.0);
     return;
   }
-  keep(what, largest_difference(got, expected), largest_element(expected));
+  keep(what, largest_difference(got.to(csreft::Device{}), expected), largest_element(expected));
 }
 
 void GoldenComparison::add(const std::string& what, double got, double expected) {

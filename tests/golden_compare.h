@@ -47,7 +47,7 @@ class GoldenComparison {
  public:
   GoldenComparison(std::string name, Tolerance tolerance) : name_(std::move(name)), tolerance_(tolerance) {}
 
-  // A shape that differs counts as an infinite difference.
+  // `got` may lie on any device. A shape that differs counts as an infinite difference.
   void add(const std::string& what, const csreft::Tensor& got, const csreft::Tensor& expected);
   void add(const std::string& what, double got, double expected);
   // Comparing nothing is a failure.

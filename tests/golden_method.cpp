@@ -5,6 +5,7 @@
 
 #include "core/json_file.h"
 #include "reft/interventions/intervention.h"
+#include "tests/device.h"
 
 using csreft::Tensor;
 using csreft::Variable;
@@ -93,7 +94,7 @@ void load_parameters(const csreft::Method& method, const GoldenCase& golden, Gol
       const Tensor value = tensors.take(golden.prefix + "param." + name);
       csreft::require(value.shape() == part.shape(), "golden parameter {} has shape {}, expected {}", name,
                       value.shape().str(), part.shape().str());
-      csreft::ops::copy_(part, value);
+      csreft::ops::copy_(part, on_test_device(value));
     });
   }
 }
@@ -157,7 +158,7 @@ void check_golden_method(const csreft::Llama& model, const TinyTask& task, const
                          GoldenTensors& tensors, const GoldenTolerances& tolerances, const GoldenSink& sink) {
   std::unique_ptr<csreft::Method> method;
   try {
-    method = csreft::create_method(golden.options, model.config(), /*seed=*/1, model.dtype());
+    method = csreft::create_method(golden.options, model.config(), /*seed=*/1, model.options());
   } catch (const csreft::Error& error) {
     csreft::fail("not built: {}", error.what());
   }

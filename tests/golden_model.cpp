@@ -1,6 +1,7 @@
 #include "tests/golden_model.h"
 
 #include "core/json_file.h"
+#include "tests/device.h"
 #include "tests/golden_method.h"
 
 using csreft::Llama;
@@ -43,7 +44,7 @@ void compare_hidden(const std::vector<Tensor>& outputs, GoldenModel& golden, Gol
 
 void check_base(GoldenModel& golden, const nlohmann::json& settings, const GoldenSink& sink) {
   const std::string label = golden.label + " base";
-  const Llama model(golden.checkpoint, csreft::Weights::trainable);
+  const Llama model(golden.checkpoint, csreft::Weights::trainable, {csreft::DType::f32, test_device()});
   std::vector<Tensor> outputs;
   csreft::Attachments points;
   points.block_output = [&](std::int64_t, const Variable& hidden) {
@@ -80,7 +81,7 @@ void check_golden_model(const std::filesystem::path& folder, const GoldenSink& s
   GoldenModel golden = open_golden_model(folder, json);
   const auto& cases = json.at("cases");
   csreft::require(cases.is_object() && !cases.empty(), "golden.json has no cases");
-  const Llama model(golden.checkpoint);
+  const Llama model(golden.checkpoint, csreft::Weights::frozen, {csreft::DType::f32, test_device()});
   for (const auto& [name, settings] : cases.items()) {
     const std::string label = golden.label + " " + name;
     const bool done = guard(label, sink, [&, case_name = name, case_settings = settings] {

@@ -9,6 +9,7 @@
 #include "models/generate.h"
 #include "models/language_model.h"
 #include "models/sentencepiece_tokenizer.h"
+#include "tests/device.h"
 #include "tests/golden_method.h"
 #include "tests/golden_tokenizer.h"
 
@@ -84,7 +85,7 @@ void check_prompt(const Llama& model, const nlohmann::json& golden, const std::s
 
   GoldenComparison top(label + ": ten largest logits", tolerances.logits);
   const auto n = static_cast<std::int64_t>(ids.size());
-  const Tensor logits = model.logits(Variable(hidden.value().slice(n - 1, n))).value();
+  const Tensor logits = model.logits(Variable(hidden.value().slice(n - 1, n))).value().to(csreft::Device{});
   const auto top_ids = golden.at("top10_ids").get<std::vector<std::size_t>>();
   const auto top_logits = golden.at("top10_logits").get<std::vector<double>>();
   for (std::size_t i = 0; i < top_ids.size(); ++i) {
@@ -136,7 +137,8 @@ void check_golden_smollm2(const std::filesystem::path& folder, const std::filesy
   std::ranges::sort(names);
   std::optional<Llama> model;
   const auto with_model = [&]() -> const Llama& {
-    if (!model) model.emplace(open_smollm2());
+    if (!model)
+      model.emplace(open_smollm2(), csreft::Weights::frozen, csreft::TensorOptions{csreft::DType::f32, test_device()});
     return *model;
   };
   for (const auto& name : names) {

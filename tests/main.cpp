@@ -1,5 +1,6 @@
-// The test programme. Without arguments it runs the tests; --golden DIR runs the golden values in DIR instead; other
-// flags are doctest's. The last line on stdout is `N passed, M failed`: test cases, or checks of golden values.
+// The test programme. Without arguments it runs the tests; --golden DIR runs the golden values in DIR instead; --device
+// D before that runs what is numeric on another device than the CPU; other flags are doctest's. The last line on stdout
+// is `N passed, M failed`: test cases, or checks of golden values.
 #define DOCTEST_CONFIG_IMPLEMENT
 #include <algorithm>
 #include <array>
@@ -7,11 +8,13 @@
 #include <optional>
 #include <string>
 #include <string_view>
+#include <vector>
 
 #include <doctest/doctest.h>
 #include <fmt/format.h>
 
 #include "core/error.h"
+#include "tests/device.h"
 #include "tests/golden_runner.h"
 
 namespace {
@@ -98,6 +101,20 @@ std::optional<std::string> parse_arguments(const std::vector<std::string>& argum
   return std::nullopt;
 }
 
+// Chooses the device that --device D or --device=D at the front of the command line names, and takes that away.
+void take_device(std::vector<std::string>& arguments) {
+  constexpr std::string_view joined = "--device=";
+  if (arguments.empty()) return;
+  if (arguments[0].starts_with(joined)) {
+    set_test_device(arguments[0].substr(joined.size()));
+    arguments.erase(arguments.begin());
+  } else if (arguments[0] == "--device") {
+    csreft::require(arguments.size() > 1, "--device names nothing: expected cpu, cuda or emulated");
+    set_test_device(arguments[1]);
+    arguments.erase(arguments.begin(), arguments.begin() + 2);
+  }
+}
+
 int run_golden_values(const std::string& directory) {
   Count count;
   run_golden(directory, [&](const GoldenResult& result) {
@@ -130,9 +147,11 @@ struct Counter : doctest::IReporter {
   void test_case_skipped(const doctest::TestCaseData&) override {}
 };
 
-int run_tests(int argc, char** argv) {
+int run_tests(const char* program, const std::vector<std::string>& arguments) {
   doctest::registerReporter<Counter>("counter", 0, /*isReporter=*/false);
-  doctest::Context context(argc, argv);
+  std::vector<const char*> argv{program};
+  for (const auto& argument : arguments) argv.push_back(argument.c_str());
+  doctest::Context context(static_cast<int>(argv.size()), argv.data());
   const int code = context.run();
   return counted ? finish(*counted) : code;
 }
@@ -141,8 +160,10 @@ int run_tests(int argc, char** argv) {
 
 int main(int argc, char** argv) {
   try {
-    const auto golden = parse_arguments({argv + 1, argv + argc});
-    return golden ? run_golden_values(*golden) : run_tests(argc, argv);
+    std::vector<std::string> arguments(argv + 1, argv + argc);
+    take_device(arguments);
+    const auto golden = parse_arguments(arguments);
+    return golden ? run_golden_values(*golden) : run_tests(argv[0], arguments);
   } catch (const std::exception& error) {
     fmt::print(stderr, "error: {}\n", error.what());
     return 2;

@@ -21,7 +21,9 @@ struct TinyChat {
 
   const TemporaryFolder folder{};
   std::filesystem::path path() const { return folder / "model"; }
-  csreft::LanguageModel load() const { return csreft::load_language_model(path()); }
+  csreft::LanguageModel load(const csreft::Device& device = {}) const {
+    return csreft::load_language_model(path(), {}, csreft::Weights::frozen, device);
+  }
 
   nlohmann::json config{};
   std::vector<std::pair<std::string, csreft::Tensor>> weights{};

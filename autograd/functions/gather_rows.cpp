@@ -5,8 +5,8 @@ namespace csreft {
 // y[i] = x[index[i]];  dx[index[i]] += dy[i]
 Variable gather_rows(const Variable& x, const Tensor& index) {
   return record("gather_rows", ops::gather_rows(x.value(), index), {x},
-                [index, shape = x.shape(), dtype = x.value().dtype()](BackwardPass& pass) {
-                  const Tensor dx = Tensor::zeros(shape, dtype);
+                [index, shape = x.shape(), options = x.value().options()](BackwardPass& pass) {
+                  const Tensor dx = Tensor::zeros(shape, options);
                   ops::scatter_add_rows_(dx, index, pass.dy);
                   pass.add(0, dx);
                 });

@@ -31,8 +31,8 @@ Variable head_cross_entropy(const Variable& hidden, const LinearWeight& weight, 
   require(targets.dtype() == DType::i32 && targets.shape() == Shape{n},
           "{} rows of hidden states need as many targets: got {}", n, targets.shape().str());
   const Variable w = std::holds_alternative<Variable>(weight) ? std::get<Variable>(weight) : Variable();
-  const Tensor dhidden = needs_gradient(hidden) ? Tensor::empty(h.shape(), h.dtype()) : Tensor();
-  const Tensor dweight = needs_gradient(w) ? Tensor::zeros(w.shape(), h.dtype()) : Tensor();
+  const Tensor dhidden = needs_gradient(hidden) ? Tensor::empty(h.shape(), h.options()) : Tensor();
+  const Tensor dweight = needs_gradient(w) ? Tensor::zeros(w.shape(), h.options()) : Tensor();
 
   double total = 0.0;
   for (std::int64_t begin = 0; begin < n; begin += chunk) {
@@ -49,7 +49,7 @@ Variable head_cross_entropy(const Variable& hidden, const LinearWeight& weight, 
       ops::copy_(dhidden.slice(begin, end), through_head(logits, weight));
     }
   }
-  return record("head_cross_entropy", Tensor::full({1}, scale * total, h.dtype()), {hidden, w},
+  return record("head_cross_entropy", Tensor::full({1}, scale * total, h.options()), {hidden, w},
                 [dhidden, dweight, scale](BackwardPass& pass) {
                   const double factor = scale * pass.dy.item();
                   if (pass.needs(0)) pass.add(0, ops::scale(dhidden, factor));

@@ -13,7 +13,7 @@ Variable low_rank_update(const Variable& hidden, const EditRows& rows, const Var
   const Tensor h = ops::gather_rows(hidden.value(), rows.index);
   const std::int64_t m = h.rows();
   Tensor u = A.defined() ? ops::matmul(h, A.value(), Transpose::no, Transpose::yes)
-                         : Tensor::zeros({m, P.value().rows()}, h.dtype());
+                         : Tensor::zeros({m, P.value().rows()}, h.options());
   if (b.defined()) u = ops::add_row(u, b.value());
   const Tensor gated = alpha.defined() ? ops::scale_blocks(u, alpha.value(), rows.example) : u;
   const Tensor edited = ops::add(h, ops::matmul(gated, P.value()));

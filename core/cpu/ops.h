@@ -3,6 +3,7 @@
 #pragma once
 
 #include <cstdint>
+#include <span>
 
 #include "core/ops.h"
 
@@ -49,10 +50,12 @@ void segment_mean_backward(const Tensor& dy, const Tensor& offsets, const Tensor
 // reductions.cpp
 void sum(const Tensor& x, const Tensor& y);
 double squared_norm(const Tensor& x);
+double squared_norms(std::span<const Tensor> tensors);  // all defined, of one type
 
 // matmul.cpp: y = op(a) op(b), or y += op(a) op(b)
 void matmul(const Tensor& a, const Tensor& b, ops::Transpose transpose_a, ops::Transpose transpose_b, bool accumulate,
             const Tensor& y);
+void matmul_bf16(const Tensor& x, const Tensor& weight, ops::Transpose transpose_weight, const Tensor& y);
 
 // rms_norm.cpp
 void rms_norm(const Tensor& x, const Tensor& weight, double eps, const Tensor& y, const Tensor& rstd);
@@ -76,5 +79,9 @@ void cross_entropy_with_gradient(const Tensor& targets, const Tensor& logits, co
 // scale_blocks.cpp
 void scale_blocks(const Tensor& u, const Tensor& alpha, const Tensor& example, const Tensor& y);
 void scale_blocks_backward_alpha(const Tensor& dy, const Tensor& u, const Tensor& example, const Tensor& dalpha);
+
+// optimizers.cpp
+void adamw(const Tensor& g, const ops::AdamWFactors& factors, const Tensor& m, const Tensor& v, const Tensor& w);
+void momentum_sgd(const Tensor& g, const ops::SgdFactors& factors, const Tensor& m, const Tensor& w);
 
 }  // namespace csreft::cpu

@@ -45,4 +45,10 @@ double squared_norm(const Tensor& x) {
   });
 }
 
+double squared_norms(std::span<const Tensor> tensors) {
+  double sum = 0;
+  for (const Tensor& t : tensors) sum += squared_norm(t);
+  return sum;
+}
+
 }  // namespace csreft::cpu

@@ -85,7 +85,7 @@ std::optional<Cell> read_cell(const std::filesystem::path& folder, const Variant
 
 void check_variant(const LanguageModel& model, const Variant& variant, std::span<const Task> train,
                    std::span<const Task> test, const EvaluationOptions& evaluation) {
-  const auto method = create_method(variant.method, model.llama.config(), variant.train.seed);
+  const auto method = create_method(variant.method, model.llama.config(), variant.train.seed, model.llama.options());
   const Trainer trainer(model, *method, train, variant.train);
   for (const auto& task : test) check_task(model, method.get(), task, evaluation);
 }
@@ -94,7 +94,8 @@ void run_cell(const LanguageModel& model, const Variant& variant, std::span<cons
               std::span<const Task> test, const EvaluationOptions& evaluation, const std::filesystem::path& folder,
               Arguments arguments) {
   const bool resume = std::filesystem::exists(folder / "state.safetensors");
-  const std::shared_ptr<Method> method = create_method(variant.method, model.llama.config(), variant.train.seed);
+  const std::shared_ptr<Method> method =
+      create_method(variant.method, model.llama.config(), variant.train.seed, model.llama.options());
   Trainer trainer(model, *method, train, variant.train);
   if (!resume) write_config(folder, "ablate", arguments, variant.method, variant.train);
   MethodRun run = start_run(variant.name, method);

@@ -18,7 +18,7 @@ void add_gates(const GatesOfBatches& batches, TaskScore& score) {
   std::int64_t n = 0;
   for (const auto& gates : batches) {
     if (!gates->alpha.defined()) continue;
-    const Tensor alpha = gates->alpha.value().to(DType::f64);
+    const Tensor alpha = gates->alpha.value().to(DType::f64).to(Device{});
     const auto k = static_cast<std::size_t>(alpha.cols());
     score.mean_gates.resize(k, 0.0);
     score.chosen.resize(k, 0);

@@ -49,17 +49,16 @@ void ModelFlags::add_to(Flags& flags) {
   flags.add("--system", system, "a system message in front of every prompt");
   flags.add("--weights", weights,
             "frozen weights: f32, or bf16 (half the memory; faster where the processor multiplies bf16)");
-  flags.add("--device", device, "where to compute: cpu");
+  flags.add("--device", device, "where to compute: cpu, cuda, or cuda:N (in a build with CUDA)");
   flags.add("--threads", threads, "threads to use; 0: one for each processor");
   flags.add_switch("--quiet", quiet, "no progress on stderr");
 }
 
 LanguageModel ModelFlags::load() const {
   set_threads(threads);
-  static_cast<void>(parse_device(device));
   require(weights == "f32" || weights == "bf16", "unknown weights '{}': expected f32 or bf16", weights);
   return load_language_model(model_path(model), chat_template,
-                             weights == "bf16" ? Weights::frozen_bf16 : Weights::frozen);
+                             weights == "bf16" ? Weights::frozen_bf16 : Weights::frozen, parse_device(device));
 }
 
 std::vector<std::int64_t> spread_layers(std::int64_t n_layers) {

@@ -24,7 +24,7 @@ struct ModelFlags {
   bool quiet = false;
 
   void add_to(Flags& flags);
-  // Sets the threads, checks the device and loads. Throws Error for a model that is not there.
+  // Sets the threads and loads to the device. Throws Error for a model that is not there.
   LanguageModel load() const;
 };
 

@@ -90,7 +90,7 @@ class GateMeans {
   // alpha: [examples, k], or undefined where there are no gates.
   void add(std::span<const EncodedExample* const> examples, const Variable& alpha) {
     if (!alpha.defined()) return;
-    const Tensor values = alpha.value().to(DType::f64);
+    const Tensor values = alpha.value().to(DType::f64).to(Device{});
     const auto k = static_cast<std::size_t>(values.cols());
     for (std::size_t e = 0; e < examples.size(); ++e) {
       const std::size_t t = examples[e]->task;

@@ -9,8 +9,8 @@ const Gate onehot_gate{
     .source = GateSource::task,
     .competing = false,
     .apply = [](const GateInput& input) -> Gates {
-      Tensor alpha = Tensor::zeros({input.examples, input.subspaces}, input.dtype);
-      const Tensor ones = Tensor::full({input.examples, 1}, 1.0, input.dtype);
+      Tensor alpha = Tensor::zeros({input.examples, input.subspaces}, input.tensors);
+      const Tensor ones = Tensor::full({input.examples, 1}, 1.0, input.tensors);
       std::vector<std::int32_t> places;
       for (std::size_t e = 0; e < input.tasks.size(); ++e) {
         require(input.tasks[e] >= 0 && input.tasks[e] < input.subspaces,

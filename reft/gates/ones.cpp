@@ -9,7 +9,7 @@ const Gate ones_gate{
     .source = GateSource::nothing,
     .competing = false,
     .apply = [](const GateInput& input) -> Gates {
-      return {Variable(Tensor::full({input.examples, input.subspaces}, 1.0, input.dtype)), {}};
+      return {Variable(Tensor::full({input.examples, input.subspaces}, 1.0, input.tensors)), {}};
     },
 };
 

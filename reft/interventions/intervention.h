@@ -49,6 +49,7 @@ std::span<const Intervention* const> interventions();
 // (seed, stream); with `joint`, the whole stack is orthonormal, and its blocks lie on one manifold.
 std::vector<Parameter> make_intervention_parameters(const Intervention& intervention, const std::string& prefix,
                                                     std::int64_t hidden, std::int64_t rank, std::int64_t blocks,
-                                                    bool joint, std::uint64_t seed, std::uint64_t stream, DType dtype);
+                                                    bool joint, std::uint64_t seed, std::uint64_t stream,
+                                                    const TensorOptions& tensors);
 
 }  // namespace csreft

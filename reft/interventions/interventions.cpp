@@ -27,7 +27,8 @@ const Intervention& find_intervention(std::string_view name) {
 
 std::vector<Parameter> make_intervention_parameters(const Intervention& intervention, const std::string& prefix,
                                                     std::int64_t hidden, std::int64_t rank, std::int64_t blocks,
-                                                    bool joint, std::uint64_t seed, std::uint64_t stream, DType dtype) {
+                                                    bool joint, std::uint64_t seed, std::uint64_t stream,
+                                                    const TensorOptions& tensors) {
   const std::int64_t rows = rank * blocks;
   const std::int64_t block_rows = joint ? rows : rank;
   std::vector<Parameter> made;
@@ -35,10 +36,10 @@ std::vector<Parameter> make_intervention_parameters(const Intervention& interven
     const Shape shape = shape_of(p.extent, rows, hidden);
     Tensor value;
     switch (p.start) {
-      case Start::orthonormal: value = random_stiefel(rows, hidden, block_rows, seed, stream, dtype); break;
+      case Start::orthonormal: value = random_stiefel(rows, hidden, block_rows, seed, stream, tensors); break;
       case Start::like_first: value = made.front().value.value().clone(); break;
-      case Start::zero: value = Tensor::zeros(shape, dtype); break;
-      case Start::one: value = Tensor::full(shape, 1.0, dtype); break;
+      case Start::zero: value = Tensor::zeros(shape, tensors); break;
+      case Start::one: value = Tensor::full(shape, 1.0, tensors); break;
     }
     made.push_back({.name = fmt::format("{}.{}", prefix, p.name),
                     .value = Variable::parameter(value),

@@ -25,11 +25,11 @@ std::vector<std::vector<std::int32_t>> spread(std::span<const std::vector<std::i
 
 class CsReft : public Method {
  public:
-  CsReft(const MethodOptions& options, const LlamaConfig& config, std::uint64_t seed, DType dtype)
+  CsReft(const MethodOptions& options, const LlamaConfig& config, std::uint64_t seed, const TensorOptions& tensors)
       : options_(options),
         seed_(seed),
-        dtype_(dtype),
-        sites_(find_intervention("loreft"), options, config, options.subspaces, seed, dtype),
+        tensors_(tensors),
+        sites_(find_intervention("loreft"), options, config, options.subspaces, seed, tensors),
         input_(find_router_input(options.router_input)),
         start_(find_router_start(options.router_start)),
         gate_(find_gate(options.gate)),
@@ -39,9 +39,9 @@ class CsReft : public Method {
     check_router_layer(checked_layers(options, config).front());
     if (gate_.source != GateSource::router) return;
     router_ = make_router_parameters({config.hidden_size, options.router_hidden, options.subspaces}, seed,
-                                     router_stream, dtype);
+                                     router_stream, tensors);
     parameters_.insert(parameters_.end(), router_.begin(), router_.end());
-    if (options.router_norm) norm_ = make_router_norm(config.hidden_size, dtype);
+    if (options.router_norm) norm_ = make_router_norm(config.hidden_size, tensors);
   }
 
   const MethodOptions& options() const override { return options_; }
@@ -143,7 +143,7 @@ class CsReft : public Method {
 
   // x: the router's input [n, d]; undefined where no router is asked.
   Gates gates_of(Tensor x, std::span<const std::int32_t> tasks, std::int64_t n) const {
-    GateInput input{.scores = {}, .tasks = tasks, .examples = n, .subspaces = options_.subspaces, .dtype = dtype_};
+    GateInput input{.scores = {}, .tasks = tasks, .examples = n, .subspaces = options_.subspaces, .tensors = tensors_};
     if (gate_.source == GateSource::router) {
       if (!norm_.empty()) x = standardise(norm_, x);
       input.scores = router_scores(x, router_);
@@ -157,7 +157,7 @@ class CsReft : public Method {
 
   MethodOptions options_;
   std::uint64_t seed_;
-  DType dtype_;
+  TensorOptions tensors_;
   EditSites sites_;
   const RouterInput& input_;
   const RouterStart& start_;
@@ -175,7 +175,7 @@ const MethodEntry csreft_method{
     "k subspaces mixed by a router: h + sum_i alpha_i R_i^T (W_i h + b_i - R_i h)",
     {"--rank", "--positions", "--tied", "--subspaces", "--joint", "--preset", "--router-input", "--router-layer",
      "--router-hidden", "--router-norm", "--router-start", "--router-lr", "--gate", "--penalty", "--lambda"},
-    [](const MethodOptions& options, const LlamaConfig& config, std::uint64_t seed,
-       DType dtype) -> std::unique_ptr<Method> { return std::make_unique<CsReft>(options, config, seed, dtype); }};
+    [](const MethodOptions& options, const LlamaConfig& config, std::uint64_t seed, const TensorOptions& tensors)
+        -> std::unique_ptr<Method> { return std::make_unique<CsReft>(options, config, seed, tensors); }};
 
 }  // namespace csreft

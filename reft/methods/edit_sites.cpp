@@ -5,7 +5,7 @@
 namespace csreft {
 
 EditSites::EditSites(const Intervention& intervention, const MethodOptions& options, const LlamaConfig& config,
-                     std::int64_t blocks, std::uint64_t seed, DType dtype)
+                     std::int64_t blocks, std::uint64_t seed, const TensorOptions& tensors)
     : intervention_(intervention), groups_(parse_positions(options.positions, options.tied)) {
   check_rank(options.rank, blocks, config);
   std::uint64_t stream = first_place_stream;
@@ -13,7 +13,7 @@ EditSites::EditSites(const Intervention& intervention, const MethodOptions& opti
     for (const auto& group : groups_) {
       auto made =
           make_intervention_parameters(intervention, fmt::format("{}.{}", layer, group.side), config.hidden_size,
-                                       options.rank, blocks, options.joint, seed, stream++, dtype);
+                                       options.rank, blocks, options.joint, seed, stream++, tensors);
       auto& values = places_[layer].emplace_back();
       for (auto& parameter : made) {
         values.push_back(parameter.value);

@@ -18,7 +18,7 @@ class EditSites {
   // `blocks` stacked subspaces at each place. Parameters are "LAYER.SIDE.LETTER", in rising order of layers; those of
   // place i are drawn from stream first_place_stream + i of `seed`.
   EditSites(const Intervention& intervention, const MethodOptions& options, const LlamaConfig& config,
-            std::int64_t blocks, std::uint64_t seed, DType dtype);
+            std::int64_t blocks, std::uint64_t seed, const TensorOptions& tensors);
 
   const std::vector<Parameter>& parameters() const { return parameters_; }
   std::vector<EditRows> rows(const PromptSpans& prompts) const;

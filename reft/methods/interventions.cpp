@@ -11,8 +11,9 @@ namespace {
 
 class InterventionMethod : public Method {
  public:
-  InterventionMethod(const MethodOptions& options, const LlamaConfig& config, std::uint64_t seed, DType dtype)
-      : options_(options), sites_(find_intervention(options.method), options, config, /*blocks=*/1, seed, dtype) {}
+  InterventionMethod(const MethodOptions& options, const LlamaConfig& config, std::uint64_t seed,
+                     const TensorOptions& tensors)
+      : options_(options), sites_(find_intervention(options.method), options, config, /*blocks=*/1, seed, tensors) {}
 
   const MethodOptions& options() const override { return options_; }
   std::span<const Parameter> parameters() const override { return sites_.parameters(); }
@@ -46,8 +47,8 @@ std::span<const MethodEntry* const> intervention_methods() {
     for (const auto* intervention : interventions()) {
       made.push_back({intervention->name, intervention->formula, flags_of(*intervention),
                       [](const MethodOptions& options, const LlamaConfig& config, std::uint64_t seed,
-                         DType dtype) -> std::unique_ptr<Method> {
-                        return std::make_unique<InterventionMethod>(options, config, seed, dtype);
+                         const TensorOptions& tensors) -> std::unique_ptr<Method> {
+                        return std::make_unique<InterventionMethod>(options, config, seed, tensors);
                       }});
     }
     return made;

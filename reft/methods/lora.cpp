@@ -28,7 +28,7 @@ Extents extents_of(LinearSite site, const LlamaConfig& config) {
 
 class Lora : public Method {
  public:
-  Lora(const MethodOptions& options, const LlamaConfig& config, std::uint64_t seed, DType dtype)
+  Lora(const MethodOptions& options, const LlamaConfig& config, std::uint64_t seed, const TensorOptions& tensors)
       : options_(options), factor_(options.lora_alpha / static_cast<double>(options.rank)) {
     check_rank(options.rank, 1, config);
     require(std::isfinite(options.lora_alpha), "LoRA's alpha {} is not possible: expected a number",
@@ -41,8 +41,9 @@ class Lora : public Method {
         const auto [in, out] = extents_of(site, config);
         const double bound = 1.0 / std::sqrt(static_cast<double>(in));
         const std::string prefix = fmt::format("{}.{}", layer, target);
-        const Place place{Variable::parameter(random_uniform({options.rank, in}, -bound, bound, seed, stream++, dtype)),
-                          Variable::parameter(Tensor::zeros({out, options.rank}, dtype))};
+        const Place place{
+            Variable::parameter(random_uniform({options.rank, in}, -bound, bound, seed, stream++, tensors)),
+            Variable::parameter(Tensor::zeros({out, options.rank}, tensors))};
         require(places_.emplace(std::pair{layer, site}, place).second, "LoRA target {} is named twice", target);
         parameters_.push_back({.name = prefix + ".A", .value = place.A});
         parameters_.push_back({.name = prefix + ".B", .value = place.B});
@@ -81,11 +82,12 @@ class Lora : public Method {
 
 }  // namespace
 
-const MethodEntry lora_method{
-    "lora",
-    "low-rank updates of linear layers: W x + (alpha / rank) B A x",
-    {"--rank", "--lora-alpha", "--targets"},
-    [](const MethodOptions& options, const LlamaConfig& config, std::uint64_t seed,
-       DType dtype) -> std::unique_ptr<Method> { return std::make_unique<Lora>(options, config, seed, dtype); }};
+const MethodEntry lora_method{"lora",
+                              "low-rank updates of linear layers: W x + (alpha / rank) B A x",
+                              {"--rank", "--lora-alpha", "--targets"},
+                              [](const MethodOptions& options, const LlamaConfig& config, std::uint64_t seed,
+                                 const TensorOptions& tensors) -> std::unique_ptr<Method> {
+                                return std::make_unique<Lora>(options, config, seed, tensors);
+                              }};
 
 }  // namespace csreft

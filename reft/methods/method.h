@@ -98,7 +98,7 @@ struct MethodEntry {
   std::vector<std::string_view> flags;
   // Throws Error for options that the model cannot follow: a layer or a rank that it does not have.
   std::unique_ptr<Method> (*create)(const MethodOptions& options, const LlamaConfig& config, std::uint64_t seed,
-                                    DType dtype);
+                                    const TensorOptions& tensors);
 };
 
 std::span<const MethodEntry* const> methods();
@@ -106,7 +106,7 @@ std::span<const MethodEntry* const> methods();
 const MethodEntry& find_method(std::string_view name);
 // Throws Error, naming the nearest, for an unknown method.
 std::unique_ptr<Method> create_method(const MethodOptions& options, const LlamaConfig& config, std::uint64_t seed,
-                                      DType dtype = DType::f32);
+                                      const TensorOptions& tensors = {});
 
 // The index of a task among the method's; -1 for a method that needs none. Throws Error, naming them, if the method
 // needs one and was not trained on this; `task` may be empty.

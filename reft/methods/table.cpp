@@ -19,8 +19,8 @@ std::span<const MethodEntry* const> methods() {
 const MethodEntry& find_method(std::string_view name) { return find_named(methods(), "method", name); }
 
 std::unique_ptr<Method> create_method(const MethodOptions& options, const LlamaConfig& config, std::uint64_t seed,
-                                      DType dtype) {
-  return find_method(options.method).create(options, config, seed, dtype);
+                                      const TensorOptions& tensors) {
+  return find_method(options.method).create(options, config, seed, tensors);
 }
 
 std::int32_t task_index(const Method& method, std::string_view task) {

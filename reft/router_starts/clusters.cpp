@@ -42,9 +42,9 @@ void start_from_clusters(std::span<const Parameter> parameters, const Tensor& in
   const Tensor V1 = parameters[0].value.value(), V2 = parameters[2].value.value(), c2 = parameters[3].value.value();
   const std::int64_t k = V2.rows(), hidden = V1.rows();
   if (k == 1) return;
-  const Tensor x = inputs.to(DType::f64);
+  const Tensor x = inputs.to(DType::f64).to(Device{});
   const auto [components, mean] = principal_components(x, components_a_cluster * k, seed);
-  ops::copy_(V2, Tensor::zeros(V2.shape(), V2.dtype()));
+  ops::copy_(V2, Tensor::zeros(V2.shape(), V2.options()));
   if (components.rows() == 0) return;  // all prompts look alike: so do their gates
   const Tensor z =
       ops::matmul(ops::add_row(x, ops::scale(mean, -1.0)), components, ops::Transpose::no, ops::Transpose::yes);
@@ -62,7 +62,7 @@ void start_from_clusters(std::span<const Parameter> parameters, const Tensor& in
   const double unit = nonzero(root_mean_square(products));  // so that hidden units are of order one
   const double offset = std::max(0.0, -*std::ranges::min_element(products.span<double>()) / unit);
 
-  const Tensor first = V1.to(DType::f64).clone(), second = Tensor::zeros({k, hidden}, DType::f64);
+  const Tensor first = V1.to(DType::f64).to(Device{}).clone(), second = Tensor::zeros({k, hidden}, DType::f64);
   const Tensor c1 = parameters[1].value.value(), offsets = Tensor::zeros({hidden}, DType::f64);
   for (std::int64_t i = 0; i < k; ++i) {
     ops::copy_(first.slice(i, i + 1), ops::scale(directions.slice(i, i + 1), 1.0 / unit));

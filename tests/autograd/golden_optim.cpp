@@ -8,6 +8,7 @@
 #include "core/json_file.h"
 #include "core/ops.h"
 #include "core/safetensors.h"
+#include "tests/device.h"
 
 using csreft::Tensor;
 
@@ -32,17 +33,18 @@ csreft::AdamWOptions options_of(const nlohmann::json& settings, const std::strin
 std::vector<GoldenResult> check_golden_optim(const std::filesystem::path& directory) {
   const auto tensors = csreft::SafeTensors::open(directory / "golden.safetensors");
   const auto cases = csreft::read_json_object(directory / "golden.json");
-  const Tensor target = tensors.get("target").to(csreft::DType::f64);
+  const Tensor target = on_test_device(tensors.get("target").to(csreft::DType::f64));
   std::vector<GoldenResult> results;
   for (const auto& [name, settings] : cases.items()) {
     const double lr = csreft::get_json<double>(settings, "lr", name);
-    Tensor w = tensors.get("w0").to(csreft::DType::f64).clone();
+    Tensor w = on_test_device(tensors.get("w0").to(csreft::DType::f64)).clone();
     auto state = csreft::adamw_state(w);
     for (int i = 0; i < steps; ++i) {
       const Tensor g = csreft::ops::scale(csreft::ops::sub(w, target), 2.0 / static_cast<double>(w.numel()));
       csreft::adamw_step(w, g, state, lr, options_of(settings, name));
     }
-    const Tensor difference = csreft::ops::sub(w, tensors.get(name + ".final").to(csreft::DType::f64));
+    const Tensor difference =
+        csreft::ops::sub(w.to(csreft::Device{}), tensors.get(name + ".final").to(csreft::DType::f64));
     double largest = 0;
     for (const double x : difference.span<double>()) {
       if (!(std::abs(x) <= largest)) largest = std::abs(x);  // NaN too

@@ -212,7 +212,7 @@ TEST_CASE("what a file cannot hold is not written") {
   };
   CHECK(contains(refuse({{"w", t}, {"w", t}}), "two entries are named w"));
   CHECK(contains(refuse({{"__metadata__", t}}), "named __metadata__"));
-  CHECK(contains(refuse({{"w", Tensor()}}), "tensor w is not in host memory"));
+  CHECK(contains(refuse({{"w", Tensor()}}), "tensor w is undefined"));
   CHECK(contains(refuse({{"\xff", t}}), "not UTF-8"));
   CHECK(folder.count() == 0);
 }

@@ -11,6 +11,7 @@
 #include "experiments/harness/progress.h"
 #include "reft/presets.h"
 #include "reft/stiefel.h"
+#include "tests/device.h"
 #include "tests/error_text.h"
 #include "tests/temporary_folder.h"
 #include "tests/tiny_chat.h"
@@ -25,7 +26,7 @@ using csreft::TrainResult;
 
 const csreft::LanguageModel& model() {
   static const TinyChat chat;
-  static const csreft::LanguageModel loaded = chat.load();
+  static const csreft::LanguageModel loaded = chat.load(test_device());
   return loaded;
 }
 
@@ -37,7 +38,7 @@ std::unique_ptr<Method> small_method(const std::string& name = "csreft", bool ro
   options.subspaces = 2;
   options.router_hidden = 4;
   options.router_norm = router_norm;
-  return csreft::create_method(options, model().llama.config(), /*seed=*/5);
+  return csreft::create_method(options, model().llama.config(), /*seed=*/5, model().llama.options());
 }
 
 csreft::MethodOptions normed_options() { return small_method("csreft", /*router_norm=*/true)->options(); }
@@ -59,7 +60,8 @@ TrainResult train(Method& method, const TrainOptions& options, const std::filesy
 std::vector<float> values(const Method& method) {
   std::vector<float> all;
   for (const auto& p : method.parameters()) {
-    const auto span = p.value.value().span<float>();
+    const csreft::Tensor value = p.value.value().to(csreft::Device{});
+    const auto span = value.span<float>();
     all.insert(all.end(), span.begin(), span.end());
   }
   return all;
@@ -88,7 +90,8 @@ std::vector<double> losses_with(int threads) {
 void interrupt_after_each_step(const TrainOptions& options, const std::filesystem::path& folder, int steps,
                                const csreft::MethodOptions& method_options) {
   for (int s = 0; s < steps; ++s) {
-    const auto method = csreft::create_method(method_options, model().llama.config(), /*seed=*/5);
+    const auto method =
+        csreft::create_method(method_options, model().llama.config(), /*seed=*/5, model().llama.options());
     Trainer trainer(model(), *method, std::vector<Task>{letter_task(12)}, options);
     const csreft::InterruptGuard guard;
     std::raise(SIGINT);
@@ -137,7 +140,7 @@ TEST_CASE("a batch in several passes gives the loss and the gradient of one pass
     method_options.lambda = method_options.penalty == "none" ? 0.0 : 0.3;
     std::vector<std::vector<double>> losses, norms;
     for (const std::int64_t tokens : {4096, 60, 1}) {
-      const auto method = csreft::create_method(method_options, model().llama.config(), 5);
+      const auto method = csreft::create_method(method_options, model().llama.config(), 5, model().llama.options());
       auto options = small_options();
       options.tokens_per_pass = tokens;
       const auto result = train(*method, options);
@@ -159,7 +162,9 @@ TEST_CASE("a run that is stopped and resumed ends as one that is not, bit for bi
     auto method_options = normed_options();
     double router_lr = 1.0;
     csreft::set_preset(preset, method_options, router_lr);
-    const auto make = [&] { return csreft::create_method(method_options, model().llama.config(), /*seed=*/5); };
+    const auto make = [&] {
+      return csreft::create_method(method_options, model().llama.config(), /*seed=*/5, model().llama.options());
+    };
     const TemporaryFolder whole, parts;
     const auto method = make();
     const auto losses = train(*method, options, whole.path()).losses();
@@ -225,7 +230,7 @@ TEST_CASE("a gate that is decided by the task is told it in training and in scor
   csreft::MethodOptions method_options = small_method()->options();
   method_options.gate = "onehot";
   method_options.tasks = {"one", "two"};
-  const auto method = csreft::create_method(method_options, model().llama.config(), 5);
+  const auto method = csreft::create_method(method_options, model().llama.config(), 5, model().llama.options());
   auto options = small_options();
   options.max_steps = 2;
   const auto result = Trainer(model(), *method, std::vector<Task>{first, second}, options).run();

@@ -5,6 +5,7 @@
 
 #include <doctest/doctest.h>
 
+#include "tests/device.h"
 #include "tests/error_text.h"
 #include "tests/tiny_model.h"
 
@@ -15,7 +16,8 @@ using csreft::GenerationOptions;
 using Sequences = std::vector<TokenIds>;
 
 const csreft::Llama& model() {
-  static const csreft::Llama llama = tiny_llama();
+  static const csreft::Llama llama(tiny_checkpoint(tiny_config()), csreft::Weights::frozen,
+                                   {csreft::DType::f64, test_device()});
   return llama;
 }
 
@@ -29,7 +31,8 @@ TokenIds greedy_without_cache(TokenIds ids, std::int64_t n) {
   TokenIds out;
   for (std::int64_t i = 0; i < n; ++i) {
     const auto hidden = model().forward(csreft::pack_tokens(Sequences{ids})).value();
-    const auto logits = model().logits(csreft::Variable(hidden.slice(hidden.rows() - 1, hidden.rows()))).value();
+    const csreft::Variable last(hidden.slice(hidden.rows() - 1, hidden.rows()));
+    const csreft::Tensor logits = model().logits(last).value().to(csreft::Device{});
     const auto row = logits.span<double>();
     out.push_back(static_cast<std::int32_t>(std::ranges::max_element(row) - row.begin()));
     ids.push_back(out.back());

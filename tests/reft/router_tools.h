@@ -57,7 +57,7 @@ inline csreft::Gates gates_of_scores(const csreft::Gate& gate, const csreft::Var
                      .tasks = {},
                      .examples = scores.shape()[0],
                      .subspaces = scores.shape()[1],
-                     .dtype = scores.value().dtype()});
+                     .tensors = scores.value().options()});
 }
 
 inline csreft::Tensor gates_of(const csreft::MethodOptions& options, const csreft::Llama& model, const TinyTask& task) {

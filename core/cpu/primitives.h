@@ -1,0 +1,10 @@
+// The CPU's table of primitives.
+#pragma once
+
+#include "core/primitives.h"
+
+namespace csreft::cpu {
+
+const Primitives& primitives();
+
+}  // namespace csreft::cpu

@@ -1,0 +1,24 @@
+// The CUDA backend of a build without CUDA.
+#include "core/cuda/primitives.h"
+
+namespace csreft::cuda {
+namespace {
+
+[[noreturn]] void refuse() {
+  fail("this build has no CUDA backend: expected --device cpu, or a build with the option cuda=enabled");
+}
+
+}  // namespace
+
+const Primitives& primitives() { refuse(); }
+void check_device(int /*index*/) { refuse(); }
+std::shared_ptr<void> allocate(std::size_t /*bytes*/, int /*index*/) { refuse(); }
+void set_zero(void* /*data*/, std::size_t /*bytes*/, int /*index*/) { refuse(); }
+void cast(const Tensor& /*x*/, const Tensor& /*y*/) { refuse(); }
+void copy(void* /*to*/, const Device& /*to_device*/, const void* /*from*/, const Device& /*from_device*/,
+          std::size_t /*bytes*/) {
+  refuse();
+}
+void synchronize(int /*index*/) { refuse(); }
+
+}  // namespace csreft::cuda

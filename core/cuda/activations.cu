@@ -1,0 +1,113 @@
+// relu, sigmoid, and the entropy of a gate.
+#include <cmath>
+
+#include "core/cuda/grid.cuh"
+#include "core/cuda/ops.h"
+
+namespace csreft::cuda {
+namespace {
+
+// The distance that is kept from 0 and 1 where a derivative has no finite value there.
+constexpr double margin = 1e-7;
+
+struct Relu {
+  // Written so that NaN stays NaN.
+  template <typename T>
+  __device__ T operator()(T x) const {
+    return x < T{0} ? T{0} : x;
+  }
+};
+struct ReluBackward {
+  template <typename T>
+  __device__ T operator()(T dy, T y) const {
+    return y > T{0} ? dy : T{0};
+  }
+};
+struct Sigmoid {
+  template <typename T>
+  __device__ T operator()(T x) const {
+    return T{1} / (T{1} + exp(-x));
+  }
+};
+struct SigmoidBackward {
+  template <typename T>
+  __device__ T operator()(T dy, T y) const {
+    return dy * y * (T{1} - y);
+  }
+};
+struct BinaryEntropy {
+  template <typename T>
+  __device__ T operator()(T p) const {
+    const T q = T{1} - p;
+    return (p == T{0} || q == T{0}) ? T{0} : -p * log(p) - q * log1p(-p);
+  }
+};
+struct BinaryEntropyBackward {
+  template <typename T>
+  __device__ T operator()(T dy, T p) const {
+    const T low = static_cast<T>(margin), high = T{1} - low;
+    const T inside = p < low ? low : (p > high ? high : p);
+    return dy * (log1p(-inside) - log(inside));
+  }
+};
+struct XLogX {
+  template <typename T>
+  __device__ T operator()(T x) const {
+    return x == T{0} ? T{0} : x * log(x);
+  }
+};
+struct XLogXBackward {
+  template <typename T>
+  __device__ T operator()(T dy, T x) const {
+    const T low = static_cast<T>(margin);
+    return dy * (log(x < low ? low : x) + T{1});
+  }
+};
+
+template <typename F, typename T>
+struct UnaryElements {
+  const T* x;
+  T* y;
+  __device__ void operator()(std::int64_t i) const { y[i] = F{}(x[i]); }
+};
+template <typename F, typename T>
+struct BinaryElements {
+  const T *a, *b;
+  T* y;
+  __device__ void operator()(std::int64_t i) const { y[i] = F{}(a[i], b[i]); }
+};
+
+template <typename F>
+void unary(std::string_view op, const Tensor& x, const Tensor& y) {
+  visit_real(y.dtype(), op, [&]<typename T>(T) {
+    for_elements(context(y), y.numel(), UnaryElements<F, T>{elements<const T>(x), elements<T>(y)});
+  });
+}
+template <typename F>
+void binary(std::string_view op, const Tensor& a, const Tensor& b, const Tensor& y) {
+  visit_real(y.dtype(), op, [&]<typename T>(T) {
+    for_elements(context(y), y.numel(),
+                 BinaryElements<F, T>{elements<const T>(a), elements<const T>(b), elements<T>(y)});
+  });
+}
+
+}  // namespace
+
+void relu(const Tensor& x, const Tensor& y) { unary<Relu>("relu", x, y); }
+void relu_backward(const Tensor& dy, const Tensor& y, const Tensor& dx) {
+  binary<ReluBackward>("relu_backward", dy, y, dx);
+}
+void sigmoid(const Tensor& x, const Tensor& y) { unary<Sigmoid>("sigmoid", x, y); }
+void sigmoid_backward(const Tensor& dy, const Tensor& y, const Tensor& dx) {
+  binary<SigmoidBackward>("sigmoid_backward", dy, y, dx);
+}
+void binary_entropy(const Tensor& p, const Tensor& y) { unary<BinaryEntropy>("binary_entropy", p, y); }
+void binary_entropy_backward(const Tensor& dy, const Tensor& p, const Tensor& dp) {
+  binary<BinaryEntropyBackward>("binary_entropy_backward", dy, p, dp);
+}
+void xlogx(const Tensor& x, const Tensor& y) { unary<XLogX>("xlogx", x, y); }
+void xlogx_backward(const Tensor& dy, const Tensor& x, const Tensor& dx) {
+  binary<XLogXBackward>("xlogx_backward", dy, x, dx);
+}
+
+}  // namespace csreft::cuda

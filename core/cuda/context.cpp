@@ -1,0 +1,60 @@
+#include "core/cuda/context.h"
+
+#include <array>
+#include <memory>
+#include <mutex>
+
+#include "core/cuda/check.h"
+#include "core/cuda/primitives.h"
+
+namespace csreft::cuda {
+namespace {
+
+constexpr int max_devices = 64;
+
+// Never destroyed: tensors with static storage duration may outlive it, and the driver ends before the process does.
+struct Contexts {
+  std::mutex mutex;
+  std::array<std::unique_ptr<Context>, max_devices> contexts;
+};
+
+Contexts& contexts() {
+  static Contexts* const all = new Contexts;
+  return *all;
+}
+
+// Freed memory stays with the pool, whatever the host waits for.
+void keep_freed_memory(int index) {
+  cudaMemPool_t pool = nullptr;
+  check(cudaDeviceGetDefaultMemPool(&pool, index), "cudaDeviceGetDefaultMemPool");
+  std::uint64_t threshold = ~std::uint64_t{0};
+  check(cudaMemPoolSetAttribute(pool, cudaMemPoolAttrReleaseThreshold, &threshold), "cudaMemPoolSetAttribute");
+}
+
+}  // namespace
+
+Context::Context(int device) : index(device), uploads(device) {
+  keep_freed_memory(index);
+  check(cudaStreamCreateWithFlags(&stream, cudaStreamNonBlocking), "cudaStreamCreateWithFlags");
+  check(cublasCreate(&blas), "cublasCreate");
+  check(cublasSetStream(blas, stream), "cublasSetStream");
+  // f32 products in f32, not in TF32, which keeps 10 bits of the fraction.
+  check(cublasSetMathMode(blas, CUBLAS_DEFAULT_MATH), "cublasSetMathMode");
+}
+
+Context& context(int index) {
+  require(0 <= index && index < max_devices, "no device cuda:{}: expected 0 to {}", index, max_devices - 1);
+  thread_local int current = -1;
+  if (current != index) {
+    check_device(index);
+    check(cudaSetDevice(index), "cudaSetDevice");
+    current = index;
+  }
+  Contexts& all = contexts();
+  const std::lock_guard lock(all.mutex);
+  auto& slot = all.contexts[static_cast<std::size_t>(index)];
+  if (!slot) slot = std::make_unique<Context>(index);
+  return *slot;
+}
+
+}  // namespace csreft::cuda

@@ -1,0 +1,64 @@
+// Device memory, and copies between host and device.
+#include <atomic>
+
+#include "core/cuda/check.h"
+#include "core/cuda/context.h"
+#include "core/cuda/primitives.h"
+
+namespace csreft::cuda {
+namespace {
+
+std::atomic<std::size_t> used_bytes{0};  // by tensors, on all devices
+
+[[noreturn]] void fail_out_of_memory(std::size_t bytes, int index) {
+  std::size_t free = 0, total = 0;
+  check(cudaMemGetInfo(&free, &total), "cudaMemGetInfo");
+  fail(
+      "out of memory on cuda:{}: {} MiB asked for, {} MiB held by tensors, {} of {} MiB free; expected fewer tokens at "
+      "a "
+      "time (--tokens-per-pass, --batch) or half the memory for frozen weights (--weights bf16)",
+      index, bytes >> 20U, used_bytes.load() >> 20U, free >> 20U, total >> 20U);
+}
+
+}  // namespace
+
+std::shared_ptr<void> allocate(std::size_t bytes, int index) {
+  Context& device = context(index);
+  const std::size_t asked = std::max<std::size_t>(bytes, 1);
+  void* data = nullptr;
+  const cudaError_t status = cudaMallocAsync(&data, asked, device.stream);
+  if (status == cudaErrorMemoryAllocation) {
+    static_cast<void>(cudaGetLastError());  // this error does not stick: the next call must not see it
+    fail_out_of_memory(bytes, index);
+  }
+  check(status, "cudaMallocAsync");
+  used_bytes += asked;
+  return {data, [asked, stream = device.stream](void* p) {
+            used_bytes -= asked;
+            // A failure here is an earlier one, which the next checked call reports: destructors do not throw.
+            static_cast<void>(cudaFreeAsync(p, stream));
+          }};
+}
+
+void set_zero(void* data, std::size_t bytes, int index) {
+  if (bytes == 0) return;
+  check(cudaMemsetAsync(data, 0, bytes, context(index).stream), "cudaMemsetAsync");
+}
+
+void copy(void* to, const Device& to_device, const void* from, const Device& from_device, std::size_t bytes) {
+  if (bytes == 0) return;
+  const bool to_host = to_device.type == DeviceType::cpu, from_host = from_device.type == DeviceType::cpu;
+  Context& device = context(to_host ? from_device.index : to_device.index);
+  if (!to_host && !from_host && to_device != from_device) {
+    synchronize(from_device.index);
+    context(to_device.index);
+  }
+  const cudaMemcpyKind kind =
+      to_host ? cudaMemcpyDeviceToHost : (from_host ? cudaMemcpyHostToDevice : cudaMemcpyDeviceToDevice);
+  check(cudaMemcpyAsync(to, from, bytes, kind, device.stream), "cudaMemcpyAsync");
+  if (to_host || from_host) check(cudaStreamSynchronize(device.stream), "cudaStreamSynchronize");
+}
+
+void synchronize(int index) { check(cudaStreamSynchronize(context(index).stream), "cudaStreamSynchronize"); }
+
+}  // namespace csreft::cuda

@@ -1,0 +1,35 @@
+// What the rest of core sees of the CUDA backend. A build without CUDA links absent.cpp, whose every function throws
+// Error: whoever holds a device has got past check_device, so only that function is ever reached there.
+#pragma once
+
+#include <cstddef>
+#include <memory>
+
+#include "core/device.h"
+#include "core/primitives.h"
+
+namespace csreft::cuda {
+
+const Primitives& primitives();
+
+// Throws Error, in one line, unless work can be done on the device: says whether the build, the driver or the device
+// is missing.
+void check_device(int index);
+
+// At least `bytes` bytes on the device, uninitialised. Freed memory is kept and handed out again in the order of the
+// device's stream, so that a training step after the first asks the driver for nothing. Throws Error when there is not
+// enough, saying how much was asked for, held and free.
+std::shared_ptr<void> allocate(std::size_t bytes, int index);
+
+void set_zero(void* data, std::size_t bytes, int index);
+// y = x, f32, bf16 and f64 among each other; equal shapes, one device.
+void cast(const Tensor& x, const Tensor& y);
+
+// Copies between host and device, or between devices. When a copy to the host returns, the values are there; when a
+// copy from the host returns, the host's memory may change.
+void copy(void* to, const Device& to_device, const void* from, const Device& from_device, std::size_t bytes);
+
+// Waits for everything that was started on the device.
+void synchronize(int index);
+
+}  // namespace csreft::cuda

@@ -1,0 +1,172 @@
+// Rows of a matrix: broadcast, summed, looked up, scattered, averaged over segments.
+#include "core/cuda/columns.cuh"
+#include "core/cuda/groups.h"
+#include "core/cuda/ops.h"
+
+namespace csreft::cuda {
+namespace {
+
+template <typename T>
+struct AddRow {
+  const T *x, *row;
+  T* y;
+  std::int64_t m;
+  __device__ void operator()(std::int64_t i) const { y[i] = x[i] + row[i % m]; }
+};
+template <typename T>
+struct MulRow {
+  const T *x, *row;
+  T* y;
+  std::int64_t m;
+  __device__ void operator()(std::int64_t i) const { y[i] = x[i] * row[i % m]; }
+};
+template <typename T>
+struct Element {
+  const T* x;
+  std::int64_t m;
+  __device__ T operator()(std::int64_t row, std::int64_t column) const { return x[row * m + column]; }
+};
+template <typename T>
+struct GatherRows {
+  const T* x;
+  const std::int32_t* index;
+  T* y;
+  std::int64_t m;
+  __device__ void operator()(std::int64_t i) const { y[i] = x[index[i / m] * m + i % m]; }
+};
+
+// Rows on the device that go to one row of y, as group_by_value lists them.
+struct DeviceGroups {
+  const std::int32_t *values, *offsets, *places;
+};
+
+// The last of the rows that go to one row of y stays.
+template <typename T>
+struct ScatterRows {
+  DeviceGroups groups;
+  const T* rows;
+  T* y;
+  std::int64_t m;
+  __device__ void operator()(std::int64_t i) const {
+    const std::int64_t group = i / m, column = i % m;
+    y[groups.values[group] * m + column] = rows[groups.places[groups.offsets[group + 1] - 1] * m + column];
+  }
+};
+template <typename T>
+struct ScatterAddRows {
+  DeviceGroups groups;
+  const T* rows;
+  T* y;
+  std::int64_t m;
+  __device__ void operator()(std::int64_t i) const {
+    const std::int64_t group = i / m, column = i % m;
+    T& target = y[groups.values[group] * m + column];
+    T sum = target;
+    for (std::int32_t at = groups.offsets[group]; at < groups.offsets[group + 1]; ++at) {
+      sum += rows[groups.places[at] * m + column];
+    }
+    target = sum;
+  }
+};
+
+template <typename T>
+struct SegmentMean {
+  const T* x;
+  const std::int32_t* offsets;
+  T* y;
+  std::int64_t m;
+  __device__ void operator()(std::int64_t i) const {
+    const std::int64_t begin = offsets[i / m], end = offsets[i / m + 1];
+    T sum = 0;
+    for (std::int64_t row = begin; row < end; ++row) sum += x[row * m + i % m];
+    y[i] = end > begin ? sum / static_cast<T>(end - begin) : T{0};
+  }
+};
+// segments[row] is the segment that a row belongs to.
+template <typename T>
+struct SegmentMeanBackward {
+  const T* dy;
+  const std::int32_t *offsets, *segments;
+  T* dx;
+  std::int64_t m;
+  __device__ void operator()(std::int64_t i) const {
+    const std::int32_t s = segments[i / m];
+    dx[i] = T{1} / static_cast<T>(offsets[s + 1] - offsets[s]) * dy[s * m + i % m];
+  }
+};
+
+template <template <typename> typename Broadcast>
+void broadcast(std::string_view op, const Tensor& x, const Tensor& row, const Tensor& y) {
+  visit_real(x.dtype(), op, [&]<typename T>(T) {
+    for_elements(context(y), y.numel(),
+                 Broadcast<T>{elements<const T>(x), elements<const T>(row), elements<T>(y), x.cols()});
+  });
+}
+
+template <template <typename> typename Scatter>
+void scatter(std::string_view op, const Tensor& index, const Tensor& rows, const Tensor& y) {
+  if (rows.numel() == 0) return;
+  Context& device = context(y);
+  const Groups groups = group_by_value(index.span<std::int32_t>());
+  const auto upload_list = [&](const std::vector<std::int32_t>& list) {
+    return upload(device, std::span<const std::int32_t>(list));
+  };
+  const DeviceGroups on_device{upload_list(groups.values), upload_list(groups.offsets), upload_list(groups.places)};
+  visit_real(y.dtype(), op, [&]<typename T>(T) {
+    for_elements(device, static_cast<std::int64_t>(groups.values.size()) * rows.cols(),
+                 Scatter<T>{on_device, elements<const T>(rows), elements<T>(y), rows.cols()});
+  });
+}
+
+}  // namespace
+
+void add_row(const Tensor& x, const Tensor& row, const Tensor& y) { broadcast<AddRow>("add_row", x, row, y); }
+void mul_row(const Tensor& x, const Tensor& row, const Tensor& y) { broadcast<MulRow>("mul_row", x, row, y); }
+
+void sum_rows(const Tensor& x, const Tensor& y) {
+  visit_real(x.dtype(), "sum_rows", [&]<typename T>(T) {
+    sum_columns(context(x), x.rows(), x.cols(), Element<T>{elements<const T>(x), x.cols()}, elements<T>(y));
+  });
+}
+
+void gather_rows(const Tensor& x, const Tensor& index, const Tensor& y) {
+  Context& device = context(x);
+  const auto* from = upload(device, index);
+  visit_real(x.dtype(), "gather_rows", [&]<typename T>(T) {
+    for_elements(device, y.numel(), GatherRows<T>{elements<const T>(x), from, elements<T>(y), x.cols()});
+  });
+}
+
+void scatter_rows(const Tensor& index, const Tensor& rows, const Tensor& y) {
+  scatter<ScatterRows>("scatter_rows_", index, rows, y);
+}
+
+void scatter_add_rows(const Tensor& index, const Tensor& rows, const Tensor& y) {
+  scatter<ScatterAddRows>("scatter_add_rows_", index, rows, y);
+}
+
+void segment_mean(const Tensor& x, const Tensor& offsets, const Tensor& y) {
+  Context& device = context(x);
+  const auto* offset = upload(device, offsets);
+  visit_real(x.dtype(), "segment_mean", [&]<typename T>(T) {
+    for_elements(device, y.numel(), SegmentMean<T>{elements<const T>(x), offset, elements<T>(y), x.cols()});
+  });
+}
+
+void segment_mean_backward(const Tensor& dy, const Tensor& offsets, const Tensor& dx) {
+  Context& device = context(dy);
+  std::vector<std::int32_t> segments(static_cast<std::size_t>(dx.rows()));
+  const auto offset = offsets.span<std::int32_t>();
+  for (std::size_t s = 0; s + 1 < offset.size(); ++s) {
+    std::fill(segments.begin() + offset[s], segments.begin() + offset[s + 1], static_cast<std::int32_t>(s));
+  }
+  const auto* offsets_there = upload(device, offsets);
+  const auto* segments_there = upload(device, std::span<const std::int32_t>(segments));
+  visit_real(dy.dtype(), "segment_mean_backward", [&]<typename T>(T) {
+    for_elements(
+        device, dx.numel(),
+        SegmentMeanBackward<T>{elements<const T>(dy), offsets_there, segments_there, elements<T>(dx), dy.cols()});
+  });
+}
+
+}  // namespace csreft::cuda

@@ -1,0 +1,267 @@
+// Every primitive of core/ops.h on a CUDA device against the same primitive on the CPU, in f32 and f64, on shapes that
+// do not fill the kernels' tiles. Built where the CUDA backend is, and run where there is a device, real or emulated.
+#include <functional>
+#include <string_view>
+#include <vector>
+
+#include <doctest/doctest.h>
+
+#include "core/ops.h"
+#include "core/packed_matrix.h"
+#include "tests/core/numbers.h"
+
+namespace ops = csreft::ops;
+using csreft::Device;
+using csreft::DType;
+using csreft::Shape;
+using csreft::Tensor;
+using csreft::test::distance;
+using csreft::test::indices;
+using csreft::test::normal;
+using csreft::test::same_bits;
+
+namespace {
+
+const Device& cuda_device() {
+  static const Device device = csreft::parse_device("cuda");
+  return device;
+}
+
+// Puts the inputs of a case where it is computed.
+struct Place {
+  DType dtype;
+  Device device;
+
+  Tensor operator()(const Tensor& t) const { return t.to(dtype).to(device).clone(); }
+  // Standard normal elements.
+  Tensor operator()(Shape shape, std::uint64_t number) const { return (*this)(normal(shape, number)); }
+};
+
+using Results = std::vector<Tensor>;
+using Compute = std::function<Results(const Place&)>;
+
+double largest(const Tensor& t) { return distance(t, Tensor::zeros(t.shape(), DType::f64)); }
+
+// The tolerances are relative to the largest element: sums of some hundred products, in another order.
+void compare(const Compute& compute) {
+  for (const auto& [dtype, tolerance] : {std::pair{DType::f32, 1e-5}, std::pair{DType::f64, 1e-12}}) {
+    CAPTURE(csreft::name_of(dtype));
+    const Results expected = compute({dtype, Device{}});
+    const Results got = compute({dtype, cuda_device()}), again = compute({dtype, cuda_device()});
+    REQUIRE(expected.size() == got.size());
+    for (std::size_t i = 0; i < got.size(); ++i) {
+      CAPTURE(i);
+      REQUIRE(got[i].device() == cuda_device());
+      const Tensor here = got[i].to(Device{});
+      CHECK(distance(here, expected[i]) <= tolerance * (1 + largest(expected[i])));
+      CHECK(same_bits(here, again[i].to(Device{})));
+    }
+  }
+}
+
+Tensor probabilities(Shape shape, std::uint64_t number) { return ops::sigmoid(normal(shape, number)); }
+
+struct AttentionCase {
+  ops::AttentionLayout layout;
+  ops::AttentionHeads heads;
+  std::int64_t queries, keys;
+};
+
+void compare_attention(const AttentionCase& c, bool backward) {
+  compare([&](const Place& on) {
+    const Tensor q = on({c.queries, c.heads.n_heads * c.heads.head_dim}, 1);
+    const Tensor k = on({c.keys, c.heads.n_kv_heads * c.heads.head_dim}, 2), v = on(k.shape(), 3);
+    const ops::Attention forward = ops::attention(q, k, v, c.layout, c.heads);
+    Results results{forward.out, forward.lse};
+    if (!backward) return results;
+    const auto d = ops::attention_backward(on(q.shape(), 4), q, k, v, forward, c.layout, c.heads);
+    results.insert(results.end(), {d.dq, d.dk, d.dv});
+    return results;
+  });
+}
+
+}  // namespace
+
+TEST_CASE("cuda: elementwise arithmetic") {
+  const Shape shape{37, 41};
+  compare([&](const Place& on) {
+    const Tensor a = on(shape, 1), b = on(shape, 2), sum = on(shape, 3);
+    Results results{ops::add(a, b), ops::sub(a, b), ops::mul(a, b), ops::scale(a, -0.7)};
+    ops::add_(sum, a);
+    ops::axpy_(sum, 0.3, b);
+    const Tensor copied = on(shape, 4);
+    ops::copy_(copied, a);
+    results.insert(results.end(),
+                   {sum, copied, Tensor::full({5}, 1.5, on.dtype, on.device), Tensor::zeros({5}, on.dtype, on.device)});
+    return results;
+  });
+}
+
+TEST_CASE("cuda: activations and their derivatives") {
+  const Shape shape{19, 33};
+  compare([&](const Place& on) {
+    const Tensor x = on(shape, 1), dy = on(shape, 2), p = on(probabilities(shape, 3));
+    const Tensor up = on(shape, 4);
+    const auto d = ops::silu_mul_backward(dy, x, up);
+    return Results{ops::relu(x),
+                   ops::relu_backward(dy, ops::relu(x)),
+                   ops::sigmoid(x),
+                   ops::sigmoid_backward(dy, p),
+                   ops::binary_entropy(p),
+                   ops::binary_entropy_backward(dy, p),
+                   ops::xlogx(p),
+                   ops::xlogx_backward(dy, p),
+                   ops::silu_mul(x, up),
+                   d.dgate,
+                   d.dup};
+  });
+}
+
+TEST_CASE("cuda: softmax and the largest element of rows") {
+  for (const auto& shape : {Shape{5, 4}, Shape{3, 300}, Shape{0, 4}}) {
+    compare([&](const Place& on) {
+      const Tensor x = on(shape, 1), dy = on(shape, 2), y = ops::softmax(x);
+      return Results{y, ops::softmax_backward(dy, y), ops::one_hot_rows(x)};
+    });
+  }
+  // The first of equal ones.
+  compare([](const Place& on) { return Results{ops::one_hot_rows(on(Tensor::full({2, 70}, 1.0, DType::f64)))}; });
+}
+
+TEST_CASE("cuda: rows of a matrix") {
+  compare([](const Place& on) {
+    const Tensor x = on({23, 35}, 1), row = on({35}, 2);
+    const Tensor index = indices({3, 0, 22, 3, 7}), rows = on({5, 35}, 3);
+    const Tensor added = on({23, 35}, 4), written = on({23, 35}, 5);
+    ops::scatter_add_rows_(added, index, rows);
+    ops::scatter_rows_(written, index, rows);
+    const Tensor offsets = indices({0, 4, 4, 23}), dmean = on({3, 35}, 6);
+    return Results{ops::add_row(x, row),
+                   ops::mul_row(x, row),
+                   ops::sum_rows(x),
+                   ops::gather_rows(x, index),
+                   added,
+                   written,
+                   ops::segment_mean(x, offsets),
+                   ops::segment_mean_backward(dmean, offsets)};
+  });
+}
+
+TEST_CASE("cuda: sums over all elements") {
+  for (const std::int64_t n : {1, 777, 20000}) {
+    compare([n](const Place& on) {
+      const Tensor x = on({n}, 1);
+      const std::vector<Tensor> several{x, {}, on({5, 3}, 2)};
+      return Results{ops::sum(x), Tensor::full({1}, ops::squared_norm(x), on.dtype, on.device),
+                     Tensor::full({1}, ops::squared_norms(several), on.dtype, on.device)};
+    });
+  }
+}
+
+TEST_CASE("cuda: matrix products") {
+  using enum ops::Transpose;
+  compare([](const Place& on) {
+    Results results;
+    for (const auto ta : {no, yes}) {
+      for (const auto tb : {no, yes}) {
+        const Tensor a = on(ta == no ? Shape{17, 29} : Shape{29, 17}, 1);
+        const Tensor b = on(tb == no ? Shape{29, 11} : Shape{11, 29}, 2);
+        const Tensor sum = on({17, 11}, 3);
+        ops::matmul_add_(sum, a, b, ta, tb);
+        results.insert(results.end(), {ops::matmul(a, b, ta, tb), sum});
+      }
+    }
+    results.push_back(ops::matmul(on({3, 0}, 1), on({0, 4}, 2)));
+    const csreft::PackedMatrix packed(on({11, 29}, 4));
+    results.insert(results.end(), {packed.apply(on({17, 29}, 5)), packed.apply_transposed(on({17, 11}, 6))});
+    return results;
+  });
+}
+
+TEST_CASE("cuda: matrix products with weights in bf16") {
+  const Tensor x = normal({17, 29}, 1, DType::f32), weight = normal({11, 29}, 2, DType::f32).to(DType::bf16);
+  const Tensor y = normal({17, 11}, 3, DType::f32);
+  const auto there = [](const Tensor& t) { return t.to(cuda_device()); };
+  // Products of two bf16 are exact in f32: only the order of sums differs.
+  CHECK(distance(ops::matmul_bf16(there(x), there(weight), ops::Transpose::yes).to(Device{}),
+                 ops::matmul_bf16(x, weight, ops::Transpose::yes)) < 2e-5);
+  CHECK(distance(ops::matmul_bf16(there(y), there(weight)).to(Device{}), ops::matmul_bf16(y, weight)) < 2e-5);
+  const csreft::PackedMatrix packed(there(weight.to(DType::f32)), csreft::Packing::bf16);
+  CHECK(packed.dtype() == DType::f32);
+  CHECK(distance(packed.apply(there(x)).to(Device{}), ops::matmul_bf16(x, weight, ops::Transpose::yes)) < 2e-5);
+  CHECK(distance(packed.apply_transposed(there(y)).to(Device{}), ops::matmul_bf16(y, weight)) < 2e-5);
+}
+
+TEST_CASE("cuda: root mean square normalisation") {
+  compare([](const Place& on) {
+    const Tensor x = on({13, 70}, 1), weight = on({70}, 2), dy = on({13, 70}, 3);
+    const auto norm = ops::rms_norm(x, weight, 1e-5);
+    return Results{norm.y, norm.rstd, ops::rms_norm_backward(dy, x, weight, norm.rstd),
+                   ops::rms_norm_backward_weight(dy, x, norm.rstd)};
+  });
+}
+
+TEST_CASE("cuda: rotary position embedding") {
+  const Tensor frequencies = csreft::test::values({1.0, 0.1, 0.01}, {3});
+  compare([&](const Place& on) {
+    const Tensor x = on({4, 12}, 1), positions = indices({0, 1, 2000, 3});
+    return Results{ops::rope(x, positions, frequencies), ops::rope(x, positions, frequencies, true)};
+  });
+}
+
+TEST_CASE("cuda: attention and its gradients") {
+  const auto packed = [](std::initializer_list<std::int32_t> offsets, std::initializer_list<std::int32_t> starts,
+                         std::initializer_list<std::int32_t> lengths) {
+    return ops::AttentionLayout{indices(offsets), indices(starts), indices(lengths)};
+  };
+  compare_attention({packed({0, 40, 41, 41, 74}, {0, 40, 41, 41}, {40, 1, 0, 33}), {4, 2, 6}, 74, 74}, true);
+  compare_attention({packed({0, 35}, {0}, {35}), {3, 1, 40}, 35, 35}, true);
+  compare_attention({packed({0, 5}, {0}, {5}), {2, 2, 72}, 5, 5}, true);
+  compare_attention({packed({0, 5}, {0}, {5}), {1, 1, 130}, 5, 5}, true);
+  // With a cache: the queries are the last tokens of what they see.
+  compare_attention({packed({0, 1, 4}, {50, 0}, {33, 50}), {4, 2, 8}, 4, 90}, true);
+}
+
+TEST_CASE("cuda: cross-entropy") {
+  for (const std::int64_t vocabulary : {7, 1500}) {
+    compare([vocabulary](const Place& on) {
+      const Tensor logits = on({4, vocabulary}, 1), gradient = on({4, vocabulary}, 1);
+      const Tensor targets = indices({0, 6, 3, 3});
+      const Tensor loss = ops::cross_entropy_with_gradient_(gradient, targets);
+      return Results{ops::cross_entropy(logits, targets), loss, gradient};
+    });
+  }
+}
+
+TEST_CASE("cuda: gated subspaces") {
+  compare([](const Place& on) {
+    const Tensor u = on({9, 12}, 1), dy = on({9, 12}, 2), alpha = on({4, 3}, 3);
+    const Tensor example = indices({2, 0, 0, 3, 2, 0, 3, 3, 0});  // example 1 has no row
+    return Results{ops::scale_blocks(u, alpha, example), ops::scale_blocks_backward_alpha(dy, u, example, 4, 3)};
+  });
+}
+
+TEST_CASE("cuda: optimizer steps") {
+  compare([](const Place& on) {
+    const Tensor g = on({300}, 1), m = on({300}, 2), v = on(probabilities({300}, 3)), w = on({300}, 4);
+    ops::adamw_(w, g, m, v, {0.999, 0.9, 0.99, 0.01, 1.7, 1e-8});
+    const Tensor w2 = on({300}, 4), m2 = on({300}, 2);
+    ops::momentum_sgd_(w2, g, m2, {0.1, 0.9, 0.01});
+    return Results{w, m, v, w2, m2};
+  });
+}
+
+TEST_CASE("cuda: tensors keep their values on their way and in other types") {
+  const Tensor x = normal({31, 5}, 1, DType::f32);
+  const Tensor there = x.to(cuda_device());
+  CHECK(same_bits(there.to(Device{}), x));
+  CHECK(same_bits(there.slice(3, 9).clone().to(Device{}), x.slice(3, 9).clone()));
+  for (const DType type : {DType::bf16, DType::f64}) {
+    CHECK(same_bits(there.to(type).to(Device{}), x.to(type)));
+    CHECK(same_bits(there.to(type).to(DType::f32).to(Device{}), x.to(type).to(DType::f32)));
+  }
+  CHECK(Tensor::full({1}, 3, DType::i32, cuda_device()).to(Device{}).span<std::int32_t>()[0] == 3);
+  CHECK(ops::sum(there).item() == doctest::Approx(ops::sum(x).item()));
+  CHECK_THROWS_AS(there.data<float>(), csreft::Error);
+  CHECK_THROWS_AS(ops::add(there, x), csreft::Error);
+}
