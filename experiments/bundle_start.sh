@@ -11,10 +11,11 @@ esac
 
 : "${CSREFT_SMOLLM2:=$here/SmolLM2-135M-Instruct.Q4_1.gguf}" "${GOMP_SPINCOUNT:=10000}"
 export CSREFT_SMOLLM2 GOMP_SPINCOUNT
+# For the tests, whoever starts them.
+export CSREFT_SOURCE="$here/source" CSREFT_PROGRAM="$here/bin/csreft"
 
 if [ "${1:-}" != test ]; then exec "$here/bin/csreft" "$@"; fi
 shift
-export CSREFT_SOURCE="$here/source" CSREFT_PROGRAM="$here/bin/csreft"
 case " $* " in
   *" --golden"*) exec "$here/bin/csreft_tests" "$@" ;;
 esac
