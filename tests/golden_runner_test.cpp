@@ -10,13 +10,14 @@
 
 #include "core/json_file.h"
 #include "tests/error_text.h"
+#include "tests/source.h"
 #include "tests/temporary_folder.h"
 
 namespace fs = std::filesystem;
 
 namespace {
 
-const fs::path own = CSREFT_TEST_DATA;
+const fs::path own = source("tests/golden");
 
 std::vector<GoldenResult> run(const fs::path& directory) {
   std::vector<GoldenResult> results;

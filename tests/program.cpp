@@ -12,6 +12,7 @@
 #include <sys/wait.h>
 #include <unistd.h>
 
+#include "tests/source.h"
 #include "tests/temporary_folder.h"
 
 namespace {
@@ -43,7 +44,7 @@ ProgramResult run_program(const std::vector<std::string>& arguments, const Progr
   const TemporaryFolder captured;
   const auto out = options.out_file.empty() ? captured / "out" : options.out_file;
   const auto err = captured / "err";
-  std::string program = CSREFT_PROGRAM;
+  std::string program = tested_program();
   std::vector<std::string> words = arguments;
   std::vector<char*> pointers{program.data()};
   for (auto& word : words) pointers.push_back(word.data());

@@ -16,6 +16,7 @@
 #include "core/random.h"
 #include "models/token_batch.h"
 #include "tests/device.h"
+#include "tests/source.h"
 
 using csreft::DType;
 using csreft::EditRows;
@@ -335,7 +336,7 @@ TEST_CASE("the backward of every function agrees with differences of its forward
 }
 
 TEST_CASE("every function that functions.h declares has a gradcheck") {
-  std::ifstream header(CSREFT_FUNCTIONS_HEADER);
+  std::ifstream header(source("autograd/functions/functions.h"));
   REQUIRE(header.is_open());
   const std::regex declaration(R"(^Variable (\w+)\()");
   std::set<std::string> declared, checked;

@@ -7,11 +7,13 @@
 
 #include <doctest/doctest.h>
 
+#include "tests/source.h"
+
 namespace {
 
-std::set<std::string> declared_functions(const char* path) {
-  std::ifstream header(path);
-  REQUIRE_MESSAGE(header.is_open(), path);
+std::set<std::string> declared_functions(const std::string& name) {
+  std::ifstream header(source(name));
+  REQUIRE_MESSAGE(header.is_open(), name);
   const std::regex declaration(R"(^(?:Tensor|void|double|[A-Z]\w+) (\w+)\()");
   std::set<std::string> names;
   for (std::string line; std::getline(header, line);) {
@@ -30,8 +32,8 @@ std::string name_in_backend(const std::string& primitive) {
 }  // namespace
 
 TEST_CASE("every primitive that ops.h declares has a twin on CUDA devices") {
-  const auto primitives = declared_functions(CSREFT_SOURCE "/core/ops.h");
-  const auto twins = declared_functions(CSREFT_SOURCE "/core/cuda/ops.h");
+  const auto primitives = declared_functions("core/ops.h");
+  const auto twins = declared_functions("core/cuda/ops.h");
   CHECK(primitives.size() >= 40);
   for (const auto& primitive : primitives) {
     CHECK_MESSAGE(twins.contains(name_in_backend(primitive)), "ops.h declares ", primitive, ", core/cuda/ops.h has no ",

@@ -45,6 +45,8 @@ RunReport small_report() {
 
 }  // namespace
 
+TEST_SUITE_BEGIN("needs gnuplot");
+
 TEST_CASE("a report has its numbers in words, every section, and nothing from outside") {
   const std::string page = render_report(small_report());
   CHECK(contains(page, "30.0\u00a0% →</span> 87.5\u00a0%"));
@@ -119,6 +121,8 @@ TEST_CASE("a report is written whole, or its place is left as it was") {
   CHECK(folder.read("report.html").ends_with("</html>\n"));
   CHECK_THROWS_AS(csreft::write_report(folder / "none/report.html", small_report()), Error);
 }
+
+TEST_SUITE_END();
 
 TEST_CASE("charts of unequal lengths, and a missing gnuplot, are errors") {
   CHECK_THROWS_AS(csreft::draw(csreft::LineChart{}), Error);

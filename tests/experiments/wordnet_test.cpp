@@ -112,6 +112,8 @@ TEST_CASE("missing and malformed WordNet files are errors that name the package 
   CHECK(contains(wordnet.error(), "cntlist.rev"));
 }
 
+TEST_SUITE_BEGIN("needs WordNet");
+
 TEST_CASE("four skills are drawn, each example with its answer as the last word") {
   REQUIRE(skills().size() == 4);
   const std::vector names{"category"s, "part_of_speech"s, "base_form"s, "antonym"s};
@@ -193,3 +195,5 @@ TEST_CASE("asking for no examples, or for more than there are words, is an error
   CHECK_THROWS_WITH_AS(csreft::wordnet_skills(csreft::wordnet_dict, 100000, 10, 1), doctest::Contains("too few words"),
                        Error);
 }
+
+TEST_SUITE_END();

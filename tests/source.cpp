@@ -1,0 +1,18 @@
+#include "tests/source.h"
+
+#include <cstdlib>
+
+namespace {
+
+std::string variable(const char* name, const char* otherwise) {
+  const char* value = std::getenv(name);
+  return value != nullptr ? value : otherwise;
+}
+
+}  // namespace
+
+std::filesystem::path source(const std::string& relative) {
+  return std::filesystem::path(variable("CSREFT_SOURCE", CSREFT_SOURCE)) / relative;
+}
+
+std::string tested_program() { return variable("CSREFT_PROGRAM", CSREFT_PROGRAM); }

@@ -1,0 +1,11 @@
+// Where the tests find the files and the programme that they are about.
+#pragma once
+
+#include <filesystem>
+#include <string>
+
+// A file or folder of the source tree, or of the folder that the variable CSREFT_SOURCE names, which has its layout.
+std::filesystem::path source(const std::string& relative);
+
+// The programme csreft: the one built with the tests, or the one that the variable CSREFT_PROGRAM names.
+std::string tested_program();
