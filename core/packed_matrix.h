@@ -12,8 +12,7 @@ enum class Packing {
   automatic,  // blocks where oneDNN has kernels for them (AVX-512), rows elsewhere: the fastest by measurement
   rows,       // the tensor that was given, in place
   blocks,     // oneDNN's preferred layout, even where it is no faster
-  bf16,  // blocks (on a device: rows) of bf16, half the memory: a product rounds both its factors to bf16 and sums in
-         // f32
+  bf16,       // bf16 (on the host in blocks), half the memory: a product rounds both factors to it and sums in f32
 };
 
 // Whether this processor multiplies bf16 (AVX-512 BF16 or AMX), as Packing::bf16 must for a matrix on the host.

@@ -1,8 +1,10 @@
 // Matrix products of cuBLAS, by Eigen.
 #include <Eigen/Core>
+#include <algorithm>
+#include <bit>
 #include <cstdint>
-#include <cstring>
-#include <utility>
+#include <tuple>
+#include <type_traits>
 
 #include <cublas_v2.h>
 #include <fmt/format.h>
@@ -95,23 +97,31 @@ Matrix<T> loaded(const Operand& x, std::byte* data, bool tf32) {
   return out;
 }
 
+template <typename A, typename B, typename Y>
+void multiply(const Product& p, const A& a, const B& b, Y& product) {
+  if (p.transpose_a && p.transpose_b) {
+    product.noalias() = a.transpose() * b.transpose();
+  } else if (p.transpose_a) {
+    product.noalias() = a.transpose() * b;
+  } else if (p.transpose_b) {
+    product.noalias() = a * b.transpose();
+  } else {
+    product.noalias() = a * b;
+  }
+}
+
 template <typename T>
-void multiply(const Product& p, int i) {
+void run(const Product& p, int i) {
   std::byte* const c = usable(p.c, i);
   if (c == nullptr) return;
   Matrix<T> product = Matrix<T>::Zero(p.m, p.n);
   if (p.k > 0) {
     std::byte *const a = usable(p.a, i), *const b = usable(p.b, i);
     if (a == nullptr || b == nullptr) return;
-    const Matrix<T> left = loaded<T>(p.a, a, p.tf32), right = loaded<T>(p.b, b, p.tf32);
-    if (p.transpose_a && p.transpose_b) {
-      product.noalias() = left.transpose() * right.transpose();
-    } else if (p.transpose_a) {
-      product.noalias() = left.transpose() * right;
-    } else if (p.transpose_b) {
-      product.noalias() = left * right.transpose();
+    if (p.a.type == CUDA_R_16BF || p.tf32) {
+      multiply(p, loaded<T>(p.a, a, p.tf32), loaded<T>(p.b, b, p.tf32), product);
     } else {
-      product.noalias() = left * right;
+      multiply(p, mapped<T>(a, p.a), mapped<T>(b, p.b), product);
     }
   }
   product *= static_cast<T>(p.alpha);
@@ -147,9 +157,9 @@ cublasStatus_t enqueue_product(cublasHandle_t handle, cublasOperation_t transpos
   const auto error = enqueue(handle->stream, [p, f64] {
     for (int i = 0; i < p.batch; ++i) {
       if (f64) {
-        multiply<double>(p, i);
+        run<double>(p, i);
       } else {
-        multiply<float>(p, i);
+        run<float>(p, i);
       }
     }
   });
