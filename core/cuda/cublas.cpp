@@ -1,5 +1,6 @@
 // cuBLAS, loaded when a device first needs it: a programme with this backend also starts, and computes on the CPU,
 // where there is no cuBLAS. Defines the functions of cublas_v2.h that the backend calls.
+#include <algorithm>
 #include <cstdlib>
 #include <filesystem>
 #include <string>
@@ -22,11 +23,11 @@ constexpr const char* subfolders[] = {"", "lib64", "lib", "nvidia/cu13/lib", "nv
 // out all others.
 std::vector<fs::path> folders() {
   if (const char* chosen = std::getenv("CSREFT_CUBLAS")) return {chosen};
-  std::vector<fs::path> known{"", CSREFT_CUDA_ROOT};
-  for (const char* variable : {"CUDA_HOME", "CUDA_PATH"}) {
-    if (const char* folder = std::getenv(variable)) known.emplace_back(folder);
+  std::vector<fs::path> known{""};
+  const char* const home = std::getenv("CUDA_HOME");
+  for (const char* folder : {CSREFT_CUDA_ROOT, home, "/usr/local/cuda", "/opt/cuda"}) {
+    if (folder != nullptr && std::ranges::count(known, fs::path(folder)) == 0) known.emplace_back(folder);
   }
-  for (const char* folder : {"/usr/local/cuda", "/opt/cuda"}) known.emplace_back(folder);
   return known;
 }
 

@@ -26,7 +26,8 @@ bool all_finite(const std::filesystem::path& file) {
 
 }  // namespace
 
-TEST_CASE("the command line trains, scores, generates and inspects a small model") {
+TEST_CASE("the command line trains, scores, generates and inspects a small model" *
+          doctest::test_suite("needs gnuplot")) {
   const Bench bench;
   const auto trained = bench.run(bench.train({{"--test", "test.json"}}));
   CAPTURE(trained.err);
@@ -208,7 +209,7 @@ TEST_CASE("truncated and corrupt GGUF files are refused") {
   refused(bytes);
 }
 
-TEST_CASE("an adapter of another model, or one that is not whole, is refused") {
+TEST_CASE("an adapter of another model, or one that is not whole, is refused" * doctest::test_suite("needs gnuplot")) {
   const Bench bench;
   REQUIRE(bench.run(bench.train()).code == 0);
   const Words evaluate{"evaluate",  "--quiet",   "--model",     "model", "--test",

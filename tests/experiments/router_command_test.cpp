@@ -7,7 +7,8 @@
 
 #include "tests/experiments/command_bench.h"
 
-TEST_CASE("csreft trains with the preset that specialises, or with the gate that is asked for") {
+TEST_CASE("csreft trains with the preset that specialises, or with the gate that is asked for" *
+          doctest::test_suite("needs gnuplot")) {
   const Bench bench;
   bench.chat.folder.write("other.train.json", letter_json(4));
   const auto summary_of = [&](std::map<std::string, std::string> changes) {
@@ -39,7 +40,8 @@ TEST_CASE("csreft trains with the preset that specialises, or with the gate that
   check_refused(bench, refused("--penalty", "mi", "soft"), "penalty mi");
 }
 
-TEST_CASE("an adapter whose gates are decided by the task generates only when it is told which") {
+TEST_CASE("an adapter whose gates are decided by the task generates only when it is told which" *
+          doctest::test_suite("needs gnuplot")) {
   const Bench bench;
   bench.chat.folder.write("one.train.json", letter_json(4));
   auto words = bench.train({{"--method", "csreft"}, {"--gate", "onehot"}, {"--train", "one.train.json"}});
@@ -62,7 +64,8 @@ TEST_CASE("an adapter whose gates are decided by the task generates only when it
   check_refused(bench, told, "--task has no effect");
 }
 
-TEST_CASE("a run goes on with the options that it was started with, whatever the defaults are by then") {
+TEST_CASE("a run goes on with the options that it was started with, whatever the defaults are by then" *
+          doctest::test_suite("needs gnuplot")) {
   const Bench bench;
   auto words = bench.train({{"--method", "csreft"}, {"--subspaces", "2"}, {"--epochs", "4"}});
   REQUIRE(bench.run(words).code == 0);
@@ -80,7 +83,8 @@ TEST_CASE("a run goes on with the options that it was started with, whatever the
   CHECK(summary["preset"] == "custom");
 }
 
-TEST_CASE("an ablation runs every variant with every seed, and goes on where it stopped") {
+TEST_CASE("an ablation runs every variant with every seed, and goes on where it stopped" *
+          doctest::test_suite("needs gnuplot")) {
   const Bench bench;
   bench.chat.folder.write("one.train.json", letter_json(4));
   bench.chat.folder.write("one.test.json", letter_json(2));
