@@ -25,7 +25,7 @@ struct OptimizerParameter {
   // Another parameter R of the same shape and type, or empty. Then W - R is trained in place of this W: R is moved
   // along the sum of both gradients, and W moves with it. The same function in other coordinates, in which a step of R
   // leaves (W - R) h, what an edit reads, as it is, and R's gradient has no share that W's has already.
-  std::string offset_from;
+  std::string offset_from{};
 };
 
 struct OptimizerOptions {

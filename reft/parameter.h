@@ -16,7 +16,7 @@ struct Parameter {
   Variable value;    // a leaf
   ParameterManifold manifold = ParameterManifold::euclidean;
   std::int64_t block_rows = 0;  // on the Stiefel manifold: rows of each orthonormal block of the stack
-  std::string offset_from;      // the parameter, of the same shape, from which a method only uses this one's difference
+  std::string offset_from{};    // the parameter, of the same shape, from which a method only uses this one's difference
   bool router = false;          // counted apart, and trained at --router-lr times the learning rate
 };
 
