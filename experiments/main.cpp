@@ -17,6 +17,7 @@ int generate_text(Arguments arguments);
 int inspect(Arguments arguments);
 int ablate(Arguments arguments);
 int bench(Arguments arguments);
+int gpu_check(Arguments arguments);
 
 namespace {
 
@@ -29,6 +30,8 @@ constexpr std::array table{
     Experiment{"inspect", "what an adapter does to one prompt: gates, edits, hidden states, next token", inspect},
     Experiment{"ablate", "compare variants over seeds in one command", ablate},
     Experiment{"bench", "measure this machine, and the project against it", bench},
+    Experiment{"gpu-check", "run the tests on a CUDA device, and measure the project against what the card can do",
+               gpu_check},
 };
 
 int list_experiments() {

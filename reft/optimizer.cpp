@@ -170,15 +170,19 @@ void Optimizer::step(std::span<const Tensor> gradients, double lr) {
     if (gradients[i].defined()) check_gradient(parameters_[i], gradients[i]);
   }
   for (std::size_t i = 0; i < gradients.size(); ++i) {
+    for (const std::size_t offset : offsets_[i]) ops::axpy_(parameters_[offset].value, -1.0, parameters_[i].value);
+  }
+  for (std::size_t i = 0; i < gradients.size(); ++i) {
     if (!gradients[i].defined()) continue;
     OptimizerParameter& p = parameters_[i];
-    const Tensor before = offsets_[i].empty() ? Tensor() : p.value.clone();
     Tensor gradient = gradients[i];
     for (const std::size_t offset : offsets_[i]) {
       if (gradients[offset].defined()) gradient = ops::add(gradient, gradients[offset]);
     }
     rule(p).step(p, gradient, states_[i], lr * p.lr_scale, options_, manifold_);
-    for (const std::size_t offset : offsets_[i]) ops::add_(parameters_[offset].value, ops::sub(p.value, before));
+  }
+  for (std::size_t i = 0; i < gradients.size(); ++i) {
+    for (const std::size_t offset : offsets_[i]) ops::add_(parameters_[offset].value, parameters_[i].value);
   }
 }
 

@@ -1,4 +1,5 @@
 // The CUDA backend of a build without CUDA.
+#include "core/cuda/device_info.h"
 #include "core/cuda/primitives.h"
 
 namespace csreft::cuda {
@@ -20,5 +21,8 @@ void copy(void* /*to*/, const Device& /*to_device*/, const void* /*from*/, const
   refuse();
 }
 void synchronize(int /*index*/) { refuse(); }
+std::string device_name(int /*index*/) { refuse(); }
+DeviceMemory device_memory(int /*index*/) { refuse(); }
+void reset_peak_memory(int /*index*/) { refuse(); }
 
 }  // namespace csreft::cuda

@@ -1,5 +1,6 @@
 // Which devices there are.
 #include "core/cuda/check.h"
+#include "core/cuda/device_info.h"
 #include "core/cuda/primitives.h"
 
 namespace csreft::cuda {
@@ -22,6 +23,12 @@ void check_device(int index) {
   check(cudaDeviceGetAttribute(&major, cudaDevAttrComputeCapabilityMajor, index), "cudaDeviceGetAttribute");
   check(cudaDeviceGetAttribute(&minor, cudaDevAttrComputeCapabilityMinor, index), "cudaDeviceGetAttribute");
   require(major >= 8, "cuda:{} has compute capability {}.{}: expected 8.0 (Ampere) or newer", index, major, minor);
+}
+
+std::string device_name(int index) {
+  cudaDeviceProp properties{};
+  check(cudaGetDeviceProperties(&properties, index), "cudaGetDeviceProperties");
+  return fmt::format("{}, sm_{}{}", properties.name, properties.major, properties.minor);
 }
 
 }  // namespace csreft::cuda

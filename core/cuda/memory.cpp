@@ -3,12 +3,21 @@
 
 #include "core/cuda/check.h"
 #include "core/cuda/context.h"
+#include "core/cuda/device_info.h"
 #include "core/cuda/primitives.h"
 
 namespace csreft::cuda {
 namespace {
 
 std::atomic<std::size_t> used_bytes{0};  // by tensors, on all devices
+std::atomic<std::size_t> peak_bytes{0};  // the most of it since reset_peak_memory()
+
+void count_used(std::size_t bytes) {
+  const std::size_t used = used_bytes += bytes;
+  std::size_t peak = peak_bytes;
+  while (used > peak && !peak_bytes.compare_exchange_weak(peak, used)) {
+  }
+}
 
 [[noreturn]] void fail_out_of_memory(std::size_t bytes, int index) {
   std::size_t free = 0, total = 0;
@@ -32,7 +41,7 @@ std::shared_ptr<void> allocate(std::size_t bytes, int index) {
     fail_out_of_memory(bytes, index);
   }
   check(status, "cudaMallocAsync");
-  used_bytes += asked;
+  count_used(asked);
   return {data, [asked, stream = device.stream](void* p) {
             used_bytes -= asked;
             // A failure here is an earlier one, which the next checked call reports: destructors do not throw.
@@ -58,6 +67,15 @@ void copy(void* to, const Device& to_device, const void* from, const Device& fro
   check(cudaMemcpyAsync(to, from, bytes, kind, device.stream), "cudaMemcpyAsync");
   if (to_host || from_host) check(cudaStreamSynchronize(device.stream), "cudaStreamSynchronize");
 }
+
+DeviceMemory device_memory(int index) {
+  context(index);
+  std::size_t free = 0, total = 0;
+  check(cudaMemGetInfo(&free, &total), "cudaMemGetInfo");
+  return {.used = used_bytes, .peak = peak_bytes, .total = total};
+}
+
+void reset_peak_memory(int /*index*/) { peak_bytes = used_bytes.load(); }
 
 void synchronize(int index) { check(cudaStreamSynchronize(context(index).stream), "cudaStreamSynchronize"); }
 

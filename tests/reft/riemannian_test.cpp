@@ -9,6 +9,7 @@
 #include <doctest/doctest.h>
 #include <omp.h>
 
+#include "core/ops.h"
 #include "core/random.h"
 #include "reft/matrix_view.h"
 #include "reft/optimizer.h"

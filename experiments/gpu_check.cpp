@@ -1,0 +1,72 @@
+// Runs the tests on a CUDA device, measures what the card can do, and the project against that.
+#include "core/device_info.h"
+#include "core/folder.h"
+#include "core/threads.h"
+#include "experiments/harness/bench_machine.h"
+#include "experiments/harness/check_model.h"
+#include "experiments/harness/check_programs.h"
+#include "experiments/harness/flag_groups.h"
+#include "experiments/harness/progress.h"
+#include "experiments/harness/random_llama.h"
+#include "experiments/harness/run_folder.h"
+
+namespace csreft {
+namespace {
+
+constexpr double most_seconds = 570.0;  // so that all of it ends within ten minutes
+
+CheckRecord start_record(const Flags& flags, const Device& device, bool smoke) {
+  CheckRecord record;
+  record.title = smoke ? "gpu-check, tiny shapes: figures mean nothing" : "gpu-check";
+  record.command = flags.command();
+  record.device = fmt::format("{} ({}), {:.1f} GiB", device_name(device), to_string(device),
+                              static_cast<double>(device_memory(device).total) * 0x1p-30);
+  record.facts = {{"processor", machine_name()}, {"smoke", smoke ? "yes" : "no"}};
+  return record;
+}
+
+}  // namespace
+
+int gpu_check(Arguments arguments) {
+  std::string out, device_text = "cuda";
+  bool smoke = false;
+  Flags flags("gpu-check", "Runs the tests on a CUDA device, and measures the project against what the card can do.",
+              {"./run gpu-check", "./run gpu-check --device cuda:1 --out check"});
+  flags.group("Check");
+  flags.add("--out", out, "the folder of gpu-check.json and gpu-check.html; empty: runs/gpu-check-TIME");
+  flags.add("--device", device_text, "cuda, or cuda:N");
+  flags.add_switch("--smoke", smoke, "tiny shapes, on any device: tries every part, and its figures mean nothing");
+  if (!flags.parse(arguments)) return 0;
+  set_threads(0);
+  const Device device = parse_device(device_text);
+  require(smoke || (device.type == DeviceType::cuda && !is_emulated(device)),
+          "gpu-check measures a real device, not {}: expected --device cuda, or --smoke", device_name(device));
+  const std::filesystem::path folder = out.empty() ? default_run_folder("gpu-check") : std::filesystem::path(out);
+  make_folder(folder);
+
+  const InterruptGuard guard;
+  CheckRun run(start_record(flags, device, smoke), device, folder, most_seconds, smoke);
+  fmt::print("{}\n", run.record().device);
+  check_tests(run);
+  const DeviceLimits limits = check_limits(run);
+  check_attention(run, limits);
+  check_model(run,
+              {.name = "SmolLM2-135M",
+               .config = smoke ? smoke_test_shape() : smollm2_shape(),
+               .edited_layers = spread_layers(smoke ? smoke_test_shape().n_layers : smollm2_shape().n_layers)},
+              limits);
+  check_model(
+      run,
+      {.name = "Llama-2-7B",
+       .config = smoke ? smoke_test_shape() : llama2_7b_shape(),
+       .edited_layers = smoke ? spread_layers(smoke_test_shape().n_layers) : std::vector<std::int64_t>{3, 9, 18, 24},
+       .has_training_goal = true},
+      limits);
+  check_sanitizer(run);
+
+  fmt::print("{}\n", (folder / "gpu-check.html").string());
+  if (run.record().interrupted) return interrupted_exit;
+  return run.record().failed() ? 1 : 0;
+}
+
+}  // namespace csreft

@@ -1,0 +1,19 @@
+// Another programme, run to its end or to a deadline.
+#pragma once
+
+#include <string>
+#include <vector>
+
+namespace csreft {
+
+struct ChildResult {
+  int code = 0;            // of exit; 128 + N if signal N ended it
+  bool timed_out = false;  // it took longer than it may, and was killed
+  std::string output;      // its standard output, and its errors where they came
+};
+
+// Runs arguments[0], a path, with the others; its input is empty. When a signal arrives (progress.h), it is ended too.
+// Throws Error where no process can be started.
+ChildResult run_child(const std::vector<std::string>& arguments, double seconds);
+
+}  // namespace csreft

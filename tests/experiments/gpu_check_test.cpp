@@ -1,0 +1,107 @@
+// ./run gpu-check with tiny shapes: every part on this build's device.
+#include <cmath>
+#include <set>
+#include <string>
+#include <string_view>
+
+#include <doctest/doctest.h>
+#include <nlohmann/json.hpp>
+
+#include "experiments/harness/check_record.h"
+#include "experiments/harness/child_process.h"
+#include "tests/error_text.h"
+#include "tests/experiments/command_bench.h"
+#include "tests/temporary_folder.h"
+
+namespace {
+
+constexpr bool has_emulated_device = std::string_view(CSREFT_CUDA) == "emulated";
+constexpr bool has_no_device = std::string_view(CSREFT_CUDA) == "disabled";
+
+ProgramResult run_in(const TemporaryFolder& folder, const Words& words) {
+  return run_program(words, {.folder = folder.path()});
+}
+
+}  // namespace
+
+TEST_CASE("gpu-check --smoke goes through every part, and its figures are finite") {
+  const TemporaryFolder folder;
+  const ProgramResult result =
+      run_in(folder, {"gpu-check", "--smoke", "--device", has_emulated_device ? "cuda" : "cpu", "--out", "checked"});
+  CAPTURE(result.out);
+  CAPTURE(result.err);
+  CHECK(result.code == 0);
+  const auto record = nlohmann::json::parse(folder.read("checked/gpu-check.json"));
+  CHECK_FALSE(record["interrupted"].get<bool>());
+  CHECK_FALSE(record["failed"].get<bool>());
+  REQUIRE(record["parts"].size() == 6);
+  std::set<std::string> figures;
+  for (const auto& part : record["parts"]) {
+    CAPTURE(part.dump());
+    CHECK(part["failures"].empty());
+    for (const auto& figure : part["figures"]) {
+      figures.insert(figure["what"].get<std::string>());
+      CHECK(std::isfinite(figure["value"].get<double>()));
+    }
+  }
+  for (const char* what :
+       {"tests passed", "product in f32, 32 cubed", "copy of 4 KiB", "Llama-2-7B, 32 tokens, backward",
+        "edits of csreft, prompt of 32 tokens", "training, loreft, 1 x 32 tokens", "training, csreft, 1 x 32 tokens",
+        "training, lora, 1 x 32 tokens", "most memory, lora, 1 x 32 tokens", "decoding, after 32 tokens"}) {
+    CAPTURE(what);
+    CHECK(figures.contains(what));
+  }
+  const std::string page = folder.read("checked/gpu-check.html");
+  CHECK(page.starts_with("<!doctype html>"));
+  CHECK(contains(page, "decoding, after 32 tokens"));
+  CHECK(contains(page, "Left out: memcheck and racecheck: "));
+}
+
+TEST_CASE("gpu-check without a device it can measure is one error line, and leaves nothing") {
+  const TemporaryFolder folder;
+  const auto refused = [&](const Words& words, const std::string& part) {
+    const ProgramResult result = run_in(folder, words);
+    CAPTURE(result.err);
+    CHECK(result.code == 2);
+    CHECK(is_one_error_line(result.err));
+    CHECK(contains(result.err, part));
+    CHECK(folder.count() == 0);
+  };
+  refused({"gpu-check", "--device", "cpu"}, "expected --device cuda, or --smoke");
+  if (has_no_device) refused({"gpu-check"}, "this build has no CUDA backend");
+  if (has_emulated_device) refused({"gpu-check"}, "not emulated");
+}
+
+TEST_CASE("a figure to reach is a least or a most, and the record says what failed and what was left out") {
+  csreft::CheckRecord record{.title = "check", .command = "./run gpu-check", .device = "card <1>"};
+  record.parts.push_back({.name = "limits",
+                          .figures = {{.what = "low", .value = 0.9, .unit = "x", .goal = 1.0},
+                                      {.what = "short", .value = 0.9, .unit = "x", .goal = 1.0, .at_most = true},
+                                      {.what = "free", .value = 12345.6, .unit = "x"}},
+                          .left_out = {"this: no time"}});
+  CHECK_FALSE(record.failed());
+  CHECK(csreft::figure_line(record.parts[0].figures[0]).ends_with("at least 1: not reached"));
+  CHECK(csreft::figure_line(record.parts[0].figures[1]).ends_with("at most 1: reached"));
+  CHECK(contains(csreft::figure_line(record.parts[0].figures[2]), " 12346 x"));
+  const auto json = csreft::check_json(record);
+  CHECK(json["parts"][0]["figures"][0]["reached"] == false);
+  CHECK(json["parts"][0]["figures"][1]["at_most"] == 1.0);
+  CHECK_FALSE(json["parts"][0]["figures"][2].contains("reached"));
+  CHECK(json["parts"][0]["left_out"][0] == "this: no time");
+  const std::string page = csreft::check_page(record);
+  CHECK(contains(page, "1 of 2 figures to reach are reached; 0 failures; 1 left out."));
+  CHECK(contains(page, "card &lt;1&gt;"));
+  record.parts[0].failures.emplace_back("that");
+  CHECK(record.failed());
+}
+
+TEST_CASE("a child's output and exit code are kept, and one that takes too long is ended") {
+  const auto echo = csreft::run_child({"/bin/sh", "-c", "echo out; echo err >&2; exit 3"}, 60.0);
+  CHECK(echo.code == 3);
+  CHECK(echo.output == "out\nerr\n");
+  CHECK_FALSE(echo.timed_out);
+  const auto slow = csreft::run_child({"/bin/sleep", "60"}, 0.2);
+  CHECK(slow.timed_out);
+  CHECK(slow.code == 128 + 9);
+  CHECK(contains(error_text([] { csreft::run_child({"/nowhere/programme"}, 1.0); }), "cannot run /nowhere/programme"));
+}
