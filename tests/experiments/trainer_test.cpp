@@ -264,7 +264,7 @@ TEST_CASE("every method learns a small task by heart, and R stays orthonormal") 
     for (const auto& p : method->parameters()) {
       if (p.manifold != csreft::ParameterManifold::stiefel) continue;
       CAPTURE(p.name);
-      CHECK(csreft::orthonormality_error(p.value.value(), p.block_rows) < 1e-5);
+      CHECK(csreft::orthonormality_error(p.value.value().to(csreft::Device()), p.block_rows) < 1e-5);
     }
   }
 }
