@@ -2,6 +2,7 @@
 
 #include <algorithm>
 #include <cmath>
+#include <vector>
 
 #include "core/ops.h"
 
@@ -32,11 +33,20 @@ OptimizerState adamw_state(const Tensor& w) {
 }
 
 void adamw_step(Tensor& w, const Tensor& g, OptimizerState& state, double lr, const AdamWOptions& options) {
-  check_same(g, w, "a gradient");
-  check_same(state.first_moment, w, "a first moment");
-  check_same(state.second_moment, w, "a second moment");
-  ops::adamw_(w, g, state.first_moment, state.second_moment, adamw_factors(state.step + 1, lr, options));
-  ++state.step;
+  const ParameterStep step{w, g, &state, lr};
+  adamw_steps({&step, 1}, options);
+}
+
+void adamw_steps(std::span<const ParameterStep> steps, const AdamWOptions& options) {
+  std::vector<ops::AdamWUpdate> updates;
+  for (const auto& [w, g, state, lr] : steps) {
+    check_same(g, w, "a gradient");
+    check_same(state->first_moment, w, "a first moment");
+    check_same(state->second_moment, w, "a second moment");
+    updates.push_back({w, g, state->first_moment, state->second_moment, adamw_factors(state->step + 1, lr, options)});
+  }
+  ops::adamw_(updates);
+  for (const ParameterStep& step : steps) ++step.state->step;
 }
 
 OptimizerState sgd_state(const Tensor& w) { return {Tensor::zeros(w.shape(), w.dtype(), w.device()), {}, 0}; }
@@ -55,9 +65,7 @@ double clip_by_global_norm(std::span<Tensor> gradients, double max_norm) {
   require(max_norm > 0, "a maximal gradient norm of {} clips everything: expected more than 0", max_norm);
   const double norm = global_norm(gradients);
   if (!std::isfinite(norm) || norm <= max_norm) return norm;
-  for (Tensor& g : gradients) {
-    if (g.defined()) g = ops::scale(g, max_norm / norm);
-  }
+  std::ranges::move(ops::scale_all(gradients, max_norm / norm), gradients.begin());
   return norm;
 }
 

@@ -32,6 +32,15 @@ OptimizerState adamw_state(const Tensor& w);
 // arithmetic are in that type. Throws Error for other shapes or types, or for a state that is not of adamw_state(w).
 void adamw_step(Tensor& w, const Tensor& g, OptimizerState& state, double lr, const AdamWOptions& options = {});
 
+// The part of one parameter in a step of several.
+struct ParameterStep {
+  Tensor w, g;
+  OptimizerState* state;
+  double lr;
+};
+// The same for several parameters, together where ops::adamw_ does that. Throws Error before it changes any.
+void adamw_steps(std::span<const ParameterStep> steps, const AdamWOptions& options = {});
+
 // Gradient descent with heavy-ball momentum in PyTorch's form: m <- momentum m + (g + weight_decay w), w <- w - lr m.
 struct SgdOptions {
   double momentum = 0.9;

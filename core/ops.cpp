@@ -95,6 +95,49 @@ void axpy_(const Tensor& y, double factor, const Tensor& x) {
   backend(y, &Primitives::axpy)(factor, x, y);
 }
 
+namespace {
+
+// Throws Error unless the defined ones among the tensors have one real type and lie on one device; returns those.
+std::vector<Tensor> defined_and_alike(std::string_view op, std::span<const Tensor> tensors) {
+  std::vector<Tensor> defined;
+  for (const Tensor& t : tensors) {
+    if (!t.defined()) continue;
+    checks::real(op, "a tensor", t);
+    require(defined.empty() || (t.device() == defined.front().device() && t.dtype() == defined.front().dtype()),
+            "{}: tensors of several types or on several devices, expected one of each", op);
+    defined.push_back(t);
+  }
+  return defined;
+}
+
+}  // namespace
+
+std::vector<Tensor> scale_all(std::span<const Tensor> tensors, double factor) {
+  const std::vector<Tensor> x = defined_and_alike("scale_all", tensors);
+  std::vector<Tensor> y, all;
+  for (const Tensor& t : tensors) {
+    all.push_back(t.defined() ? empty_like(t) : Tensor{});
+    if (t.defined()) y.push_back(all.back());
+  }
+  if (!x.empty()) backend(x.front(), &Primitives::scale_all)(x, factor, y);
+  return all;
+}
+
+void copy_all_(std::span<const Tensor> y, std::span<const Tensor> x) {
+  require(x.size() == y.size(), "copy_all_: {} tensors, expected {}", x.size(), y.size());
+  const std::vector<Tensor> from = defined_and_alike("copy_all_", x), to = defined_and_alike("copy_all_", y);
+  require(from.size() == x.size() && to.size() == y.size(), "copy_all_: a tensor is undefined, expected none");
+  if (x.empty()) return;
+  require(from.front().device() == to.front().device(), "copy_all_: x is on {}, expected {}",
+          to_string(from.front().device()), to_string(to.front().device()));
+  for (std::size_t i = 0; i < x.size(); ++i) {
+    if (x[i].shape() != y[i].shape()) {
+      fail("copy_all_: x has shape {}, expected {}", x[i].shape().str(), y[i].shape().str());
+    }
+  }
+  backend(to.front(), &Primitives::copy_all)(from, to);
+}
+
 Tensor relu(const Tensor& x) { return unary("relu", x, &Primitives::relu); }
 Tensor relu_backward(const Tensor& dy, const Tensor& y) {
   return binary("relu_backward", dy, y, &Primitives::relu_backward);
@@ -202,14 +245,7 @@ double squared_norm(const Tensor& x) {
 }
 
 double squared_norms(std::span<const Tensor> tensors) {
-  std::vector<Tensor> defined;
-  for (const Tensor& t : tensors) {
-    if (!t.defined()) continue;
-    checks::real("squared_norms", "a tensor", t);
-    require(defined.empty() || (t.device() == defined.front().device() && t.dtype() == defined.front().dtype()),
-            "squared_norms: tensors of several types or on several devices, expected one of each");
-    defined.push_back(t);
-  }
+  const std::vector<Tensor> defined = defined_and_alike("squared_norms", tensors);
   return defined.empty() ? 0.0 : backend(defined.front(), &Primitives::squared_norms)(defined);
 }
 
@@ -419,12 +455,22 @@ Tensor cross_entropy_with_gradient_(const Tensor& logits, const Tensor& targets)
 
 // ---- optimizer steps ----------------------------------------------------------------------------------------------
 
-void adamw_(const Tensor& w, const Tensor& g, const Tensor& m, const Tensor& v, const AdamWFactors& factors) {
-  checks::real("adamw_", "w", w);
-  checks::like("adamw_", "g", g, w.shape(), w);
-  checks::like("adamw_", "m", m, w.shape(), w);
-  checks::like("adamw_", "v", v, w.shape(), w);
-  backend(w, &Primitives::adamw)(g, factors, m, v, w);
+void adamw_(std::span<const AdamWUpdate> updates) {
+  for (const auto& [w, g, m, v, factors] : updates) {
+    checks::real("adamw_", "w", w);
+    checks::like("adamw_", "g", g, w.shape(), w);
+    checks::like("adamw_", "m", m, w.shape(), w);
+    checks::like("adamw_", "v", v, w.shape(), w);
+  }
+  std::vector<AdamWUpdate> left(updates.begin(), updates.end());
+  while (!left.empty()) {
+    const Tensor first = left.front().w;
+    const auto other = std::ranges::stable_partition(left, [&](const AdamWUpdate& update) {
+      return update.w.dtype() == first.dtype() && update.w.device() == first.device();
+    });
+    backend(first, &Primitives::adamw)(std::span(left.begin(), other.begin()));
+    left.erase(left.begin(), other.begin());
+  }
 }
 
 void momentum_sgd_(const Tensor& w, const Tensor& g, const Tensor& m, const SgdFactors& factors) {

@@ -11,6 +11,7 @@
 
 #include <cstdint>
 #include <span>
+#include <vector>
 
 #include "core/tensor.h"
 
@@ -25,6 +26,12 @@ Tensor scale(const Tensor& x, double factor);
 void copy_(const Tensor& y, const Tensor& x);                 // y = x, from any device
 void add_(const Tensor& y, const Tensor& x);                  // y += x
 void axpy_(const Tensor& y, double factor, const Tensor& x);  // y += factor x
+
+// The same for several tensors of one type on one device, together: a device starts one kernel for some hundred of
+// them. Undefined ones stay undefined.
+std::vector<Tensor> scale_all(std::span<const Tensor> tensors, double factor);
+// y[i] = x[i], all on one device; all x are of one type and all y of one, f32 or f64 (rounded to nearest).
+void copy_all_(std::span<const Tensor> y, std::span<const Tensor> x);
 
 Tensor relu(const Tensor& x);
 Tensor relu_backward(const Tensor& dy, const Tensor& y);
@@ -149,7 +156,13 @@ Tensor scale_blocks_backward_alpha(const Tensor& dy, const Tensor& u, const Tens
 struct AdamWFactors {
   double decay, beta1, beta2, step_size, root_correction, eps;
 };
-void adamw_(const Tensor& w, const Tensor& g, const Tensor& m, const Tensor& v, const AdamWFactors& factors);
+struct AdamWUpdate {
+  Tensor w, g, m, v;
+  AdamWFactors factors;
+};
+// Every update once. Those of one type on one device are made together: a device starts one kernel for some fifty
+// parameters.
+void adamw_(std::span<const AdamWUpdate> updates);
 
 // m = momentum m + (g + weight_decay w);  w = w - lr m
 struct SgdFactors {

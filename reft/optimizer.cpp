@@ -26,37 +26,47 @@ void step_on_host(OptimizerParameter& p, const Tensor& g, OptimizerState& state,
   state.step = here.step;
 }
 
-void adamw_rule(OptimizerParameter& p, const Tensor& g, OptimizerState& state, double lr,
-                const OptimizerOptions& options, const Manifold& /*manifold*/) {
-  adamw_step(p.value, g, state, lr, options.adamw);
+void adamw_rule(std::span<const ParameterUpdate> updates, const OptimizerOptions& options,
+                const Manifold& /*manifold*/) {
+  std::vector<ParameterStep> steps;
+  for (const auto& [p, g, state, lr] : updates) steps.push_back({p->value, g, state, lr});
+  adamw_steps(steps, options.adamw);
 }
 
-void adamw_qr_rule(OptimizerParameter& p, const Tensor& g, OptimizerState& state, double lr,
-                   const OptimizerOptions& options, const Manifold& manifold) {
-  adamw_rule(p, g, state, lr, options, manifold);
-  if (state.step % options.orthonormalise_interval != 0) return;
-  Tensor R = p.value.to(Device{});
-  orthonormalise(R, p.block_rows);
-  if (p.value.device() != R.device()) ops::copy_(p.value, R);
+void adamw_qr_rule(std::span<const ParameterUpdate> updates, const OptimizerOptions& options,
+                   const Manifold& manifold) {
+  adamw_rule(updates, options, manifold);
+  for (const ParameterUpdate& update : updates) {
+    if (update.state->step % options.orthonormalise_interval != 0) continue;
+    const OptimizerParameter& p = *update.parameter;
+    Tensor R = p.value.to(Device{});
+    orthonormalise(R, p.block_rows);
+    if (p.value.device() != R.device()) ops::copy_(p.value, R);
+  }
 }
 
-void sgd_rule(OptimizerParameter& p, const Tensor& g, OptimizerState& state, double lr, const OptimizerOptions& options,
-              const Manifold& /*manifold*/) {
-  sgd_step(p.value, g, state, lr, options.sgd);
+void sgd_rule(std::span<const ParameterUpdate> updates, const OptimizerOptions& options, const Manifold& /*manifold*/) {
+  for (const auto& [p, g, state, lr] : updates) sgd_step(p->value, g, *state, lr, options.sgd);
 }
 
-void riemannian_adam_rule(OptimizerParameter& p, const Tensor& g, OptimizerState& state, double lr,
-                          const OptimizerOptions& options, const Manifold& manifold) {
-  step_on_host(p, g, state, [&](Tensor& R, const Tensor& G, OptimizerState& s) {
-    riemannian_adam_step(R, G, s, lr, manifold, p.block_rows, options.riemannian_adam);
-  });
+void riemannian_adam_rule(std::span<const ParameterUpdate> updates, const OptimizerOptions& options,
+                          const Manifold& manifold) {
+  for (const ParameterUpdate& update : updates) {
+    OptimizerParameter& p = *update.parameter;
+    step_on_host(p, update.gradient, *update.state, [&](Tensor& R, const Tensor& G, OptimizerState& s) {
+      riemannian_adam_step(R, G, s, update.lr, manifold, p.block_rows, options.riemannian_adam);
+    });
+  }
 }
 
-void riemannian_sgd_rule(OptimizerParameter& p, const Tensor& g, OptimizerState& state, double lr,
-                         const OptimizerOptions& options, const Manifold& manifold) {
-  step_on_host(p, g, state, [&](Tensor& R, const Tensor& G, OptimizerState& s) {
-    riemannian_sgd_step(R, G, s, lr, manifold, p.block_rows, options.riemannian_sgd);
-  });
+void riemannian_sgd_rule(std::span<const ParameterUpdate> updates, const OptimizerOptions& options,
+                         const Manifold& manifold) {
+  for (const ParameterUpdate& update : updates) {
+    OptimizerParameter& p = *update.parameter;
+    step_on_host(p, update.gradient, *update.state, [&](Tensor& R, const Tensor& G, OptimizerState& s) {
+      riemannian_sgd_step(R, G, s, update.lr, manifold, p.block_rows, options.riemannian_sgd);
+    });
+  }
 }
 
 OptimizerState adamw_rule_state(const OptimizerParameter& p) { return adamw_state(p.value); }
@@ -154,11 +164,24 @@ const UpdateRule& Optimizer::rule(const OptimizerParameter& parameter) const {
   return parameter.manifold == ParameterManifold::stiefel ? rules_->stiefel : rules_->euclidean;
 }
 
-void Optimizer::check_gradient(const OptimizerParameter& p, const Tensor& g) const {
-  require(g.shape() == p.value.shape() && g.dtype() == p.value.dtype(),
-          "the gradient of {} has shape {} and type {}: expected {} and {}", p.name, g.shape().str(),
-          name_of(g.dtype()), p.value.shape().str(), name_of(p.value.dtype()));
-  require(std::isfinite(ops::squared_norm(g)), "the gradient of {} is not finite", p.name);
+// One norm for all: the host waits once for a device. Only if that is not finite it asks whose is not.
+void Optimizer::check_gradients(std::span<const Tensor> gradients) const {
+  const Tensor& first = *std::ranges::find_if(gradients, &Tensor::defined);
+  bool alike = true;
+  for (std::size_t i = 0; i < gradients.size(); ++i) {
+    const Tensor& g = gradients[i];
+    const OptimizerParameter& p = parameters_[i];
+    if (!g.defined()) continue;
+    require(g.shape() == p.value.shape() && g.dtype() == p.value.dtype(),
+            "the gradient of {} has shape {} and type {}: expected {} and {}", p.name, g.shape().str(),
+            name_of(g.dtype()), p.value.shape().str(), name_of(p.value.dtype()));
+    alike = alike && g.dtype() == first.dtype() && g.device() == first.device();
+  }
+  if (alike && std::isfinite(ops::squared_norms(gradients))) return;
+  for (std::size_t i = 0; i < gradients.size(); ++i) {
+    require(!gradients[i].defined() || std::isfinite(ops::squared_norm(gradients[i])),
+            "the gradient of {} is not finite", parameters_[i].name);
+  }
 }
 
 void Optimizer::step(std::span<const Tensor> gradients, double lr) {
@@ -166,12 +189,11 @@ void Optimizer::step(std::span<const Tensor> gradients, double lr) {
           parameters_.size());
   require(std::ranges::any_of(gradients, &Tensor::defined), "no parameter has a gradient: the loss reaches none");
   require(std::isfinite(lr), "a learning rate of {}: expected a finite number", lr);
-  for (std::size_t i = 0; i < gradients.size(); ++i) {
-    if (gradients[i].defined()) check_gradient(parameters_[i], gradients[i]);
-  }
+  check_gradients(gradients);
   for (std::size_t i = 0; i < gradients.size(); ++i) {
     for (const std::size_t offset : offsets_[i]) ops::axpy_(parameters_[offset].value, -1.0, parameters_[i].value);
   }
+  std::vector<ParameterUpdate> euclidean, stiefel;
   for (std::size_t i = 0; i < gradients.size(); ++i) {
     if (!gradients[i].defined()) continue;
     OptimizerParameter& p = parameters_[i];
@@ -179,8 +201,11 @@ void Optimizer::step(std::span<const Tensor> gradients, double lr) {
     for (const std::size_t offset : offsets_[i]) {
       if (gradients[offset].defined()) gradient = ops::add(gradient, gradients[offset]);
     }
-    rule(p).step(p, gradient, states_[i], lr * p.lr_scale, options_, manifold_);
+    auto& updates = p.manifold == ParameterManifold::stiefel ? stiefel : euclidean;
+    updates.push_back({&p, gradient, &states_[i], lr * p.lr_scale});
   }
+  if (!euclidean.empty()) rules_->euclidean.step(euclidean, options_, manifold_);
+  if (!stiefel.empty()) rules_->stiefel.step(stiefel, options_, manifold_);
   for (std::size_t i = 0; i < gradients.size(); ++i) {
     for (const std::size_t offset : offsets_[i]) ops::add_(parameters_[offset].value, parameters_[i].value);
   }

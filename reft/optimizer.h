@@ -39,11 +39,18 @@ struct OptimizerOptions {
   std::int64_t orthonormalise_interval = 1;  // steps of AdamW between two orthonormalisations
 };
 
-// How one parameter is updated.
+// The part of one parameter in a step.
+struct ParameterUpdate {
+  OptimizerParameter* parameter;
+  Tensor gradient;
+  OptimizerState* state;
+  double lr;
+};
+
+// How parameters of a kind are updated: all in one call, so that a device has few kernels to start.
 struct UpdateRule {
   OptimizerState (*state)(const OptimizerParameter& parameter);  // before the first step
-  void (*step)(OptimizerParameter& parameter, const Tensor& gradient, OptimizerState& state, double lr,
-               const OptimizerOptions& options, const Manifold& manifold);
+  void (*step)(std::span<const ParameterUpdate> updates, const OptimizerOptions& options, const Manifold& manifold);
 };
 
 // A line of the table of optimizers: the rule of each kind of parameter.
@@ -79,7 +86,7 @@ class Optimizer {
  private:
   const UpdateRule& rule(const OptimizerParameter& parameter) const;
   std::vector<std::vector<std::size_t>> offsets_by_origin() const;
-  void check_gradient(const OptimizerParameter& parameter, const Tensor& gradient) const;
+  void check_gradients(std::span<const Tensor> gradients) const;
 
   std::vector<OptimizerParameter> parameters_;
   std::vector<std::vector<std::size_t>> offsets_;  // of each parameter: those that are offsets from it

@@ -9,9 +9,8 @@ namespace {
 // Below this many elements a team of threads costs more than it saves.
 constexpr std::int64_t parallel_threshold = 1 << 15;
 
-}  // namespace
-
-void adamw(const Tensor& g, const ops::AdamWFactors& factors, const Tensor& m, const Tensor& v, const Tensor& w) {
+void adamw(const ops::AdamWUpdate& update) {
+  const auto& [w, g, m, v, factors] = update;
   visit_real(w.dtype(), "adamw_", [&]<typename T>(T) {
     const T* pg = g.data<T>();
     T* pm = m.data<T>();
@@ -28,6 +27,12 @@ void adamw(const Tensor& g, const ops::AdamWFactors& factors, const Tensor& m, c
       pw[i] = decay * pw[i] - step_size * pm[i] / (std::sqrt(pv[i]) * root_correction + eps);
     }
   });
+}
+
+}  // namespace
+
+void adamw(std::span<const ops::AdamWUpdate> updates) {
+  for (const ops::AdamWUpdate& update : updates) adamw(update);
 }
 
 void momentum_sgd(const Tensor& g, const ops::SgdFactors& factors, const Tensor& m, const Tensor& w) {

@@ -1,14 +1,15 @@
-// Steps of AdamW and of gradient descent with momentum, element by element.
+// Steps of AdamW, all parameters in one launch, and of gradient descent with momentum, element by element.
 #include <cmath>
 
-#include "core/cuda/grid.cuh"
 #include "core/cuda/ops.h"
+#include "core/cuda/tensors.cuh"
 
 namespace csreft::cuda {
 namespace {
 
 template <typename T>
 struct AdamW {
+  std::int64_t n;
   const T* g;
   T *m, *v, *w;
   T decay, beta1, beta2, step_size, root_correction, eps;
@@ -32,13 +33,16 @@ struct MomentumSgd {
 
 }  // namespace
 
-void adamw(const Tensor& g, const ops::AdamWFactors& factors, const Tensor& m, const Tensor& v, const Tensor& w) {
-  visit_real(w.dtype(), "adamw_", [&]<typename T>(T) {
-    for_elements(
-        context(w), w.numel(),
-        AdamW<T>{elements<const T>(g), elements<T>(m), elements<T>(v), elements<T>(w), static_cast<T>(factors.decay),
-                 static_cast<T>(factors.beta1), static_cast<T>(factors.beta2), static_cast<T>(factors.step_size),
-                 static_cast<T>(factors.root_correction), static_cast<T>(factors.eps)});
+void adamw(std::span<const ops::AdamWUpdate> updates) {
+  const Tensor& first = updates.front().w;
+  visit_real(first.dtype(), "adamw_", [&]<typename T>(T) {
+    std::vector<AdamW<T>> items;
+    for (const auto& [w, g, m, v, f] : updates) {
+      items.push_back({w.numel(), elements<const T>(g), elements<T>(m), elements<T>(v), elements<T>(w),
+                       static_cast<T>(f.decay), static_cast<T>(f.beta1), static_cast<T>(f.beta2),
+                       static_cast<T>(f.step_size), static_cast<T>(f.root_correction), static_cast<T>(f.eps)});
+    }
+    for_tensors(context(first), items);
   });
 }
 

@@ -1,7 +1,9 @@
-// Sums over all elements, in double: each block sums its share, one block adds the shares in order.
+// Sums over all elements of one tensor or of several, in double: each block sums its share, one block adds the shares
+// in order.
 #include "core/cuda/ops.h"
 #include "core/cuda/primitives.h"
 #include "core/cuda/reduce.cuh"
+#include "core/cuda/tensors.cuh"
 
 namespace csreft::cuda {
 namespace {
@@ -17,14 +19,24 @@ struct Square {
   __device__ double operator()(double x) const { return x * x; }
 };
 
-// shares[block] = sum of f(x[i]) over the block's elements.
+// A tensor of those that a launch sums.
+template <typename T>
+struct Summand {
+  std::int64_t n;
+  const T* x;
+};
+
+// shares[block] = sum of f(x[i]) over the block's elements of its tensor.
 template <typename F, typename T>
-__global__ void sum_shares_kernel(const T* x, std::int64_t n, double* shares) {
+__global__ void sum_shares_kernel(TensorList<Summand<T>> list, double* shares) {
   CSREFT_SHARED(WarpValues<double>, scratch);
-  const std::int64_t stride = std::int64_t{gridDim.x} * blockDim.x;
+  unsigned tensor = 0, begin = 0;
+  while (list.ends[tensor] <= blockIdx.x) begin = list.ends[tensor++];
+  const Summand<T> item = list.items[tensor];
+  const std::int64_t stride = std::int64_t{list.ends[tensor] - begin} * blockDim.x;
   double sum = 0;
-  for (std::int64_t i = std::int64_t{blockIdx.x} * blockDim.x + threadIdx.x; i < n; i += stride) {
-    sum += F{}(static_cast<double>(x[i]));
+  for (std::int64_t i = std::int64_t{blockIdx.x - begin} * blockDim.x + threadIdx.x; i < item.n; i += stride) {
+    sum += F{}(static_cast<double>(item.x[i]));
   }
   sum = reduce_block(sum, scratch, Add{});
   if (threadIdx.x == 0) shares[blockIdx.x] = sum;
@@ -39,53 +51,43 @@ __global__ void add_shares_kernel(const double* shares, unsigned n, T* y) {
   if (threadIdx.x == 0) *y = static_cast<T>(sum);
 }
 
-unsigned count_shares(const Tensor& x) {
+unsigned count_shares(std::int64_t n) {
   const std::int64_t per_block = block_threads * elements_per_thread;
-  return static_cast<unsigned>(std::clamp<std::int64_t>((x.numel() + per_block - 1) / per_block, 1, max_shares));
+  return static_cast<unsigned>(std::clamp<std::int64_t>((n + per_block - 1) / per_block, 1, max_shares));
 }
 
-template <typename F>
-void sum_shares(std::string_view op, const Tensor& x, unsigned n, double* shares) {
-  visit_real(x.dtype(), op, [&]<typename T>(T) {
-    launch(sum_shares_kernel<F, T>, dim3(n), dim3(block_threads), 0, context(x).stream, elements<const T>(x), x.numel(),
-           shares);
-  });
-}
-
-// y[0] = sum of f(x)
+// y[0] = sum of f(x) over the elements of all tensors: one launch for their shares, one that adds these.
 template <typename F, typename Out>
-void sum_all(std::string_view op, const Tensor& x, Out* y) {
-  const unsigned shares = count_shares(x);
-  const Tensor partial = Tensor::empty({shares}, DType::f64, x.device());
-  sum_shares<F>(op, x, shares, elements<double>(partial));
-  launch(add_shares_kernel<Out>, dim3(1), dim3(block_threads), 0, context(x).stream, elements<const double>(partial),
-         shares, y);
+void sum_all(std::string_view op, std::span<const Tensor> tensors, Out* y) {
+  const Tensor& first = tensors.front();
+  unsigned n_shares = 0;
+  for (const Tensor& t : tensors) n_shares += count_shares(t.numel());
+  const Tensor partial = Tensor::empty({n_shares}, DType::f64, first.device());
+  visit_real(first.dtype(), op, [&]<typename T>(T) {
+    std::vector<Summand<T>> items;
+    for (const Tensor& t : tensors) items.push_back({t.numel(), elements<const T>(t)});
+    double* shares = elements<double>(partial);
+    const auto count = [](const Summand<T>& item) { return count_shares(item.n); };
+    for_tensor_lists(items, count, [&](const TensorList<Summand<T>>& list, unsigned blocks) {
+      launch(sum_shares_kernel<F, T>, dim3(blocks), dim3(block_threads), 0, context(first).stream, list, shares);
+      shares += blocks;
+    });
+  });
+  launch(add_shares_kernel<Out>, dim3(1), dim3(block_threads), 0, context(first).stream,
+         elements<const double>(partial), n_shares, y);
 }
 
 }  // namespace
 
 void sum(const Tensor& x, const Tensor& y) {
-  visit_real(x.dtype(), "sum", [&]<typename T>(T) { sum_all<Identity>("sum", x, elements<T>(y)); });
+  visit_real(x.dtype(), "sum", [&]<typename T>(T) { sum_all<Identity>("sum", {&x, 1}, elements<T>(y)); });
 }
 
-double squared_norm(const Tensor& x) {
-  const Tensor total = Tensor::empty({1}, DType::f64, x.device());
-  sum_all<Square>("squared_norm", x, elements<double>(total));
-  return total.item();
-}
+double squared_norm(const Tensor& x) { return squared_norms({&x, 1}); }
 
 double squared_norms(std::span<const Tensor> tensors) {
-  unsigned shares = 0;
-  for (const Tensor& t : tensors) shares += count_shares(t);
-  const Tensor partial = Tensor::empty({shares}, DType::f64, tensors.front().device());
-  const Tensor total = Tensor::empty({1}, DType::f64, partial.device());
-  unsigned begin = 0;
-  for (const Tensor& t : tensors) {
-    sum_shares<Square>("squared_norms", t, count_shares(t), elements<double>(partial) + begin);
-    begin += count_shares(t);
-  }
-  launch(add_shares_kernel<double>, dim3(1), dim3(block_threads), 0, context(partial).stream,
-         elements<const double>(partial), shares, elements<double>(total));
+  const Tensor total = Tensor::empty({1}, DType::f64, tensors.front().device());
+  sum_all<Square>("squared_norms", tensors, elements<double>(total));
   return total.item();
 }
 

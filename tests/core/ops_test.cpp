@@ -293,3 +293,24 @@ TEST_CASE("the number of threads can be set, within reason") {
   CHECK_THROWS_AS(csreft::set_threads(100000), Error);
   csreft::set_threads(before);
 }
+
+TEST_CASE("several tensors are scaled and copied together") {
+  const std::vector<Tensor> x{values({1, -2}, {2}), Tensor{}, values({3, 5, 7, 9}, {2, 2})};
+  const auto scaled = ops::scale_all(x, 0.5);
+  CHECK(distance(scaled[0], values({0.5, -1}, {2})) == 0);
+  CHECK_FALSE(scaled[1].defined());
+  CHECK(distance(scaled[2], values({1.5, 2.5, 3.5, 4.5}, {2, 2})) == 0);
+  CHECK(x[0].span<double>()[1] == -2);
+  CHECK(ops::scale_all({}, 2).empty());
+
+  const std::vector<Tensor> from{values({0.1}, {1}), values({1e-50, 2}, {2})};
+  const std::vector<Tensor> to{Tensor::zeros({1}), Tensor::zeros({2})};
+  ops::copy_all_(to, from);
+  CHECK(to[0].span<float>()[0] == 0.1F);
+  CHECK(to[1].span<float>()[0] == 0);
+  CHECK(to[1].span<float>()[1] == 2);
+  CHECK_THROWS_AS(ops::copy_all_(to, std::span(from).first(1)), Error);
+  CHECK_THROWS_AS(ops::copy_all_(to, x), Error);
+  CHECK_THROWS_AS(ops::copy_all_(std::vector<Tensor>{to[1], to[0]}, from), Error);
+  CHECK_THROWS_AS(ops::scale_all(std::vector<Tensor>{from[0], to[0]}, 2), Error);
+}

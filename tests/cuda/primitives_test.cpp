@@ -243,11 +243,36 @@ TEST_CASE("cuda: gated subspaces") {
 
 TEST_CASE("cuda: optimizer steps") {
   compare([](const Place& on) {
-    const Tensor g = on({300}, 1), m = on({300}, 2), v = on(probabilities({300}, 3)), w = on({300}, 4);
-    ops::adamw_(w, g, m, v, {0.999, 0.9, 0.99, 0.01, 1.7, 1e-8});
+    const Tensor g = on({300}, 1), m = on({300}, 2);
     const Tensor w2 = on({300}, 4), m2 = on({300}, 2);
     ops::momentum_sgd_(w2, g, m2, {0.1, 0.9, 0.01});
-    return Results{w, m, v, w2, m2};
+    return Results{w2, m2};
+  });
+}
+
+// 150 tensors: more than one launch holds, of sizes from none to several blocks.
+TEST_CASE("cuda: several tensors at once") {
+  compare([](const Place& on) {
+    std::vector<ops::AdamWUpdate> updates;
+    std::vector<Tensor> several{Tensor{}}, narrow, wide;
+    Results results;
+    for (std::uint64_t i = 0; i < 150; ++i) {
+      const Shape shape{static_cast<std::int64_t>(i == 7 ? 2500 : i % 5), 3};
+      const Tensor w = on(shape, i), g = on(shape, i + 1), m = on(shape, i + 2), v = on(probabilities(shape, i + 3));
+      updates.push_back({w, g, m, v, {0.999, 0.9, 0.99, 0.01 + 0.001 * static_cast<double>(i), 1.7, 1e-8}});
+      several.push_back(on(shape, i + 4));
+      narrow.push_back(Tensor::zeros(shape, DType::f32, on.device));
+      wide.push_back(Tensor::zeros(shape, DType::f64, on.device));
+      results.insert(results.end(), {w, m, v, narrow.back(), wide.back()});
+    }
+    ops::adamw_(updates);
+    const std::vector<Tensor> given(several.begin() + 1, several.end()), scaled = ops::scale_all(several, 0.3);
+    ops::copy_all_(narrow, given);
+    ops::copy_all_(wide, given);
+    CHECK(!scaled.front().defined());
+    results.insert(results.end(), scaled.begin() + 1, scaled.end());
+    results.push_back(Tensor::full({1}, ops::squared_norms(several), on.dtype, on.device));
+    return results;
   });
 }
 
