@@ -1,4 +1,4 @@
-// What the backend keeps for each device: its stream, its cuBLAS handle, and the way of small arrays to it.
+// What the backend keeps for each device: its stream, its cuBLAS handle, and the ways of small and large arrays to it.
 #pragma once
 
 #include <cstddef>
@@ -6,12 +6,14 @@
 #include <span>
 
 #include "core/cuda/runtime.h"
+#include "core/cuda/staging.h"
 #include "core/cuda/uploads.h"
 #include "core/tensor.h"
 
 namespace csreft::cuda {
 
-// All work on a device goes through one stream, so everything happens in the order in which it was started.
+// All work on a device goes through one stream, so everything happens in the order in which it was started; large
+// arrays of the host come in by another, which waits for the first and is waited for by it.
 struct Context {
   explicit Context(int index);
 
@@ -19,6 +21,7 @@ struct Context {
   cudaStream_t stream = nullptr;
   cublasHandle_t blas = nullptr;
   Uploads uploads;
+  Staging staging;
 };
 
 // The device's context, made when first asked for; the device becomes the calling thread's current one. Contexts live

@@ -62,6 +62,7 @@ void copy(void* to, const Device& to_device, const void* from, const Device& fro
     synchronize(from_device.index);
     context(to_device.index);
   }
+  if (from_host && bytes >= Staging::least_bytes) return device.staging.copy(to, from, bytes, device.stream);
   const cudaMemcpyKind kind =
       to_host ? cudaMemcpyDeviceToHost : (from_host ? cudaMemcpyHostToDevice : cudaMemcpyDeviceToDevice);
   check(cudaMemcpyAsync(to, from, bytes, kind, device.stream), "cudaMemcpyAsync");

@@ -5,25 +5,61 @@
 
 #include <doctest/doctest.h>
 
+#include "experiments/harness/evaluate.h"
 #include "experiments/harness/trainer.h"
-#include "models/generate.h"
+#include "reft/presets.h"
 #include "tests/tiny_chat.h"
 
 namespace {
 
 using csreft::Device;
+using Sequences = std::vector<std::vector<std::int32_t>>;
 
-struct Run {
-  std::vector<double> losses;
-  std::vector<std::vector<std::int32_t>> generated;
+struct Trained {
+  csreft::MethodOptions method;
+  double router_lr = 1.0;
 };
 
-// Trains a method from the same start on the device, and lets the model go on from a prompt before it.
-Run run_on(const Device& device, const std::string& method_name) {
+Trained with_preset(std::string_view preset) {
+  Trained trained;
+  csreft::set_preset(csreft::find_preset(preset), trained.method, trained.router_lr);
+  return trained;
+}
+
+Trained of_method(const char* name) {
+  Trained trained;
+  trained.method.method = name;
+  return trained;
+}
+
+struct Run {
+  std::vector<double> losses, gradient_norms;
+  double orthonormality = 0.0;  // the largest element of R R^T - I after the last step
+  Sequences before, after;      // greedy tokens
+};
+
+double orthonormality(const csreft::Method& method) {
+  double largest = 0.0;
+  for (const csreft::Tensor& basis : method.bases()) {
+    const csreft::Tensor r = basis.to(csreft::DType::f64).to(Device{});
+    const std::int64_t rank = method.options().rank;
+    for (std::int64_t begin = 0; begin < r.rows(); begin += rank) {  // each subspace on a manifold of its own
+      const csreft::Tensor block = r.slice(begin, begin + rank);
+      const csreft::Tensor gram = csreft::ops::matmul(block, block, {}, csreft::ops::Transpose::yes);
+      for (std::int64_t i = 0; i < gram.numel(); ++i) {
+        largest = std::max(
+            largest, std::abs(gram.span<double>()[static_cast<std::size_t>(i)] - (i % (rank + 1) == 0 ? 1.0 : 0.0)));
+      }
+    }
+  }
+  return largest;
+}
+
+// Trains a method from the same start on the device, and lets the model go on from two prompts before and after.
+Run run_on(const Device& device, const Trained& trained) {
   static const TinyChat chat;
   const auto model = chat.load(device);
-  csreft::MethodOptions method_options;
-  method_options.method = method_name;
+  csreft::MethodOptions method_options = trained.method;
   method_options.layers = {0, 1};
   method_options.rank = 2;
   method_options.subspaces = 2;
@@ -31,27 +67,56 @@ Run run_on(const Device& device, const std::string& method_name) {
   const auto method = csreft::create_method(method_options, model.llama.config(), /*seed=*/5, model.llama.options());
   csreft::TrainOptions options;
   options.batch = 4;
-  options.epochs = 3;
+  options.epochs = 5;
   options.lr = 1e-2;
+  options.router_lr = trained.router_lr;
   options.seed = 3;
   options.quiet = true;
+  const auto tokens = [&](const csreft::Method* edited) {
+    return csreft::generate(model.llama, Sequences{{5, 60, 7, 21}, {9, 33, 101, 64, 12}},
+                            {.max_new_tokens = 8, .stop_tokens = {}, .sampling = {}},
+                            csreft::generation_attachments(model, edited));
+  };
   Run run;
-  run.generated = csreft::generate(model.llama, std::vector<std::vector<std::int32_t>>{{5, 60, 7}, {9, 33}},
-                                   {.max_new_tokens = 8, .stop_tokens = {}, .sampling = {}});
-  run.losses = csreft::Trainer(model, *method, std::vector<csreft::Task>{letter_task(12)}, options).run().losses();
+  run.before = tokens(nullptr);
+  const auto result = csreft::Trainer(model, *method, std::vector<csreft::Task>{letter_task(12)}, options).run();
+  for (const auto& step : result.steps) run.gradient_norms.push_back(step.gradient_norm);
+  run.losses = result.losses();
+  run.orthonormality = orthonormality(*method);
+  run.after = tokens(method.get());
   return run;
+}
+
+void check_same(const Trained& trained) {
+  const Run cpu = run_on({}, trained), cuda = run_on(csreft::parse_device("cuda"), trained);
+  constexpr std::size_t steps = 15;
+  REQUIRE(cpu.losses.size() == steps);
+  REQUIRE(cuda.losses.size() == steps);
+  CHECK(cpu.losses.back() < .9 * cpu.losses.front());  // it learns, so the losses depend on the gradients
+  for (std::size_t i = 0; i < steps; ++i) {
+    CAPTURE(i);
+    CHECK(std::abs(cuda.losses[i] - cpu.losses[i]) < 1e-4);
+    CHECK(cuda.gradient_norms[i] == doctest::Approx(cpu.gradient_norms[i]).epsilon(1e-2));
+  }
+  CHECK(cuda.orthonormality < 1e-5);
+  CHECK(cuda.before == cpu.before);
+  CHECK(cuda.after == cpu.after);
+  CHECK(cpu.after != cpu.before);
 }
 
 }  // namespace
 
-TEST_CASE("cuda: losses of training are the CPU's to 1e-4, and greedy tokens are the same") {
-  for (const char* method : {"csreft", "loreft", "lora"}) {
+TEST_CASE("cuda: CS-ReFT's losses, step by step, are the CPU's to 1e-4, and so are the tokens afterwards") {
+  // The learned router in both forms, R on the Stiefel manifold.
+  for (const auto& preset : csreft::presets()) {
+    CAPTURE(preset.name);
+    check_same(with_preset(preset.name));
+  }
+}
+
+TEST_CASE("cuda: losses of LoReFT and LoRA, step by step, are the CPU's to 1e-4, and so are the tokens afterwards") {
+  for (const char* method : {"loreft", "lora"}) {
     CAPTURE(method);
-    const Run cpu = run_on({}, method), cuda = run_on(csreft::parse_device("cuda"), method);
-    REQUIRE(cpu.losses.size() == 9);
-    REQUIRE(cuda.losses.size() == 9);
-    CHECK(cpu.losses.back() < cpu.losses.front());  // it learns, so the losses depend on the gradients
-    for (std::size_t i = 0; i < 9; ++i) CHECK(std::abs(cuda.losses[i] - cpu.losses[i]) < 1e-4);
-    CHECK(cuda.generated == cpu.generated);
+    check_same(of_method(method));
   }
 }

@@ -67,4 +67,7 @@ class DeviceMemory {
 // The one device's. Never destroyed: tensors with static storage duration may outlive it otherwise.
 DeviceMemory& device_memory();
 
+// Lets the runtime's pool give memory back to the driver, as it does when the host waits for work.
+void host_has_waited();
+
 }  // namespace csreft::emulation

@@ -1,4 +1,5 @@
 // Memory of the CUDA runtime: allocations, copies, pinned memory of the host.
+#include <algorithm>
 #include <cstdlib>
 #include <cstring>
 #include <map>
@@ -26,6 +27,33 @@ struct Pinned {
 };
 Pinned& pinned() {
   static auto* const instance = new Pinned;
+  return *instance;
+}
+
+// What the runtime has asked the driver for. Freed memory of the pool serves what is asked for next, in the order of
+// the calls (one stream, then, or streams that wait for each other), whatever the sizes; the pool asks for more when
+// that does not suffice, and gives back what is above its threshold when the host waits.
+struct Driver {
+  std::map<std::uintptr_t, std::size_t> from_pool;  // address -> bytes
+  std::size_t used = 0, reserved = 0;               // of the pool
+  std::uint64_t release_threshold = 0;
+  std::size_t requests = 0;
+
+  void take(void* pointer, std::size_t bytes) {
+    from_pool[reinterpret_cast<std::uintptr_t>(pointer)] = bytes;
+    used += bytes;
+    if (used > reserved) ++requests;
+    reserved = std::max(reserved, used);
+  }
+  void give(void* pointer) {
+    const auto found = from_pool.find(reinterpret_cast<std::uintptr_t>(pointer));
+    if (found == from_pool.end()) return;
+    used -= found->second;
+    from_pool.erase(found);
+  }
+};
+Driver& driver() {
+  static auto* const instance = new Driver;
   return *instance;
 }
 
@@ -65,6 +93,16 @@ void copy_now(void* to, const void* from, std::size_t bytes) {
 }
 
 }  // namespace
+
+void host_has_waited() {
+  driver().reserved = std::min(driver().reserved, std::max<std::size_t>(driver().used, driver().release_threshold));
+}
+
+std::size_t driver_requests() {
+  const std::lock_guard lock(entrance());
+  return driver().requests;
+}
+
 }  // namespace csreft::emulation
 
 using namespace csreft::emulation;
@@ -79,6 +117,7 @@ cudaError_t cudaMemGetInfo(std::size_t* free, std::size_t* total) {
 cudaError_t cudaMalloc(void** pointer, std::size_t bytes) {
   const std::lock_guard lock(entrance());
   if (const auto error = refuse_while_capturing(); error != cudaSuccess) return result(error);
+  ++driver().requests;
   return result(allocate(pointer, bytes));
 }
 
@@ -87,6 +126,7 @@ cudaError_t cudaFree(void* pointer) {
   if (const auto error = refuse_while_capturing(); error != cudaSuccess) return result(error);
   // As on a device, this waits for everything.
   if (const auto error = run_all(); error != cudaSuccess || pointer == nullptr) return result(error);
+  driver().give(pointer);
   free_now(pointer);
   return result(fault());
 }
@@ -94,18 +134,22 @@ cudaError_t cudaFree(void* pointer) {
 cudaError_t cudaMallocAsync(void** pointer, std::size_t bytes, cudaStream_t stream) {
   const std::lock_guard lock(entrance());
   if (queue_of(stream).capture != cudaStreamCaptureStatusNone) return result(cudaErrorNotSupported);
-  return result(allocate(pointer, bytes));
+  const auto error = allocate(pointer, bytes);
+  if (error == cudaSuccess && *pointer != nullptr) driver().take(*pointer, bytes);
+  return result(error);
 }
 
 cudaError_t cudaFreeAsync(void* pointer, cudaStream_t stream) {
   const std::lock_guard lock(entrance());
   if (queue_of(stream).capture != cudaStreamCaptureStatusNone) return result(cudaErrorNotSupported);
   if (pointer == nullptr) return result(fault());
+  driver().give(pointer);
   return result(enqueue(stream, [pointer] { free_now(pointer); }));
 }
 
 cudaError_t cudaMallocHost(void** pointer, std::size_t bytes) {
   const std::lock_guard lock(entrance());
+  ++driver().requests;
   constexpr std::size_t page = 4096;
   *pointer = std::aligned_alloc(page, (bytes + page - 1) / page * page);
   if (*pointer == nullptr) return result(cudaErrorMemoryAllocation);
@@ -174,9 +218,7 @@ cudaError_t cudaMemset(void* to, int value, std::size_t bytes) { return cudaMems
 
 namespace csreft::emulation {
 
-struct MemoryPool {
-  std::uint64_t release_threshold = 0;
-};
+struct MemoryPool {};
 
 }  // namespace csreft::emulation
 
@@ -196,19 +238,18 @@ cudaError_t cudaDeviceGetDefaultMemPool(cudaMemPool_t* pool, int device) {
 cudaError_t cudaMemPoolSetAttribute(cudaMemPool_t pool, cudaMemPoolAttr attribute, void* value) {
   const std::lock_guard lock(entrance());
   if (pool != &default_pool || attribute != cudaMemPoolAttrReleaseThreshold) return result(cudaErrorInvalidValue);
-  std::memcpy(&pool->release_threshold, value, sizeof pool->release_threshold);
+  std::memcpy(&driver().release_threshold, value, sizeof driver().release_threshold);
   return result(fault());
 }
 
-// What is reserved is what is in use: the emulation keeps nothing that the device's memory would be charged for.
 cudaError_t cudaMemPoolGetAttribute(cudaMemPool_t pool, cudaMemPoolAttr attribute, void* value) {
   const std::lock_guard lock(entrance());
   if (pool != &default_pool) return result(cudaErrorInvalidValue);
   std::uint64_t out = 0;
   switch (attribute) {
-    case cudaMemPoolAttrReleaseThreshold: out = pool->release_threshold; break;
-    case cudaMemPoolAttrReservedMemCurrent:
-    case cudaMemPoolAttrUsedMemCurrent: out = device_memory().used(); break;
+    case cudaMemPoolAttrReleaseThreshold: out = driver().release_threshold; break;
+    case cudaMemPoolAttrReservedMemCurrent: out = driver().reserved; break;
+    case cudaMemPoolAttrUsedMemCurrent: out = driver().used; break;
     case cudaMemPoolAttrReservedMemHigh:
     case cudaMemPoolAttrUsedMemHigh: out = device_memory().highest_use(); break;
   }
@@ -216,7 +257,8 @@ cudaError_t cudaMemPoolGetAttribute(cudaMemPool_t pool, cudaMemPoolAttr attribut
   return result(fault());
 }
 
-cudaError_t cudaMemPoolTrimTo(cudaMemPool_t pool, std::size_t) {
+cudaError_t cudaMemPoolTrimTo(cudaMemPool_t pool, std::size_t bytes) {
   const std::lock_guard lock(entrance());
+  driver().reserved = std::min(driver().reserved, std::max(driver().used, bytes));
   return result(pool == &default_pool ? fault() : cudaErrorInvalidValue);
 }

@@ -180,6 +180,42 @@ TEST_CASE("a device that is full") {
   set_device_memory(total);
 }
 
+TEST_CASE("the pool asks the driver for what freed memory does not serve, and keeps what its threshold says") {
+  cudaStream_t stream = nullptr;
+  REQUIRE(cudaStreamCreate(&stream) == cudaSuccess);
+  cudaMemPool_t pool = nullptr;
+  REQUIRE(cudaDeviceGetDefaultMemPool(&pool, 0) == cudaSuccess);
+  std::uint64_t before = 0, threshold = 0;
+  REQUIRE(cudaMemPoolGetAttribute(pool, cudaMemPoolAttrReleaseThreshold, &before) == cudaSuccess);
+  REQUIRE(cudaStreamSynchronize(stream) == cudaSuccess);
+  REQUIRE(cudaMemPoolTrimTo(pool, 0) == cudaSuccess);
+  const auto requests = [&](std::size_t bytes) {
+    const std::size_t so_far = driver_requests();
+    void* pointer = nullptr;
+    REQUIRE(cudaMallocAsync(&pointer, bytes, stream) == cudaSuccess);
+    REQUIRE(cudaFreeAsync(pointer, stream) == cudaSuccess);
+    return driver_requests() - so_far;
+  };
+  for (const bool keeps : {true, false}) {
+    threshold = keeps ? ~std::uint64_t{0} : 0;
+    REQUIRE(cudaMemPoolSetAttribute(pool, cudaMemPoolAttrReleaseThreshold, &threshold) == cudaSuccess);
+    CHECK(requests(keeps ? 1000 : 2000) == 1);
+    CHECK(requests(keeps ? 1000 : 2000) == 0);  // in the order of the stream the first is free by then
+    CHECK(requests(500) == 0);
+    REQUIRE(cudaStreamSynchronize(stream) == cudaSuccess);
+    CHECK(requests(1000) == (keeps ? 0 : 1));
+  }
+  const std::size_t so_far = driver_requests();
+  void *device = nullptr, *pinned = nullptr;
+  REQUIRE(cudaMalloc(&device, 10) == cudaSuccess);
+  REQUIRE(cudaMallocHost(&pinned, 10) == cudaSuccess);
+  CHECK(driver_requests() == so_far + 2);
+  CHECK(cudaFree(device) == cudaSuccess);
+  CHECK(cudaFreeHost(pinned) == cudaSuccess);
+  REQUIRE(cudaMemPoolSetAttribute(pool, cudaMemPoolAttrReleaseThreshold, &before) == cudaSuccess);
+  CHECK(cudaStreamDestroy(stream) == cudaSuccess);
+}
+
 TEST_CASE("allocations of many sizes keep their bytes apart") {
   std::mt19937 random(1);
   std::vector<std::pair<unsigned char*, std::size_t>> taken;

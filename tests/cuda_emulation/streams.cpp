@@ -105,13 +105,20 @@ cudaError_t run_until(const Place& place) {
     const Draining draining;
     run(*place.queue, place.number);
   }
+  host_has_waited();
   return fault();
 }
 
 cudaError_t run_all() {
   const Draining draining;
   for_each_queue([](const auto& queue) { run(*queue, queue->queued); });
+  host_has_waited();
   return fault();
+}
+
+std::size_t waiting_operations() {
+  const std::lock_guard lock(entrance());
+  return streams().waiting;
 }
 
 cudaError_t refuse_while_capturing() {

@@ -1,0 +1,65 @@
+// When the host waits for the CUDA backend, and for what: seen by the emulated device.
+#include <algorithm>
+#include <vector>
+
+#include <doctest/doctest.h>
+
+#include "core/device_info.h"
+#include "core/ops.h"
+#include "tests/cuda_emulation/control.h"
+
+using csreft::Device;
+using csreft::DType;
+using csreft::Tensor;
+namespace emulation = csreft::emulation;
+namespace ops = csreft::ops;
+
+namespace {
+
+Tensor counted(std::int64_t n) {
+  Tensor t = Tensor::empty({n}, DType::f32);
+  for (std::int64_t i = 0; i < n; ++i) t.span<float>()[static_cast<std::size_t>(i)] = static_cast<float>(i % 65537);
+  return t;
+}
+
+}  // namespace
+
+TEST_CASE("cuda: a large array is on its way while the host goes on, and what is started after it finds it there") {
+  const Device cuda = csreft::parse_device("cuda");
+  // One piece, a part of one, several, and more than the ring holds.
+  for (const std::int64_t n :
+       {std::int64_t{1} << 21, (std::int64_t{1} << 20) + 3, std::int64_t{5'000'011}, std::int64_t{9'000'001}}) {
+    CAPTURE(n);
+    const Tensor x = counted(n), expected = x.clone();
+    csreft::synchronize(cuda);
+    REQUIRE(emulation::waiting_operations() == 0);
+    const Tensor there = x.to(cuda);
+    CHECK(emulation::waiting_operations() > 0);     // the host has not waited for the last of it
+    std::ranges::fill(x.span<float>(), -1.0F);      // and may already change what it had there
+    const Tensor doubled = ops::add(there, there);  // in the other stream
+    CHECK(emulation::waiting_operations() > 0);
+    const Tensor back = doubled.to(Device{});
+    bool same = true;
+    for (std::size_t i = 0; i < back.span<float>().size(); ++i) {
+      same = same && back.span<float>()[i] == 2 * expected.span<float>()[i];
+    }
+    CHECK(same);
+  }
+}
+
+TEST_CASE("cuda: a large copy comes after what its place was used for before") {
+  const Device cuda = csreft::parse_device("cuda");
+  const std::int64_t n = std::int64_t{1} << 20;
+  const Tensor x = counted(n);
+  for (int i = 0; i < 4; ++i) {
+    // Freed memory is handed out again while work on it is still waiting.
+    const Tensor last = [&] {
+      const Tensor before = Tensor::full({n}, 7.0, DType::f32, cuda);
+      return ops::scale(before, 2.0);
+    }();
+    const Tensor there = x.to(cuda);
+    const Tensor a = last.to(Device{}), b = there.to(Device{});
+    CHECK(std::ranges::all_of(a.span<float>(), [](float v) { return v == 14.0F; }));
+    CHECK(std::ranges::equal(b.span<float>(), x.span<float>()));
+  }
+}
