@@ -20,13 +20,14 @@ void count_used(std::size_t bytes) {
 }
 
 [[noreturn]] void fail_out_of_memory(std::size_t bytes, int index) {
+  constexpr auto mib = [](std::size_t n) { return static_cast<double>(n) * 0x1p-20; };
   std::size_t free = 0, total = 0;
   check(cudaMemGetInfo(&free, &total), "cudaMemGetInfo");
   fail(
-      "out of memory on cuda:{}: {} MiB asked for, {} MiB held by tensors, {} of {} MiB free; expected fewer tokens at "
-      "a "
-      "time (--tokens-per-pass, --batch) or half the memory for frozen weights (--weights bf16)",
-      index, bytes >> 20U, used_bytes.load() >> 20U, free >> 20U, total >> 20U);
+      "out of memory on cuda:{}: {:.1f} MiB asked for, {:.1f} MiB held by tensors, {:.1f} of {:.1f} MiB free; expected "
+      "frozen weights in half the memory (--weights bf16), fewer tokens at a time (--tokens-per-pass, --batch) or "
+      "shorter sequences (--max-length)",
+      index, mib(bytes), mib(used_bytes), mib(free), mib(total));
 }
 
 }  // namespace

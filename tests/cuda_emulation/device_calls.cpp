@@ -1,5 +1,11 @@
-// The one emulated device, number 0: an sm_90 with few processors.
+// The one emulated device, number 0: an sm_90 with few processors. CSREFT_EMULATION_WITHOUT takes something away from
+// the machine, as lacking() lists it, so that what is said of that can be tested.
+#include <cstdio>
+#include <cstdlib>
 #include <cstring>
+#include <string_view>
+
+#include <fmt/format.h>
 
 #include "block.h"
 #include "memory.h"
@@ -12,21 +18,56 @@ namespace {
 
 constexpr int cuda_version = 13000;
 constexpr int processors = 4;
-constexpr int compute_major = 9, compute_minor = 0;
+constexpr int old_driver_version = 12020;
+
+enum class Lacking { nothing, driver, new_driver, device, ampere };
+
+Lacking lacking() {
+  const char* const text = std::getenv("CSREFT_EMULATION_WITHOUT");
+  const std::string_view name = text == nullptr ? "" : text;
+  if (name == "driver") return Lacking::driver;
+  if (name == "new-driver") return Lacking::new_driver;
+  if (name == "device") return Lacking::device;
+  if (name == "ampere") return Lacking::ampere;
+  if (name.empty()) return Lacking::nothing;
+  fmt::print(stderr, "CSREFT_EMULATION_WITHOUT={}: expected driver, new-driver, device or ampere\n", name);
+  std::abort();
+}
+
+int compute_major() { return lacking() == Lacking::ampere ? 7 : 9; }
+int compute_minor() { return lacking() == Lacking::ampere ? 5 : 0; }
+
+// What calls that need a device return on a machine without one.
+cudaError_t no_device() {
+  switch (lacking()) {
+    case Lacking::driver:
+    case Lacking::new_driver: return cudaErrorInsufficientDriver;
+    case Lacking::device: return cudaErrorNoDevice;
+    default: return cudaSuccess;
+  }
+}
 
 }  // namespace
 
 cudaError_t cudaGetDeviceCount(int* count) {
+  if (const auto error = no_device(); error != cudaSuccess) {
+    *count = 0;
+    return result(error);
+  }
   *count = 1;
   return result(fault());
 }
-cudaError_t cudaSetDevice(int device) { return result(device == 0 ? fault() : cudaErrorInvalidDevice); }
+cudaError_t cudaSetDevice(int device) {
+  if (const auto error = no_device(); error != cudaSuccess) return result(error);
+  return result(device == 0 ? fault() : cudaErrorInvalidDevice);
+}
 cudaError_t cudaGetDevice(int* device) {
   *device = 0;
   return result(fault());
 }
+// Without a driver this is no error, and the version 0.
 cudaError_t cudaDriverGetVersion(int* version) {
-  *version = cuda_version;
+  *version = lacking() == Lacking::driver ? 0 : lacking() == Lacking::new_driver ? old_driver_version : cuda_version;
   return result(fault());
 }
 cudaError_t cudaRuntimeGetVersion(int* version) {
@@ -36,6 +77,7 @@ cudaError_t cudaRuntimeGetVersion(int* version) {
 
 cudaError_t cudaGetDeviceProperties(cudaDeviceProp* properties, int device) {
   const std::lock_guard lock(entrance());
+  if (const auto error = no_device(); error != cudaSuccess) return result(error);
   if (device != 0) return result(cudaErrorInvalidDevice);
   *properties = {.name = "emulated",
                  .totalGlobalMem = device_memory().total(),
@@ -49,8 +91,8 @@ cudaError_t cudaGetDeviceProperties(cudaDeviceProp* properties, int device) {
                  .maxThreadsDim = {1024, 1024, 64},
                  .maxGridSize = {0x7fffffff, 65535, 65535},
                  .multiProcessorCount = processors,
-                 .major = compute_major,
-                 .minor = compute_minor,
+                 .major = compute_major(),
+                 .minor = compute_minor(),
                  .l2CacheSize = 1 << 20,
                  .memoryBusWidth = 64};
   return result(fault());

@@ -1,6 +1,7 @@
 #include "memory.h"
 
 #include <algorithm>
+#include <cstdlib>
 #include <cstring>
 #include <iterator>
 #include <map>
@@ -21,6 +22,11 @@ namespace {
 
 constexpr std::size_t alignment = 256;  // CUDA's
 constexpr std::size_t guard = 256;      // between allocations
+
+std::size_t total_of_environment() {
+  const char* const text = std::getenv("CSREFT_EMULATION_MEMORY");
+  return text != nullptr ? std::strtoull(text, nullptr, 10) : std::size_t{8} << 30;
+}
 
 std::size_t round_up(std::size_t bytes) { return (bytes + alignment - 1) / alignment * alignment + guard; }
 
@@ -80,7 +86,7 @@ Blocks& blocks() {
 
 }  // namespace
 
-DeviceMemory::DeviceMemory() {
+DeviceMemory::DeviceMemory() : total_(total_of_environment()) {
   const int file = memfd_create("device memory", MFD_CLOEXEC);
   if (file < 0 || ftruncate(file, static_cast<off_t>(reserved)) != 0) {
     throw std::system_error(errno, std::generic_category(), "cannot make the emulated memory");

@@ -59,7 +59,7 @@ class DeviceMemory {
   std::byte* alias_ = nullptr;
   std::uint8_t* valid_ = nullptr;  // of each 16 bytes, how many of the first belong to an allocation
   std::size_t end_ = 0;            // what was ever allocated lies below
-  std::size_t total_ = std::size_t{8} << 30;
+  std::size_t total_;
   std::size_t used_ = 0, highest_use_ = 0, allocations_ = 0;
   bool is_open_ = false;
 };
