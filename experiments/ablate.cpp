@@ -7,7 +7,7 @@
 #include "core/hash.h"
 #include "core/json_file.h"
 #include "experiments/ablations/ablation.h"
-#include "experiments/harness/cells.h"
+#include "experiments/harness/comparison.h"
 #include "experiments/harness/flag_groups.h"
 #include "experiments/harness/name_list.h"
 #include "experiments/harness/progress.h"
@@ -41,7 +41,7 @@ void add_flags(Flags& flags, Options& o) {
   flags.add("--seeds", o.seeds, "number of seeds: --seed and those that follow it");
   flags.add("--out", o.out,
             "folder of the comparison; empty: runs/ablate-NAME, with --smoke runs/ablate-NAME-smoke. An unfinished one "
-            "goes on");
+            "goes on; its table and report show all that is there, made by this command or another");
   flags.add_switch("--smoke", o.smoke, "a minute's run of everything: few examples, few steps, one seed");
   flags.group("Data");
   flags.add_list("--train", o.train_files, "training data, a file a task; none: quickstart's four word skills");
@@ -155,79 +155,6 @@ void keep_settings(const std::filesystem::path& folder, const json& wanted) {
           folder.string(), difference.empty() ? "" : difference[0]["path"].get<std::string>());
 }
 
-void print_table(std::span<const Variant> variants, std::span<const Cell> cells) {
-  if (cells.empty()) return;
-  const auto metrics = metrics_of(cells.front());
-  fmt::print("\n{:<12} {:>5} {:>11}  ", "variant", "seeds", "parameters");
-  for (const auto& metric : metrics) fmt::print("{:<16}", "mean " + metric);
-  fmt::print(" {:>6} {:>6} {:>8}\n", "NMI", "dead", "overlap");
-  for (const auto& variant : variants) {
-    const auto some = cells_of(cells, variant.name);
-    if (some.empty()) continue;
-    fmt::print("{:<12} {:>5} {:>11}  ", variant.name, some.size(), some.front().trainable_parameters);
-    for (const auto& metric : metrics) {
-      const Spread mean = spread(some, [&](const Cell& c) { return mean_score(c.scores, metric); });
-      fmt::print("{:.3f} {:<10}", mean.mean, mean.n > 1 ? fmt::format("+- {:.3f}", mean.deviation) : "");
-    }
-    if (const auto router = mean_router(some)) {
-      fmt::print(" {:>6.2f} {:>6.2f} {:>8.3f}", router->normalised_mutual_information, router->dead_share,
-                 router->mean_overlap);
-    }
-    fmt::print("\n");
-  }
-}
-
-void add_variant(RunReport& report, std::span<const Cell> some) {
-  const Cell& first = some.front();
-  const std::string& name = first.variant;
-  std::vector<double> losses;
-  for (const auto& step : first.steps) losses.push_back(step.cross_entropy);
-  report.methods.push_back({.name = name,
-                            .trainable_parameters = first.trainable_parameters,
-                            .percent = first.percent,
-                            .percent_without_router = first.percent_without_router,
-                            .tokens_per_second = spread(some, [](const Cell& c) { return c.tokens_per_second; }).mean,
-                            .seconds = spread(some, [](const Cell& c) { return c.seconds; }).mean,
-                            .peak_memory_bytes = first.peak_memory_bytes,
-                            .train_loss = losses});
-  // Which subspace a task takes changes from seed to seed: a mean over seeds would show nothing.
-  const std::string one_seed = fmt::format("{}, seed {}", name, first.seed);
-  RunReport::Gates gates{.method = one_seed, .tasks = {}, .mean_alpha = {}};
-  for (std::size_t t = 0; t < first.scores.size(); ++t) {
-    const TaskScore& score = first.scores[t];
-    const Spread over_seeds = spread(some, [t](const Cell& c) { return c.scores[t].value; });
-    report.scores.push_back({.task = score.task,
-                             .metric = score.metric,
-                             .method = name,
-                             .value = over_seeds.mean,
-                             .n = score.n,
-                             .deviation = some.size() > 1 ? std::optional(over_seeds.deviation) : std::nullopt});
-    if (score.mean_gates.empty()) continue;
-    gates.tasks.push_back(score.task);
-    gates.mean_alpha.push_back(score.mean_gates);
-  }
-  if (const auto router = mean_router(some)) {
-    report.gates.push_back(std::move(gates));
-    report.routers.push_back({name, *router});
-    report.gate_histories.push_back(gate_history(one_seed, first.steps));
-  }
-}
-
-void write_results(const std::filesystem::path& folder, const Options& o, const LanguageModel& model,
-                   const std::string& command, std::span<const Variant> variants, std::span<const Cell> cells) {
-  write_file_atomically(folder / (o.name + ".tsv"), cells_tsv(cells));
-  write_file_atomically(folder / (o.name + "-summary.tsv"), summary_tsv(cells));
-  RunReport report = start_report("Ablation: " + o.name, command, model, o.train.seed);
-  report.facts.emplace_back(
-      "seeds", fmt::format("{} from {} on; loss curves and gates are those of the first", o.seeds, o.train.seed));
-  for (const auto& variant : variants) {
-    const auto some = cells_of(cells, variant.name);
-    if (!some.empty()) add_variant(report, some);
-  }
-  report.interrupted = interrupted();
-  write_report(folder / "report.html", report);
-}
-
 }  // namespace
 
 int ablate(Arguments arguments) {
@@ -250,7 +177,8 @@ int ablate(Arguments arguments) {
   o.method.tied = true;
   o.train.system = o.evaluation.system = o.model.system;
   o.train.quiet = o.evaluation.quiet = o.model.quiet;
-  auto variants = chosen_variants(o, ablation.variants({o.method, o.train, model.llama.config(), tasks.train}));
+  const auto all_variants = ablation.variants({o.method, o.train, model.llama.config(), tasks.train});
+  auto variants = chosen_variants(o, all_variants);
   for (auto& variant : variants) {
     if (flags.given("--router-lr")) variant.train.router_lr = o.train.router_lr;
     check_variant(model, variant, tasks.train, tasks.test, o.evaluation);
@@ -259,29 +187,31 @@ int ablate(Arguments arguments) {
       o.out.empty() ? fmt::format("runs/ablate-{}{}", o.name, o.smoke ? "-smoke" : "") : o.out;
   keep_settings(folder, settings(o, model, tasks));
 
+  const Comparison comparison{.name = o.name,
+                              .folder = folder,
+                              .command = flags.command(),
+                              .variants = all_variants,
+                              .model = model,
+                              .seed = o.train.seed};
   const InterruptGuard guard;
-  std::vector<Cell> cells;
+  std::size_t done = 0;
   const std::size_t n_cells = variants.size() * static_cast<std::size_t>(o.seeds);
   fmt::print("{}: {} variants x {} seeds, into {}\n", ablation.name, variants.size(), o.seeds, folder.string());
   std::fflush(stdout);
   for (std::int64_t s = 0; s < o.seeds; ++s) {
     for (Variant variant : variants) {
       variant.train.seed = o.train.seed + static_cast<std::uint64_t>(s);
-      const auto where = folder / fmt::format("{}-{}", variant.name, variant.train.seed);
-      auto cell = read_cell(where, variant);
-      const bool run_now = !cell && !interrupted();
-      if (run_now) {
-        fmt::print("\n[{}/{}] {}, seed {}", cells.size() + 1, n_cells, variant.name, variant.train.seed);
-        run_cell(model, variant, tasks.train, tasks.test, o.evaluation, where, arguments);
-        cell = read_cell(where, variant);
-      }
-      if (cell) cells.push_back(std::move(*cell));
-      if (run_now && !cells.empty()) write_results(folder, o, model, flags.command(), variants, cells);
+      const auto where = cell_folder(folder, variant);
+      ++done;
+      if (read_cell(where, variant) || interrupted()) continue;
+      fmt::print("\n[{}/{}] {}, seed {}", done, n_cells, variant.name, variant.train.seed);
+      run_cell(model, variant, tasks.train, tasks.test, o.evaluation, where, arguments);
+      write_comparison(comparison);
     }
   }
-  print_table(variants, cells);
+  const auto cells = write_comparison(comparison);
+  print_cells(cells);
   if (!cells.empty()) {
-    write_results(folder, o, model, flags.command(), variants, cells);
     fmt::print("\ntable: {}\nreport: {}\n", (folder / (o.name + ".tsv")).string(), (folder / "report.html").string());
   }
   if (!interrupted()) return 0;

@@ -52,6 +52,11 @@ int run(TrainCommand& command, Arguments arguments, const std::filesystem::path&
     command.train = saved->train;
     command.train.quiet = command.model.quiet;
   }
+  if (const auto flags = command.method.departures(options, command.train.router_lr); !flags.empty()) {
+    const bool several = flags.find(',') != std::string::npos;
+    fmt::print("note: {} of this run {} not as preset {} has {}: the run's preset is called custom\n", flags,
+               several ? "are" : "is", command.method.preset, several ? "them" : "it");
+  }
   const std::shared_ptr<Method> method =
       create_method(options, model.llama.config(), command.train.seed, model.llama.options());
   Trainer trainer(model, *method, train_tasks, command.train);

@@ -4,6 +4,7 @@
 #include <cmath>
 #include <iterator>
 #include <numeric>
+#include <tuple>
 
 #include "core/json_file.h"
 #include "experiments/harness/progress.h"
@@ -56,6 +57,22 @@ void check_options(const RunConfig& was, const Variant& is, const std::filesyste
           folder.string(), is.name, difference.empty() ? "" : difference[0]["path"].get<std::string>());
 }
 
+// Nothing if the run has not come to its end.
+std::optional<Cell> read_finished(const std::filesystem::path& folder, const std::string& variant) {
+  const auto file = folder / "summary.json";
+  if (!std::filesystem::exists(file)) return std::nullopt;
+  const json summary = read_json_object(file);
+  try {
+    if (summary.at("interrupted").get<bool>()) return std::nullopt;
+    Cell cell = read_summary(summary);
+    cell.variant = variant;
+    cell.steps = read_metrics(folder / "metrics.jsonl");
+    return cell;
+  } catch (const json::exception& error) {
+    fail("{} is not the summary of a run: {}", file.string(), error.what());
+  }
+}
+
 }  // namespace
 
 std::vector<std::string> metrics_of(const Cell& cell) {
@@ -69,18 +86,28 @@ std::vector<std::string> metrics_of(const Cell& cell) {
 std::optional<Cell> read_cell(const std::filesystem::path& folder, const Variant& variant) {
   if (!std::filesystem::exists(folder / "config.json")) return std::nullopt;
   check_options(read_config(folder, "ablate"), variant, folder);
-  const auto file = folder / "summary.json";
-  if (!std::filesystem::exists(file)) return std::nullopt;
-  const json summary = read_json_object(file);
-  try {
-    if (summary.at("interrupted").get<bool>()) return std::nullopt;
-    Cell cell = read_summary(summary);
-    cell.variant = variant.name;
-    cell.steps = read_metrics(folder / "metrics.jsonl");
-    return cell;
-  } catch (const json::exception& error) {
-    fail("{} is not the summary of a run: {}", file.string(), error.what());
+  return read_finished(folder, variant.name);
+}
+
+std::filesystem::path cell_folder(const std::filesystem::path& folder, const Variant& variant) {
+  return folder / fmt::format("{}-{}", variant.name, variant.train.seed);
+}
+
+std::vector<Cell> read_cells(const std::filesystem::path& folder, std::span<const Variant> variants) {
+  std::vector<Cell> cells;
+  for (const auto& entry : std::filesystem::directory_iterator(folder)) {
+    const std::string name = entry.path().filename().string();
+    const std::size_t dash = name.rfind('-');
+    if (dash == std::string::npos || !std::filesystem::exists(entry.path() / "config.json")) continue;
+    read_config(entry.path(), "ablate");
+    if (auto cell = read_finished(entry.path(), name.substr(0, dash))) cells.push_back(std::move(*cell));
   }
+  const auto place = [&](const Cell& cell) {
+    return std::tuple(cell.seed, std::ranges::find(variants, cell.variant, &Variant::name) - variants.begin(),
+                      cell.variant);
+  };
+  std::ranges::sort(cells, {}, place);
+  return cells;
 }
 
 void check_variant(const LanguageModel& model, const Variant& variant, std::span<const Task> train,
@@ -110,6 +137,14 @@ Spread spread_of(std::span<const double> values) {
   for (const double v : values) spread.deviation += (v - spread.mean) * (v - spread.mean);
   spread.deviation = values.size() > 1 ? std::sqrt(spread.deviation / (n - 1.0)) : 0.0;
   return spread;
+}
+
+std::vector<std::string> variants_of(std::span<const Cell> cells) {
+  std::vector<std::string> variants;
+  for (const auto& cell : cells) {
+    if (std::ranges::find(variants, cell.variant) == variants.end()) variants.push_back(cell.variant);
+  }
+  return variants;
 }
 
 std::vector<Cell> cells_of(std::span<const Cell> cells, std::string_view variant) {
@@ -150,12 +185,8 @@ std::string cells_tsv(std::span<const Cell> cells) {
 }
 
 std::string summary_tsv(std::span<const Cell> cells) {
-  std::vector<std::string> variants;
-  for (const auto& cell : cells) {
-    if (std::ranges::find(variants, cell.variant) == variants.end()) variants.push_back(cell.variant);
-  }
   std::string text = "variant\tscore\tmean\tdeviation\tseeds\n";
-  for (const auto& variant : variants) {
+  for (const auto& variant : variants_of(cells)) {
     const std::vector<Cell> some = cells_of(cells, variant);
     const auto line = [&](const std::string& score, const Spread& s) {
       text += fmt::format("{}\t{}\t{:.4f}\t{:.4f}\t{}\n", variant, score, s.mean, s.deviation, s.n);

@@ -34,6 +34,12 @@ std::vector<std::string> metrics_of(const Cell& cell);
 // of other options than the variant's.
 std::optional<Cell> read_cell(const std::filesystem::path& folder, const Variant& variant);
 
+// Every finished cell of a comparison's folder, whoever made it: by seed, and for each in the order of `variants`.
+// Cells of other names follow those. Throws Error for files that are not a run's.
+std::vector<Cell> read_cells(const std::filesystem::path& folder, std::span<const Variant> variants);
+// The folder of a cell within that of its comparison.
+std::filesystem::path cell_folder(const std::filesystem::path& folder, const Variant& variant);
+
 // Throws Error for a variant that cannot be trained on, or scored on, these tasks.
 void check_variant(const LanguageModel& model, const Variant& variant, std::span<const Task> train,
                    std::span<const Task> test, const EvaluationOptions& evaluation);
@@ -44,6 +50,8 @@ void run_cell(const LanguageModel& model, const Variant& variant, std::span<cons
               std::span<const Task> test, const EvaluationOptions& evaluation, const std::filesystem::path& folder,
               Arguments arguments);
 
+// The names of the variants, in the order in which they first occur.
+std::vector<std::string> variants_of(std::span<const Cell> cells);
 std::vector<Cell> cells_of(std::span<const Cell> cells, std::string_view variant);
 
 struct Spread {

@@ -5,8 +5,6 @@
 #include <optional>
 #include <regex>
 
-#include <unistd.h>
-
 #include "core/device_info.h"
 #include "core/error.h"
 #include "experiments/harness/child_process.h"
@@ -21,11 +19,6 @@ constexpr const char* small_tests =
     "--source-file=*core/ops_test.cpp,*core/llama_ops_test.cpp,*core/attention_test.cpp";
 constexpr const char* smoke_tests = "--source-file=*core/tensor_test.cpp";
 
-bool is_program(const fs::path& file) {
-  std::error_code ignored;
-  return fs::is_regular_file(file, ignored) && ::access(file.c_str(), X_OK) == 0;
-}
-
 std::optional<fs::path> test_program() {
   const fs::path here = fs::read_symlink("/proc/self/exe").parent_path();
   for (const auto& file : {here / "csreft_tests", here.parent_path() / "tests" / "csreft_tests"}) {
@@ -35,20 +28,9 @@ std::optional<fs::path> test_program() {
 }
 
 std::optional<fs::path> find_sanitizer() {
-  std::vector<fs::path> folders;
-  if (const char* home = std::getenv("CUDA_HOME")) folders.push_back(fs::path(home) / "bin");
-  const char* path = std::getenv("PATH");
-  const std::string list = path == nullptr ? "" : path;
-  for (std::size_t begin = 0; begin < list.size();) {
-    const std::size_t end = std::min(list.find(':', begin), list.size());
-    folders.emplace_back(list.substr(begin, end - begin));
-    begin = end + 1;
-  }
-  folders.emplace_back("/usr/local/cuda/bin");
-  for (const auto& folder : folders) {
-    if (is_program(folder / "compute-sanitizer")) return folder / "compute-sanitizer";
-  }
-  return std::nullopt;
+  std::vector<fs::path> more{"/usr/local/cuda/bin"};
+  if (const char* home = std::getenv("CUDA_HOME")) more.insert(more.begin(), fs::path(home) / "bin");
+  return find_program("compute-sanitizer", more);
 }
 
 // The name that the test programme has for the device.
@@ -104,9 +86,11 @@ void sanitize(CheckRun& run, const fs::path& sanitizer, const fs::path& program,
                                        seconds);
   if (interrupted()) return run.leave_out(tool + ": interrupted");
   if (result.timed_out) return run.leave_out(fmt::format("{}: not done after {:.0f} s", tool, seconds));
-  if (result.code != 0) return run.fail(fmt::format("{}, exit code {}: {}", tool, result.code, end_of(result.output)));
-  run.add(
-      {.what = tool + ", tests passed", .value = last_count(result.output).value_or(TestCount{}).passed, .unit = ""});
+  const auto count = last_count(result.output);
+  if (result.code != 0 || !count || count->passed < 1.0) {
+    return run.fail(fmt::format("{}, exit code {}: {}", tool, result.code, end_of(result.output)));
+  }
+  run.add({.what = tool + ", tests passed", .value = count->passed, .unit = ""});
 }
 
 }  // namespace
@@ -120,21 +104,25 @@ void check_tests(CheckRun& run) {
   });
 }
 
+void sanitize_tests(CheckRun& run, const fs::path& program) {
+  const auto sanitizer = find_sanitizer();
+  if (!sanitizer) {
+    return run.leave_out("memcheck and racecheck: no compute-sanitizer on PATH, in CUDA_HOME or in /usr/local/cuda");
+  }
+  constexpr double seconds = 60.0;
+  for (const char* tool : {"memcheck", "racecheck"}) {
+    run.attempt(tool, seconds, [&] { sanitize(run, *sanitizer, program, tool, seconds); });
+  }
+}
+
 void check_sanitizer(CheckRun& run) {
   run.part("compute-sanitizer", [&] {
     if (run.device().type != DeviceType::cuda || is_emulated(run.device())) {
       return run.leave_out("memcheck and racecheck: the device is not a real one");
     }
-    const auto sanitizer = find_sanitizer();
-    if (!sanitizer) {
-      return run.leave_out("memcheck and racecheck: no compute-sanitizer on PATH, in CUDA_HOME or in /usr/local/cuda");
-    }
     const auto program = test_program();
     if (!program) return run.leave_out("memcheck and racecheck: no csreft_tests beside this programme");
-    constexpr double seconds = 60.0;
-    for (const char* tool : {"memcheck", "racecheck"}) {
-      run.attempt(tool, seconds, [&] { sanitize(run, *sanitizer, *program, tool, seconds); });
-    }
+    sanitize_tests(run, *program);
   });
 }
 

@@ -1,6 +1,8 @@
 // The programmes that a check runs: the tests on the device, and NVIDIA's compute-sanitizer over the small ones.
 #pragma once
 
+#include <filesystem>
+
 #include "experiments/harness/check_run.h"
 
 namespace csreft {
@@ -11,5 +13,7 @@ void check_tests(CheckRun& run);
 // The part "compute-sanitizer": memcheck and racecheck, where that programme is on PATH, in CUDA_HOME or in
 // /usr/local/cuda and the device is a real one.
 void check_sanitizer(CheckRun& run);
+// The same within a part, with this test programme, whatever the device is.
+void sanitize_tests(CheckRun& run, const std::filesystem::path& program);
 
 }  // namespace csreft

@@ -3,6 +3,7 @@
 #include <array>
 #include <chrono>
 #include <csignal>
+#include <cstdlib>
 
 #include <fcntl.h>
 #include <poll.h>
@@ -65,6 +66,26 @@ ChildResult run_child(const std::vector<std::string>& arguments, double seconds)
   result.code = WIFSIGNALED(status) ? 128 + WTERMSIG(status) : WEXITSTATUS(status);
   require(result.code != cannot_execute, "cannot run {}: expected a programme", arguments[0]);
   return result;
+}
+
+bool is_program(const std::filesystem::path& file) {
+  std::error_code ignored;
+  return std::filesystem::is_regular_file(file, ignored) && ::access(file.c_str(), X_OK) == 0;
+}
+
+std::optional<std::filesystem::path> find_program(std::string_view name, std::span<const std::filesystem::path> more) {
+  const char* const path = std::getenv("PATH");
+  const std::string list = path == nullptr ? "" : path;
+  for (std::size_t begin = 0; begin < list.size();) {
+    const std::size_t end = std::min(list.find(':', begin), list.size());
+    const auto file = std::filesystem::path(list.substr(begin, end - begin)) / name;
+    if (is_program(file)) return file;
+    begin = end + 1;
+  }
+  for (const auto& folder : more) {
+    if (is_program(folder / name)) return folder / name;
+  }
+  return std::nullopt;
 }
 
 }  // namespace csreft

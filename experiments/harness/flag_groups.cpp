@@ -162,6 +162,16 @@ MethodOptions MethodFlags::parsed(const LlamaConfig& config, const Flags& flags,
   return out;
 }
 
+std::string MethodFlags::departures(const MethodOptions& parsed, double router_lr) const {
+  std::string flags;
+  if (preset.empty()) return flags;
+  for_each_setting(find_preset(preset), parsed, router_lr,
+                   [&](std::string_view flag, const auto& value, const auto& setting) {
+                     if (setting != value) flags += fmt::format("{}{}", flags.empty() ? "" : ", ", flag);
+                   });
+  return flags;
+}
+
 void add_train_flags(Flags& flags, TrainOptions& o) {
   flags.group("Training");
   flags.add("--batch", o.batch, "examples in an optimizer step");

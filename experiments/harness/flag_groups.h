@@ -43,6 +43,9 @@ struct MethodFlags {
   // does not read.
   MethodOptions parsed(const LlamaConfig& config, const Flags& flags, double& router_lr,
                        std::span<const Task> tasks) const;
+  // The given flags in which the parsed options depart from the preset that was named, as "--gate, --lambda"; empty
+  // where none was, or none does.
+  std::string departures(const MethodOptions& parsed, double router_lr) const;
 
  private:
   void apply_preset(const Flags& flags, MethodOptions& out, double& router_lr) const;

@@ -14,6 +14,7 @@
 #include <unistd.h>
 
 #include "core/error.h"
+#include "experiments/harness/child_process.h"
 
 namespace csreft {
 namespace {
@@ -173,6 +174,8 @@ std::optional<double> mean_share(const std::vector<std::vector<double>>& steps, 
 }
 
 }  // namespace
+
+bool has_gnuplot() { return find_program("gnuplot").has_value(); }
 
 std::string draw(const LineChart& chart) {
   std::string script = preamble(chart.title, 340);

@@ -11,6 +11,9 @@
 
 namespace csreft {
 
+// Whether PATH has gnuplot.
+bool has_gnuplot();
+
 struct LineChart {
   struct Series {
     std::string name;

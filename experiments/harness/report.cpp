@@ -4,6 +4,7 @@
 #include <cmath>
 #include <optional>
 #include <string_view>
+#include <utility>
 
 #include <fmt/format.h>
 
@@ -39,8 +40,31 @@ std::string memory(std::size_t bytes) {
 
 std::string percent(double value) { return fmt::format("{:.3g} %", value); }
 
-std::string figure(const std::string& svg, const std::string& caption) {
-  return fmt::format("<figure><div class=\"wide\">{}</div><figcaption>{}</figcaption></figure>\n", svg, caption);
+// Nothing where there is no gnuplot to draw it.
+template <typename Chart>
+std::string figure(const Chart& chart, const std::string& caption) {
+  if (!has_gnuplot()) return "";
+  return fmt::format("<figure><div class=\"wide\">{}</div><figcaption>{}</figcaption></figure>\n", draw(chart),
+                     caption);
+}
+
+// What the chart's bars show, as numbers.
+std::string table_of(const BarChart& chart) {
+  std::string head = fmt::format("<tr><th>{}</th>", escape(chart.y_label)), rows;
+  for (const auto& series : chart.series) head += fmt::format("<th>{}</th>", escape(series.name));
+  for (std::size_t g = 0; g < chart.groups.size(); ++g) {
+    rows += fmt::format("<tr><td>{}</td>", escape(chart.groups[g]));
+    for (const auto& series : chart.series) {
+      rows += "<td>";
+      if (series.values[g]) rows += fmt::format("{:.{}f}", *series.values[g], chart.decimals);
+      if (series.values[g] && !series.errors.empty())
+        rows += fmt::format(" ± {:.{}f}", series.errors[g], chart.decimals);
+      rows += "</td>";
+    }
+    rows += "</tr>\n";
+  }
+  return fmt::format("<div class=\"wide\"><table><thead>{}</tr></thead><tbody>\n{}</tbody></table></div>\n", head,
+                     rows);
 }
 
 bool is_accuracy(const std::string& metric) { return metric == "accuracy"; }
@@ -166,7 +190,7 @@ std::string scores_chart(const RunReport& report, const std::string& metric, std
   } else if (accuracy) {
     caption += " Error bars: one standard error, √(p(1−p)/n).";
   }
-  return figure(draw(chart), caption);
+  return has_gnuplot() ? figure(chart, caption) : table_of(chart);
 }
 
 std::string scores_section(const RunReport& report) {
@@ -187,7 +211,8 @@ std::string loss_section(const RunReport& report) {
     if (any) chart.series.push_back({method.name, method.train_loss});
   }
   if (chart.series.empty()) return "";
-  return "<h2>Training</h2>\n" + figure(draw(chart), "Pale: each step. Full colour: an exponential average of it.");
+  const std::string curve = figure(chart, "Pale: each step. Full colour: an exponential average of it.");
+  return curve.empty() ? "" : "<h2>Training</h2>\n" + curve;
 }
 
 // The tasks that a history speaks of, in the order of the test tasks of the same stems; others come after them.
@@ -223,7 +248,7 @@ std::string gate_histories(const RunReport& report) {
         series.push_back(found == step.end() ? std::vector<double>{} : found->second);
       }
     }
-    figures += figure(draw(chart),
+    figures += figure(chart,
                       "A row a subspace, a band a task, from the first step to the last: dark is shut, "
                       "bright is open.");
   }
@@ -255,7 +280,7 @@ std::string gates_section(const RunReport& report) {
                   .values = gates.mean_alpha};
     for (std::size_t k = 1; k <= gates.mean_alpha.front().size(); ++k) chart.columns.push_back(std::to_string(k));
     figures +=
-        figure(draw(chart),
+        figure(chart,
                "How far the router opens each subspace (0 shut, 1 open), averaged over a skill’s test prompts: rows "
                "that differ show that skills are sent through different subspaces, equal rows that the router "
                "ignores the input.");
@@ -318,6 +343,7 @@ std::string render_report(const RunReport& report) {
   if (report.interrupted) {
     page += "<p class=\"warning\">The run was interrupted: what follows is what it had reached by then.</p>\n";
   }
+  if (!has_gnuplot()) page += "<p class=\"faint\">No pictures: there was no gnuplot when this page was made.</p>\n";
   page += headline(report) + scores_section(report) + loss_section(report) + gates_section(report) +
           methods_section(report) + samples_section(report) + run_section(report);
   return html_page(report.title, page);
@@ -325,6 +351,10 @@ std::string render_report(const RunReport& report) {
 
 void write_report(const std::filesystem::path& html, const RunReport& report) {
   write_file_atomically(html, render_report(report));
+  static bool told = false;  // a comparison writes its report after every cell
+  if (has_gnuplot() || std::exchange(told, true)) return;
+  fmt::print(
+      "note: no gnuplot on this machine: the report has no pictures (Debian's package gnuplot-nox draws them)\n");
 }
 
 }  // namespace csreft

@@ -69,10 +69,12 @@ struct RunReport {
   bool interrupted{};
 };
 
-// The page as one string. Throws Error when gnuplot is missing or fails, and for gates of unequal lengths.
+// The page as one string; where there is no gnuplot, without pictures, as it then says. Throws Error when gnuplot
+// fails, and for gates of unequal lengths.
 std::string render_report(const RunReport& report);
 
-// Writes the page whole or not at all. Throws Error as render_report does, and when `html` cannot be written.
+// Writes the page whole or not at all; says once on stdout that it has no pictures. Throws Error as render_report does,
+// and when `html` cannot be written.
 void write_report(const std::filesystem::path& html, const RunReport& report);
 
 }  // namespace csreft

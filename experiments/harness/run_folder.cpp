@@ -51,6 +51,15 @@ std::vector<std::vector<double>> rows_of(const Tensor& matrix) {
   return rows;
 }
 
+// Nothing of it must be taken for a part of the run that begins now.
+void remove_former_run(const std::filesystem::path& folder) {
+  fmt::print("note: this replaces the run that is in {}\n", folder.string());
+  std::error_code ignored;
+  for (const char* name : {"summary.json", "metrics.jsonl", "report.html", "state.safetensors", "adapter"}) {
+    std::filesystem::remove_all(folder / name, ignored);
+  }
+}
+
 Tensor overlap_of(const MethodRun& run) { return subspace_overlap(run.method->bases(), run.options.subspaces); }
 
 double percent_of_base(std::int64_t parameters, const LanguageModel& model) {
@@ -90,10 +99,11 @@ void write_config(const std::filesystem::path& folder, std::string_view experime
                     {"train", to_json(train)},
                     {"threads", threads()}};
   const std::string text = config.dump(2) + "\n";
-  const bool is_new = !std::filesystem::exists(folder);
+  const bool is_new = !std::filesystem::exists(folder), replaces = std::filesystem::exists(folder / "config.json");
   make_folder(folder);
   try {
     write_file_atomically(folder / "config.json", text);
+    if (replaces) remove_former_run(folder);
   } catch (const Error&) {
     std::error_code ignored;
     if (is_new) std::filesystem::remove(folder, ignored);

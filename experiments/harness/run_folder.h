@@ -38,7 +38,8 @@ std::size_t peak_memory_bytes();
 void reset_peak_memory();
 
 // Makes the folder and writes config.json: the arguments and every option of the method and of the training as it was
-// understood, from which --resume goes on. If that fails, a folder that was not there before is gone again.
+// understood, from which --resume goes on. If that fails, a folder that was not there before is gone again. What an
+// earlier run has left there is removed, and that is said on stdout.
 void write_config(const std::filesystem::path& folder, std::string_view experiment, Arguments arguments,
                   const MethodOptions& method, const TrainOptions& train);
 // What write_config kept, whatever the defaults are today. Throws Error for a folder that holds no such run of

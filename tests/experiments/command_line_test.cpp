@@ -26,8 +26,7 @@ bool all_finite(const std::filesystem::path& file) {
 
 }  // namespace
 
-TEST_CASE("the command line trains, scores, generates and inspects a small model" *
-          doctest::test_suite("needs gnuplot")) {
+TEST_CASE("the command line trains, scores, generates and inspects a small model") {
   const Bench bench;
   const auto trained = bench.run(bench.train({{"--test", "test.json"}}));
   CAPTURE(trained.err);
@@ -209,7 +208,7 @@ TEST_CASE("truncated and corrupt GGUF files are refused") {
   refused(bytes);
 }
 
-TEST_CASE("an adapter of another model, or one that is not whole, is refused" * doctest::test_suite("needs gnuplot")) {
+TEST_CASE("an adapter of another model, or one that is not whole, is refused") {
   const Bench bench;
   REQUIRE(bench.run(bench.train()).code == 0);
   const Words evaluate{"evaluate",  "--quiet",   "--model",     "model", "--test",

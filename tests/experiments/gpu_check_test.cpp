@@ -1,5 +1,7 @@
 // ./run gpu-check with tiny shapes: every part on this build's device.
 #include <cmath>
+#include <cstdlib>
+#include <filesystem>
 #include <set>
 #include <string>
 #include <string_view>
@@ -7,7 +9,7 @@
 #include <doctest/doctest.h>
 #include <nlohmann/json.hpp>
 
-#include "experiments/harness/check_record.h"
+#include "experiments/harness/check_programs.h"
 #include "experiments/harness/child_process.h"
 #include "tests/error_text.h"
 #include "tests/experiments/command_bench.h"
@@ -104,4 +106,36 @@ TEST_CASE("a child's output and exit code are kept, and one that takes too long 
   CHECK(slow.timed_out);
   CHECK(slow.code == 128 + 9);
   CHECK(contains(error_text([] { csreft::run_child({"/nowhere/programme"}, 1.0); }), "cannot run /nowhere/programme"));
+}
+
+TEST_CASE("what compute-sanitizer finds is a failure, and what it passes is counted") {
+  const TemporaryFolder folder;
+  const auto sanitized = [&](const std::string& script) {
+    const auto file = folder.write("compute-sanitizer", "#!/bin/sh\n" + script);
+    std::filesystem::permissions(file, std::filesystem::perms::owner_all);
+    const std::string path = std::getenv("PATH");
+    ::setenv("PATH", (folder.path().string() + ":" + path).c_str(), 1);
+    csreft::CheckRun run({.title = "check", .command = "", .device = ""}, {}, folder.path(), 600.0, /*smoke=*/true);
+    run.part("compute-sanitizer", [&] { csreft::sanitize_tests(run, "/a/csreft_tests"); });
+    ::setenv("PATH", path.c_str(), 1);
+    return run.record();
+  };
+  const auto good = sanitized("echo \"$@\" >>\"${0%/*}/words\"; echo '12 passed, 0 failed'\n");
+  CHECK_FALSE(good.failed());
+  REQUIRE(good.parts[0].figures.size() == 2);
+  CHECK(good.parts[0].figures[0].what == "memcheck, tests passed");
+  CHECK(good.parts[0].figures[1].what == "racecheck, tests passed");
+  CHECK(good.parts[0].figures[1].value == 12.0);
+  const std::string words = folder.read("words");
+  CHECK(words.starts_with("--tool memcheck --error-exitcode 9 /a/csreft_tests --device cpu --source-file="));
+  CHECK(contains(words, "\n--tool racecheck --error-exitcode 9 "));
+
+  const auto bad = sanitized("echo 'Invalid __global__ read of size 4'; echo '12 passed, 0 failed'; exit 9\n");
+  CHECK(bad.failed());
+  REQUIRE(bad.parts[0].failures.size() == 2);
+  CHECK(contains(bad.parts[0].failures[0], "memcheck, exit code 9: Invalid __global__ read"));
+  CHECK(bad.parts[0].figures.empty());
+
+  CHECK(sanitized("echo 'nothing was run'\n").failed());
+  CHECK(sanitized("echo '0 passed, 0 failed'\n").failed());
 }

@@ -1,5 +1,6 @@
 // What the command line makes of routers: presets, gates that need a task, and the comparison of them all.
 #include <array>
+#include <cstdlib>
 #include <regex>
 
 #include <doctest/doctest.h>
@@ -7,8 +8,7 @@
 
 #include "tests/experiments/command_bench.h"
 
-TEST_CASE("csreft trains with the preset that specialises, or with the gate that is asked for" *
-          doctest::test_suite("needs gnuplot")) {
+TEST_CASE("csreft trains with the preset that specialises, or with the gate that is asked for") {
   const Bench bench;
   bench.chat.folder.write("other.train.json", letter_json(4));
   const auto summary_of = [&](std::map<std::string, std::string> changes) {
@@ -40,8 +40,7 @@ TEST_CASE("csreft trains with the preset that specialises, or with the gate that
   check_refused(bench, refused("--penalty", "mi", "soft"), "penalty mi");
 }
 
-TEST_CASE("an adapter whose gates are decided by the task generates only when it is told which" *
-          doctest::test_suite("needs gnuplot")) {
+TEST_CASE("an adapter whose gates are decided by the task generates only when it is told which") {
   const Bench bench;
   bench.chat.folder.write("one.train.json", letter_json(4));
   auto words = bench.train({{"--method", "csreft"}, {"--gate", "onehot"}, {"--train", "one.train.json"}});
@@ -64,8 +63,7 @@ TEST_CASE("an adapter whose gates are decided by the task generates only when it
   check_refused(bench, told, "--task has no effect");
 }
 
-TEST_CASE("a run goes on with the options that it was started with, whatever the defaults are by then" *
-          doctest::test_suite("needs gnuplot")) {
+TEST_CASE("a run goes on with the options that it was started with, whatever the defaults are by then") {
   const Bench bench;
   auto words = bench.train({{"--method", "csreft"}, {"--subspaces", "2"}, {"--epochs", "4"}});
   REQUIRE(bench.run(words).code == 0);
@@ -83,40 +81,48 @@ TEST_CASE("a run goes on with the options that it was started with, whatever the
   CHECK(summary["preset"] == "custom");
 }
 
-TEST_CASE("an ablation runs every variant with every seed, and goes on where it stopped" *
-          doctest::test_suite("needs gnuplot")) {
+namespace {
+
+// Two tasks in the bench's folder, and the command that compares on them.
+Words comparison(const Bench& bench) {
+  for (const char* task : {"one", "two"}) {
+    bench.chat.folder.write(std::string(task) + ".train.json", letter_json(4));
+    bench.chat.folder.write(std::string(task) + ".test.json", letter_json(2));
+  }
+  return {"ablate",
+          "router",
+          "--model",
+          "model",
+          "--train",
+          "one.train.json",
+          "two.train.json",
+          "--test",
+          "one.test.json",
+          "two.test.json",
+          "--subspaces",
+          "2",
+          "--rank",
+          "2",
+          "--layers",
+          "1",
+          "--seeds",
+          "2",
+          "--epochs",
+          "1",
+          "--batch",
+          "4",
+          "--out",
+          "ablation",
+          "--quiet",
+          "--threads",
+          "1"};
+}
+
+}  // namespace
+
+TEST_CASE("an ablation runs every variant with every seed, and goes on where it stopped") {
   const Bench bench;
-  bench.chat.folder.write("one.train.json", letter_json(4));
-  bench.chat.folder.write("one.test.json", letter_json(2));
-  bench.chat.folder.write("two.train.json", letter_json(4));
-  bench.chat.folder.write("two.test.json", letter_json(2));
-  const Words words{"ablate",
-                    "router",
-                    "--model",
-                    "model",
-                    "--train",
-                    "one.train.json",
-                    "two.train.json",
-                    "--test",
-                    "one.test.json",
-                    "two.test.json",
-                    "--subspaces",
-                    "2",
-                    "--rank",
-                    "2",
-                    "--layers",
-                    "1",
-                    "--seeds",
-                    "2",
-                    "--epochs",
-                    "1",
-                    "--batch",
-                    "4",
-                    "--out",
-                    "ablation",
-                    "--quiet",
-                    "--threads",
-                    "1"};
+  const Words words = comparison(bench);
   const auto first = bench.run(words);
   CAPTURE(first.err);
   REQUIRE(first.code == 0);
@@ -169,4 +175,81 @@ TEST_CASE("an ablation runs every variant with every seed, and goes on where it 
     check_refused(bench, wrong, part);
   }
   check_refused(bench, {"ablate", "ruoter"}, "did you mean router?");
+}
+
+TEST_CASE("several commands fill one comparison: its tables have all cells of the folder") {
+  const Bench bench;
+  const Words words = comparison(bench);
+  const auto with = [&](Words more) {
+    more.insert(more.begin(), words.begin(), words.end());
+    const auto result = bench.run(more);
+    CAPTURE(result.err);
+    REQUIRE(result.code == 0);
+    return result.out;
+  };
+  const auto lines = [&](const std::string& file) {
+    const std::string table = bench.chat.folder.read("ablation/" + file);
+    std::vector<std::string> names;
+    for (std::size_t begin = 0; begin < table.size(); begin = table.find('\n', begin) + 1) {
+      names.push_back(table.substr(begin, table.find('\t', table.find('\t', begin) + 1) - begin));
+    }
+    return names;
+  };
+  with({"--variants", "loreft"});
+  CHECK(lines("router.tsv") == std::vector<std::string>{"variant\tseed", "loreft\t0", "loreft\t1"});
+  const std::string out = with({"--variants", "learned"});
+  CHECK(contains(out, "[2/2] learned, seed 1"));
+  // By seed, and in the order of the ablation, not of the commands.
+  CHECK(lines("router.tsv") ==
+        std::vector<std::string>{"variant\tseed", "learned\t0", "loreft\t0", "learned\t1", "loreft\t1"});
+  CHECK(contains(out, "\nloreft  "));
+  const auto summary = lines("router-summary.tsv");
+  CHECK(std::ranges::count(summary, "loreft\tmean_accuracy") == 1);
+  CHECK(std::ranges::count(summary, "learned\tmean_accuracy") == 1);
+  CHECK(contains(bench.chat.folder.read("ablation/report.html"), "loreft"));
+}
+
+TEST_CASE("a run says that it replaces another, and leaves nothing of it") {
+  const Bench bench;
+  const auto first = bench.run(bench.train({{"--epochs", "2"}, {"--test", "test.json"}}));
+  REQUIRE(first.code == 0);
+  CHECK_FALSE(contains(first.out, "replaces"));
+  bench.chat.folder.write("run/adapter/of-the-first", "");
+  const auto second = bench.run(bench.train());
+  REQUIRE(second.code == 0);
+  CHECK(contains(second.out, "note: this replaces the run that is in run\n"));
+  CHECK_FALSE(std::filesystem::exists(bench.chat.folder / "run/adapter/of-the-first"));
+  const auto metrics = bench.chat.folder.read("run/metrics.jsonl");
+  CHECK(std::count(metrics.begin(), metrics.end(), '\n') == 2);
+}
+
+TEST_CASE("a flag that departs from the named preset is said in one line") {
+  const Bench bench;
+  const auto train = [&](std::map<std::string, std::string> changes) {
+    changes.insert({{"--method", "csreft"}, {"--subspaces", "2"}, {"--preset", "paper"}});
+    const auto result = bench.run(bench.train(changes));
+    CAPTURE(result.err);
+    REQUIRE(result.code == 0);
+    return result.out;
+  };
+  CHECK_FALSE(contains(train({}), "note: "));
+  CHECK(contains(train({{"--gate", "top1"}, {"--out", "a"}}),
+                 "note: --gate of this run is not as preset paper has it: the run's preset is called custom\n"));
+  CHECK(contains(train({{"--penalty", "l1"}, {"--lambda", "0.1"}, {"--out", "b"}}),
+                 "note: --penalty, --lambda of this run are not as preset paper has them"));
+  CHECK_FALSE(contains(train({{"--gate", "soft"}, {"--out", "c"}}), "note: "));  // given, and the preset's
+}
+
+TEST_CASE("a run without gnuplot ends well, with a report that says it has no pictures") {
+  const Bench bench;
+  const std::string path = std::getenv("PATH");
+  ::setenv("PATH", "/nowhere", 1);
+  const auto result = bench.run(bench.train({{"--test", "test.json"}}));
+  ::setenv("PATH", path.c_str(), 1);
+  CAPTURE(result.err);
+  CHECK(result.code == 0);
+  CHECK(contains(result.out, "note: no gnuplot on this machine: the report has no pictures"));
+  const std::string page = bench.chat.folder.read("run/report.html");
+  CHECK(contains(page, "No pictures: "));
+  CHECK(contains(page, "<th>accuracy (%)</th>"));
 }
