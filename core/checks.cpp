@@ -29,7 +29,14 @@ void index(std::string_view op, std::string_view name, const Tensor& t, std::int
   if (t.shape() != Shape{n}) fail("{}: {} has shape {}, expected [{}]", op, name, t.shape().str(), n);
 }
 
+void index_beside(std::string_view op, std::string_view name, const Tensor& t, std::int64_t n, const Tensor& other) {
+  index(op, name, t, n);
+  require(t.device() == Device{} || t.device() == other.device(), "{}: {} is on {}, expected cpu or {}", op, name,
+          to_string(t.device()), to_string(other.device()));
+}
+
 void below(std::string_view op, std::string_view name, const Tensor& index, std::int64_t limit) {
+  if (index.device() != Device{}) return;
   for (const std::int32_t i : index.span<std::int32_t>()) {
     require(0 <= i && i < limit, "{}: {} holds {}, expected 0 to {}", op, name, i, limit - 1);
   }

@@ -15,7 +15,9 @@ void real_matrix(std::string_view op, std::string_view name, const Tensor& t);
 void like(std::string_view op, std::string_view name, const Tensor& t, const Shape& shape, const Tensor& other);
 // i32 [n].
 void index(std::string_view op, std::string_view name, const Tensor& t, std::int64_t n);
-// Every element of an i32 tensor on the host lies in [0, limit).
+// The same, on the host or on the device of `other`.
+void index_beside(std::string_view op, std::string_view name, const Tensor& t, std::int64_t n, const Tensor& other);
+// Every element of an i32 tensor lies in [0, limit), if that is on the host.
 void below(std::string_view op, std::string_view name, const Tensor& index, std::int64_t limit);
 // i32, at least one element, rising from 0 to n.
 void offsets(std::string_view op, std::string_view name, const Tensor& t, std::int64_t n);

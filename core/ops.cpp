@@ -1,6 +1,7 @@
 #include "core/ops.h"
 
 #include <algorithm>
+#include <cstring>
 #include <utility>
 #include <vector>
 
@@ -60,7 +61,7 @@ void check_scatter(std::string_view op, const Tensor& y, const Tensor& index, co
   checks::real_matrix(op, "y", y);
   checks::real_matrix(op, "rows", rows);
   checks::like(op, "rows", rows, {rows.rows(), y.cols()}, y);
-  checks::index(op, "index", index, rows.rows());
+  checks::index_beside(op, "index", index, rows.rows(), y);
   checks::below(op, "index", index, y.rows());
 }
 
@@ -80,6 +81,15 @@ Tensor scale(const Tensor& x, double factor) {
 }
 
 void copy_(const Tensor& y, const Tensor& x) {
+  if (y.defined() && y.dtype() == DType::i32) {
+    checks::index("copy_", "x", x.defined() ? x.view({x.numel()}) : x, y.numel());
+    if (y.device().type == DeviceType::cpu && x.device().type == DeviceType::cpu) {
+      std::memcpy(y.raw(), x.raw(), x.bytes());
+    } else {
+      cuda::copy(y.raw(), y.device(), x.raw(), x.device(), x.bytes());
+    }
+    return;
+  }
   checks::real("copy_", "y", y);
   checks::real("copy_", "x", x);
   const Tensor here = x.to(y.device());
@@ -195,7 +205,7 @@ Tensor sum_rows(const Tensor& x) {
 
 Tensor gather_rows(const Tensor& x, const Tensor& index) {
   checks::real_matrix("gather_rows", "x", x);
-  checks::index("gather_rows", "index", index, index.numel());
+  checks::index_beside("gather_rows", "index", index, index.numel(), x);
   checks::below("gather_rows", "index", index, x.rows());
   Tensor y = empty_like(x, {index.numel(), x.cols()});
   backend(x, &Primitives::gather_rows)(x, index, y);
@@ -286,6 +296,18 @@ Tensor matmul_bf16(const Tensor& x, const Tensor& weight, Transpose transpose_we
   return y;
 }
 
+Tensor matmul_tf32(const Tensor& x, const Tensor& weight, Transpose transpose_weight) {
+  checks::real_matrix("matmul_tf32", "x", x);
+  checks::real_matrix("matmul_tf32", "weight", weight);
+  require(x.dtype() == DType::f32, "matmul_tf32: x is {}, expected f32", name_of(x.dtype()));
+  const bool transposed = transpose_weight == Transpose::yes;
+  const std::int64_t n = weight.shape()[transposed ? 0 : 1];
+  checks::like("matmul_tf32", "weight", weight, transposed ? Shape{n, x.cols()} : Shape{x.cols(), n}, x);
+  Tensor y = empty_like(x, {x.rows(), n});
+  backend(x, &Primitives::matmul_tf32)(x, weight, transpose_weight, y);
+  return y;
+}
+
 // ---- gated subspaces ----------------------------------------------------------------------------------------------
 
 Tensor scale_blocks(const Tensor& u, const Tensor& alpha, const Tensor& example) {
@@ -354,7 +376,7 @@ Tensor rms_norm_backward_weight(const Tensor& dy, const Tensor& x, const Tensor&
 
 Tensor rope(const Tensor& x, const Tensor& positions, const Tensor& inverse_frequencies, bool inverse) {
   checks::real_matrix("rope", "x", x);
-  checks::index("rope", "positions", positions, x.rows());
+  checks::index_beside("rope", "positions", positions, x.rows(), x);
   require(inverse_frequencies.defined() && inverse_frequencies.dtype() == DType::f64 &&
               inverse_frequencies.numel() > 0 && x.cols() % (2 * inverse_frequencies.numel()) == 0,
           "rope: {} inverse frequencies do not fit rows of {} components, expected f64 [head_dim / 2]",
@@ -366,8 +388,8 @@ Tensor rope(const Tensor& x, const Tensor& positions, const Tensor& inverse_freq
 
 namespace {
 
-void check_attention(std::string_view op, const Tensor& q, const Tensor& k, const Tensor& v,
-                     const AttentionLayout& layout, const AttentionHeads& h) {
+void check_attention_operands(std::string_view op, const Tensor& q, const Tensor& k, const Tensor& v,
+                              const AttentionHeads& h) {
   require(h.n_kv_heads > 0 && h.head_dim > 0 && h.n_heads > 0 && h.n_heads % h.n_kv_heads == 0,
           "{}: {} heads of {} components on {} key/value heads, expected a multiple", op, h.n_heads, h.head_dim,
           h.n_kv_heads);
@@ -376,6 +398,11 @@ void check_attention(std::string_view op, const Tensor& q, const Tensor& k, cons
   checks::like(op, "q", q, {q.rows(), h.n_heads * h.head_dim}, q);
   checks::like(op, "k", k, {k.rows(), h.n_kv_heads * h.head_dim}, q);
   checks::like(op, "v", v, k.shape(), q);
+}
+
+void check_attention(std::string_view op, const Tensor& q, const Tensor& k, const Tensor& v,
+                     const AttentionLayout& layout, const AttentionHeads& h) {
+  check_attention_operands(op, q, k, v, h);
   checks::offsets(op, "q_offsets", layout.q_offsets, q.rows());
   const std::int64_t n = layout.q_offsets.numel() - 1;
   checks::index(op, "k_starts", layout.k_starts, n);
@@ -414,6 +441,29 @@ Attention attention(const Tensor& q, const Tensor& k, const Tensor& v, const Att
   Attention result{empty_like(q), empty_like(q, {q.rows(), heads.n_heads})};
   backend(q, &Primitives::attention)(q, k, v, layout, heads, result.out, result.lse);
   return result;
+}
+
+Tensor attention_step(const Tensor& q, const Tensor& k, const Tensor& v, const Tensor& starts, const Tensor& lengths,
+                      std::int64_t longest, const AttentionHeads& heads) {
+  constexpr std::string_view op = "attention_step";
+  check_attention_operands(op, q, k, v, heads);
+  checks::index_beside(op, "starts", starts, q.rows(), q);
+  checks::index_beside(op, "lengths", lengths, q.rows(), q);
+  require(starts.device() == q.device() && lengths.device() == q.device(),
+          "{}: starts and lengths are not on {}: expected them where q is", op, to_string(q.device()));
+  require(0 < longest && longest <= k.rows(), "{}: up to {} of {} keys, expected 1 to all of them", op, longest,
+          k.rows());
+  if (q.device().type == DeviceType::cpu) {
+    for (std::int64_t s = 0; s < q.rows(); ++s) {
+      const std::int64_t start = starts.data<std::int32_t>()[s], length = lengths.data<std::int32_t>()[s];
+      require(0 <= start && 0 < length && length <= longest && start + length <= k.rows(),
+              "{}: sequence {} sees keys [{}, {}), expected 1 to {} within {} rows", op, s, start, start + length,
+              longest, k.rows());
+    }
+  }
+  Tensor out = empty_like(q);
+  backend(q, &Primitives::attention_step)(q, k, v, starts, lengths, longest, heads, out);
+  return out;
 }
 
 AttentionGradient attention_backward(const Tensor& dout, const Tensor& q, const Tensor& k, const Tensor& v,

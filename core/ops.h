@@ -2,7 +2,8 @@
 // it is a primitive of its own. Arithmetic is f32 or f64 (bf16 is storage). The real
 // tensors of a call lie on one device, and the backend's table (primitives.h) has the function that runs there:
 // core/cpu/NAME.cpp or core/cuda/NAME.cu. Index tensors (i32) lie on the host, where they are checked; a device gets
-// copies of them in the order of its stream, and the host does not wait.
+// copies of them in the order of its stream, and the host does not wait. Where it is said, they may lie on the device
+// of the other tensors instead, as recorded work needs them (recording.h): then nobody checks what they hold.
 //
 // Shapes are checked here, once, and a mismatch throws Error; inside the backends they are trusted.
 // A trailing underscore marks the functions that write into an argument. Results depend on the number of threads at
@@ -23,7 +24,7 @@ Tensor add(const Tensor& a, const Tensor& b);
 Tensor sub(const Tensor& a, const Tensor& b);
 Tensor mul(const Tensor& a, const Tensor& b);
 Tensor scale(const Tensor& x, double factor);
-void copy_(const Tensor& y, const Tensor& x);                 // y = x, from any device
+void copy_(const Tensor& y, const Tensor& x);                 // y = x, from any device; i32 too
 void add_(const Tensor& y, const Tensor& x);                  // y += x
 void axpy_(const Tensor& y, double factor, const Tensor& x);  // y += factor x
 
@@ -61,7 +62,8 @@ Tensor add_row(const Tensor& x, const Tensor& row);          // [n, m] + [m]
 Tensor mul_row(const Tensor& x, const Tensor& row);          // [n, m] * [m]
 Tensor sum_rows(const Tensor& x);                            // [n, m] -> [m]
 Tensor gather_rows(const Tensor& x, const Tensor& index);    // [n, m], i32 [k] -> [k, m]; also the embedding lookup
-void scatter_rows_(const Tensor& y, const Tensor& index, const Tensor& rows);      // y[index[i]] = rows[i]
+// y[index[i]] = rows[i]. The index of these two may lie on the device; here it then names no row twice.
+void scatter_rows_(const Tensor& y, const Tensor& index, const Tensor& rows);
 void scatter_add_rows_(const Tensor& y, const Tensor& index, const Tensor& rows);  // y[index[i]] += rows[i], i rising
 // Mean of each run of rows: [n, m], i32 offsets [s + 1] -> [s, m]. offsets[0] = 0, rising, offsets[s] = n; a run of no
 // rows has mean 0.
@@ -88,6 +90,9 @@ void matmul_add_(const Tensor& y, const Tensor& a, const Tensor& b, Transpose tr
 // x op(weight) for a weight that is stored in bf16: f32 [m, k], bf16 -> f32 [m, n]. x is rounded to bf16, products are
 // exact, sums are f32.
 Tensor matmul_bf16(const Tensor& x, const Tensor& weight, Transpose transpose_weight = Transpose::no);
+// x op(weight) with both factors rounded to TF32, which keeps 10 bits of f32's fraction, and sums in f32: f32 [m, k],
+// f32 -> f32 [m, n]. What a GPU's matrix units make of f32; on the CPU slower than matmul.
+Tensor matmul_tf32(const Tensor& x, const Tensor& weight, Transpose transpose_weight = Transpose::no);
 
 // ---- Llama --------------------------------------------------------------------------------------------------------
 
@@ -103,7 +108,8 @@ Tensor rms_norm_backward_weight(const Tensor& dy, const Tensor& x, const Tensor&
 
 // Rotary position embedding (Su et al. 2021) in Hugging Face's layout: within a head, component i turns with component
 // i + head_dim / 2 by the angle position * inverse_frequency[i]. x [n, heads * head_dim]; positions i32 [n];
-// inverse_frequencies f64 [head_dim / 2], on the host. Turning by -1 times the angle is the backward.
+// inverse_frequencies f64 [head_dim / 2], on the host. Turning by -1 times the angle is the backward. The positions may
+// lie on the device.
 Tensor rope(const Tensor& x, const Tensor& positions, const Tensor& inverse_frequencies, bool inverse = false);
 
 // Which rows belong to which sequence. Sequence s asks with rows [q_offsets[s], q_offsets[s + 1]) of q, which are its
@@ -133,6 +139,12 @@ struct AttentionGradient {
 AttentionGradient attention_backward(const Tensor& dout, const Tensor& q, const Tensor& k, const Tensor& v,
                                      const Attention& forward, const AttentionLayout& layout,
                                      const AttentionHeads& heads);
+
+// The same for one query a sequence, its last token, without lse: row s of q sees rows [starts[s], starts[s] +
+// lengths[s]) of k and v. starts and lengths i32 [n] lie where q does; 1 <= lengths[s] <= longest. On a device the work
+// is laid out for `longest`, so that it can be recorded once for all lengths.
+Tensor attention_step(const Tensor& q, const Tensor& k, const Tensor& v, const Tensor& starts, const Tensor& lengths,
+                      std::int64_t longest, const AttentionHeads& heads);
 
 // -log softmax(logits)[target] of each row: logits [n, vocabulary], targets i32 [n] -> [n].
 Tensor cross_entropy(const Tensor& logits, const Tensor& targets);

@@ -94,6 +94,12 @@ class PackedMatrix::Impl {
  public:
   Impl(const Tensor& weight, Packing packing)
       : out(weight.rows()), in(weight.cols()), dtype(weight.dtype()), weight_(weight) {
+    if (packing == Packing::tf32) {
+      require(weight.device().type != DeviceType::cpu, "the processor has no TF32: expected a CUDA device, or f32");
+      require(dtype == DType::f32, "a matrix of {} cannot be multiplied in TF32: expected f32", name_of(dtype));
+      tf32_ = true;
+      return;
+    }
     const bool bf16 = packing == Packing::bf16;
     require(!bf16 || dtype == DType::f32, "a matrix of {} cannot be kept in bf16: expected f32", name_of(dtype));
     if (bf16 && weight.device().type != DeviceType::cpu) {
@@ -147,6 +153,7 @@ class PackedMatrix::Impl {
 
   Tensor multiply_rows(Product product, const Tensor& x) const {
     const bool apply = product == Product::apply;
+    if (tf32_) return ops::matmul_tf32(x, weight_, apply ? ops::Transpose::yes : ops::Transpose::no);
     if (weight_.dtype() == DType::bf16) {
       return ops::matmul_bf16(x, weight_, apply ? ops::Transpose::yes : ops::Transpose::no);
     }
@@ -182,7 +189,8 @@ class PackedMatrix::Impl {
     weight_ = {};
   }
 
-  Tensor weight_;                                    // undefined once there are blocks
+  Tensor weight_;  // undefined once there are blocks
+  bool tf32_ = false;
   memory::data_type type_ = memory::data_type::f32;  // of the blocks
   std::optional<memory::desc> blocks_desc_;
   std::mutex mutex_;  // guards what follows, and weight_

@@ -12,6 +12,7 @@ enum class Packing {
   automatic,  // blocks where oneDNN has kernels for them (AVX-512), rows elsewhere: the fastest by measurement
   rows,       // the tensor that was given, in place
   blocks,     // oneDNN's preferred layout, even where it is no faster
+  tf32,       // the tensor in place, on a device: a product rounds both factors to TF32 and sums in f32
   bf16,       // bf16 (on the host in blocks), half the memory: a product rounds both factors to it and sums in f32
 };
 
@@ -24,8 +25,8 @@ bool has_bf16_products();
 class PackedMatrix {
  public:
   PackedMatrix() = default;
-  // Throws Error unless weight is an f32 or f64 matrix, and for Packing::bf16 unless it is f32 and, on the host,
-  // has_bf16_products().
+  // Throws Error unless weight is an f32 or f64 matrix, for Packing::bf16 unless it is f32 and, on the host,
+  // has_bf16_products(), and for Packing::tf32 unless it is f32 on a device.
   explicit PackedMatrix(const Tensor& weight, Packing packing = Packing::automatic);
 
   bool defined() const { return impl_ != nullptr; }

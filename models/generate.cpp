@@ -2,6 +2,9 @@
 
 #include <algorithm>
 #include <numeric>
+#include <optional>
+
+#include "models/decode_step.h"
 
 namespace csreft {
 namespace {
@@ -12,6 +15,12 @@ Tensor last_logits(const Llama& model, const TokenBatch& batch, const Attachment
   std::vector<std::int32_t> last;
   for (const auto end : batch.layout.q_offsets.span<std::int32_t>().subspan(1)) last.push_back(end - 1);
   return model.logits(Variable(ops::gather_rows(hidden.value(), index_tensor(last)))).value().to(Device{});
+}
+
+// Whether sequences that have ended are dropped now. On the host they only cost; on a device a step of a smaller batch
+// must be recorded anew, and reading the weights takes most of its time.
+bool is_worth_a_new_step(const Device& device, std::size_t n, std::size_t ended) {
+  return device.type == DeviceType::cpu ? ended > 0 : 2 * ended >= n;
 }
 
 std::int64_t cache_capacity(const Llama& model, std::span<const std::vector<std::int32_t>> prompts,
@@ -41,28 +50,35 @@ std::vector<std::vector<std::int32_t>> generate(const Llama& model, std::span<co
   std::vector<Random> random;
   for (std::size_t s = 0; s < prompts.size(); ++s) random.emplace_back(options.sampling.seed, first_stream + s);
 
-  std::vector<std::int32_t> active(prompts.size());
-  std::iota(active.begin(), active.end(), 0);
-  TokenBatch batch = cache.extend(active, prompts);
+  // The sequences whose logits there are, row by row; some may have ended.
+  std::vector<std::int32_t> slots(prompts.size());
+  std::iota(slots.begin(), slots.end(), 0);
+  const TokenBatch batch = cache.extend(slots, prompts);
   Tensor logits = last_logits(model, batch, attachments.prompt ? attachments.prompt(batch) : Attachments{}, cache);
+  std::vector<std::int32_t> tokens(slots.size(), 0);  // the last of each; DecodeStep::no_token once it has ended
+  std::optional<DecodeStep> decode;
   for (std::int64_t step = 1;; ++step) {
-    std::vector<std::int32_t> going_on;
-    std::vector<std::vector<std::int32_t>> next;
-    for (std::size_t i = 0; i < active.size(); ++i) {
-      const auto s = static_cast<std::size_t>(active[i]);
+    for (std::size_t i = 0; i < slots.size(); ++i) {
+      if (tokens[i] == DecodeStep::no_token) continue;
+      const auto s = static_cast<std::size_t>(slots[i]);
       const Tensor row = logits.slice(static_cast<std::int64_t>(i), static_cast<std::int64_t>(i) + 1).to(DType::f32);
       const std::int32_t token = sample(row.span<float>(), options.sampling, random[s]);
+      tokens[i] = DecodeStep::no_token;
       if (std::ranges::find(options.stop_tokens, token) != options.stop_tokens.end()) continue;
       out[s].push_back(token);
       if (on_token && !on_token(s, token)) return out;
-      if (step == options.max_new_tokens || cache.length(active[i]) == capacity) continue;
-      going_on.push_back(active[i]);
-      next.push_back({token});
+      if (step < options.max_new_tokens && cache.length(slots[i]) < capacity) tokens[i] = token;
     }
-    if (going_on.empty()) return out;
-    active = going_on;
-    batch = cache.extend(active, next);
-    logits = last_logits(model, batch, attachments.generated, cache);
+    const auto ended = static_cast<std::size_t>(std::ranges::count(tokens, DecodeStep::no_token));
+    if (ended == slots.size()) return out;
+    if (!decode || is_worth_a_new_step(model.options().device, slots.size(), ended)) {
+      for (std::size_t i = slots.size(); i-- > 0;) {
+        if (tokens[i] == DecodeStep::no_token) slots.erase(slots.begin() + static_cast<std::ptrdiff_t>(i));
+      }
+      std::erase(tokens, DecodeStep::no_token);
+      decode.emplace(model, cache, slots, attachments.generated);
+    }
+    logits = (*decode)(tokens).to(Device{});
   }
 }
 

@@ -44,4 +44,11 @@ TokenBatch KvCache::extend(std::span<const std::int32_t> slots, std::span<const 
   return batch;
 }
 
+void KvCache::extend(std::int32_t slot) {
+  std::int32_t& length = lengths_.at(static_cast<std::size_t>(slot));
+  require(length < capacity_, "{} tokens do not fit the KV cache, which was made for {} a sequence", length + 1,
+          capacity_);
+  ++length;
+}
+
 }  // namespace csreft

@@ -22,6 +22,10 @@ class KvCache {
   // named twice.
   TokenBatch extend(std::span<const std::int32_t> slots, std::span<const std::vector<std::int32_t>> sequences);
 
+  // Makes room for one more token of a slot. Throws Error where it would outgrow the capacity.
+  void extend(std::int32_t slot);
+  std::int64_t capacity() const { return capacity_; }
+
   std::int64_t length(std::int32_t slot) const { return lengths_[static_cast<std::size_t>(slot)]; }
   // [n_sequences * capacity, n_kv_heads * head_dim]: slot s has the rows from s * capacity on.
   const Tensor& keys(std::int64_t layer) const { return keys_[static_cast<std::size_t>(layer)]; }

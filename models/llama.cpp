@@ -38,7 +38,9 @@ Llama::Llama(const Checkpoint& checkpoint, Weights weights, const TensorOptions&
     parameters_.emplace_back(name, Variable::parameter(value.clone()));
     return parameters_.back().second;
   };
-  const Packing packing = weights == Weights::frozen_bf16 ? Packing::bf16 : Packing::automatic;
+  const Packing packing = weights == Weights::frozen_bf16   ? Packing::bf16
+                          : weights == Weights::frozen_tf32 ? Packing::tf32
+                                                            : Packing::automatic;
   const auto matrix = [&](const std::string& name) -> LinearWeight {
     if (trainable) return variable(name);
     return PackedMatrix(checkpoint.tensor(name).to(options), packing);
@@ -74,6 +76,7 @@ Llama::Llama(const Checkpoint& checkpoint, Weights weights, const TensorOptions&
 }
 
 void Llama::check(const TokenBatch& batch) const {
+  if (batch.ids.device() != Device{}) return;  // of a step, whose maker has checked it
   for (const auto id : batch.ids.span<std::int32_t>()) {
     require(id >= 0 && id < config_.vocab_size, "token id {} lies outside the model's vocabulary of {}", id,
             config_.vocab_size);
@@ -127,7 +130,10 @@ Variable Llama::block(std::int64_t layer, const Variable& hidden, const TokenBat
     k = Variable(cache->keys(layer));
     v = Variable(cache->values(layer));
   }
-  const Variable mixed = attention(q, k, v, batch.layout, heads);
+  const Variable mixed = batch.longest > 0
+                             ? Variable(ops::attention_step(q.value(), k.value(), v.value(), batch.layout.k_starts,
+                                                            batch.layout.k_lengths, batch.longest, heads))
+                             : attention(q, k, v, batch.layout, heads);
   const Variable after_attention = add(hidden, project(LinearSite::o_proj, weights.o_proj, mixed));
 
   const Variable z = rms_norm(after_attention, weights.ffn_norm, config_.rms_norm_eps);

@@ -32,8 +32,8 @@ struct LlamaLayer {
 };
 
 // Whether the model's own weights can be trained. Frozen ones are packed for this machine's matrix products, those of
-// linear layers in bf16 if so asked (Packing::bf16).
-enum class Weights { frozen, frozen_bf16, trainable };
+// linear layers in bf16, or for products in TF32, if so asked (Packing::bf16, Packing::tf32).
+enum class Weights { frozen, frozen_tf32, frozen_bf16, trainable };
 
 class Llama {
  public:

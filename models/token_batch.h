@@ -16,6 +16,10 @@ struct TokenBatch {
   ops::AttentionLayout layout;  // who attends to whom
   Tensor cache_rows;            // i32 [n]: the rows of the KV cache that take these tokens; undefined without a cache
 
+  // Of a step, one token of each sequence with a cache: the most tokens that a sequence may have; otherwise 0. All
+  // tensors of a step lie on the model's device, and layout.q_offsets is undefined.
+  std::int64_t longest = 0;
+
   std::int64_t n_tokens() const { return ids.numel(); }
   std::int64_t n_sequences() const { return layout.k_starts.numel(); }
 };

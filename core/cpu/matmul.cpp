@@ -1,5 +1,7 @@
 // Matrix products: oneDNN's sgemm in f32; Eigen in f64, which is for checks and small algebra.
 #include <algorithm>
+#include <bit>
+#include <cstdint>
 
 #include <dnnl.hpp>
 #include <omp.h>
@@ -46,6 +48,19 @@ void multiply(const Tensor& a, const Tensor& b, Transpose ta, Transpose tb, bool
   product(ma.transpose(), mb.transpose());
 }
 
+// To nearest, ties to even.
+Tensor rounded_to_tf32(const Tensor& x) {
+  const Tensor y = Tensor::empty(x.shape());
+  std::ranges::transform(x.span<float>(), y.span<float>().begin(), [](float v) {
+    constexpr std::uint32_t dropped = 13, exponent = 0x7f800000U;
+    const auto bits = std::bit_cast<std::uint32_t>(v);
+    if ((bits & exponent) == exponent) return v;  // not finite
+    const std::uint32_t half = (1U << (dropped - 1)) - 1 + (bits >> dropped & 1U);
+    return std::bit_cast<float>((bits + half) >> dropped << dropped);
+  });
+  return y;
+}
+
 }  // namespace
 
 void matmul(const Tensor& a, const Tensor& b, Transpose transpose_a, Transpose transpose_b, bool accumulate,
@@ -58,6 +73,10 @@ void matmul(const Tensor& a, const Tensor& b, Transpose transpose_a, Transpose t
   }
   visit_real(y.dtype(), "matmul",
              [&]<typename T>(T) { multiply(a, b, transpose_a, transpose_b, accumulate, y.data<T>(), e); });
+}
+
+void matmul_tf32(const Tensor& x, const Tensor& weight, Transpose transpose_weight, const Tensor& y) {
+  matmul(rounded_to_tf32(x), rounded_to_tf32(weight), Transpose::no, transpose_weight, false, y);
 }
 
 void matmul_bf16(const Tensor& x, const Tensor& weight, Transpose transpose_weight, const Tensor& y) {

@@ -21,6 +21,8 @@ void copy(void* /*to*/, const Device& /*to_device*/, const void* /*from*/, const
   refuse();
 }
 void synchronize(int /*index*/) { refuse(); }
+std::shared_ptr<Graph> make_graph(int /*index*/) { refuse(); }
+void run_in_graph(Graph& /*graph*/, const std::function<void()>& /*work*/) { refuse(); }
 std::string device_name(int /*index*/) { refuse(); }
 DeviceMemory device_memory(int /*index*/) { refuse(); }
 void reset_peak_memory(int /*index*/) { refuse(); }

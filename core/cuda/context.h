@@ -3,6 +3,7 @@
 
 #include <cstddef>
 #include <cstdint>
+#include <memory>
 #include <span>
 
 #include "core/cuda/runtime.h"
@@ -20,6 +21,7 @@ struct Context {
   int index;
   cudaStream_t stream = nullptr;
   cublasHandle_t blas = nullptr;
+  std::shared_ptr<void> workspace;  // of cuBLAS, once work is recorded
   Uploads uploads;
   Staging staging;
 };
@@ -35,13 +37,14 @@ T* elements(const Tensor& t) {
   return static_cast<T*>(t.raw());
 }
 
-// A copy on the device of an index tensor, of rope's frequencies or of a kernel's list of work: valid for work that is
-// started before the next Uploads::kept uploads. The host does not wait.
+// A copy on the device of an index tensor (itself if it lies there), of rope's frequencies or of a kernel's list of
+// work: valid for work that is started before the next Uploads::kept uploads. The host does not wait.
 template <typename T>
 const T* upload(Context& device, std::span<const T> values) {
   return static_cast<const T*>(device.uploads.get(values.data(), values.size_bytes(), device.stream));
 }
 inline const std::int32_t* upload(Context& device, const Tensor& index) {
+  if (index.device().type == DeviceType::cuda) return elements<const std::int32_t>(index);
   return upload(device, std::span<const std::int32_t>(index.span<std::int32_t>()));
 }
 

@@ -82,6 +82,11 @@ cublasStatus_t cublasSetStream_v2(cublasHandle_t handle, cudaStream_t stream) {
   return call<cublasStatus_t>(function, handle, stream);
 }
 
+cublasStatus_t cublasSetWorkspace_v2(cublasHandle_t handle, void* workspace, size_t bytes) {
+  static void* const function = find("cublasSetWorkspace_v2");
+  return call<cublasStatus_t>(function, handle, workspace, bytes);
+}
+
 cublasStatus_t cublasSetMathMode(cublasHandle_t handle, cublasMath_t mode) {
   static void* const function = find("cublasSetMathMode");
   return call<cublasStatus_t>(function, handle, mode);

@@ -47,6 +47,17 @@ void matmul(const Tensor& a, const Tensor& b, Transpose transpose_a, Transpose t
   });
 }
 
+void matmul_tf32(const Tensor& x, const Tensor& weight, Transpose transpose_weight, const Tensor& y) {
+  const std::int64_t m = y.rows(), n = y.cols(), k = x.cols();
+  if (m == 0 || n == 0) return;
+  if (k == 0) return fill(0, y);
+  const float one = 1, zero = 0;
+  check(cublasGemmEx(context(y).blas, operation(transpose_weight), CUBLAS_OP_N, extent(n), extent(m), extent(k), &one,
+                     weight.raw(), CUDA_R_32F, extent(weight.cols()), x.raw(), CUDA_R_32F, extent(k), &zero, y.raw(),
+                     CUDA_R_32F, extent(n), CUBLAS_COMPUTE_32F_FAST_TF32, CUBLAS_GEMM_DEFAULT),
+        "a matrix product by cuBLAS");
+}
+
 void matmul_bf16(const Tensor& x, const Tensor& weight, Transpose transpose_weight, const Tensor& y) {
   const std::int64_t m = y.rows(), n = y.cols(), k = x.cols();
   if (m == 0 || n == 0) return;

@@ -4,6 +4,7 @@
 #include "core/cuda/check.h"
 #include "core/cuda/context.h"
 #include "core/cuda/device_info.h"
+#include "core/cuda/graph.h"
 #include "core/cuda/primitives.h"
 
 namespace csreft::cuda {
@@ -33,6 +34,11 @@ void count_used(std::size_t bytes) {
 }  // namespace
 
 std::shared_ptr<void> allocate(std::size_t bytes, int index) {
+  if (const auto& graph = current_graph_memory()) return graph->take(bytes);
+  return allocate_block(bytes, index);
+}
+
+std::shared_ptr<void> allocate_block(std::size_t bytes, int index) {
   Context& device = context(index);
   const std::size_t asked = std::max<std::size_t>(bytes, 1);
   void* data = nullptr;
@@ -45,6 +51,8 @@ std::shared_ptr<void> allocate(std::size_t bytes, int index) {
   count_used(asked);
   return {data, [asked, stream = device.stream](void* p) {
             used_bytes -= asked;
+            const auto& graph = current_graph_memory();
+            if (graph != nullptr && graph->is_capturing()) return graph->free_later(p);
             // A failure here is an earlier one, which the next checked call reports: destructors do not throw.
             static_cast<void>(cudaFreeAsync(p, stream));
           }};

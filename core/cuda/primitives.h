@@ -3,6 +3,7 @@
 #pragma once
 
 #include <cstddef>
+#include <functional>
 #include <memory>
 
 #include "core/device.h"
@@ -31,5 +32,10 @@ void copy(void* to, const Device& to_device, const void* from, const Device& fro
 
 // Waits for everything that was started on the device.
 void synchronize(int index);
+
+// Work that is done again and again: recording.h.
+class Graph;
+std::shared_ptr<Graph> make_graph(int index);
+void run_in_graph(Graph& graph, const std::function<void()>& work);
 
 }  // namespace csreft::cuda

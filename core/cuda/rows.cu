@@ -35,6 +35,16 @@ struct GatherRows {
   __device__ void operator()(std::int64_t i) const { y[i] = x[index[i / m] * m + i % m]; }
 };
 
+// Each row goes to another row of y.
+template <typename T>
+struct PutRows {
+  const T* rows;
+  const std::int32_t* index;
+  T* y;
+  std::int64_t m;
+  __device__ void operator()(std::int64_t i) const { y[index[i / m] * m + i % m] = rows[i]; }
+};
+
 // Rows on the device that go to one row of y, as group_by_value lists them.
 struct DeviceGroups {
   const std::int32_t *values, *offsets, *places;
@@ -138,6 +148,13 @@ void gather_rows(const Tensor& x, const Tensor& index, const Tensor& y) {
 }
 
 void scatter_rows(const Tensor& index, const Tensor& rows, const Tensor& y) {
+  if (index.device().type == DeviceType::cuda) {
+    visit_real(y.dtype(), "scatter_rows_", [&]<typename T>(T) {
+      for_elements(context(y), rows.numel(),
+                   PutRows<T>{elements<const T>(rows), elements<const std::int32_t>(index), elements<T>(y), y.cols()});
+    });
+    return;
+  }
   scatter<ScatterRows>("scatter_rows_", index, rows, y);
 }
 

@@ -5,52 +5,89 @@
 #include <cstring>
 
 #include "core/cuda/check.h"
+#include "core/cuda/graph.h"
 #include "core/cuda/primitives.h"
 
 namespace csreft::cuda {
+namespace {
+
+std::shared_ptr<void> allocate_pinned(std::size_t bytes) {
+  void* pinned = nullptr;
+  check(cudaMallocHost(&pinned, bytes), "cudaMallocHost");
+  return {pinned, [](void* p) { static_cast<void>(cudaFreeHost(p)); }};
+}
+
+std::byte* bytes_of(const std::shared_ptr<void>& memory) { return static_cast<std::byte*>(memory.get()); }
+
+}  // namespace
 
 const void* Uploads::get(const void* bytes, std::size_t n, cudaStream_t stream) {
   if (n == 0) return nullptr;
   const std::lock_guard lock(mutex_);
-  const auto found = std::ranges::find_if(entries_, [&](const Entry& entry) {
-    return entry.content.size() == n && std::memcmp(entry.content.data(), bytes, n) == 0;
+  make();
+  if (current_graph_memory() != nullptr) return get_constant(bytes, n, stream);
+  ++uses_;
+  const auto found = std::ranges::find_if(places_, [&](const Place& place) {
+    return place.content.size() == n && std::memcmp(place.content.data(), bytes, n) == 0;
   });
-  if (found != entries_.end()) {
-    entries_.splice(entries_.begin(), entries_, found);
-    return entries_.front().memory.get();
+  if (found != places_.end()) {
+    found->last_use = uses_;
+    return found->there;
   }
-  Piece& piece = next_piece(n);
-  std::memcpy(piece.pinned, bytes, n);
-  Entry entry{{static_cast<const std::byte*>(bytes), static_cast<const std::byte*>(bytes) + n}, allocate(n, index_)};
-  check(cudaMemcpyAsync(entry.memory.get(), piece.pinned, n, cudaMemcpyHostToDevice, stream), "cudaMemcpyAsync");
-  check(cudaEventRecord(piece.copied, stream), "cudaEventRecord");
-  // What is dropped is freed in the order of the stream: work that was started before still reads it.
-  if (entries_.size() == kept) entries_.pop_back();
-  entries_.push_front(std::move(entry));
-  return entries_.front().memory.get();
+  Place& place = oldest_place(n);
+  send(place, bytes, n, place.there, stream);
+  const auto* const begin = static_cast<const std::byte*>(bytes);
+  place.content.assign(begin, begin + n);
+  place.last_use = uses_;
+  return place.there;
 }
 
-// Pinned memory for n bytes that no copy reads any longer.
-Uploads::Piece& Uploads::next_piece(std::size_t n) {
-  constexpr std::size_t pieces = 64, smallest = 16384;
-  if (ring_.size() < pieces) {
-    Piece piece;
-    check(cudaEventCreateWithFlags(&piece.copied, cudaEventDisableTiming), "cudaEventCreateWithFlags");
-    ring_.push_back(piece);
-    next_ = ring_.size() - 1;
-  } else {
-    next_ = (next_ + 1) % pieces;
-    check(cudaEventSynchronize(ring_[next_].copied), "cudaEventSynchronize");
+// What recorded work uploads stays where it is.
+const void* Uploads::get_constant(const void* bytes, std::size_t n, cudaStream_t stream) {
+  GraphMemory& graph = *current_graph_memory();
+  if (const auto kept_memory = graph.constant(bytes, n)) return kept_memory.get();
+  Place& place = oldest_place(n);
+  const std::shared_ptr<void> memory = allocate_block(n, index_);
+  send(place, bytes, n, memory.get(), stream);
+  place.content.clear();  // its pinned bytes are others now
+  place.last_use = ++uses_;
+  graph.keep_constant(bytes, n, memory);
+  return memory.get();
+}
+
+void Uploads::make() {
+  if (pinned_ != nullptr) return;
+  const std::shared_ptr<void> pinned = allocate_pinned(kept * place_bytes);
+  there_ = allocate_block(kept * place_bytes, index_);
+  for (std::size_t i = 0; i < kept; ++i) {
+    Place& place = places_[i];
+    place.pinned = bytes_of(pinned) + i * place_bytes;
+    place.there = bytes_of(there_) + i * place_bytes;
+    place.capacity = place_bytes;
+    check(cudaEventCreateWithFlags(&place.copied, cudaEventDisableTiming), "cudaEventCreateWithFlags");
   }
-  Piece& piece = ring_[next_];
-  if (piece.capacity < n) {
-    if (piece.pinned != nullptr) check(cudaFreeHost(piece.pinned), "cudaFreeHost");
-    piece.capacity = 0;
-    const std::size_t capacity = std::max(smallest, std::bit_ceil(n));
-    check(cudaMallocHost(&piece.pinned, capacity), "cudaMallocHost");
-    piece.capacity = capacity;
-  }
-  return piece;
+  pinned_ = pinned;
+}
+
+Uploads::Place& Uploads::oldest_place(std::size_t n) {
+  Place& place = *std::ranges::min_element(places_, {}, &Place::last_use);
+  check(cudaEventSynchronize(place.copied), "cudaEventSynchronize");
+  if (place.capacity >= n) return place;
+  const std::size_t capacity = std::bit_ceil(n);
+  // What is let go of is freed in the order of the stream: work that was started before still reads it.
+  place.content.clear();
+  place.own_pinned = allocate_pinned(capacity);
+  place.own_there = allocate_block(capacity, index_);
+  place.pinned = bytes_of(place.own_pinned);
+  place.there = bytes_of(place.own_there);
+  place.capacity = capacity;
+  return place;
+}
+
+void Uploads::send(Place& place, const void* bytes, std::size_t n, void* to, cudaStream_t stream) {
+  std::memcpy(place.pinned, bytes, n);
+  check(cudaMemcpyAsync(to, place.pinned, n, cudaMemcpyHostToDevice, stream), "cudaMemcpyAsync");
+  check(cudaEventRecord(place.copied, stream), "cudaEventRecord");
 }
 
 }  // namespace csreft::cuda

@@ -47,8 +47,10 @@ void ModelFlags::add_to(Flags& flags) {
   flags.add("--chat-template", chat_template,
             "the form of prompts: " + names_of(chat_templates()) + "; empty: what the model's files call for");
   flags.add("--system", system, "a system message in front of every prompt");
-  flags.add("--weights", weights,
-            "frozen weights: f32, or bf16 (half the memory; faster where the processor multiplies bf16)");
+  flags.add(
+      "--weights", weights,
+      "frozen weights: f32; bf16 (half the memory; faster where the processor multiplies bf16); or tf32 (f32 whose "
+      "products are TF32's, with 10 bits of the fraction: faster, on cuda alone)");
   flags.add("--device", device, "where to compute: cpu, cuda, or cuda:N (in a build with CUDA)");
   flags.add("--threads", threads, "threads to use; 0: one for each processor");
   flags.add_switch("--quiet", quiet, "no progress on stderr");
@@ -56,9 +58,15 @@ void ModelFlags::add_to(Flags& flags) {
 
 LanguageModel ModelFlags::load() const {
   set_threads(threads);
-  require(weights == "f32" || weights == "bf16", "unknown weights '{}': expected f32 or bf16", weights);
-  return load_language_model(model_path(model), chat_template,
-                             weights == "bf16" ? Weights::frozen_bf16 : Weights::frozen, parse_device(device));
+  require(weights == "f32" || weights == "bf16" || weights == "tf32",
+          "unknown weights '{}': expected f32, bf16 or tf32", weights);
+  const Device where = parse_device(device);
+  require(weights != "tf32" || where.type == DeviceType::cuda,
+          "--weights tf32 needs --device cuda: the processor has no TF32, expected f32 or bf16");
+  const Weights held = weights == "bf16"   ? Weights::frozen_bf16
+                       : weights == "tf32" ? Weights::frozen_tf32
+                                           : Weights::frozen;
+  return load_language_model(model_path(model), chat_template, held, where);
 }
 
 std::vector<std::int64_t> spread_layers(std::int64_t n_layers) {

@@ -160,6 +160,7 @@ Trainer::Trainer(const LanguageModel& model, Method& method, std::span<const Tas
       options_(std::move(options)),
       optimizer_(optimizer_parameters(method, options_), optimizer_options(options_)) {
   check_options(options_);
+  for (const auto& p : method_.parameters()) good_values_.push_back(p.value.value().clone());
   std::int64_t cut = 0;
   for (std::size_t t = 0; t < tasks.size(); ++t) {
     task_names_.push_back(tasks[t].name);
@@ -307,11 +308,14 @@ StepMetrics Trainer::step(std::span<const EncodedExample* const> examples, doubl
 }
 
 void Trainer::remember_good_values() {
-  good_values_.clear();
-  for (const auto& p : method_.parameters()) good_values_.push_back(p.value.value().clone());
+  for (std::size_t i = 0; i < good_values_.size(); ++i) {
+    ops::copy_(good_values_[i], method_.parameters()[i].value.value());
+  }
+  has_good_values_ = true;
 }
 
 void Trainer::restore_good_values() {
+  if (!has_good_values_) return;
   for (std::size_t i = 0; i < good_values_.size(); ++i) {
     ops::copy_(method_.parameters()[i].value.value(), good_values_[i]);
   }
@@ -326,7 +330,7 @@ void Trainer::check_finite(const StepMetrics& metrics, const std::filesystem::pa
                                                              : nullptr;
   if (what == nullptr) return;
   std::string kept = ", no step succeeded";
-  if (!good_values_.empty() || metrics.step > 1) {
+  if (has_good_values_ || metrics.step > 1) {
     restore_good_values();
     if (!folder.empty()) save_good_adapter(folder);
     kept = folder.empty() ? "" : fmt::format(", the last good adapter is in {}", (folder / "adapter").string());

@@ -95,7 +95,9 @@ class Trainer {
   std::int64_t total_steps_ = 0;
   std::string notice_;
   Optimizer optimizer_;
+  // The parameters before the latest update; there from the start, so that no step after the first allocates.
   std::vector<Tensor> good_values_;
+  bool has_good_values_ = false;
 };
 
 }  // namespace csreft

@@ -112,6 +112,20 @@ TEST_CASE("queries are the last tokens of what they see, as with a cache") {
   check_forward({{indices({0, 1, 2}), indices({0, 0}), indices({65, 64})}, {2, 2, 8}, 65});
 }
 
+TEST_CASE("a step is attention of the last token of each sequence") {
+  const ops::AttentionHeads heads{4, 2, 6};
+  const Tensor q = normal({3, 24}, 1), k = normal({30, 12}, 2), v = normal({30, 12}, 3);
+  const Tensor starts = indices({10, 0, 22}), lengths = indices({12, 1, 8});
+  const auto whole = ops::attention(q, k, v, {indices({0, 1, 2, 3}), starts, lengths}, heads);
+  CHECK(same_bits(ops::attention_step(q, k, v, starts, lengths, 12, heads), whole.out));
+  CHECK_THROWS_WITH_AS(ops::attention_step(q, k, v, starts, lengths, 11, heads), doctest::Contains("expected 1 to 11"),
+                       Error);
+  CHECK_THROWS_AS(ops::attention_step(q, k, v, starts, indices({12, 0, 8}), 12, heads), Error);
+  CHECK_THROWS_AS(ops::attention_step(q, k, v, indices({10, 0, 23}), lengths, 12, heads), Error);
+  CHECK_THROWS_AS(ops::attention_step(q, k, v, starts, lengths, 31, heads), Error);
+  CHECK_THROWS_AS(ops::attention_step(q, k, v, indices({10, 0}), lengths, 12, heads), Error);
+}
+
 TEST_CASE("scores of ten thousand do not overflow") { check_forward({packed({100}), {3, 1, 32}, 100}, 1e4); }
 
 TEST_CASE("the gradients of attention agree with differences") {

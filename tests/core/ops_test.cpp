@@ -239,6 +239,23 @@ TEST_CASE("matrix products, transposed or not, with empty extents") {
   }
 }
 
+TEST_CASE("TF32 keeps 10 bits of a fraction, to nearest, ties to even") {
+  const Tensor one = Tensor::full({1, 1}, 1.0);
+  const auto rounded = [&](float value) { return ops::matmul_tf32(Tensor::full({1, 1}, value), one).item(); };
+  CHECK(rounded(1.0F + 0x1p-10F) == 1 + 0x1p-10);
+  CHECK(rounded(1.0F + 0x1p-11F) == 1);               // a tie, down to even
+  CHECK(rounded(1.0F + 3 * 0x1p-11F) == 1 + 0x1p-9);  // a tie, up to even
+  CHECK(rounded(1.0F + 0x1p-11F + 0x1p-20F) == 1 + 0x1p-10);
+  CHECK(rounded(-1.0F - 0x1p-12F) == -1);
+  CHECK(std::isinf(rounded(HUGE_VALF)));
+  CHECK(std::isnan(rounded(NAN)));
+  const Tensor a = normal({5, 40}, 1, DType::f32), b = normal({40, 3}, 2, DType::f32);
+  CHECK(distance(ops::matmul_tf32(a, b), ops::matmul(a, b)) < 40 * 4 * 0x1p-10);
+  CHECK(distance(ops::matmul_tf32(a, b), ops::matmul(a, b)) > 1e-5);
+  CHECK_THROWS_AS(ops::matmul_tf32(normal({2, 2}, 1), normal({2, 2}, 2)), Error);
+  CHECK_THROWS_AS(ops::matmul_tf32(a, a), Error);
+}
+
 TEST_CASE("gates scale the blocks of their example") {
   const Tensor u = values({1, 2, 3, 4, 5, 6, 7, 8}, {2, 4}), alpha = values({10, 100, 2, 3}, {2, 2});
   const Tensor example = indices({1, 0});

@@ -71,6 +71,11 @@ TEST_CASE("a matrix in bf16 multiplies factors that are rounded to bf16, and sum
                  csreft::ops::matmul(normal({8, 160}, 2), normal({96, 160}, 1), Transpose::no, Transpose::yes)) > 1e-3);
 }
 
+TEST_CASE("a matrix for products in TF32 is refused on the processor") {
+  CHECK_THROWS_WITH_AS(PackedMatrix(normal({4, 6}, 1, DType::f32), Packing::tf32), doctest::Contains("has no TF32"),
+                       Error);
+}
+
 TEST_CASE("a matrix in bf16 takes half the memory") {
   if (!csreft::has_bf16_products()) return;
   csreft::release_kept_host_memory();  // a kept block may be larger than what is asked for

@@ -1,4 +1,4 @@
-// When the host waits for the CUDA backend, and for what: seen by the emulated device.
+// What the CUDA backend asks of the driver, and when the host waits: seen by the emulated device.
 #include <algorithm>
 #include <vector>
 
@@ -6,7 +6,10 @@
 
 #include "core/device_info.h"
 #include "core/ops.h"
+#include "experiments/harness/trainer.h"
+#include "reft/presets.h"
 #include "tests/cuda_emulation/control.h"
+#include "tests/tiny_chat.h"
 
 using csreft::Device;
 using csreft::DType;
@@ -22,7 +25,45 @@ Tensor counted(std::int64_t n) {
   return t;
 }
 
+// The driver's requests of each of several training steps; the first has the longest sequences.
+std::vector<std::size_t> requests_of_steps(const char* preset) {
+  static const TinyChat chat;
+  const auto model = chat.load(csreft::parse_device("cuda"));
+  csreft::MethodOptions method_options;
+  csreft::TrainOptions options;
+  csreft::set_preset(csreft::find_preset(preset), method_options, options.router_lr);
+  method_options.layers = {0, 1};
+  method_options.rank = 2;
+  method_options.subspaces = 2;
+  method_options.router_hidden = 4;
+  options.quiet = true;
+  const auto method = csreft::create_method(method_options, model.llama.config(), /*seed=*/5, model.llama.options());
+  csreft::Trainer trainer(model, *method, std::vector<csreft::Task>{letter_task(8)}, options);
+  emulation::release_kept_memory();
+  std::vector<std::size_t> requests;
+  for (const std::size_t examples : {8U, 8U, 8U, 5U, 8U, 1U}) {
+    std::vector<const csreft::EncodedExample*> batch;
+    for (std::size_t i = 0; i < examples; ++i) batch.push_back(&trainer.examples()[i]);
+    const std::size_t before = emulation::driver_requests();
+    static_cast<void>(trainer.step(batch, 1e-3));
+    requests.push_back(emulation::driver_requests() - before);
+  }
+  return requests;
+}
+
 }  // namespace
+
+TEST_CASE("cuda: after the first step of training nothing is asked of the driver") {
+  for (const char* preset : {"specialised", "paper"}) {
+    CAPTURE(preset);
+    const auto requests = requests_of_steps(preset);
+    CHECK(requests.front() > 0);  // so the count counts
+    for (std::size_t step = 1; step < requests.size(); ++step) {
+      CAPTURE(step);
+      CHECK(requests[step] == 0);
+    }
+  }
+}
 
 TEST_CASE("cuda: a large array is on its way while the host goes on, and what is started after it finds it there") {
   const Device cuda = csreft::parse_device("cuda");

@@ -6,6 +6,7 @@
 
 #include <doctest/doctest.h>
 
+#include "core/device_info.h"
 #include "core/ops.h"
 #include "core/packed_matrix.h"
 #include "tests/core/numbers.h"
@@ -192,6 +193,22 @@ TEST_CASE("cuda: matrix products with weights in bf16") {
   CHECK(distance(packed.apply_transposed(there(y)).to(Device{}), ops::matmul_bf16(y, weight)) < 2e-5);
 }
 
+TEST_CASE("cuda: matrix products in TF32") {
+  const Tensor x = normal({17, 29}, 1, DType::f32), weight = normal({11, 29}, 2, DType::f32);
+  const Tensor y = normal({17, 11}, 3, DType::f32);
+  const auto there = [](const Tensor& t) { return t.to(cuda_device()); };
+  const csreft::PackedMatrix packed(there(weight), csreft::Packing::tf32);
+  const Tensor forward = packed.apply(there(x)).to(Device{}), back = packed.apply_transposed(there(y)).to(Device{});
+  // Products of two factors of 11 bits are exact in f32: only the order of sums differs. A device may round a factor
+  // otherwise, by one in 2^10; then 29 products of order 1 differ by some 1e-3 each.
+  const double tolerance = csreft::is_emulated(cuda_device()) ? 2e-5 : 2e-2;
+  CHECK(distance(forward, ops::matmul_tf32(x, weight, ops::Transpose::yes)) < tolerance);
+  CHECK(distance(back, ops::matmul_tf32(y, weight)) < tolerance);
+  CHECK(distance(forward, ops::matmul(x, weight, ops::Transpose::no, ops::Transpose::yes)) > 1e-4);
+  CHECK_THROWS_WITH_AS(csreft::PackedMatrix(there(weight).to(DType::f64), csreft::Packing::tf32),
+                       doctest::Contains("expected f32"), csreft::Error);
+}
+
 TEST_CASE("cuda: root mean square normalisation") {
   compare([](const Place& on) {
     const Tensor x = on({13, 70}, 1), weight = on({70}, 2), dy = on({13, 70}, 3);
@@ -220,6 +237,43 @@ TEST_CASE("cuda: attention and its gradients") {
   compare_attention({packed({0, 5}, {0}, {5}), {1, 1, 130}, 5, 5}, true);
   // With a cache: the queries are the last tokens of what they see.
   compare_attention({packed({0, 1, 4}, {50, 0}, {33, 50}), {4, 2, 8}, 4, 90}, true);
+}
+
+TEST_CASE("cuda: attention of one query a sequence") {
+  struct Step {
+    std::vector<std::int32_t> starts, lengths;
+    std::int64_t longest, keys;
+    ops::AttentionHeads heads;
+  };
+  // Chunks of 128 keys: less than one, one, and several; heads wider than a block; more room than is used.
+  for (const Step& step : {Step{{0, 40, 41}, {7, 1, 33}, 64, 110, {4, 2, 6}},
+                           Step{{300, 0}, {128, 300}, 300, 430, {3, 1, 64}}, Step{{1}, {129}, 700, 701, {2, 2, 130}}}) {
+    const auto n = static_cast<std::int64_t>(step.starts.size());
+    const auto index = [](const std::vector<std::int32_t>& list) {
+      return Tensor::from(std::span<const std::int32_t>(list), {static_cast<std::int64_t>(list.size())});
+    };
+    compare([&](const Place& on) {
+      const Tensor q = on({n, step.heads.n_heads * step.heads.head_dim}, 1);
+      const Tensor k = on({step.keys, step.heads.n_kv_heads * step.heads.head_dim}, 2), v = on(k.shape(), 3);
+      return Results{ops::attention_step(q, k, v, index(step.starts).to(on.device), index(step.lengths).to(on.device),
+                                         step.longest, step.heads)};
+    });
+  }
+}
+
+TEST_CASE("cuda: indices on the device") {
+  compare([](const Place& on) {
+    const Tensor x = on({23, 12}, 1), written = on({23, 12}, 5), rows = on({4, 12}, 3);
+    const Tensor index = indices({3, 0, 22, 7}).to(on.device),
+                 frequencies = csreft::test::values({1.0, 0.1, 0.01}, {3});
+    ops::scatter_rows_(written, index, rows);
+    return Results{ops::gather_rows(x, index), written, ops::rope(rows, index, frequencies)};
+  });
+  const Tensor index = indices({1, 2}).to(cuda_device());
+  ops::copy_(index, indices({4, 5}));
+  CHECK(same_bits(index.to(Device{}), indices({4, 5})));
+  CHECK_THROWS_WITH_AS(ops::gather_rows(normal({9, 2}, 1), index), doctest::Contains("expected cpu"), csreft::Error);
+  CHECK_THROWS_AS(ops::copy_(index, normal({2}, 1)), csreft::Error);
 }
 
 TEST_CASE("cuda: cross-entropy") {

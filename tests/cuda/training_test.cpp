@@ -8,6 +8,7 @@
 #include "experiments/harness/evaluate.h"
 #include "experiments/harness/trainer.h"
 #include "reft/presets.h"
+#include "tests/core/numbers.h"
 #include "tests/tiny_chat.h"
 
 namespace {
@@ -112,6 +113,21 @@ TEST_CASE("cuda: CS-ReFT's losses, step by step, are the CPU's to 1e-4, and so a
     CAPTURE(preset.name);
     check_same(with_preset(preset.name));
   }
+}
+
+TEST_CASE("cuda: a model computes in TF32 where that is asked for, and nowhere else") {
+  const TinyChat chat;
+  const auto logits = [&](csreft::Weights weights) {
+    const auto model = csreft::load_language_model(chat.path(), {}, weights, csreft::parse_device("cuda"));
+    const csreft::NoGrad no_grad;
+    const auto batch = csreft::pack_tokens(Sequences{{5, 60, 7, 21}, {9, 33}});
+    return model.llama.logits(model.llama.forward(batch)).value().to(Device{});
+  };
+  const auto f32 = logits(csreft::Weights::frozen), tf32 = logits(csreft::Weights::frozen_tf32);
+  CHECK(csreft::test::same_bits(f32, logits(csreft::Weights::frozen)));
+  const double effect = csreft::test::distance(f32, tf32);
+  CHECK(effect > 1e-5);
+  CHECK(effect < 2e-2);  // two layers of factors that are rounded by up to one in 2^11
 }
 
 TEST_CASE("cuda: losses of LoReFT and LoRA, step by step, are the CPU's to 1e-4, and so are the tokens afterwards") {

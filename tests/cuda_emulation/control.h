@@ -29,6 +29,11 @@ std::size_t device_allocations();
 // How often so far the runtime had to ask the driver for memory, the device's or pinned: each cudaMalloc and
 // cudaMallocHost, and each cudaMallocAsync that the memory kept by the pool did not serve.
 std::size_t driver_requests();
+// The pool gives back what it keeps.
+void release_kept_memory();
+
+// Graphs launched so far.
+std::size_t graph_launches();
 
 // Operations that streams were given and that have not been done yet.
 std::size_t waiting_operations();

@@ -1,10 +1,22 @@
 // Stream capture and graphs of the CUDA runtime: a graph is the list of what one stream was given.
 #include <utility>
 
+#include "control.h"
 #include "report.h"
 #include "streams.h"
 
 using namespace csreft::emulation;
+
+namespace {
+
+std::size_t launches = 0;
+
+}  // namespace
+
+std::size_t csreft::emulation::graph_launches() {
+  const std::lock_guard lock(entrance());
+  return launches;
+}
 
 cudaError_t cudaStreamBeginCapture(cudaStream_t stream, cudaStreamCaptureMode) {
   const std::lock_guard lock(entrance());
@@ -46,6 +58,7 @@ cudaError_t cudaGraphInstantiate(cudaGraphExec_t* executable, cudaGraph_t graph,
 cudaError_t cudaGraphLaunch(cudaGraphExec_t executable, cudaStream_t stream) {
   const std::lock_guard lock(entrance());
   if (executable == nullptr) return result(cudaErrorInvalidResourceHandle);
+  ++launches;
   for (const auto& operation : executable->graph.operations) {
     if (const auto error = enqueue(stream, operation); error != cudaSuccess) return result(error);
   }

@@ -98,6 +98,11 @@ void host_has_waited() {
   driver().reserved = std::min(driver().reserved, std::max<std::size_t>(driver().used, driver().release_threshold));
 }
 
+void release_kept_memory() {
+  const std::lock_guard lock(entrance());
+  driver().reserved = driver().used;
+}
+
 std::size_t driver_requests() {
   const std::lock_guard lock(entrance());
   return driver().requests;

@@ -80,6 +80,8 @@ TEST_CASE("a wrong word on the command line is refused, with the nearest that ex
   check_refused(bench, bench.train({{"--batch", "0"}}), "--batch");
   check_refused(bench, bench.train({{"--threads", "-3"}}), "threads");
   check_refused(bench, bench.train({{"--device", "tpu"}}), "tpu");
+  check_refused(bench, bench.train({{"--weights", "f16"}}), "expected f32, bf16 or tf32");
+  check_refused(bench, bench.train({{"--weights", "tf32"}}), "needs --device cuda");
   check_refused(bench, {"train"}, "--train");
   check_refused(bench, {"generate", "--model", "model"}, "--prompt");
 }
