@@ -101,7 +101,7 @@ prepare() {
   done
   shift
   if [[ ! -f $build/.packages || $(<"$build/.packages") != "${build_packages[*]}" ]]; then
-    ensure_packages "c++ meson ninja pkg-config gnuplot" "${build_packages[@]}"
+    ensure_packages "c++ meson ninja pkg-config" "${build_packages[@]}"
   fi
   configure "${options[@]}"
   printf '%s\n' "${build_packages[*]}" >"$build/.packages"
