@@ -102,7 +102,7 @@ kernels() {
   cat <<END
 # CUDA kernels
 
-\`./run kernels $*\`, nvcc $("$CUDA_HOME/bin/nvcc" --version | sed -n 's/.*release .*, V\(.*\)/\1/p').
+\`./run kernels${*:+ $*}\`, nvcc $("$CUDA_HOME/bin/nvcc" --version | sed -n 's/.*release .*, V\(.*\)/\1/p').
 
 Registers of a thread; bytes of shared memory of a block, without what a launch asks for; bytes of stack and of spills of
 a thread. Where architectures differ: ${architectures[*]}.
