@@ -77,7 +77,9 @@ coverage() {
   emulate build-coverage -Dcoverage=true
   find "$build" -name '*.gcda' -delete
   check_emulation
-  "$build/tests/csreft_tests" --device emulated --minimal >&2 || die "tests fail on the emulated device"
+  # On a full disk gcov has something to say, too, where that test expects one line.
+  "$build/tests/csreft_tests" --device emulated --minimal --test-case-exclude='a full disk*' >&2 ||
+    die "tests fail on the emulated device"
   collect_reports "$build/coverage"
   print_uncovered "$build/coverage"
 }
