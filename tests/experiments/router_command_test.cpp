@@ -232,12 +232,12 @@ TEST_CASE("a flag that departs from the named preset is said in one line") {
     REQUIRE(result.code == 0);
     return result.out;
   };
-  CHECK_FALSE(contains(train({}), "note: "));
+  CHECK_FALSE(contains(train({}), "not as preset"));
   CHECK(contains(train({{"--gate", "top1"}, {"--out", "a"}}),
                  "note: --gate of this run is not as preset paper has it: the run's preset is called custom\n"));
   CHECK(contains(train({{"--penalty", "l1"}, {"--lambda", "0.1"}, {"--out", "b"}}),
                  "note: --penalty, --lambda of this run are not as preset paper has them"));
-  CHECK_FALSE(contains(train({{"--gate", "soft"}, {"--out", "c"}}), "note: "));  // given, and the preset's
+  CHECK_FALSE(contains(train({{"--gate", "soft"}, {"--out", "c"}}), "not as preset"));  // given, and the preset's
 }
 
 TEST_CASE("a run without gnuplot ends well, with a report that says it has no pictures") {

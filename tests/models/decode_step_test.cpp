@@ -17,6 +17,7 @@ namespace {
 // Two orders of the same sums in f64, on values of order 1.
 constexpr double rounding = 1e-12;
 constexpr std::int32_t ended = DecodeStep::no_token;
+const csreft::Attachments nothing;  // outlives every step
 
 const csreft::Llama& model() {
   static const csreft::Llama llama(tiny_checkpoint(tiny_config()), csreft::Weights::frozen,
@@ -50,7 +51,7 @@ TEST_CASE("a step gives the logits of whole sequences, at every length") {
   std::vector<TokenIds> ids = random_sequences(std::vector<std::int64_t>{4, 1, 7}, tiny_config().vocab_size, 3);
   KvCache cache = read_prompts(ids, 16);
   const std::vector<std::int32_t> slots{2, 0};  // in another order, and not all
-  DecodeStep step(model(), cache, slots, {});
+  DecodeStep step(model(), cache, slots, nothing);
   for (std::int32_t n = 0; n < 9; ++n) {
     CAPTURE(n);
     const std::vector<std::int32_t> tokens{n, (5 * n + 3) % 23};
@@ -68,7 +69,7 @@ TEST_CASE("a step gives the logits of whole sequences, at every length") {
 TEST_CASE("a sequence that has ended takes no room, and the others go on as if alone") {
   std::vector<TokenIds> ids = random_sequences(std::vector<std::int64_t>{3, 5}, tiny_config().vocab_size, 4);
   KvCache cache = read_prompts(ids, 8);
-  DecodeStep step(model(), cache, {0, 1}, {});
+  DecodeStep step(model(), cache, {0, 1}, nothing);
   for (const auto& tokens : std::vector<std::vector<std::int32_t>>{{4, 9}, {2, ended}, {7, ended}, {1, ended}}) {
     ids[0].push_back(tokens[0]);
     const Tensor logits = step(tokens).to(csreft::Device{});
@@ -85,7 +86,7 @@ TEST_CASE("a step edits what is attached to generated tokens") {
   twice.linear = [](std::int64_t, csreft::LinearSite, const csreft::Variable&, const csreft::Variable& y) {
     return csreft::scale(y, 2.0);
   };
-  DecodeStep plain_step(model(), plain, {0}, {}), edited_step(model(), edited, {0}, twice);
+  DecodeStep plain_step(model(), plain, {0}, nothing), edited_step(model(), edited, {0}, twice);
   for (const std::int32_t token : {3, 8, 11}) {
     const std::vector<std::int32_t> tokens{token};
     const Tensor a = plain_step(tokens).to(csreft::Device{}), b = edited_step(tokens).to(csreft::Device{});
@@ -96,9 +97,10 @@ TEST_CASE("a step edits what is attached to generated tokens") {
 TEST_CASE("a step refuses tokens that are none, and a slot without a prompt") {
   const std::vector<TokenIds> ids = random_sequences(std::vector<std::int64_t>{3}, tiny_config().vocab_size, 5);
   KvCache cache = read_prompts(ids, 8);
-  DecodeStep step(model(), cache, {0}, {});
+  DecodeStep step(model(), cache, {0}, nothing);
   CHECK(contains(error_text([&] { return step(std::vector<std::int32_t>{23}); }), "vocabulary of 23"));
   CHECK(contains(error_text([&] { return step(std::vector<std::int32_t>{1, 2}); }), "2 token(s) for 1"));
   KvCache empty(model().config(), 1, 8, model().options());
-  CHECK(contains(error_text([&] { return DecodeStep(model(), empty, {0}, {}).slots().size(); }), "holds no token"));
+  CHECK(
+      contains(error_text([&] { return DecodeStep(model(), empty, {0}, nothing).slots().size(); }), "holds no token"));
 }
