@@ -28,7 +28,6 @@ check_emulation() {
 # Runs gcov on what the tests have counted: a folder of reports for each object of core/cuda.
 collect_reports() {
   local reports=$1 data
-  rm -rf "$reports"
   while IFS= read -r data; do
     # Sources are named from the build folder.
     mkdir -p "$reports/$(basename "$data")"
@@ -75,7 +74,8 @@ print_uncovered() {
 coverage() {
   [[ $* == "--device emulated" || $* == "--device=emulated" ]] || die "expected ./run coverage --device emulated"
   emulate build-coverage -Dcoverage=true
-  find "$build" -name '*.gcda' -delete
+  rm -rf "$build/coverage"
+  find "$build" -name '*.gcda' -type f -delete
   check_emulation
   # On a full disk gcov has something to say, too, where that test expects one line.
   "$build/tests/csreft_tests" --device emulated --minimal --test-case-exclude='a full disk*' >&2 ||
