@@ -222,6 +222,18 @@ void scatter_add_rows_(const Tensor& y, const Tensor& index, const Tensor& rows)
   backend(y, &Primitives::scatter_add_rows)(index, rows, y);
 }
 
+Tensor add_rows(const Tensor& x, const Tensor& index, const Tensor& rows) {
+  check_scatter("add_rows", x, index, rows);
+  std::vector<bool> named(static_cast<std::size_t>(x.rows()));
+  for (const auto row : index.span<std::int32_t>()) {
+    require(!named[static_cast<std::size_t>(row)], "add_rows: index names row {} twice, expected each row once", row);
+    named[static_cast<std::size_t>(row)] = true;
+  }
+  Tensor y = empty_like(x);
+  backend(x, &Primitives::add_rows)(x, index, rows, y);
+  return y;
+}
+
 Tensor segment_mean(const Tensor& x, const Tensor& offsets) {
   checks::real_matrix("segment_mean", "x", x);
   checks::offsets("segment_mean", "offsets", offsets, x.rows());
@@ -308,33 +320,40 @@ Tensor matmul_tf32(const Tensor& x, const Tensor& weight, Transpose transpose_we
   return y;
 }
 
-// ---- gated subspaces ----------------------------------------------------------------------------------------------
+// ---- gated low-rank edits -----------------------------------------------------------------------------------------
 
-Tensor scale_blocks(const Tensor& u, const Tensor& alpha, const Tensor& example) {
-  checks::real_matrix("scale_blocks", "u", u);
-  checks::real_matrix("scale_blocks", "alpha", alpha);
-  checks::like("scale_blocks", "alpha", alpha, alpha.shape(), u);
-  require(alpha.cols() > 0 && u.cols() % alpha.cols() == 0,
-          "scale_blocks: u has {} columns, expected a multiple of alpha's {}", u.cols(), alpha.cols());
-  checks::index("scale_blocks", "example", example, u.rows());
-  checks::below("scale_blocks", "example", example, alpha.rows());
-  Tensor y = empty_like(u);
-  backend(u, &Primitives::scale_blocks)(u, alpha, example, y);
-  return y;
+namespace {
+
+void check_gate(std::string_view op, const Tensor& u, const Tensor& alpha, const Tensor& example) {
+  checks::real_matrix(op, "u", u);
+  checks::real_matrix(op, "alpha", alpha);
+  checks::like(op, "alpha", alpha, alpha.shape(), u);
+  require(alpha.cols() > 0 && u.cols() % alpha.cols() == 0, "{}: u has {} columns, expected a multiple of alpha's {}",
+          op, u.cols(), alpha.cols());
+  checks::index(op, "example", example, u.rows());
+  checks::below(op, "example", example, alpha.rows());
 }
 
-Tensor scale_blocks_backward_alpha(const Tensor& dy, const Tensor& u, const Tensor& example, std::int64_t n_examples,
-                                   std::int64_t n_blocks) {
-  constexpr std::string_view op = "scale_blocks_backward_alpha";
+}  // namespace
+
+Tensor low_rank_gate_(const Tensor& u, const Tensor& b, const Tensor& alpha, const Tensor& example) {
+  constexpr std::string_view op = "low_rank_gate_";
   checks::real_matrix(op, "u", u);
-  checks::like(op, "dy", dy, u.shape(), u);
-  require(n_blocks > 0 && u.cols() % n_blocks == 0, "{}: u has {} columns, expected a multiple of {} blocks", op,
-          u.cols(), n_blocks);
-  checks::index(op, "example", example, u.rows());
-  checks::below(op, "example", example, n_examples);
-  Tensor dalpha = empty_like(u, {n_examples, n_blocks});
-  backend(u, &Primitives::scale_blocks_backward_alpha)(dy, u, example, dalpha);
-  return dalpha;
+  if (b.defined()) checks::like(op, "b", b, {u.cols()}, u);
+  if (alpha.defined()) check_gate(op, u, alpha, example);
+  const Tensor gated = alpha.defined() ? empty_like(u) : u;
+  if (b.defined() || alpha.defined()) backend(u, &Primitives::low_rank_gate)(b, alpha, example, u, gated);
+  return gated;
+}
+
+LowRankGateGradient low_rank_gate_backward(const Tensor& c, const Tensor& u, const Tensor& alpha,
+                                           const Tensor& example) {
+  constexpr std::string_view op = "low_rank_gate_backward";
+  check_gate(op, u, alpha, example);
+  checks::like(op, "c", c, u.shape(), u);
+  LowRankGateGradient d{empty_like(u), empty_like(u, {u.cols()}), empty_like(alpha)};
+  backend(u, &Primitives::low_rank_gate_backward)(c, u, alpha, example, d.gated_c, d.db, d.dalpha);
+  return d;
 }
 
 // ---- Llama --------------------------------------------------------------------------------------------------------

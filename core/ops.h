@@ -65,6 +65,8 @@ Tensor gather_rows(const Tensor& x, const Tensor& index);    // [n, m], i32 [k] 
 // y[index[i]] = rows[i]. The index of these two may lie on the device; here it then names no row twice.
 void scatter_rows_(const Tensor& y, const Tensor& index, const Tensor& rows);
 void scatter_add_rows_(const Tensor& y, const Tensor& index, const Tensor& rows);  // y[index[i]] += rows[i], i rising
+// x with rows[i] added to its row index[i], i32 [k] without repetition: a sum of few rows, and the copy of the others.
+Tensor add_rows(const Tensor& x, const Tensor& index, const Tensor& rows);
 // Mean of each run of rows: [n, m], i32 offsets [s + 1] -> [s, m]. offsets[0] = 0, rising, offsets[s] = n; a run of no
 // rows has mean 0.
 Tensor segment_mean(const Tensor& x, const Tensor& offsets);
@@ -151,14 +153,22 @@ Tensor cross_entropy(const Tensor& logits, const Tensor& targets);
 // The same, and logits become the gradient of the sum of the losses: softmax(logits) - onehot(target).
 Tensor cross_entropy_with_gradient_(const Tensor& logits, const Tensor& targets);
 
-// ---- gated subspaces (CS-ReFT, arXiv 2503.10617, eq. 3) -----------------------------------------------------------
+// ---- gated low-rank edits (CS-ReFT, arXiv 2503.10617, eq. 3) --------------------------------------------------------
 
-// Row i of u [n, k r] belongs to example e = example[i] (i32 [n]); its block j of r columns is multiplied by
-// alpha[e, j], alpha [s, k].
-Tensor scale_blocks(const Tensor& u, const Tensor& alpha, const Tensor& example);
-// The gradient of alpha [s, k]: dalpha[e, j] = sum of u * e over the rows of example e and the columns of block j.
-Tensor scale_blocks_backward_alpha(const Tensor& dy, const Tensor& u, const Tensor& example, std::int64_t n_examples,
-                                   std::int64_t n_blocks);
+// What an edit h + P^T (g * (A h + b)) of n rows does between its two thin products, for k stacked subspaces at once:
+// u [n, q] holds h A^T and becomes h A^T + b, b [q] (undefined: zero); returned is g * u. Row i belongs to example
+// e = example[i] (i32 [n]), and g is alpha[e, j] in its block j of q / k columns, alpha [s, k]; where alpha is
+// undefined g is 1, and u itself is returned.
+Tensor low_rank_gate_(const Tensor& u, const Tensor& b, const Tensor& alpha, const Tensor& example);
+// The same in the backward, with c [n, q] the gradient of g * u: one pass makes the gradient of h A^T and those of b
+// and of alpha, which is 0 for examples without rows.
+struct LowRankGateGradient {
+  Tensor gated_c;  // [n, q]: g * c
+  Tensor db;       // [q]: sum over the rows of g * c
+  Tensor dalpha;   // [s, k]: sum over the example's rows and the block's columns of u * c
+};
+LowRankGateGradient low_rank_gate_backward(const Tensor& c, const Tensor& u, const Tensor& alpha,
+                                           const Tensor& example);
 
 // ---- optimizer steps ----------------------------------------------------------------------------------------------
 

@@ -83,6 +83,17 @@ void scatter_add_rows(const Tensor& index, const Tensor& rows, const Tensor& y) 
   });
 }
 
+void add_rows(const Tensor& x, const Tensor& index, const Tensor& rows, const Tensor& y) {
+  copy(x, y);
+  const std::int64_t m = x.cols();
+  const auto* to = index.data<std::int32_t>();
+  visit_real(x.dtype(), "add_rows", [&]<typename T>(T) {
+    const T* pr = rows.data<T>();
+    T* py = y.data<T>();
+    for_rows(rows.rows(), m, [&](std::int64_t i) { array(py + to[i] * m, m) += array(pr + i * m, m); });
+  });
+}
+
 void segment_mean(const Tensor& x, const Tensor& offsets, const Tensor& y) {
   const std::int64_t m = x.cols();
   const auto* offset = offsets.data<std::int32_t>();

@@ -79,6 +79,15 @@ struct ScatterAddRows {
   }
 };
 
+// A block a row of y: x and, where places[row] is not -1, that one of rows.
+template <typename T>
+__global__ void add_rows_kernel(const T* x, const std::int32_t* places, const T* rows, T* y, std::int64_t m) {
+  const std::int64_t at = blockIdx.x * m, place = places[blockIdx.x];
+  for (std::int64_t i = threadIdx.x; i < m; i += blockDim.x) {
+    y[at + i] = place < 0 ? x[at + i] : x[at + i] + rows[place * m + i];
+  }
+}
+
 template <typename T>
 struct SegmentMean {
   const T* x;
@@ -160,6 +169,19 @@ void scatter_rows(const Tensor& index, const Tensor& rows, const Tensor& y) {
 
 void scatter_add_rows(const Tensor& index, const Tensor& rows, const Tensor& y) {
   scatter<ScatterAddRows>("scatter_add_rows_", index, rows, y);
+}
+
+void add_rows(const Tensor& x, const Tensor& index, const Tensor& rows, const Tensor& y) {
+  if (x.numel() == 0) return;
+  Context& device = context(x);
+  std::vector<std::int32_t> places(static_cast<std::size_t>(x.rows()), -1);
+  std::int32_t place = 0;
+  for (const auto row : index.span<std::int32_t>()) places[static_cast<std::size_t>(row)] = place++;
+  const auto* on_device = upload(device, std::span<const std::int32_t>(places));
+  visit_real(x.dtype(), "add_rows", [&]<typename T>(T) {
+    launch(add_rows_kernel<T>, row_grid(x.rows()), dim3(block_threads), 0, device.stream, elements<const T>(x),
+           on_device, elements<const T>(rows), elements<T>(y), x.cols());
+  });
 }
 
 void segment_mean(const Tensor& x, const Tensor& offsets, const Tensor& y) {

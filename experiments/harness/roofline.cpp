@@ -94,9 +94,9 @@ void add_edits(std::vector<Operation>& out, const Sizes& s, const TrainingStep& 
   const auto layers = static_cast<std::int64_t>(step.edited_layers.size());
   const double matrix = static_cast<double>(step.rank) * s.d, rows = s.edited * s.d;
   const double products = 2.0 * s.edited * matrix;  // FLOPs of one thin product
-  out.push_back(streaming("edit", "matmul.cu, scale_blocks.cu", layers, 2.0 * matrix + 2.0 * rows, 3.0 * products));
+  out.push_back(streaming("edit", "matmul.cu, low_rank_gate.cu", layers, 2.0 * matrix + 2.0 * rows, 3.0 * products));
   out.push_back(
-      streaming("edit, backward", "matmul.cu, scale_blocks.cu", layers, 4.0 * matrix + 4.0 * rows, 6.0 * products));
+      streaming("edit, backward", "matmul.cu, low_rank_gate.cu", layers, 4.0 * matrix + 4.0 * rows, 6.0 * products));
 }
 
 }  // namespace

@@ -256,15 +256,44 @@ TEST_CASE("TF32 keeps 10 bits of a fraction, to nearest, ties to even") {
   CHECK_THROWS_AS(ops::matmul_tf32(a, a), Error);
 }
 
-TEST_CASE("gates scale the blocks of their example") {
-  const Tensor u = values({1, 2, 3, 4, 5, 6, 7, 8}, {2, 4}), alpha = values({10, 100, 2, 3}, {2, 2});
-  const Tensor example = indices({1, 0});
-  CHECK(distance(ops::scale_blocks(u, alpha, example), values({2, 4, 9, 12, 50, 60, 700, 800}, {2, 4})) == 0);
-  const Tensor dy = normal({2, 4}, 1);
-  CHECK(distance(ops::scale_blocks_backward_alpha(dy, u, example, 2, 2), numeric_gradient(alpha, [&] {
-                   return dot(dy, ops::scale_blocks(u, alpha, example));
-                 })) < 1e-6);  // the differences of a loss of several hundred
-  CHECK(ops::scale_blocks(Tensor::zeros({0, 4}), Tensor::zeros({2, 2}), indices({})).rows() == 0);
+TEST_CASE("a low-rank gate adds the offset, and scales the blocks by the gates of their example") {
+  const Tensor product = values({1, 2, 3, 4, 5, 6, 7, 8}, {2, 4}), b = values({1, 0, -1, 2}, {4});
+  const Tensor alpha = values({10, 100, 2, 3}, {2, 2}), example = indices({1, 0});
+  Tensor u = product.clone();
+  CHECK(distance(ops::low_rank_gate_(u, b, alpha, example), values({4, 4, 6, 18, 60, 60, 600, 1000}, {2, 4})) == 0);
+  CHECK(distance(u, values({2, 2, 2, 6, 6, 6, 6, 10}, {2, 4})) == 0);
+  u = product.clone();
+  CHECK(distance(ops::low_rank_gate_(u, {}, alpha, example), values({2, 4, 9, 12, 50, 60, 700, 800}, {2, 4})) == 0);
+  CHECK(distance(u, product) == 0);
+  CHECK(ops::low_rank_gate_(u, b, {}, {}).raw() == u.raw());
+  CHECK(distance(u, values({2, 2, 2, 6, 6, 6, 6, 10}, {2, 4})) == 0);
+  CHECK(ops::low_rank_gate_(Tensor::zeros({0, 4}), Tensor::zeros({4}), Tensor::zeros({2, 2}), indices({})).rows() == 0);
+}
+
+TEST_CASE("the gradients of a low-rank gate agree with differences") {
+  const Tensor product = normal({150, 6}, 1), b = normal({6}, 2), alpha = normal({4, 3}, 3), c = normal({150, 6}, 4);
+  std::vector<std::int32_t> of;
+  for (int i = 0; i < 150; ++i) of.push_back(i % 7 % 3);  // example 3 has no row
+  const Tensor example = Tensor::from(std::span<const std::int32_t>(of), {150});
+  const auto loss = [&] { return dot(c, ops::low_rank_gate_(product.clone(), b, alpha, example)); };
+  const Tensor u = product.clone();
+  ops::low_rank_gate_(u, b, alpha, example);
+  const auto d = ops::low_rank_gate_backward(c, u, alpha, example);
+  // The differences of losses of some tens.
+  CHECK(distance(d.gated_c, numeric_gradient(product, loss)) < 1e-7);
+  CHECK(distance(d.db, numeric_gradient(b, loss)) < 1e-7);
+  CHECK(distance(d.dalpha, numeric_gradient(alpha, loss)) < 1e-7);
+  CHECK(distance(d.dalpha.slice(3, 4), Tensor::zeros({1, 3}, DType::f64)) == 0);
+}
+
+TEST_CASE("rows are added to those that an index names, the others stay") {
+  const Tensor x = values({1, 2, 3, 4, 5, 6}, {3, 2}), rows = values({10, 20, 30, 40}, {2, 2});
+  CHECK(distance(ops::add_rows(x, indices({2, 0}), rows), values({31, 42, 3, 4, 15, 26}, {3, 2})) == 0);
+  CHECK(distance(x, values({1, 2, 3, 4, 5, 6}, {3, 2})) == 0);
+  CHECK(distance(ops::add_rows(x, indices({}), Tensor::zeros({0, 2}, DType::f64)), x) == 0);
+  CHECK_THROWS_AS(ops::add_rows(x, indices({1, 1}), rows), Error);
+  CHECK_THROWS_AS(ops::add_rows(x, indices({1, 3}), rows), Error);
+  CHECK_THROWS_AS(ops::add_rows(x, indices({1}), rows), Error);
 }
 
 TEST_CASE("shapes and types that do not fit are errors") {
@@ -281,8 +310,10 @@ TEST_CASE("shapes and types that do not fit are errors") {
   CHECK_THROWS_AS(ops::sum_rows(row), Error);
   CHECK_THROWS_AS(ops::matmul(a, a), Error);
   CHECK_THROWS_AS(ops::matmul_add_(row, a, a), Error);
-  CHECK_THROWS_AS(ops::scale_blocks(a, Tensor::zeros({1, 2}), indices({0, 0})), Error);
-  CHECK_THROWS_AS(ops::scale_blocks_backward_alpha(a, a, indices({0, 0}), 1, 0), Error);
+  CHECK_THROWS_AS(ops::low_rank_gate_(a, Tensor::zeros({2}), {}, {}), Error);
+  CHECK_THROWS_AS(ops::low_rank_gate_(a, row, Tensor::zeros({1, 2}), indices({0, 0})), Error);
+  CHECK_THROWS_AS(ops::low_rank_gate_(a, row, Tensor::zeros({1, 0}), indices({0, 0})), Error);
+  CHECK_THROWS_AS(ops::low_rank_gate_backward(a, row, Tensor::zeros({1, 3}), indices({0, 0})), Error);
 }
 
 TEST_CASE("indices and offsets that do not fit are errors") {
@@ -297,7 +328,8 @@ TEST_CASE("indices and offsets that do not fit are errors") {
   CHECK_THROWS_AS(ops::segment_mean(a, indices({0, 2, 1, 2})), Error);
   CHECK_THROWS_AS(ops::segment_mean(a, indices({})), Error);
   CHECK_THROWS_AS(ops::segment_mean_backward(a, indices({0, 1})), Error);
-  CHECK_THROWS_AS(ops::scale_blocks(a, Tensor::zeros({1, 3}), indices({0, 1})), Error);
+  CHECK_THROWS_AS(ops::low_rank_gate_(a, {}, Tensor::zeros({1, 3}), indices({0, 1})), Error);
+  CHECK_THROWS_AS(ops::low_rank_gate_backward(a, a, Tensor::zeros({1, 3}), indices({0, 1})), Error);
 }
 
 TEST_CASE("the number of threads can be set, within reason") {

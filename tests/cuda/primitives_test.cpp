@@ -141,6 +141,7 @@ TEST_CASE("cuda: rows of a matrix") {
                    ops::mul_row(x, row),
                    ops::sum_rows(x),
                    ops::gather_rows(x, index),
+                   ops::add_rows(x, indices({3, 0, 22, 4, 7}), rows),
                    added,
                    written,
                    ops::segment_mean(x, offsets),
@@ -287,11 +288,25 @@ TEST_CASE("cuda: cross-entropy") {
   }
 }
 
-TEST_CASE("cuda: gated subspaces") {
-  compare([](const Place& on) {
-    const Tensor u = on({9, 12}, 1), dy = on({9, 12}, 2), alpha = on({4, 3}, 3);
-    const Tensor example = indices({2, 0, 0, 3, 2, 0, 3, 3, 0});  // example 1 has no row
-    return Results{ops::scale_blocks(u, alpha, example), ops::scale_blocks_backward_alpha(dy, u, example, 4, 3)};
+TEST_CASE("cuda: gates of low-rank edits") {
+  const Tensor example = indices({2, 0, 0, 3, 2, 0, 3, 3, 0});  // example 1 has no row
+  compare([&](const Place& on) {
+    const Tensor u = on({9, 36}, 1), c = on({9, 36}, 2), alpha = on({4, 3}, 3), b = on({36}, 4);
+    const Tensor gated = ops::low_rank_gate_(u, b, alpha, example);
+    const auto d = ops::low_rank_gate_backward(c, u, alpha, example);
+    const Tensor without_b = on({9, 36}, 5), without_alpha = on({9, 36}, 6);
+    return Results{gated,
+                   u,
+                   d.gated_c,
+                   d.db,
+                   d.dalpha,
+                   ops::low_rank_gate_(without_b, {}, alpha, example),
+                   ops::low_rank_gate_(without_alpha, b, {}, {})};
+  });
+  compare([](const Place& on) {  // no rows
+    const Tensor none = on({0, 4}, 1), alpha = on({2, 2}, 2);
+    const auto d = ops::low_rank_gate_backward(none, none, alpha, indices({}));
+    return Results{ops::low_rank_gate_(none, on({4}, 3), alpha, indices({})), d.gated_c, d.db, d.dalpha};
   });
 }
 

@@ -9,6 +9,7 @@
 #include <cublas_v2.h>
 #include <fmt/format.h>
 
+#include "block.h"
 #include "memory.h"
 #include "report.h"
 #include "streams.h"
@@ -154,6 +155,7 @@ cublasStatus_t enqueue_product(cublasHandle_t handle, cublasOperation_t transpos
   if (!supported) return CUBLAS_STATUS_NOT_SUPPORTED;
   p.tf32 = type == CUDA_R_32F && (compute == CUBLAS_COMPUTE_32F_FAST_TF32 ||
                                   (compute == CUBLAS_COMPUTE_32F && handle->math == CUBLAS_TF32_TENSOR_OP_MATH));
+  ++started_kernels_so_far();
   const auto error = enqueue(handle->stream, [p, f64] {
     for (int i = 0; i < p.batch; ++i) {
       if (f64) {

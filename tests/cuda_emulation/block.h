@@ -16,6 +16,9 @@ void run_launch(const Launch& launch);
 
 bool launch_is_running();
 
+// Kernels and matrix products that the host has started so far.
+std::size_t& started_kernels_so_far();
+
 // ---- on the fiber of a kernel's thread ------------------------------------------------------------------------------
 
 const Launch& running_launch();

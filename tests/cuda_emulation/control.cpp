@@ -1,5 +1,6 @@
 #include "control.h"
 
+#include "block.h"
 #include "faults.h"
 #include "memory.h"
 #include "random_order.h"
@@ -37,6 +38,11 @@ void watch_faults() { report_faults(); }
 std::size_t device_allocations() {
   const std::lock_guard lock(entrance());
   return device_memory().allocations();
+}
+
+std::size_t started_kernels() {
+  const std::lock_guard lock(entrance());
+  return started_kernels_so_far();
 }
 
 }  // namespace csreft::emulation

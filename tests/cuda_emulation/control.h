@@ -37,5 +37,7 @@ std::size_t graph_launches();
 
 // Operations that streams were given and that have not been done yet.
 std::size_t waiting_operations();
+// Kernels and matrix products that the host has started so far.
+std::size_t started_kernels();
 
 }  // namespace csreft::emulation

@@ -46,9 +46,15 @@ void check_configuration(const Launch& launch) {
 
 }  // namespace
 
+std::size_t& started_kernels_so_far() {
+  static std::size_t count = 0;
+  return count;
+}
+
 void enqueue_launch(Launch launch, Stream* stream) {
   const std::lock_guard lock(entrance());
   check_configuration(launch);
+  ++started_kernels_so_far();
   const auto name = launch.kernel;
   const cudaError_t error = enqueue(stream, [launch = std::move(launch)] { run_launch(launch); });
   require(result(error) == cudaSuccess, "launch of {}: {}", symbol_name(name), cudaGetErrorString(error));

@@ -1,0 +1,45 @@
+// How many kernels and matrix products a step of the model starts on the emulated device: each costs some microseconds
+// on a real one, however little it computes.
+#include <cstddef>
+#include <functional>
+
+#include <doctest/doctest.h>
+
+#include "autograd/functions/functions.h"
+#include "tests/core/numbers.h"
+#include "tests/cuda_emulation/control.h"
+
+using csreft::DType;
+using csreft::Shape;
+using csreft::Tensor;
+using csreft::Variable;
+using csreft::test::indices;
+
+namespace {
+
+Tensor on_device(Shape shape, std::uint64_t number) {
+  return csreft::test::normal(shape, number, DType::f32).to(csreft::parse_device("cuda"));
+}
+Variable parameter(Shape shape, std::uint64_t number) { return Variable::parameter(on_device(shape, number)); }
+
+std::size_t kernels_of(const std::function<void()>& work) {
+  const std::size_t before = csreft::emulation::started_kernels();
+  work();
+  return csreft::emulation::started_kernels() - before;
+}
+
+}  // namespace
+
+TEST_CASE("cuda: a gated edit of any number of subspaces starts 5 kernels, and 7 in the backward") {
+  const csreft::EditRows rows{indices({0, 2, 3, 6}), indices({0, 0, 1, 2})};
+  const Tensor dy = on_device({7, 16}, 9);
+  for (const std::int64_t subspaces : {1, 2, 4}) {
+    const Variable hidden = parameter({7, 16}, 1), A = parameter({8, 16}, 2), b = parameter({8}, 3);
+    const Variable P = parameter({8, 16}, 4), alpha = parameter({3, subspaces}, 5);
+    Variable edited;
+    // The rows; A h; the offsets and gates; P^T of that; the sum.
+    CHECK(kernels_of([&] { edited = csreft::low_rank_update(hidden, rows, A, b, P, alpha); }) == 5);
+    // The rows of dy; P dy; the gates, db and dalpha; A^T of that; the sum; dA; dP.
+    CHECK(kernels_of([&] { csreft::backward(edited, dy); }) == 7);
+  }
+}
