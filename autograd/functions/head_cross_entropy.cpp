@@ -34,22 +34,19 @@ Variable head_cross_entropy(const Variable& hidden, const LinearWeight& weight, 
   const Tensor dhidden = needs_gradient(hidden) ? Tensor::empty(h.shape(), h.options()) : Tensor();
   const Tensor dweight = needs_gradient(w) ? Tensor::zeros(w.shape(), h.options()) : Tensor();
 
-  double total = 0.0;
+  const Tensor losses = Tensor::empty({n}, h.options());
   for (std::int64_t begin = 0; begin < n; begin += chunk) {
     const std::int64_t end = std::min(n, begin + chunk);
     const Tensor rows = h.slice(begin, end);
     const Tensor logits = logits_of(rows, weight);
-    if (!dhidden.defined() && !dweight.defined()) {
-      total += ops::sum(ops::cross_entropy(logits, targets.slice(begin, end))).item();
-      continue;
-    }
-    total += ops::sum(ops::cross_entropy_with_gradient_(logits, targets.slice(begin, end))).item();
+    const bool differentiates = dhidden.defined() || dweight.defined();
+    ops::copy_(losses.slice(begin, end), differentiates
+                                             ? ops::cross_entropy_with_gradient_(logits, targets.slice(begin, end))
+                                             : ops::cross_entropy(logits, targets.slice(begin, end)));
     if (dweight.defined()) ops::matmul_add_(dweight, logits, rows, Transpose::yes);
-    if (dhidden.defined()) {
-      ops::copy_(dhidden.slice(begin, end), through_head(logits, weight));
-    }
+    if (dhidden.defined()) ops::copy_(dhidden.slice(begin, end), through_head(logits, weight));
   }
-  return record("head_cross_entropy", Tensor::full({1}, scale * total, h.options()), {hidden, w},
+  return record("head_cross_entropy", ops::scale(ops::sum(losses), scale), {hidden, w},
                 [dhidden, dweight, scale](BackwardPass& pass) {
                   const double factor = scale * pass.dy.item();
                   if (pass.needs(0)) pass.add(0, ops::scale(dhidden, factor));
