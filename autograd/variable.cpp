@@ -79,6 +79,17 @@ void BackwardPass::add(std::size_t i, Tensor gradient) {
   if (needs(i)) accumulate(*node.inputs[i], std::move(gradient));
 }
 
+const Tensor& BackwardPass::so_far(std::size_t i) const {
+  require(needs(i), "input {} of {} has no gradient to go on from", i, node.name);
+  return node.inputs[i]->grad;
+}
+
+void BackwardPass::replace(std::size_t i, Tensor gradient) {
+  if (!needs(i)) return;
+  node.inputs[i]->grad = {};
+  accumulate(*node.inputs[i], std::move(gradient));
+}
+
 NoGrad::NoGrad() : before_(std::exchange(recording, false)) {}
 NoGrad::~NoGrad() { recording = before_; }
 

@@ -61,6 +61,11 @@ struct BackwardPass {
   // Adds `gradient` (of input i's shape and type) to what other users of input i have contributed. Ignored unless
   // needs(i).
   void add(std::size_t i, Tensor gradient);
+
+  // For a closure that can add what others have contributed to input i while it computes its own: their sum so far
+  // (undefined: nothing), and the sum with its own in the place of that.
+  const Tensor& so_far(std::size_t i) const;
+  void replace(std::size_t i, Tensor gradient);
 };
 
 using Backward = std::function<void(BackwardPass&)>;

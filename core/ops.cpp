@@ -376,12 +376,23 @@ RmsNorm rms_norm(const Tensor& x, const Tensor& weight, double eps) {
   return norm;
 }
 
-Tensor rms_norm_backward(const Tensor& dy, const Tensor& x, const Tensor& weight, const Tensor& rstd) {
+AddRmsNorm add_rms_norm(const Tensor& a, const Tensor& b, const Tensor& weight, double eps) {
+  check_rms_norm("add_rms_norm", a, {});
+  checks::like("add_rms_norm", "b", b, a.shape(), a);
+  checks::like("add_rms_norm", "weight", weight, {a.cols()}, a);
+  AddRmsNorm norm{empty_like(a), empty_like(a), empty_like(a, {a.rows()})};
+  backend(a, &Primitives::add_rms_norm)(a, b, weight, eps, norm.sum, norm.y, norm.rstd);
+  return norm;
+}
+
+Tensor rms_norm_backward(const Tensor& dy, const Tensor& x, const Tensor& weight, const Tensor& rstd,
+                         const Tensor& residual) {
   check_rms_norm("rms_norm_backward", x, rstd);
   checks::like("rms_norm_backward", "dy", dy, x.shape(), x);
   checks::like("rms_norm_backward", "weight", weight, {x.cols()}, x);
+  if (residual.defined()) checks::like("rms_norm_backward", "residual", residual, x.shape(), x);
   Tensor dx = empty_like(x);
-  backend(x, &Primitives::rms_norm_backward)(dy, x, weight, rstd, dx);
+  backend(x, &Primitives::rms_norm_backward)(dy, x, weight, rstd, residual, dx);
   return dx;
 }
 

@@ -105,8 +105,17 @@ struct RmsNorm {
   Tensor rstd;  // [n]
 };
 RmsNorm rms_norm(const Tensor& x, const Tensor& weight, double eps);
-Tensor rms_norm_backward(const Tensor& dy, const Tensor& x, const Tensor& weight, const Tensor& rstd);  // dx
-Tensor rms_norm_backward_weight(const Tensor& dy, const Tensor& x, const Tensor& rstd);                 // dw [d]
+// The same of a + b, [n, d] each: the residual stream after what was added to it, in one pass.
+struct AddRmsNorm {
+  Tensor sum;   // [n, d]: a + b
+  Tensor y;     // [n, d]
+  Tensor rstd;  // [n]
+};
+AddRmsNorm add_rms_norm(const Tensor& a, const Tensor& b, const Tensor& weight, double eps);
+// dx, to which `residual` [n, d] (undefined: zero) is added: the gradient that reaches x past the norm.
+Tensor rms_norm_backward(const Tensor& dy, const Tensor& x, const Tensor& weight, const Tensor& rstd,
+                         const Tensor& residual = {});
+Tensor rms_norm_backward_weight(const Tensor& dy, const Tensor& x, const Tensor& rstd);  // dw [d]
 
 // Rotary position embedding (Su et al. 2021) in Hugging Face's layout: within a head, component i turns with component
 // i + head_dim / 2 by the angle position * inverse_frequency[i]. x [n, heads * head_dim]; positions i32 [n];

@@ -90,12 +90,16 @@ void Llama::check(const TokenBatch& batch) const {
 
 Variable Llama::forward(const TokenBatch& batch, const Attachments& attachments, const KvCache* cache) const {
   check(batch);
-  Variable hidden = gather_rows(embedding_, batch.ids);
+  const auto attached = [&](std::int64_t layer) {
+    const auto& layers = attachments.block_output_layers;
+    return attachments.block_output && (!layers || layers->contains(layer));
+  };
+  Stream stream{gather_rows(embedding_, batch.ids), {}};
   for (std::int64_t layer = 0; layer < config_.n_layers; ++layer) {
-    hidden = block(layer, hidden, batch, attachments, cache);
-    if (attachments.block_output) hidden = attachments.block_output(layer, hidden);
+    stream = block(layer, stream, batch, attachments, cache);
+    if (attached(layer)) stream = {attachments.block_output(layer, stream.sum()), {}};
   }
-  return rms_norm(hidden, norm_, config_.rms_norm_eps);
+  return normalise(stream, norm_).norm;
 }
 
 Tensor Llama::hidden_states(const TokenBatch& batch, std::int64_t layer) const {
@@ -103,14 +107,20 @@ Tensor Llama::hidden_states(const TokenBatch& batch, std::int64_t layer) const {
           config_.n_layers - 1);
   check(batch);
   const NoGrad no_grad;
-  Variable hidden = gather_rows(embedding_, batch.ids);
-  for (std::int64_t l = 0; l <= layer; ++l) hidden = block(l, hidden, batch, {}, nullptr);
-  return hidden.value();
+  Stream stream{gather_rows(embedding_, batch.ids), {}};
+  for (std::int64_t l = 0; l <= layer; ++l) stream = block(l, stream, batch, {}, nullptr);
+  return stream.sum().value();
+}
+
+AddedAndNormed Llama::normalise(const Stream& stream, const Variable& weight) const {
+  const auto& [hidden, update] = stream;
+  if (update.defined()) return add_rms_norm(hidden, update, weight, config_.rms_norm_eps);
+  return {hidden, rms_norm(hidden, weight, config_.rms_norm_eps)};
 }
 
 // h += attention(norm(h)); h += down(silu(gate(norm(h))) * up(norm(h)))
-Variable Llama::block(std::int64_t layer, const Variable& hidden, const TokenBatch& batch,
-                      const Attachments& attachments, const KvCache* cache) const {
+Llama::Stream Llama::block(std::int64_t layer, const Stream& stream, const TokenBatch& batch,
+                           const Attachments& attachments, const KvCache* cache) const {
   const LlamaLayer& weights = layers_[static_cast<std::size_t>(layer)];
   const auto project = [&](LinearSite site, const LinearWeight& weight, const Variable& x) {
     const Variable y = linear(x, weight);
@@ -119,7 +129,7 @@ Variable Llama::block(std::int64_t layer, const Variable& hidden, const TokenBat
   const auto turn = [&](const Variable& x) { return rope(x, batch.positions, inverse_frequencies_); };
   const ops::AttentionHeads heads{config_.n_heads, config_.n_kv_heads, config_.head_dim};
 
-  const Variable x = rms_norm(hidden, weights.attention_norm, config_.rms_norm_eps);
+  const auto [hidden, x] = normalise(stream, weights.attention_norm);
   const Variable q = turn(project(LinearSite::q_proj, weights.q_proj, x));
   Variable k = turn(project(LinearSite::k_proj, weights.k_proj, x));
   Variable v = project(LinearSite::v_proj, weights.v_proj, x);
@@ -134,12 +144,12 @@ Variable Llama::block(std::int64_t layer, const Variable& hidden, const TokenBat
                              ? Variable(ops::attention_step(q.value(), k.value(), v.value(), batch.layout.k_starts,
                                                             batch.layout.k_lengths, batch.longest, heads))
                              : attention(q, k, v, batch.layout, heads);
-  const Variable after_attention = add(hidden, project(LinearSite::o_proj, weights.o_proj, mixed));
+  const auto [after_attention, z] =
+      normalise({hidden, project(LinearSite::o_proj, weights.o_proj, mixed)}, weights.ffn_norm);
 
-  const Variable z = rms_norm(after_attention, weights.ffn_norm, config_.rms_norm_eps);
   const Variable gate = project(LinearSite::gate_proj, weights.gate_proj, z);
   const Variable up = project(LinearSite::up_proj, weights.up_proj, z);
-  return add(after_attention, project(LinearSite::down_proj, weights.down_proj, silu_mul(gate, up)));
+  return {after_attention, project(LinearSite::down_proj, weights.down_proj, silu_mul(gate, up))};
 }
 
 }  // namespace csreft

@@ -3,6 +3,8 @@
 #pragma once
 
 #include <functional>
+#include <optional>
+#include <set>
 #include <string>
 #include <utility>
 #include <vector>
@@ -22,6 +24,8 @@ enum class LinearSite { q_proj, k_proj, v_proj, o_proj, gate_proj, up_proj, down
 struct Attachments {
   // After both residual additions of block `layer` (0-based): hidden states [n, d] -> what the next block reads.
   std::function<Variable(std::int64_t layer, const Variable& hidden)> block_output;
+  // The blocks whose output that reads; nothing: every one's. Elsewhere the sum is made together with the next norm.
+  std::optional<std::set<std::int64_t>> block_output_layers;
   // After a linear layer: its input x [n, in] and output y = x W^T [n, out] -> what is used in place of y.
   std::function<Variable(std::int64_t layer, LinearSite site, const Variable& x, const Variable& y)> linear;
 };
@@ -64,8 +68,15 @@ class Llama {
   Variable logits(const Variable& hidden) const { return linear(hidden, head_); }
 
  private:
-  Variable block(std::int64_t layer, const Variable& hidden, const TokenBatch& batch, const Attachments& attachments,
-                 const KvCache* cache) const;
+  // The residual stream: hidden + update, which are added together with the norm that reads them.
+  struct Stream {
+    Variable hidden, update;  // update: undefined where there is nothing to add
+
+    Variable sum() const { return update.defined() ? add(hidden, update) : hidden; }
+  };
+  AddedAndNormed normalise(const Stream& stream, const Variable& weight) const;
+  Stream block(std::int64_t layer, const Stream& stream, const TokenBatch& batch, const Attachments& attachments,
+               const KvCache* cache) const;
   void check(const TokenBatch& batch) const;
 
   LlamaConfig config_;

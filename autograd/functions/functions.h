@@ -45,6 +45,12 @@ Variable linear(const Variable& x, const LinearWeight& weight);
 // ---- Llama; see ops.h for shapes and sources ----------------------------------------------------------------------
 
 Variable rms_norm(const Variable& x, const Variable& weight, double eps);
+// The residual stream after an addition, and its norm, made in one pass; so are their gradients.
+struct AddedAndNormed {
+  Variable sum;   // a + b
+  Variable norm;  // rms_norm(a + b, weight, eps)
+};
+AddedAndNormed add_rms_norm(const Variable& a, const Variable& b, const Variable& weight, double eps);
 Variable rope(const Variable& x, const Tensor& positions, const Tensor& inverse_frequencies);
 Variable attention(const Variable& q, const Variable& k, const Variable& v, const ops::AttentionLayout& layout,
                    const ops::AttentionHeads& heads);

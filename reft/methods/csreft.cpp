@@ -68,6 +68,8 @@ class CsReft : public Method {
       const Tensor x = router_.empty() ? Tensor() : read_router_input(input_, -1, model, batch.tokens, batch.prompts);
       *pass.gates = gates_of(x, tasks, n);
     }
+    pass.points.block_output_layers = sites_.layers();
+    if (reads_hidden) pass.points.block_output_layers->insert(options_.router_layer);
     pass.points.block_output = [this, gates = pass.gates, prompts = batch.prompts, reads_hidden, tasks, n,
                                 rows = sites_.rows(batch.prompts)](std::int64_t layer, const Variable& hidden) {
       if (reads_hidden && layer == options_.router_layer) {

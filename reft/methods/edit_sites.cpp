@@ -23,6 +23,12 @@ EditSites::EditSites(const Intervention& intervention, const MethodOptions& opti
   }
 }
 
+std::set<std::int64_t> EditSites::layers() const {
+  std::set<std::int64_t> layers;
+  for (const auto& [layer, values] : places_) layers.insert(layer);
+  return layers;
+}
+
 std::vector<EditRows> EditSites::rows(const PromptSpans& prompts) const {
   std::vector<EditRows> rows;
   for (const auto& group : groups_) rows.push_back(edit_rows(group, prompts));

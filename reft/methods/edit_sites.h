@@ -4,6 +4,7 @@
 
 #include <cstdint>
 #include <map>
+#include <set>
 #include <span>
 #include <vector>
 
@@ -21,6 +22,8 @@ class EditSites {
             std::int64_t blocks, std::uint64_t seed, const TensorOptions& tensors);
 
   const std::vector<Parameter>& parameters() const { return parameters_; }
+  // The layers that are edited.
+  std::set<std::int64_t> layers() const;
   std::vector<EditRows> rows(const PromptSpans& prompts) const;
   // Applies the edits of block `layer` (none if it is not edited) at `rows`, with gates alpha (undefined: none).
   Variable apply(std::int64_t layer, const Variable& hidden, std::span<const EditRows> rows,

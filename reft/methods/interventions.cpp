@@ -20,6 +20,7 @@ class InterventionMethod : public Method {
 
   MethodPass attach(const Llama&, const PromptBatch& batch) const override {
     MethodPass pass;
+    pass.points.block_output_layers = sites_.layers();
     pass.points.block_output = [this, rows = sites_.rows(batch.prompts)](std::int64_t layer, const Variable& hidden) {
       return sites_.apply(layer, hidden, rows, /*alpha=*/{});
     };

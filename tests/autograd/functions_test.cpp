@@ -155,6 +155,11 @@ std::vector<Case> linear_cases() {
 
 std::vector<Case> norm_and_rope_cases() {
   const auto norm = [](Inputs x) { return csreft::rms_norm(x[0], x[1], 1e-5); };
+  // Both results are used, so that gradients come through the norm and beside it.
+  const auto added = [](const Variable& a, const Variable& b, const Variable& weight) {
+    const auto [sum, normed] = csreft::add_rms_norm(a, b, weight, 1e-5);
+    return csreft::add(csreft::mul(sum, sum), normed);
+  };
   const auto rope = [](const Tensor& positions, std::vector<double> frequencies) {
     const auto n = static_cast<std::int64_t>(frequencies.size());
     const Tensor inverse = Tensor::from(std::span<const double>(frequencies), {n});
@@ -172,6 +177,28 @@ std::vector<Case> norm_and_rope_cases() {
        "frozen weight",
        [](Inputs x) { return csreft::rms_norm(x[0], Variable(normal({6}, 1)), 1e-5); },
        {normal({2, 6})}},
+      {"rms_norm",
+       "beside what goes past it",
+       [](Inputs x) { return csreft::add(x[0], csreft::rms_norm(x[0], x[1], 1e-5)); },
+       {normal({4, 6}), normal({6}, 1)}},
+      {"add_rms_norm",
+       "[5, 8]",
+       [added](Inputs x) { return added(x[0], x[1], x[2]); },
+       {normal({5, 8}), normal({5, 8}, 1), normal({8}, 2)}},
+      {"add_rms_norm",
+       "one matrix twice",
+       [added](Inputs x) { return added(x[0], x[0], x[1]); },
+       {normal({3, 4}), normal({4}, 1)}},
+      {"add_rms_norm",
+       "the norm alone",
+       [](Inputs x) { return csreft::add_rms_norm(x[0], x[1], x[2], 1e-5).norm; },
+       {normal({3, 4}), normal({3, 4}, 1), normal({4}, 2)}},
+      {"add_rms_norm",
+       "the weight alone",
+       [added](Inputs x) {
+         return added(Variable(normal({3, 4})), Variable(normal({3, 4}, 1)), x[0]);
+       },
+       {normal({4}, 2)}},
       {"rope", "3 heads", rope(indices({0, 1, 7, 0, 30}), {1.0, 0.3, 0.01}), {normal({5, 18})}},
       {"rope", "one token, one head", rope(indices({9}), {1.0}), {normal({1, 2})}},
   };
@@ -338,7 +365,7 @@ TEST_CASE("the backward of every function agrees with differences of its forward
 TEST_CASE("every function that functions.h declares has a gradcheck") {
   std::ifstream header(source("autograd/functions/functions.h"));
   REQUIRE(header.is_open());
-  const std::regex declaration(R"(^Variable (\w+)\()");
+  const std::regex declaration(R"(^(?:Variable|AddedAndNormed) (\w+)\()");
   std::set<std::string> declared, checked;
   std::smatch match;
   for (std::string line; std::getline(header, line);) {

@@ -60,6 +60,24 @@ TEST_CASE("the gradients of RMSNorm agree with differences") {
   CHECK(distance(ops::rms_norm_backward_weight(dy, x, rstd), numeric_gradient(w, loss)) < gradient_tolerance);
 }
 
+TEST_CASE("RMSNorm of a sum, and its gradient with what passes beside the norm") {
+  const Tensor a = normal({70, 33}, 1), b = normal({70, 33}, 2), w = normal({33}, 3), dy = normal({70, 33}, 4);
+  const Tensor sum = ops::add(a, b), residual = normal({70, 33}, 5);
+  const auto expected = ops::rms_norm(sum, w, 1e-5);
+  const auto norm = ops::add_rms_norm(a, b, w, 1e-5);
+  CHECK(distance(norm.sum, sum) == 0);
+  CHECK(distance(norm.y, expected.y) < 1e-14);
+  CHECK(distance(norm.rstd, expected.rstd) < 1e-14);
+  const auto narrow = ops::add_rms_norm(a.to(DType::f32), b.to(DType::f32), w.to(DType::f32), 1e-5);
+  CHECK(distance(narrow.y, expected.y) < 1e-5);  // elements up to 20, a few roundings
+  CHECK(distance(ops::rms_norm_backward(dy, sum, w, norm.rstd, residual),
+                 ops::add(residual, ops::rms_norm_backward(dy, sum, w, norm.rstd))) < 1e-14);
+  CHECK(ops::add_rms_norm(Tensor::zeros({0, 3}), Tensor::zeros({0, 3}), Tensor::zeros({3}), 1e-5).y.rows() == 0);
+  CHECK_THROWS_AS(ops::add_rms_norm(a, b.slice(0, 3), w, 1e-5), Error);
+  CHECK_THROWS_AS(ops::add_rms_norm(a, b, b, 1e-5), Error);
+  CHECK_THROWS_AS(ops::rms_norm_backward(dy, sum, w, norm.rstd, w), Error);
+}
+
 TEST_CASE("RoPE turns component i with component i + head_dim / 2, precisely also far out") {
   constexpr std::int64_t head_dim = 16, heads = 3;
   const Tensor f = frequencies(head_dim, 10000), positions = indices({0, 1, 17, 4095, 131071, 3});

@@ -214,8 +214,16 @@ TEST_CASE("cuda: root mean square normalisation") {
   compare([](const Place& on) {
     const Tensor x = on({13, 70}, 1), weight = on({70}, 2), dy = on({13, 70}, 3);
     const auto norm = ops::rms_norm(x, weight, 1e-5);
-    return Results{norm.y, norm.rstd, ops::rms_norm_backward(dy, x, weight, norm.rstd),
-                   ops::rms_norm_backward_weight(dy, x, norm.rstd)};
+    const Tensor update = on({13, 70}, 4);
+    const auto added = ops::add_rms_norm(x, update, weight, 1e-5);
+    return Results{norm.y,
+                   norm.rstd,
+                   ops::rms_norm_backward(dy, x, weight, norm.rstd),
+                   ops::rms_norm_backward(dy, x, weight, norm.rstd, update),
+                   ops::rms_norm_backward_weight(dy, x, norm.rstd),
+                   added.sum,
+                   added.y,
+                   added.rstd};
   });
 }
 

@@ -197,6 +197,24 @@ TEST_CASE("a block offers its output: called once a layer, in order, and what it
   CHECK(called == std::vector<std::int64_t>{0, 1, 2});
 }
 
+TEST_CASE("a block's output is offered at the layers that are named alone, and the others are the same") {
+  const Llama model = tiny_llama();
+  const auto batch = csreft::pack_tokens(tiny_sequences({4, 2}));
+  std::vector<std::int64_t> called;
+  csreft::Attachments points;
+  points.block_output = [&](std::int64_t layer, const Variable& hidden) {
+    called.push_back(layer);
+    return hidden;
+  };
+  const Tensor everywhere = model.forward(batch, points).value();
+  for (const std::set<std::int64_t>& layers : {std::set<std::int64_t>{}, {1}, {0, 2}}) {
+    called.clear();
+    points.block_output_layers = layers;
+    CHECK(largest_difference(model.forward(batch, points).value(), everywhere) < rounding);
+    CHECK(std::set(called.begin(), called.end()) == layers);
+  }
+}
+
 TEST_CASE("a block offers its linear layers with their inputs and outputs") {
   const Llama model = tiny_llama();
   const auto batch = csreft::pack_tokens(tiny_sequences({5}));
