@@ -133,6 +133,9 @@ struct AttentionLayout {
 };
 struct AttentionHeads {
   std::int64_t n_heads, n_kv_heads, head_dim;
+  // Factors of products may be rounded to bf16, their sums and the softmax are f32: for f32 tensors on devices with
+  // tensor cores, which are several times as fast then. Elsewhere products are made in the tensors' type.
+  bool bf16_products = false;
 };
 // Causal attention softmax(q k^T / sqrt(head_dim)) v within each sequence, grouped-query (Ainslie et al. 2023): head j
 // reads key/value head j / (n_heads / n_kv_heads). Tiled with a running maximum (Milakov and Gimelshein 2018; Dao et

@@ -28,7 +28,7 @@ LinearSite parse_linear_site(std::string_view name) {
 }
 
 Llama::Llama(const Checkpoint& checkpoint, Weights weights, const TensorOptions& options)
-    : config_(checkpoint.config), options_(options) {
+    : config_(checkpoint.config), options_(options), bf16_(weights == Weights::frozen_bf16) {
   check_complete(checkpoint);
   const bool trainable = weights == Weights::trainable;
   const auto variable = [&](const std::string& name) {
@@ -127,7 +127,7 @@ Llama::Stream Llama::block(std::int64_t layer, const Stream& stream, const Token
     return attachments.linear ? attachments.linear(layer, site, x, y) : y;
   };
   const auto turn = [&](const Variable& x) { return rope(x, batch.positions, inverse_frequencies_); };
-  const ops::AttentionHeads heads{config_.n_heads, config_.n_kv_heads, config_.head_dim};
+  const ops::AttentionHeads heads{config_.n_heads, config_.n_kv_heads, config_.head_dim, bf16_};
 
   const auto [hidden, x] = normalise(stream, weights.attention_norm);
   const Variable q = turn(project(LinearSite::q_proj, weights.q_proj, x));

@@ -36,7 +36,8 @@ struct LlamaLayer {
 };
 
 // Whether the model's own weights can be trained. Frozen ones are packed for this machine's matrix products, those of
-// linear layers in bf16, or for products in TF32, if so asked (Packing::bf16, Packing::tf32).
+// linear layers in bf16, or for products in TF32, if so asked (Packing::bf16, Packing::tf32). With bf16 the products of
+// attention take it, too, on devices.
 enum class Weights { frozen, frozen_tf32, frozen_bf16, trainable };
 
 class Llama {
@@ -81,6 +82,7 @@ class Llama {
 
   LlamaConfig config_;
   TensorOptions options_;
+  bool bf16_;  // products may take bf16
   Variable embedding_;
   std::vector<LlamaLayer> layers_;
   Variable norm_;

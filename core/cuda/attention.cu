@@ -1,5 +1,6 @@
 // Causal grouped-query attention, forward: tiles of keys pass under a tile of queries while a running maximum and a
 // running sum keep the softmax exact (Milakov and Gimelshein 2018; Dao et al. 2022).
+#include "core/cuda/attention_bf16.h"
 #include "core/cuda/attention_tiles.cuh"
 #include "core/cuda/ops.h"
 #include "core/cuda/reduce.cuh"
@@ -91,6 +92,7 @@ __global__ void __launch_bounds__(tile_side* tile_side)
 void attention(const Tensor& q, const Tensor& k, const Tensor& v, const ops::AttentionLayout& layout,
                const ops::AttentionHeads& heads, const Tensor& out, const Tensor& lse) {
   if (q.rows() == 0) return;
+  if (multiplies_bf16(q, layout, heads)) return attention_bf16(q, k, v, layout, heads, out, lse);
   Context& device = context(q);
   const AttentionShape shape = attention_shape(heads);
   visit_real(q.dtype(), "attention", [&]<typename T>(T) {

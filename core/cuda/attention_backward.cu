@@ -3,6 +3,7 @@
 //   dv = P^T dout, dS = P * (dout v^T - delta), dq = dS k / sqrt(head_dim), dk = dS^T q / sqrt(head_dim).
 // One kernel goes over tiles of keys and owns dk and dv, another over tiles of queries and owns dq: the scores are
 // computed twice, no sum is shared between blocks, and each has one fixed order.
+#include "core/cuda/attention_bf16.h"
 #include "core/cuda/attention_tiles.cuh"
 #include "core/cuda/ops.h"
 #include "core/cuda/reduce.cuh"
@@ -168,6 +169,9 @@ void attention_backward(const Tensor& dout, const Tensor& q, const Tensor& k, co
     launch(delta_kernel<T>, row_grid((delta.numel() + rows_per_block - 1) / rows_per_block), dim3(block_threads), 0,
            device.stream, elements<const T>(dout), elements<const T>(forward.out), elements<T>(delta), delta.numel(),
            shape.head_dim);
+    if (multiplies_bf16(q, layout, heads)) {
+      return attention_backward_bf16(dout, q, k, v, forward.lse, delta, layout, heads, dq, dk, dv);
+    }
     Operands<T> x{elements<const T>(dout),
                   elements<const T>(q),
                   elements<const T>(k),

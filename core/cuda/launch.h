@@ -9,7 +9,7 @@
 // Shared memory of a kernel's block, at block scope: of a fixed type, or of as many elements as the launch asks for.
 #define CSREFT_SHARED(Type, name) __shared__ Type name
 #define CSREFT_DYNAMIC_SHARED(T, name)                                 \
-  extern __shared__ __align__(16) unsigned char csreft_shared_bytes[]; \
+  extern __shared__ __align__(32) unsigned char csreft_shared_bytes[]; \
   T* const name = reinterpret_cast<T*>(csreft_shared_bytes)
 
 namespace csreft::cuda {

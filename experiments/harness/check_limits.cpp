@@ -11,8 +11,8 @@ namespace {
 
 constexpr double tera = 1e12, giga = 1e9;
 
-std::string share(double value, double limit) {
-  return limit > 0.0 ? fmt::format("{:.3g} % of the f32 product", 100.0 * value / limit) : "";
+std::string share(double value, double limit, std::string_view type) {
+  return limit > 0.0 ? fmt::format("{:.3g} % of the {} product", 100.0 * value / limit, type) : "";
 }
 
 }  // namespace
@@ -51,27 +51,37 @@ DeviceLimits check_limits(CheckRun& run) {
   return limits;
 }
 
+namespace {
+
+// Attention of 4096 tokens, in sequences of `length`, at a model's heads.
+void check_attention_of(CheckRun& run, const DeviceLimits& limits, const std::string& name, const LlamaConfig& config,
+                        bool bf16, std::int64_t length) {
+  const std::string_view type = bf16 ? "bf16" : "f32";
+  const std::string what = fmt::format("{}, {}, {} tokens", name, type, length);
+  const double seconds = run.measuring(2.0), peak = bf16 ? limits.gemm_bf16 : limits.gemm_f32;
+  run.attempt(what, 2 * seconds, [&] {
+    const std::int64_t tokens = run.smoke() ? 32 : 4096;
+    const AttentionRates rates = measure_attention(
+        run.device(), {config.n_heads, config.n_kv_heads, config.head_dim, bf16}, tokens / length, length, seconds);
+    for (const auto& [pass, rate] : {std::pair{"forward", rates.forward}, std::pair{"backward", rates.backward}}) {
+      run.add({.what = fmt::format("{}, {}", what, pass),
+               .value = rate / tera,
+               .unit = "TFLOP/s",
+               .remark = share(rate, peak, type)});
+    }
+  });
+}
+
+}  // namespace
+
 void check_attention(CheckRun& run, const DeviceLimits& limits) {
-  run.part("attention, f32", [&] {
+  run.part("attention", [&] {
     for (const auto& [name, config] : {std::pair{"SmolLM2", run.smoke() ? smoke_test_shape() : smollm2_shape()},
                                        std::pair{"Llama-2-7B", run.smoke() ? smoke_test_shape() : llama2_7b_shape()}}) {
       for (const std::int64_t length :
            run.smoke() ? std::array<std::int64_t, 2>{16, 32} : std::array<std::int64_t, 2>{512, 2048}) {
-        const std::string what = fmt::format("{}, {} tokens", name, length);
-        const double seconds = run.measuring(2.0);
-        run.attempt(what, 2 * seconds, [&] {
-          const std::int64_t tokens = run.smoke() ? 32 : 4096;
-          const AttentionRates rates = measure_attention(
-              run.device(), {config.n_heads, config.n_kv_heads, config.head_dim}, tokens / length, length, seconds);
-          run.add({.what = what + ", forward",
-                   .value = rates.forward / tera,
-                   .unit = "TFLOP/s",
-                   .remark = share(rates.forward, limits.gemm_f32)});
-          run.add({.what = what + ", backward",
-                   .value = rates.backward / tera,
-                   .unit = "TFLOP/s",
-                   .remark = share(rates.backward, limits.gemm_f32)});
-        });
+        check_attention_of(run, limits, name, config, false, length);
+        if (run.device().type == DeviceType::cuda) check_attention_of(run, limits, name, config, true, length);
       }
     }
   });

@@ -183,6 +183,12 @@ TEST_CASE("attention and its gradients give the same bits on any number of threa
   csreft::set_threads(before);
 }
 
+TEST_CASE("the CPU's products are those of the tensors' type also where bf16 would do") {
+  const Tensor q = normal({40, 64}, 1, DType::f32), k = normal({40, 32}, 2, DType::f32);
+  CHECK(same_bits(ops::attention(q, k, k, packed({40}), {2, 1, 32, true}).out,
+                  ops::attention(q, k, k, packed({40}), {2, 1, 32}).out));
+}
+
 TEST_CASE("a query that is not a number spoils its own output only") {
   const Tensor q = normal({5, 8}, 1, DType::f32), k = normal({5, 8}, 2, DType::f32);
   q.data<float>()[2 * 8] = std::numeric_limits<float>::quiet_NaN();
