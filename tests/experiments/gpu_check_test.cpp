@@ -47,7 +47,7 @@ TEST_CASE("gpu-check --smoke goes through every part, and its figures are finite
     }
   }
   for (const char* what :
-       {"tests passed", "product in f32, 32 cubed", "copy of 4 KiB", "Llama-2-7B, 32 tokens, backward",
+       {"tests passed", "product in f32, 32 cubed", "copy of 4 KiB", "Llama-2-7B, f32, 32 tokens, backward",
         "edits of csreft, prompt of 32 tokens", "training, loreft, 1 x 32 tokens", "training, csreft, 1 x 32 tokens",
         "training, lora, 1 x 32 tokens", "most memory, lora, 1 x 32 tokens", "decoding, after 32 tokens"}) {
     CAPTURE(what);
