@@ -191,12 +191,16 @@ bool Trainer::prepare() {
   for (const auto& e : examples_) prompts.push_back(prompt_of(e));
   std::optional<Progress> reading;
   bool whole = true;
-  method_.prepare(model_.llama, prompts, [&](std::int64_t done, std::int64_t total) {
+  const std::string found = method_.prepare(model_.llama, prompts, [&](std::int64_t done, std::int64_t total) {
     if (!reading) reading.emplace("read prompts", total, "", options_.quiet);
     reading->update(done);
     whole = done == total || !interrupted();
     return whole;
   });
+  if (whole && !found.empty() && !options_.quiet) {
+    fmt::print("note: {}\n", found);
+    std::fflush(stdout);
+  }
   return whole;
 }
 

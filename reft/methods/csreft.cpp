@@ -48,14 +48,18 @@ class CsReft : public Method {
   std::span<const Parameter> parameters() const override { return parameters_; }
   std::span<const std::pair<std::string, Tensor>> buffers() const override { return norm_; }
 
-  void prepare(const Llama& model, std::span<const std::vector<std::int32_t>> prompts, const OnRead& on_read) override {
-    if (router_.empty() || (norm_.empty() && !start_.reads_prompts)) return;
+  std::string prepare(const Llama& model, std::span<const std::vector<std::int32_t>> prompts,
+                      const OnRead& on_read) override {
+    if (router_.empty() || (norm_.empty() && !start_.reads_prompts)) return {};
     Tensor x = read_router_inputs(input_, options_.router_layer, model, spread(prompts), on_read);
     if (!norm_.empty()) {
       fit_router_norm(norm_, x);
       x = standardise(norm_, x);
     }
-    start_.set(router_, x, seed_);
+    const std::int64_t used = start_.set(router_, x, seed_);
+    return used == options_.subspaces ? ""
+                                      : fmt::format("the prompts fall into {} clusters, so {} of {} subspaces are used",
+                                                    used, used, options_.subspaces);
   }
 
   // The router's input is at hand before the first edit: embeddings at once, hidden states when their block is done.

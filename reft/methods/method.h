@@ -69,9 +69,11 @@ class Method {
   // What is learnt without gradients and kept in the adapter (statistics of the router's input).
   virtual std::span<const std::pair<std::string, Tensor>> buffers() const { return {}; }
   // Looks at the training prompts once, before the first step; tells `on_read`, if set, how many it has read of how
-  // many.
-  virtual void prepare(const Llama&, std::span<const std::vector<std::int32_t>> /*prompts*/,
-                       const OnRead& /*on_read*/ = {}) {}
+  // many. Returns what a user should know of what it found, or nothing.
+  virtual std::string prepare(const Llama&, std::span<const std::vector<std::int32_t>> /*prompts*/,
+                              const OnRead& /*on_read*/ = {}) {
+    return {};
+  }
   // For a batch whose prompts are edited, or whose prompts are all there is.
   virtual MethodPass attach(const Llama& model, const PromptBatch& batch) const = 0;
   // For tokens generated after a prompt that attach() has seen.

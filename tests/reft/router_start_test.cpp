@@ -1,6 +1,9 @@
 // What a router takes from the training prompts: the statistics of its input, and where its weights start.
+#include <algorithm>
+
 #include <doctest/doctest.h>
 
+#include "core/random.h"
 #include "reft/kmeans.h"
 #include "reft/principal_components.h"
 #include "reft/router_norm.h"
@@ -58,6 +61,21 @@ TEST_CASE("a router that starts from clusters sends each prompt to the nearest c
   CHECK(ratio > 0.0);
   options.router_hidden = 1;
   CHECK(contains(error_text([&] { csreft::create_method(options, model.config(), 1); }), "a width of at least 2"));
+}
+
+TEST_CASE("with fewer clusters than subspaces, no prompt goes to those left over") {
+  // Two clouds, in turns.
+  const Tensor x = csreft::random_normal({300, 40}, 0.0, 1.0, 3, 0, DType::f64);
+  for (std::int64_t e = 0; e < 300; e += 2) x.data<double>()[e * 40] += 12.0;
+  const auto router = csreft::make_router_parameters({40, 8, 4}, 1, 2, DType::f64);
+  CHECK(csreft::find_router_start("clusters").set(router, x, 1) == 2);
+  const Tensor scores = csreft::router_scores(x, router).value();
+  for (std::int64_t e = 0; e < 300; ++e) {
+    const double* row = scores.data<double>() + e * 4;
+    CHECK((row[0] > row[1]) == (scores.data<double>()[e % 2 * 4] > scores.data<double>()[e % 2 * 4 + 1]));
+    CHECK(std::max(row[0], row[1]) - std::max(row[2], row[3]) > 39.0);
+  }
+  CHECK((scores.data<double>()[0] > scores.data<double>()[1]) != (scores.data<double>()[4] > scores.data<double>()[5]));
 }
 
 TEST_CASE("router_norm gives the training prompts mean 0 and deviation 1 in every component") {
