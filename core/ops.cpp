@@ -252,6 +252,44 @@ Tensor segment_mean_backward(const Tensor& dy, const Tensor& offsets) {
   return dx;
 }
 
+// ---- random numbers -----------------------------------------------------------------------------------------------
+
+void fill_uniform_(const Tensor& y, double low, double high, std::uint64_t seed, std::uint64_t stream) {
+  checks::real("fill_uniform_", "y", y);
+  backend(y, &Primitives::fill_uniform)(low, high, seed, stream, y);
+}
+
+void fill_normal_(const Tensor& y, double mean, double deviation, std::uint64_t seed, std::uint64_t stream) {
+  checks::real("fill_normal_", "y", y);
+  backend(y, &Primitives::fill_normal)(mean, deviation, seed, stream, y);
+}
+
+Tensor dropout(const Tensor& x, double p, std::uint64_t seed, std::uint64_t stream) {
+  checks::real("dropout", "x", x);
+  require(0.0 <= p && p < 1.0, "dropout: a probability of {}, expected at least 0 and less than 1", p);
+  Tensor y = empty_like(x);
+  backend(x, &Primitives::dropout)(x, p, seed, stream, y);
+  return y;
+}
+
+void sample_(const Tensor& logits, const Sampling& sampling, std::uint64_t first_stream, const Tensor& draws,
+             const Tensor& tokens) {
+  constexpr std::int64_t largest_vocabulary = 1 << 21;
+  checks::real_matrix("sample_", "logits", logits);
+  const std::int64_t n = logits.rows();
+  require(0 < logits.cols() && logits.cols() <= largest_vocabulary,
+          "sample_: a vocabulary of {} tokens, expected at least one and at most {}", logits.cols(),
+          largest_vocabulary);
+  const auto fits = [&](const Tensor& t, const Shape& shape) {
+    return t.defined() && t.dtype() == DType::i32 && t.shape() == shape && t.device() == logits.device();
+  };
+  require(fits(draws, {n, 2}), "sample_: draws do not fit {} rows of logits, expected i32 [{}, 2] on {}", n, n,
+          to_string(logits.device()));
+  require(fits(tokens, {n}), "sample_: tokens do not fit {} rows of logits, expected i32 [{}] on {}", n, n,
+          to_string(logits.device()));
+  backend(logits, &Primitives::sample)(logits, sampling, first_stream, draws, tokens);
+}
+
 // ---- reductions ---------------------------------------------------------------------------------------------------
 
 Tensor sum(const Tensor& x) {
@@ -535,6 +573,25 @@ Tensor cross_entropy_with_gradient_(const Tensor& logits, const Tensor& targets)
 
 // ---- optimizer steps ----------------------------------------------------------------------------------------------
 
+namespace {
+
+// Gives the updates whose tensor `written` has one type and one device to the primitive there, together.
+template <typename Update>
+void for_alike(std::span<const Update> updates, Tensor Update::*written,
+               void (*Primitives::*primitive)(std::span<const Update>)) {
+  std::vector<Update> left(updates.begin(), updates.end());
+  while (!left.empty()) {
+    const Tensor first = left.front().*written;
+    const auto other = std::ranges::stable_partition(left, [&](const Update& update) {
+      return (update.*written).dtype() == first.dtype() && (update.*written).device() == first.device();
+    });
+    backend(first, primitive)(std::span(left.begin(), other.begin()));
+    left.erase(left.begin(), other.begin());
+  }
+}
+
+}  // namespace
+
 void adamw_(std::span<const AdamWUpdate> updates) {
   for (const auto& [w, g, m, v, factors] : updates) {
     checks::real("adamw_", "w", w);
@@ -542,15 +599,7 @@ void adamw_(std::span<const AdamWUpdate> updates) {
     checks::like("adamw_", "m", m, w.shape(), w);
     checks::like("adamw_", "v", v, w.shape(), w);
   }
-  std::vector<AdamWUpdate> left(updates.begin(), updates.end());
-  while (!left.empty()) {
-    const Tensor first = left.front().w;
-    const auto other = std::ranges::stable_partition(left, [&](const AdamWUpdate& update) {
-      return update.w.dtype() == first.dtype() && update.w.device() == first.device();
-    });
-    backend(first, &Primitives::adamw)(std::span(left.begin(), other.begin()));
-    left.erase(left.begin(), other.begin());
-  }
+  for_alike(updates, &AdamWUpdate::w, &Primitives::adamw);
 }
 
 void momentum_sgd_(const Tensor& w, const Tensor& g, const Tensor& m, const SgdFactors& factors) {
@@ -558,6 +607,49 @@ void momentum_sgd_(const Tensor& w, const Tensor& g, const Tensor& m, const SgdF
   checks::like("momentum_sgd_", "g", g, w.shape(), w);
   checks::like("momentum_sgd_", "m", m, w.shape(), w);
   backend(w, &Primitives::momentum_sgd)(g, factors, m, w);
+}
+
+// ---- the Stiefel manifold -----------------------------------------------------------------------------------------
+
+namespace {
+
+void check_stack(std::string_view op, const Tensor& R, std::int64_t block_rows) {
+  checks::real_matrix(op, "R", R);
+  require(block_rows > 0 && R.rows() % block_rows == 0 && block_rows <= R.cols(),
+          "{}: R is [{}, {}] in blocks of {} rows, expected a multiple of the block's rows, which are at most {}", op,
+          R.rows(), R.cols(), block_rows, R.cols());
+}
+
+}  // namespace
+
+Tensor stiefel_gradient(const Tensor& R, const Tensor& G, std::int64_t block_rows, StiefelMetric metric) {
+  check_stack("stiefel_gradient", R, block_rows);
+  checks::like("stiefel_gradient", "G", G, R.shape(), R);
+  Tensor X = empty_like(R);
+  backend(R, &Primitives::stiefel_gradient)(R, G, block_rows, metric, X);
+  return X;
+}
+
+Tensor stiefel_retract(const Tensor& R, const Tensor& xi, std::int64_t block_rows, StiefelRetraction retraction) {
+  check_stack("stiefel_retract", R, block_rows);
+  checks::like("stiefel_retract", "xi", xi, R.shape(), R);
+  Tensor Y = empty_like(R);
+  backend(R, &Primitives::stiefel_retract)(R, xi, block_rows, retraction, Y);
+  return Y;
+}
+
+void stiefel_step_(std::span<const StiefelUpdate> updates) {
+  constexpr std::string_view op = "stiefel_step_";
+  for (const auto& [R, G, m, v, block_rows, factors] : updates) {
+    check_stack(op, R, block_rows);
+    checks::like(op, "G", G, R.shape(), R);
+    checks::like(op, "m", m, R.shape(), R);
+    require(!v.defined() ||
+                (v.dtype() == DType::f64 && v.shape() == Shape{R.rows() / block_rows} && v.device() == R.device()),
+            "{}: v does not fit {} blocks: expected f64 [{}] on {}", op, R.rows() / block_rows, R.rows() / block_rows,
+            to_string(R.device()));
+  }
+  for_alike(updates, &StiefelUpdate::R, &Primitives::stiefel_step);
 }
 
 }  // namespace csreft::ops

@@ -72,6 +72,34 @@ Tensor add_rows(const Tensor& x, const Tensor& index, const Tensor& rows);
 Tensor segment_mean(const Tensor& x, const Tensor& offsets);
 Tensor segment_mean_backward(const Tensor& dy, const Tensor& offsets);
 
+// ---- random numbers (core/random.h) -------------------------------------------------------------------------------
+
+// y [any shape] from the stream (seed, stream). Uniform in [low, high): element i is low + (high - low) w 2^-24, w the
+// upper 24 bits of the first word of block i; every device has the same bits. Normal: elements 2j and 2j + 1 come from
+// the first two words of block j, by Box and Muller (1958) in double; devices differ by the rounding of logarithm, sine
+// and cosine.
+void fill_uniform_(const Tensor& y, double low, double high, std::uint64_t seed, std::uint64_t stream);
+void fill_normal_(const Tensor& y, double mean, double deviation, std::uint64_t seed, std::uint64_t stream);
+// y = x / (1 - p) where the uniform draw of element i is at least p, in [0, 1), else 0 (Srivastava et al. 2014). Its
+// backward is the same of dy, with the same stream: no mask is kept.
+Tensor dropout(const Tensor& x, double p, std::uint64_t seed, std::uint64_t stream);
+
+// How a token is chosen.
+struct Sampling {
+  double temperature = 0.0;  // 0: greedy, the largest logit
+  int top_k = 0;             // only the k most probable tokens; 0: all
+  double top_p = 1.0;        // only the most probable tokens that together reach this probability
+  std::uint64_t seed = 0;
+};
+// tokens[i] is drawn from softmax(logits[i] / temperature), first cut to the top_k, then to the nucleus of mass top_p
+// (Holtzman et al. 2020); of equal logits the lower id comes first; -1 where a logit is not finite. logits [n,
+// vocabulary], vocabulary at most 2^21; tokens i32 [n]; draws i32 [n, 2]: of each row its sequence and how many draws
+// that has made. The draw is the next one of stream first_stream + sequence of the seed, as Random reads it, and is
+// counted; greedy choice draws none. All tensors lie on the logits' device, and the host looks at none of them. Weights
+// are whole multiples of 2^-31 of the largest, whose sums know no order: every device chooses the same token.
+void sample_(const Tensor& logits, const Sampling& sampling, std::uint64_t first_stream, const Tensor& draws,
+             const Tensor& tokens);
+
 // ---- reductions ---------------------------------------------------------------------------------------------------
 
 Tensor sum(const Tensor& x);           // [1]
@@ -203,5 +231,45 @@ struct SgdFactors {
   double lr, momentum, weight_decay;
 };
 void momentum_sgd_(const Tensor& w, const Tensor& g, const Tensor& m, const SgdFactors& factors);
+
+// ---- the Stiefel manifold -----------------------------------------------------------------------------------------
+
+// A stack R [k r, d] of k points, matrices of r = block_rows rows that are orthonormal, r <= d; R R^T = I holds for
+// each. Vectors have R's shape, type and device. All is computed in f64, whatever the type, and rounded once. Formulas:
+// Edelman, Arias and Smith 1998, section 2.4.
+enum class StiefelMetric {
+  euclidean,  // <u, v> = tr(u v^T);                   gradient G - sym(G R^T) R, sym(A) = (A + A^T) / 2
+  canonical,  // <u, v> = tr(u (I - R^T R / 2) v^T);   gradient G - R G^T R
+};
+// Maps of R + xi, xi tangent at R, to a point near it, orthonormal to a few ulp however long xi is.
+enum class StiefelRetraction {
+  qr,      // Q of R + xi = L Q, L lower triangular with a positive diagonal; any R + xi
+  polar,   // ((R + xi) (R + xi)^T)^(-1/2) (R + xi); any R + xi
+  cayley,  // R (I - S/2)^-1 (I + S/2), S = R^T Z - Z^T R, Z = xi (I - R^T R / 2) (Wen and Yin 2013, eq. 7)
+};
+
+// The tangent vectors that represent the partial derivatives G; with the Euclidean metric, the projection of any G.
+Tensor stiefel_gradient(const Tensor& R, const Tensor& G, std::int64_t block_rows, StiefelMetric metric);
+Tensor stiefel_retract(const Tensor& R, const Tensor& xi, std::int64_t block_rows, StiefelRetraction retraction);
+
+// A Riemannian step of each point, with x its gradient:
+//   m = momentum m + gradient_factor x;  v = beta2 v + (1 - beta2) <x, x>
+//   R' = the retraction of R - length m, length = step_size / (sqrt(v) root_correction + eps)
+//   m' = m projected on the tangent space at R'
+// Without v (gradient descent) the length is step_size.
+struct StiefelFactors {
+  StiefelMetric metric;
+  StiefelRetraction retraction;
+  double momentum, gradient_factor, beta2, step_size, root_correction, eps;
+};
+struct StiefelUpdate {
+  Tensor R, G, m;  // R and m are written
+  Tensor v;        // f64 [k] or undefined
+  std::int64_t block_rows;
+  StiefelFactors factors;
+};
+// Every update once. Those of one type on one device are made together: a device starts one kernel for all points of
+// some thirty stacks, and the host does not wait.
+void stiefel_step_(std::span<const StiefelUpdate> updates);
 
 }  // namespace csreft::ops

@@ -1,7 +1,6 @@
 #include "core/random.h"
 
-#include <cmath>
-#include <numbers>
+#include "core/ops.h"
 
 namespace csreft {
 namespace {
@@ -11,31 +10,6 @@ constexpr std::uint32_t multiplier_0 = 0xD2511F53;
 constexpr std::uint32_t multiplier_1 = 0xCD9E8D57;
 constexpr std::uint32_t weyl_0 = 0x9E3779B9;
 constexpr std::uint32_t weyl_1 = 0xBB67AE85;
-
-// (0, 1]: the logarithm of it is finite.
-double open_uniform(std::uint32_t word) { return (static_cast<double>(word) + 1.0) * 0x1p-32; }
-
-// Elements 2j and 2j + 1 of the stream come from the first two words of block j, by Box and Muller.
-template <typename T>
-void fill_normal(T* out, std::int64_t n, double mean, double deviation, std::uint64_t seed, std::uint64_t stream) {
-#pragma omp parallel for schedule(static)
-  for (std::int64_t i = 0; i < n; i += 2) {
-    const auto words = philox(seed, stream, static_cast<std::uint64_t>(i / 2));
-    const double radius = deviation * std::sqrt(-2.0 * std::log(open_uniform(words[0])));
-    const double angle = 2.0 * std::numbers::pi * open_uniform(words[1]);
-    out[i] = static_cast<T>(mean + radius * std::cos(angle));
-    if (i + 1 < n) out[i + 1] = static_cast<T>(mean + radius * std::sin(angle));
-  }
-}
-
-template <typename T>
-void fill_uniform(T* out, std::int64_t n, double low, double high, std::uint64_t seed, std::uint64_t stream) {
-#pragma omp parallel for schedule(static)
-  for (std::int64_t i = 0; i < n; ++i) {
-    const auto words = philox(seed, stream, static_cast<std::uint64_t>(i));
-    out[i] = static_cast<T>(low + (high - low) * (words[0] >> 8U) * 0x1p-24);
-  }
-}
 
 }  // namespace
 
@@ -74,18 +48,16 @@ std::uint64_t Random::below(std::uint64_t n) {
 
 Tensor random_normal(Shape shape, double mean, double deviation, std::uint64_t seed, std::uint64_t stream,
                      const TensorOptions& options) {
-  Tensor t = Tensor::empty(shape, options.dtype);
-  visit_real(options.dtype, "random_normal",
-             [&]<typename T>(T) { fill_normal(t.data<T>(), t.numel(), mean, deviation, seed, stream); });
-  return t.to(options.device);
+  Tensor t = Tensor::empty(shape, options);
+  ops::fill_normal_(t, mean, deviation, seed, stream);
+  return t;
 }
 
 Tensor random_uniform(Shape shape, double low, double high, std::uint64_t seed, std::uint64_t stream,
                       const TensorOptions& options) {
-  Tensor t = Tensor::empty(shape, options.dtype);
-  visit_real(options.dtype, "random_uniform",
-             [&]<typename T>(T) { fill_uniform(t.data<T>(), t.numel(), low, high, seed, stream); });
-  return t.to(options.device);
+  Tensor t = Tensor::empty(shape, options);
+  ops::fill_uniform_(t, low, high, seed, stream);
+  return t;
 }
 
 }  // namespace csreft

@@ -36,8 +36,7 @@ void shuffle(Container& items, Random& random) {
   for (std::size_t i = items.size(); i > 1; --i) std::swap(items[i - 1], items[random.below(i)]);
 }
 
-// New tensors (f32 or f64; those for a device are made on the host) whose element i is drawn from element i of the
-// stream.
+// New tensors, f32 or f64, whose element i is drawn from element i of the stream; made on the device where they lie.
 Tensor random_normal(Shape shape, double mean, double deviation, std::uint64_t seed, std::uint64_t stream,
                      const TensorOptions& options = {});
 Tensor random_uniform(Shape shape, double low, double high, std::uint64_t seed, std::uint64_t stream,

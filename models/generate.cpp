@@ -9,12 +9,12 @@
 namespace csreft {
 namespace {
 
-// Logits of the last token of each sequence, [sequences, vocabulary], on the host, where tokens are drawn.
+// Logits of the last token of each sequence, [sequences, vocabulary].
 Tensor last_logits(const Llama& model, const TokenBatch& batch, const Attachments& attachments, const KvCache& cache) {
   const Variable hidden = model.forward(batch, attachments, &cache);
   std::vector<std::int32_t> last;
   for (const auto end : batch.layout.q_offsets.span<std::int32_t>().subspan(1)) last.push_back(end - 1);
-  return model.logits(Variable(ops::gather_rows(hidden.value(), index_tensor(last)))).value().to(Device{});
+  return model.logits(Variable(ops::gather_rows(hidden.value(), index_tensor(last)))).value();
 }
 
 // Whether sequences that have ended are dropped now. On the host they only cost; on a device a step of a smaller batch
@@ -47,22 +47,22 @@ std::vector<std::vector<std::int32_t>> generate(const Llama& model, std::span<co
   const NoGrad no_grad;
   const std::int64_t capacity = cache_capacity(model, prompts, options.max_new_tokens);
   KvCache cache(model.config(), static_cast<std::int64_t>(prompts.size()), capacity, model.options());
-  std::vector<Random> random;
-  for (std::size_t s = 0; s < prompts.size(); ++s) random.emplace_back(options.sampling.seed, first_stream + s);
 
   // The sequences whose logits there are, row by row; some may have ended.
   std::vector<std::int32_t> slots(prompts.size());
   std::iota(slots.begin(), slots.end(), 0);
+  Tensor draws = draw_counts(slots, 0, model.options().device);
   const TokenBatch batch = cache.extend(slots, prompts);
   Tensor logits = last_logits(model, batch, attachments.prompt ? attachments.prompt(batch) : Attachments{}, cache);
   std::vector<std::int32_t> tokens(slots.size(), 0);  // the last of each; DecodeStep::no_token once it has ended
   std::optional<DecodeStep> decode;
-  for (std::int64_t step = 1;; ++step) {
+  for (std::int32_t step = 1;; ++step) {
+    const std::vector<std::int32_t> drawn = sample(logits, options.sampling, first_stream, draws);
     for (std::size_t i = 0; i < slots.size(); ++i) {
       if (tokens[i] == DecodeStep::no_token) continue;
       const auto s = static_cast<std::size_t>(slots[i]);
-      const Tensor row = logits.slice(static_cast<std::int64_t>(i), static_cast<std::int64_t>(i) + 1).to(DType::f32);
-      const std::int32_t token = sample(row.span<float>(), options.sampling, random[s]);
+      const std::int32_t token = drawn[i];
+      require(token >= 0, "the model's logits are not finite: no token can be chosen");
       tokens[i] = DecodeStep::no_token;
       if (std::ranges::find(options.stop_tokens, token) != options.stop_tokens.end()) continue;
       out[s].push_back(token);
@@ -76,9 +76,10 @@ std::vector<std::vector<std::int32_t>> generate(const Llama& model, std::span<co
         if (tokens[i] == DecodeStep::no_token) slots.erase(slots.begin() + static_cast<std::ptrdiff_t>(i));
       }
       std::erase(tokens, DecodeStep::no_token);
+      if (ended > 0) draws = draw_counts(slots, step, draws.device());
       decode.emplace(model, cache, slots, attachments.generated);
     }
-    logits = (*decode)(tokens).to(Device{});
+    logits = (*decode)(tokens);
   }
 }
 

@@ -1,25 +1,26 @@
-// Choosing the next token from its logits.
+// Choosing the next tokens from their logits, on the device that has them.
 #pragma once
 
 #include <cstdint>
 #include <span>
+#include <vector>
 
-#include "core/random.h"
+#include "core/ops.h"
 
 namespace csreft {
 
-struct SamplingOptions {
-  double temperature = 0.0;  // 0: greedy, the largest logit
-  int top_k = 0;             // only the k most probable tokens; 0: all
-  double top_p = 1.0;        // only the most probable tokens that together reach this probability
-  std::uint64_t seed = 0;
-};
+using SamplingOptions = ops::Sampling;
 
 // Throws Error unless temperature >= 0, top_k >= 0 and 0 < top_p <= 1.
 void check_sampling(const SamplingOptions& options);
 
-// A token drawn from softmax(logits / temperature), first cut to the top_k, then to the nucleus of mass top_p (Holtzman
-// et al. 2020). Of equal logits the lower id comes first. Throws Error if a logit is not finite.
-std::int32_t sample(std::span<const float> logits, const SamplingOptions& options, Random& random);
+// What ops::sample_ counts with, i32 [n, 2] on `device`: row i draws for sequence sequences[i], which has drawn `drawn`
+// times.
+Tensor draw_counts(std::span<const std::int32_t> sequences, std::int32_t drawn, const Device& device);
+
+// A token for each row of logits [n, vocabulary], as ops::sample_ draws them; only the tokens come to the host; -1
+// for a row with a logit that is not finite.
+std::vector<std::int32_t> sample(const Tensor& logits, const SamplingOptions& options, std::uint64_t first_stream,
+                                 const Tensor& draws);
 
 }  // namespace csreft

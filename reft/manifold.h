@@ -6,14 +6,21 @@
 
 #include <cstdint>
 #include <exception>
+#include <optional>
 #include <vector>
 
-#include "core/tensor.h"
+#include "core/ops.h"
 
 namespace csreft {
 
-// Functions of one point, a f64 tensor [r, d], and of vectors of the same shape; each returns a new tensor. A
-// plain value, to be kept and copied; another manifold is another set of these functions.
+// The metric and the retraction of a step that core/ops.h makes by itself, wherever the point lies.
+struct StiefelPrimitive {
+  ops::StiefelMetric metric;
+  ops::StiefelRetraction retraction;
+};
+
+// Functions of one point, a f64 tensor [r, d] on the host, and of vectors of the same shape; each returns a new tensor.
+// A plain value, to be kept and copied; another manifold is another set of these functions.
 struct Manifold {
   // The gradient under the manifold's metric, a tangent vector, from the matrix of partial derivatives.
   Tensor (*gradient)(const Tensor& point, const Tensor& derivatives);
@@ -27,13 +34,15 @@ struct Manifold {
   double (*inner)(const Tensor& point, const Tensor& u, const Tensor& v);
   // How far `point` is from the manifold: the largest absolute violation of a constraint.
   double (*error)(const Tensor& point);
+  // The same as one primitive, if there is one: optimizers then make their steps with it, on the point's device.
+  std::optional<StiefelPrimitive> primitive = {};
 };
 
 // The number of blocks of `stack` [k block_rows, d]. Throws Error unless block_rows > 0 divides the number of rows.
 std::int64_t count_blocks(const Tensor& stack, std::int64_t block_rows);
 
-// The functions of Manifold for a stack of blocks, f32 or f64 [k block_rows, d]: computed in f64, returned in the type
-// of R. Each block is computed by one thread, so results do not depend on the number of threads.
+// The functions of Manifold for a stack of blocks on the host, f32 or f64 [k block_rows, d]: computed in f64, returned
+// in the type of R. Each block is computed by one thread, so results do not depend on the number of threads.
 Tensor riemannian_gradient(const Manifold& manifold, const Tensor& R, const Tensor& G, std::int64_t block_rows);
 // project and retract are for work with a stack outside of an optimizer: vectors made tangent, a step along a curve.
 Tensor project(const Manifold& manifold, const Tensor& R, const Tensor& U, std::int64_t block_rows);

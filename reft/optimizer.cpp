@@ -12,20 +12,6 @@
 namespace csreft {
 namespace {
 
-// The small dense algebra of the manifold is done on the host: R, its derivatives and its moment make the round trip.
-// step(R, G, state) is a step on host tensors.
-template <typename Step>
-void step_on_host(OptimizerParameter& p, const Tensor& g, OptimizerState& state, const Step& step) {
-  const Device host;
-  if (p.value.device() == host) return step(p.value, g, state);
-  Tensor R = p.value.to(host);
-  OptimizerState here{state.first_moment.to(host), state.second_moment, state.step};
-  step(R, g.to(host), here);
-  ops::copy_(p.value, R);
-  ops::copy_(state.first_moment, here.first_moment);
-  state.step = here.step;
-}
-
 void adamw_rule(std::span<const ParameterUpdate> updates, const OptimizerOptions& options,
                 const Manifold& /*manifold*/) {
   std::vector<ParameterStep> steps;
@@ -39,9 +25,8 @@ void adamw_qr_rule(std::span<const ParameterUpdate> updates, const OptimizerOpti
   for (const ParameterUpdate& update : updates) {
     if (update.state->step % options.orthonormalise_interval != 0) continue;
     const OptimizerParameter& p = *update.parameter;
-    Tensor R = p.value.to(Device{});
+    Tensor R = p.value;
     orthonormalise(R, p.block_rows);
-    if (p.value.device() != R.device()) ops::copy_(p.value, R);
   }
 }
 
@@ -49,24 +34,20 @@ void sgd_rule(std::span<const ParameterUpdate> updates, const OptimizerOptions& 
   for (const auto& [p, g, state, lr] : updates) sgd_step(p->value, g, *state, lr, options.sgd);
 }
 
+std::vector<RiemannianUpdate> riemannian(std::span<const ParameterUpdate> updates) {
+  std::vector<RiemannianUpdate> all;
+  for (const auto& [p, g, state, lr] : updates) all.push_back({p->value, g, state, lr, p->block_rows});
+  return all;
+}
+
 void riemannian_adam_rule(std::span<const ParameterUpdate> updates, const OptimizerOptions& options,
                           const Manifold& manifold) {
-  for (const ParameterUpdate& update : updates) {
-    OptimizerParameter& p = *update.parameter;
-    step_on_host(p, update.gradient, *update.state, [&](Tensor& R, const Tensor& G, OptimizerState& s) {
-      riemannian_adam_step(R, G, s, update.lr, manifold, p.block_rows, options.riemannian_adam);
-    });
-  }
+  riemannian_adam_steps(riemannian(updates), manifold, options.riemannian_adam);
 }
 
 void riemannian_sgd_rule(std::span<const ParameterUpdate> updates, const OptimizerOptions& options,
                          const Manifold& manifold) {
-  for (const ParameterUpdate& update : updates) {
-    OptimizerParameter& p = *update.parameter;
-    step_on_host(p, update.gradient, *update.state, [&](Tensor& R, const Tensor& G, OptimizerState& s) {
-      riemannian_sgd_step(R, G, s, update.lr, manifold, p.block_rows, options.riemannian_sgd);
-    });
-  }
+  riemannian_sgd_steps(riemannian(updates), manifold, options.riemannian_sgd);
 }
 
 OptimizerState adamw_rule_state(const OptimizerParameter& p) { return adamw_state(p.value); }

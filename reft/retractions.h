@@ -3,10 +3,11 @@
 // section 4.1).
 #pragma once
 
+#include <optional>
 #include <span>
 #include <string_view>
 
-#include "core/tensor.h"
+#include "core/ops.h"
 
 namespace csreft {
 
@@ -16,6 +17,9 @@ struct Retraction {
   // R and xi: f64 [r, d], r <= d, R R^T = I, xi tangent at R. Returns a new point [r, d], orthonormal to a few ulp
   // however long xi is. qr and polar take any R + xi; cayley ignores a normal part of xi.
   Tensor (*apply)(const Tensor& R, const Tensor& xi);
+  // Which of the primitive's it is, if core/ops.h has it: optimizer steps with it stay on the device. With another, the
+  // point makes the way to the host and back.
+  std::optional<ops::StiefelRetraction> primitive = {};
 };
 
 // R + xi = L Q with L lower triangular and its diagonal positive; returns Q. In the transposed convention this is the

@@ -5,7 +5,7 @@
 #include <cstdint>
 
 #include "autograd/optimizers.h"
-#include "reft/manifold.h"
+#include "reft/riemannian_step.h"
 
 namespace csreft {
 
@@ -19,7 +19,7 @@ struct RiemannianAdamOptions {
   double eps = 1e-8;
 };
 
-// For R [k block_rows, d]: first moment zero, of R's shape and type; second moment zero, f64 [k].
+// For R [k block_rows, d]: first moment zero, of R's shape and type; second moment zero, f64 [k]; both on R's device.
 OptimizerState riemannian_adam_state(const Tensor& R, std::int64_t block_rows);
 
 // Updates R (f32 or f64, on the manifold) and `state` in place from the matrix G of partial derivatives, R's shape and
@@ -27,5 +27,10 @@ OptimizerState riemannian_adam_state(const Tensor& R, std::int64_t block_rows);
 // or if G or `state` does not fit R. Results do not depend on the number of threads.
 void riemannian_adam_step(Tensor& R, const Tensor& G, OptimizerState& state, double lr, const Manifold& manifold,
                           std::int64_t block_rows, const RiemannianAdamOptions& options = {});
+
+// The same for several stacks, in one call, but whether gradients are finite is the caller's to know: with a manifold
+// that is a primitive the host does not wait for a device.
+void riemannian_adam_steps(std::span<const RiemannianUpdate> updates, const Manifold& manifold,
+                           const RiemannianAdamOptions& options = {});
 
 }  // namespace csreft

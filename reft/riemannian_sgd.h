@@ -4,7 +4,7 @@
 #include <cstdint>
 
 #include "autograd/optimizers.h"
-#include "reft/manifold.h"
+#include "reft/riemannian_step.h"
 
 namespace csreft {
 
@@ -19,8 +19,10 @@ struct RiemannianSgdOptions {
 // For R [k block_rows, d]: first moment zero, of R's shape and type.
 OptimizerState riemannian_sgd_state(const Tensor& R, std::int64_t block_rows);
 
-// As riemannian_adam_step.
+// As riemannian_adam_step and riemannian_adam_steps.
 void riemannian_sgd_step(Tensor& R, const Tensor& G, OptimizerState& state, double lr, const Manifold& manifold,
                          std::int64_t block_rows, const RiemannianSgdOptions& options = {});
+void riemannian_sgd_steps(std::span<const RiemannianUpdate> updates, const Manifold& manifold,
+                          const RiemannianSgdOptions& options = {});
 
 }  // namespace csreft

@@ -9,16 +9,11 @@ namespace csreft {
 namespace {
 
 Tensor project_to_tangent(const Tensor& R, const Tensor& U) {
-  const auto R_ = matrix(R);
-  const auto U_ = matrix(U);
-  const Matrix A = U_ * R_.transpose();
-  return tensor(U_ - 0.5 * (A + A.transpose()) * R_);
+  return ops::stiefel_gradient(R, U, R.rows(), StiefelMetric::euclidean);
 }
 
 Tensor canonical_gradient(const Tensor& R, const Tensor& G) {
-  const auto R_ = matrix(R);
-  const Matrix A = R_ * matrix(G).transpose();
-  return tensor(matrix(G) - A * R_);
+  return ops::stiefel_gradient(R, G, R.rows(), StiefelMetric::canonical);
 }
 
 double euclidean_inner(const Tensor& /*R*/, const Tensor& u, const Tensor& v) {
@@ -51,7 +46,9 @@ Manifold stiefel(StiefelMetric metric, const Retraction& retraction) {
           .retract = retraction.apply,
           .transport = project_to_tangent,
           .inner = euclidean ? euclidean_inner : canonical_inner,
-          .error = largest_gram_error};
+          .error = largest_gram_error,
+          .primitive =
+              retraction.primitive ? std::optional(StiefelPrimitive{metric, *retraction.primitive}) : std::nullopt};
 }
 
 void check_stiefel_stack(const Tensor& R, std::int64_t block_rows, std::string_view what) {
@@ -73,9 +70,7 @@ Tensor random_stiefel(std::int64_t rows, std::int64_t d, std::int64_t block_rows
 
 void orthonormalise(Tensor& R, std::int64_t block_rows) {
   check_stiefel_stack(R, block_rows, "a matrix to orthonormalise");
-  const Tensor zero = Tensor::zeros({block_rows, R.cols()}, DType::f64);
-  for_each_block(count_blocks(R, block_rows), block_rows * R.cols(),
-                 [&](std::int64_t i) { assign_block(R, i, block_rows, retract_qr(block_of(R, i, block_rows), zero)); });
+  ops::copy_(R, ops::stiefel_retract(R, Tensor::zeros(R.shape(), R.options()), block_rows, ops::StiefelRetraction::qr));
 }
 
 double orthonormality_error(const Tensor& R, std::int64_t block_rows) {

@@ -10,10 +10,7 @@
 
 namespace csreft {
 
-enum class StiefelMetric {
-  euclidean,  // <u, v> = tr(u v^T);                   gradient G - sym(G R^T) R, sym(A) = (A + A^T) / 2
-  canonical,  // <u, v> = tr(u (I - R^T R / 2) v^T);   gradient G - R G^T R
-};
+using StiefelMetric = ops::StiefelMetric;
 
 // "euclidean" or "canonical", for programs that let their user choose. Throws Error for another name.
 StiefelMetric parse_stiefel_metric(std::string_view name);
@@ -29,10 +26,10 @@ void check_stiefel_stack(const Tensor& R, std::int64_t block_rows, std::string_v
 Tensor random_stiefel(std::int64_t rows, std::int64_t d, std::int64_t block_rows, std::uint64_t seed,
                       std::uint64_t stream, const TensorOptions& tensors = {});
 
-// Replaces each block of any matrix of full rank, in place, by the Q of its QR factors.
+// Replaces each block of any matrix of full rank, in place, by the Q of its QR factors; on R's device.
 void orthonormalise(Tensor& R, std::int64_t block_rows);
 
-// The largest |R_i R_i^T - I| over all elements and blocks.
+// On the host, as what follows. The largest |R_i R_i^T - I| over all elements and blocks.
 double orthonormality_error(const Tensor& R, std::int64_t block_rows);
 
 // How much the blocks' subspaces share, to see whether learnt subspaces stay apart: f64 [k, k] of Frobenius norms |R_i

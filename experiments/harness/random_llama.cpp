@@ -1,43 +1,29 @@
 #include "experiments/harness/random_llama.h"
 
-#include <algorithm>
 #include <cmath>
+#include <map>
 
-#include "core/ops.h"
 #include "core/random.h"
 
 namespace csreft {
 namespace {
-
-// A prime number of elements, so that no row of a matrix is like the ones next to it.
-constexpr std::int64_t block_elements = 4'194'301;
-
-// scale times the block, over and over.
-Tensor filled(const Shape& shape, double scale, const Tensor& block) {
-  const Tensor flat = Tensor::zeros({shape.numel()}, DType::f32, block.device());
-  for (std::int64_t begin = 0; begin < flat.numel(); begin += block.numel()) {
-    const std::int64_t n = std::min(block.numel(), flat.numel() - begin);
-    ops::axpy_(flat.slice(begin, begin + n), scale, block.slice(0, n));
-  }
-  return flat.view(shape);
-}
 
 Checkpoint random_checkpoint(const std::string& name, const LlamaConfig& config, const Device& device) {
   Checkpoint checkpoint;
   checkpoint.name = name;
   checkpoint.path = name;
   checkpoint.config = config;
-  std::int64_t largest = 0;
+  std::map<std::string, std::uint64_t> streams;
   for (const auto& [parameter, shape] : parameter_shapes(config)) {
     checkpoint.shapes.emplace(parameter, shape);
-    largest = std::max(largest, shape.numel());
+    streams.emplace(parameter, streams.size());
   }
-  const Tensor block =
-      random_normal({std::min(block_elements, largest)}, 0.0, 1.0, /*seed=*/1, /*stream=*/0).to(device);
-  checkpoint.read = [block, shapes = checkpoint.shapes](const std::string& parameter) {
+  checkpoint.read = [device, streams, shapes = checkpoint.shapes](const std::string& parameter) {
     const Shape& shape = shapes.at(parameter);
-    if (shape.rank() == 1) return Tensor::full(shape, 1.0, DType::f32, block.device());
-    return filled(shape, 1.0 / std::sqrt(static_cast<double>(shape[1])), block);
+    const TensorOptions options{DType::f32, device};
+    if (shape.rank() == 1) return Tensor::full(shape, 1.0, options);
+    const double deviation = 1.0 / std::sqrt(static_cast<double>(shape[1]));
+    return random_normal(shape, 0.0, deviation, /*seed=*/1, streams.at(parameter), options);
   };
   return checkpoint;
 }

@@ -15,8 +15,8 @@ LlamaConfig smoke_test_shape();  // 6 layers, 32 wide, 4 heads on 2, vocabulary 
 // Elements of the matrices that a token is multiplied by: those of the linear layers and the head.
 double matrix_elements(const LlamaConfig& config);
 
-// Normal weights of deviation 1 / sqrt(inputs) that repeat with a long period, norms of 1. The host holds one block of
-// them; every tensor is filled on the device, one at a time. The tokenizer knows one id a byte.
+// Normal weights of deviation 1 / sqrt(inputs), each tensor from a stream of its own and made on the device; norms
+// of 1. The tokenizer knows one id a byte.
 LanguageModel random_language_model(const std::string& name, const LlamaConfig& config, Weights weights,
                                     const Device& device);
 

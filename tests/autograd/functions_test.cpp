@@ -88,6 +88,8 @@ std::vector<Case> elementwise_cases() {
       {"xlogx", "near 0", [](Inputs x) { return csreft::xlogx(x[0]); }, {uniform({4}, 1e-3, 2e-3)}},
       // With the value of its soft path, so that there is a derivative to compare with.
       {"straight_through", "its soft path", straight_through, {normal({3, 4})}},
+      {"dropout", "[5, 4]", [](Inputs x) { return csreft::dropout(x[0], 0.4, 1, 2); }, {normal({5, 4})}},
+      {"dropout", "of nothing", [](Inputs x) { return csreft::dropout(x[0], 0.0, 1, 2); }, {normal({3})}},
       {"silu_mul", "[3, 7]", silu_mul, {normal({3, 7}), normal({3, 7}, 1)}},
       {"silu_mul", "[1, 1]", silu_mul, {normal({1, 1}), normal({1, 1}, 1)}},
       {"silu_mul", "far from zero", silu_mul, {uniform({2, 9}, -20.0, 20.0), normal({2, 9}, 1)}},

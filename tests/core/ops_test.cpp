@@ -316,6 +316,34 @@ TEST_CASE("shapes and types that do not fit are errors") {
   CHECK_THROWS_AS(ops::low_rank_gate_backward(a, row, Tensor::zeros({1, 3}), indices({0, 0})), Error);
 }
 
+TEST_CASE("stacks of points and draws that do not fit are errors") {
+  using enum ops::StiefelMetric;
+  using enum ops::StiefelRetraction;
+  const Tensor R = Tensor::zeros({4, 3}), row = Tensor::zeros({3});
+  CHECK_THROWS_AS(ops::stiefel_gradient(row, row, 1, euclidean), Error);
+  CHECK_THROWS_AS(ops::stiefel_gradient(R, R.to(DType::f64), 2, euclidean), Error);
+  for (const std::int64_t block_rows : {0, 3, 4}) {
+    CHECK_THROWS_AS(ops::stiefel_gradient(R, R, block_rows, euclidean), Error);
+    CHECK_THROWS_AS(ops::stiefel_retract(R, R, block_rows, qr), Error);
+  }
+  CHECK_THROWS_AS(ops::stiefel_retract(R, R.slice(0, 2), 2, qr), Error);
+  const auto step = [&](const Tensor& m, const Tensor& v) {
+    const ops::StiefelUpdate update{R, R, m, v, 2, {euclidean, qr, 0.9, 0.1, 0.99, 0.1, 1, 1e-8}};
+    ops::stiefel_step_({&update, 1});
+  };
+  CHECK_THROWS_AS(step({}, {}), Error);
+  CHECK_THROWS_AS(step(R.clone(), Tensor::zeros({2})), Error);
+  CHECK_THROWS_AS(step(R.clone(), Tensor::zeros({3}, DType::f64)), Error);
+
+  const Tensor logits = Tensor::zeros({2, 5}), draws = Tensor::zeros({2, 2}, DType::i32), tokens = indices({0, 0});
+  CHECK_THROWS_AS(ops::sample_(row, {}, 0, draws, tokens), Error);
+  CHECK_THROWS_AS(ops::sample_(Tensor::zeros({2, 0}), {}, 0, draws, tokens), Error);
+  CHECK_THROWS_AS(ops::sample_(logits, {}, 0, tokens, tokens), Error);
+  CHECK_THROWS_AS(ops::sample_(logits, {}, 0, draws, Tensor::zeros({2})), Error);
+  CHECK_THROWS_AS(ops::fill_normal_(tokens, 0, 1, 2, 3), Error);
+  CHECK_THROWS_AS(ops::fill_uniform_(tokens, 0, 1, 2, 3), Error);
+}
+
 TEST_CASE("indices and offsets that do not fit are errors") {
   const Tensor a = Tensor::zeros({2, 3});
   CHECK_THROWS_AS(ops::gather_rows(a, indices({0, 2})), Error);

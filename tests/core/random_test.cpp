@@ -8,6 +8,7 @@
 
 #include "core/threads.h"
 #include "tests/core/numbers.h"
+#include "tests/device.h"
 
 using csreft::philox;
 using csreft::Random;
@@ -46,6 +47,34 @@ TEST_CASE("normal and uniform elements have the mean and the deviation that was 
   const Tensor u = csreft::random_uniform({n}, -1, 3, 1, 0);
   CHECK(std::abs(csreft::ops::sum(u).item() / n - 1) < 0.015);
   for (const float v : u.span<float>()) REQUIRE((v >= -1 && v < 3));
+}
+
+TEST_CASE("the test device draws what the host draws, uniform elements to the bit") {
+  for (const csreft::DType dtype : {csreft::DType::f32, csreft::DType::f64}) {
+    const csreft::TensorOptions there{dtype, test_device()};
+    CHECK(same_bits(csreft::random_uniform({999}, -1, 3, 1, 2, there).to(csreft::Device{}),
+                    csreft::random_uniform({999}, -1, 3, 1, 2, dtype)));
+    // Logarithm, sine and cosine may differ by their last bits.
+    CHECK(csreft::test::distance(csreft::random_normal({999}, 0, 1, 1, 2, there).to(csreft::Device{}),
+                                 csreft::random_normal({999}, 0, 1, 1, 2, dtype)) <
+          (dtype == csreft::DType::f32 ? 1e-6 : 1e-14));
+  }
+}
+
+TEST_CASE("dropout keeps what its stream says and scales it") {
+  const std::int64_t n = 20000;
+  const Tensor x = on_test_device(Tensor::full({n}, 3.0, csreft::DType::f64));
+  const Tensor y = csreft::ops::dropout(x, 0.25, 5, 6).to(csreft::Device{});
+  const Tensor u = csreft::random_uniform({n}, 0, 1, 5, 6, csreft::DType::f64);
+  std::int64_t kept = 0;
+  for (std::int64_t i = 0; i < n; ++i) {
+    const bool keep = u.data<double>()[i] >= 0.25;
+    REQUIRE(y.data<double>()[i] == (keep ? 4.0 : 0.0));
+    kept += keep ? 1 : 0;
+  }
+  CHECK(std::abs(static_cast<double>(kept) / n - 0.75) < 0.0123);  // four deviations of 0.0031
+  CHECK_THROWS_AS(csreft::ops::dropout(x, 1.0, 5, 6), csreft::Error);
+  CHECK_THROWS_AS(csreft::ops::dropout(x, -0.1, 5, 6), csreft::Error);
 }
 
 TEST_CASE("a random reader draws below its bound and shuffles everything") {

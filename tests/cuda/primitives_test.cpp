@@ -1,6 +1,9 @@
 // Every primitive of core/ops.h on a CUDA device against the same primitive on the CPU, in f32 and f64, on shapes that
 // do not fill the kernels' tiles. Built where the CUDA backend is, and run where there is a device, real or emulated.
+#include <array>
+#include <cmath>
 #include <functional>
+#include <initializer_list>
 #include <string_view>
 #include <vector>
 
@@ -351,6 +354,133 @@ TEST_CASE("cuda: several tensors at once") {
     results.push_back(Tensor::full({1}, ops::squared_norms(several), on.dtype, on.device));
     return results;
   });
+}
+
+namespace {
+
+// A stack of orthonormal blocks.
+Tensor orthonormal(Shape shape, std::int64_t block_rows, std::uint64_t number) {
+  return ops::stiefel_retract(normal(shape, number), Tensor::zeros(shape, DType::f64), block_rows,
+                              ops::StiefelRetraction::qr);
+}
+
+constexpr std::array metrics{ops::StiefelMetric::euclidean, ops::StiefelMetric::canonical};
+constexpr std::array retractions{ops::StiefelRetraction::qr, ops::StiefelRetraction::polar,
+                                 ops::StiefelRetraction::cayley};
+
+struct StackSize {
+  std::int64_t rows, d, block_rows;
+};
+
+}  // namespace
+
+// One row, square matrices, more columns than threads, more rows than warps; the last one's r x r matrices do not fit
+// into shared memory.
+TEST_CASE("cuda: gradients and retractions on the Stiefel manifold") {
+  for (const auto& [rows, d, block_rows] : std::initializer_list<StackSize>{
+           {2, 5, 1}, {1, 1, 1}, {5, 5, 5}, {6, 300, 2}, {16, 40, 16}, {34, 70, 34}, {0, 4, 2}}) {
+    CAPTURE(block_rows);
+    const Tensor point = orthonormal({rows, d}, block_rows, 1);
+    compare([&, r = block_rows](const Place& on) {
+      const Tensor R = on(point), G = on(point.shape(), 2);
+      Results results;
+      for (const auto metric : metrics) results.push_back(ops::stiefel_gradient(R, G, r, metric));
+      for (const auto retraction : retractions) {
+        results.push_back(ops::stiefel_retract(R, ops::scale(results[0], 0.3), r, retraction));
+      }
+      return results;
+    });
+  }
+}
+
+TEST_CASE("cuda: retractions stay on the manifold after steps that leave no digit of the start") {
+  for (const auto& [rows, d, block_rows] : std::initializer_list<StackSize>{{1, 5, 1}, {3, 7, 3}, {5, 5, 5}}) {
+    const Tensor R = orthonormal({rows, d}, block_rows, 1);
+    Tensor one_direction = Tensor::zeros({rows, d}, DType::f64);
+    for (std::int64_t i = 0; i < rows; ++i) one_direction.data<double>()[i * d] = 1e20;
+    for (const Tensor& step : {ops::scale(normal({rows, d}, 2), 1e20), one_direction}) {
+      const Tensor xi = ops::stiefel_gradient(R, step, block_rows, ops::StiefelMetric::euclidean);
+      for (const auto retraction : retractions) {
+        CAPTURE(static_cast<int>(retraction));
+        const Tensor Y = ops::stiefel_retract(R.to(cuda_device()), xi.to(cuda_device()), block_rows, retraction);
+        const Tensor gram = ops::matmul(Y, Y, ops::Transpose::no, ops::Transpose::yes).to(Device{});
+        Tensor identity = Tensor::zeros({rows, rows}, DType::f64);
+        for (std::int64_t i = 0; i < rows; ++i) identity.data<double>()[i * rows + i] = 1;
+        CHECK(distance(gram, identity) < 1e-13);  // f64, sums of a few terms of order 1
+      }
+    }
+  }
+}
+
+// 60 stacks: more than one launch holds.
+TEST_CASE("cuda: optimizer steps on the Stiefel manifold, of several stacks at once") {
+  compare([](const Place& on) {
+    std::vector<ops::StiefelUpdate> updates;
+    Results results;
+    for (std::uint64_t i = 0; i < 60; ++i) {
+      const std::int64_t block_rows = 1 + static_cast<std::int64_t>(i) % 3, blocks = static_cast<std::int64_t>(i) % 4;
+      const Shape shape{blocks * block_rows, 9};
+      const Tensor R = on(orthonormal(shape, block_rows, i)), m = on(shape, i + 1);
+      const Tensor v = i % 5 == 0 ? Tensor{} : Tensor::full({blocks}, 0.5, DType::f64, on.device);
+      updates.push_back(
+          {R,
+           on(shape, i + 2),
+           m,
+           v,
+           block_rows,
+           {metrics[i % 2], retractions[i % 3], 0.9, 0.1, 0.99, 0.01 * static_cast<double>(i), 1.3, 1e-8}});
+      results.insert(results.end(), {R, m});
+      if (v.defined()) results.push_back(v);
+    }
+    ops::stiefel_step_(updates);
+    return results;
+  });
+}
+
+TEST_CASE("cuda: random numbers are the host's") {
+  for (const std::int64_t n : {0, 1, 1001}) {
+    compare([n](const Place& on) {
+      const csreft::TensorOptions options{on.dtype, on.device};
+      const std::uint64_t stream = std::uint64_t{5} << 33U;
+      const Tensor x = on({n}, 1);
+      return Results{csreft::random_normal({n}, 0.5, 2, 3, stream, options), ops::dropout(x, 0.3, 3, stream)};
+    });
+    for (const DType dtype : {DType::f32, DType::f64}) {
+      const Tensor here = csreft::random_uniform({n}, -0.3, 1.7, ~0ULL, 9, dtype);
+      const Tensor there = csreft::random_uniform({n}, -0.3, 1.7, ~0ULL, 9, {dtype, cuda_device()});
+      CHECK(same_bits(there.to(Device{}), here));
+    }
+  }
+}
+
+// A vocabulary that no block's threads divide; many logits are equal.
+TEST_CASE("cuda: the tokens drawn are the host's") {
+  constexpr std::int64_t n = 3, vocabulary = 5003;
+  const auto tokens_on = [](const Device& device, const ops::Sampling& sampling, const Tensor& logits) {
+    Tensor tokens = Tensor::zeros({n}, DType::i32, device), counts = indices({0, 3, 4, 0, 1, 77}).view({n, 2});
+    counts = counts.to(device);
+    std::vector<std::int32_t> all;
+    for (int i = 0; i < 5; ++i) {
+      ops::sample_(logits.to(device), sampling, 8, counts, tokens);
+      const Tensor here = tokens.to(Device{}), drawn = counts.to(Device{});
+      for (const std::int32_t token : here.span<std::int32_t>()) all.push_back(token);
+      for (const std::int32_t count : drawn.span<std::int32_t>()) all.push_back(count);
+    }
+    return all;
+  };
+  for (const DType dtype : {DType::f32, DType::f64}) {
+    Tensor logits = ops::scale(normal({n, vocabulary}, 1), 3.0);
+    for (double& x : logits.span<double>()) x = std::round(x * 20) / 20;
+    logits = logits.to(dtype);
+    for (const ops::Sampling& sampling : {ops::Sampling{},
+                                          {.temperature = 1, .seed = 1},
+                                          {.temperature = 1.7, .top_k = 40},
+                                          {.temperature = 0.8, .top_p = 0.9, .seed = 5},
+                                          {.temperature = 3, .top_k = 900, .top_p = 0.95, .seed = ~0ULL}}) {
+      CAPTURE(sampling.temperature);
+      CHECK(tokens_on(cuda_device(), sampling, logits) == tokens_on(Device{}, sampling, logits));
+    }
+  }
 }
 
 TEST_CASE("cuda: tensors keep their values on their way and in other types") {

@@ -11,6 +11,7 @@
 #include "reft/riemannian_adam.h"
 #include "reft/riemannian_sgd.h"
 #include "reft/stiefel.h"
+#include "tests/device.h"
 
 using csreft::Manifold;
 using csreft::OptimizerState;
@@ -26,7 +27,10 @@ struct Golden {
   nlohmann::json values;
   std::string size;  // "4x64"
 
-  Tensor get(const std::string& what) const { return tensors.get(size + "." + what).to(csreft::DType::f64); }
+  // In f64, on the test device.
+  Tensor get(const std::string& what) const {
+    return on_test_device(tensors.get(size + "." + what).to(csreft::DType::f64));
+  }
 };
 
 struct Trajectory {
@@ -38,7 +42,8 @@ struct Trajectory {
 const std::array<Trajectory, 3> trajectories{
     {{"rsgd", 0.05, 0.0, false}, {"rsgd_momentum", 0.02, 0.9, false}, {"radam", 0.05, 0.0, true}}};
 
-double largest_difference(const Tensor& a, const Tensor& b) {
+double largest_difference(const Tensor& value, const Tensor& expected) {
+  const Tensor a = value.to(csreft::Device{}), b = expected.to(csreft::Device{});
   csreft::require(a.shape() == b.shape(), "a value has shape {}: expected {}", b.shape().str(), a.shape().str());
   double largest = 0;
   for (std::size_t i = 0; i < a.span<double>().size(); ++i) {

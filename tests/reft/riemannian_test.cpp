@@ -13,6 +13,7 @@
 #include "core/random.h"
 #include "reft/matrix_view.h"
 #include "reft/optimizer.h"
+#include "tests/device.h"
 
 using namespace csreft;
 
@@ -84,6 +85,93 @@ TEST_CASE("Ten thousand steps of Riemannian Adam in f32 leave R orthonormal to 1
       riemannian_adam_step(R, gradients.slice(2 * i, 2 * i + 2), state, 0.01, manifold, 2);
     }
     CHECK(orthonormality_error(R, 2) < 1e-6);  // one rounding to f32, whatever the number of steps
+  }
+}
+
+TEST_CASE("Steps at the rank and the width of large models leave R orthonormal on the test device") {
+  for (const Retraction* retraction : retractions()) {
+    for (const std::int64_t block_rows : {4, 16}) {  // points of their own, and a joint one
+      CAPTURE(retraction->name);
+      CAPTURE(block_rows);
+      Tensor R = on_test_device(random_stiefel(16, 4096, block_rows, 1, 0));
+      const Tensor G = on_test_device(noise(16, 4096, 1, DType::f32));
+      auto state = riemannian_adam_state(R, block_rows);
+      const Manifold manifold = stiefel(StiefelMetric::euclidean, *retraction);
+      for (int t = 0; t < 5; ++t) riemannian_adam_step(R, G, state, 0.1, manifold, block_rows);
+      CHECK(orthonormality_error(R.to(Device{}), block_rows) < 1e-6);
+    }
+  }
+}
+
+TEST_CASE("Many steps in f32 leave R orthonormal on the test device") {
+  Tensor R = on_test_device(random_stiefel(6, 48, 3, 1, 0));
+  const Tensor start = R.clone(), gradients = on_test_device(noise(60, 48, 1, DType::f32));
+  auto state = riemannian_adam_state(R, 3);
+  for (std::int64_t t = 0; t < 300; ++t) {
+    const std::int64_t i = t % 10;
+    riemannian_adam_step(R, gradients.slice(6 * i, 6 * i + 6), state, 0.05, stiefel(), 3);
+  }
+  CHECK(orthonormality_error(R.to(Device{}), 3) < 1e-6);  // one rounding to f32, whatever the number of steps
+  CHECK(ops::squared_norm(ops::sub(R, start)) > 0.1);     // it has moved
+}
+
+TEST_CASE("A manifold that is no primitive makes the same steps by its functions, on the host") {
+  for (const StiefelMetric metric : {StiefelMetric::euclidean, StiefelMetric::canonical}) {
+    for (const Retraction* retraction : retractions()) {
+      for (const bool adam : {true, false}) {
+        CAPTURE(retraction->name);
+        CAPTURE(adam);
+        const Manifold primitive = stiefel(metric, *retraction);
+        Manifold functions = primitive;
+        functions.primitive.reset();
+        std::vector<Tensor> results;
+        for (const Manifold& manifold : {primitive, functions}) {
+          Tensor R = on_test_device(random_stiefel(6, 20, 3, 1, 0, DType::f64));
+          auto state = adam ? riemannian_adam_state(R, 3) : riemannian_sgd_state(R, 3);
+          for (std::uint64_t t = 0; t < 3; ++t) {
+            const Tensor G = on_test_device(noise(6, 20, t));
+            if (adam) riemannian_adam_step(R, G, state, 0.1, manifold, 3);
+            if (!adam) riemannian_sgd_step(R, G, state, 0.1, manifold, 3, {.start_at_derivatives = true});
+          }
+          CHECK(R.device() == test_device());
+          CHECK(state.step == 3);
+          results.push_back(R.to(Device{}));
+          results.push_back(state.first_moment.to(Device{}));
+          results.push_back(adam ? state.second_moment.to(Device{}).view({2, 1}) : results.back());
+        }
+        // f64 rounding of elements of order 1 to 10, over three steps
+        for (std::size_t i = 0; i < 3; ++i) {
+          CHECK((matrix(results[i]) - matrix(results[i + 3])).cwiseAbs().maxCoeff() < 1e-12);
+        }
+      }
+    }
+  }
+}
+
+TEST_CASE("Every optimizer of the table steps on the test device as it does on the host") {
+  for (const OptimizerRule* rule : optimizer_rules()) {
+    CAPTURE(rule->name);
+    OptimizerOptions options;
+    options.name = rule->name;
+    auto parameters = mixed_parameters();
+    for (OptimizerParameter& p : parameters) p.value = on_test_device(p.value);
+    Optimizer here(mixed_parameters(), options), there(parameters, options);
+    for (std::uint64_t t = 0; t < 3; ++t) {
+      const auto gradients = mixed_gradients(10 * t);
+      std::vector<Tensor> moved;
+      for (const Tensor& g : gradients) moved.push_back(on_test_device(g));
+      here.step(gradients, 0.01);
+      there.step(moved, 0.01);
+    }
+    for (std::size_t i = 0; i < 3; ++i) {
+      const Tensor a = here.parameters()[i].value, b = there.parameters()[i].value;
+      REQUIRE(b.device() == test_device());
+      // f32 rounding of elements of order 1; AdamW divides by what may be small.
+      CHECK(ops::squared_norm(ops::sub(a, b.to(Device{}))) < 1e-10);
+    }
+    for (const auto& [name, tensor] : there.state()) {
+      if (!name.ends_with(".step")) CHECK(tensor.device() == test_device());
+    }
   }
 }
 

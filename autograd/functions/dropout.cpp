@@ -1,0 +1,12 @@
+#include "autograd/functions/functions.h"
+
+namespace csreft {
+
+// y = x m / (1 - p), m_i = 1 with probability 1 - p, else 0;  dx = dy m / (1 - p). The mask is drawn twice from the
+// same stream instead of being kept.
+Variable dropout(const Variable& x, double p, std::uint64_t seed, std::uint64_t stream) {
+  return record("dropout", ops::dropout(x.value(), p, seed, stream), {x},
+                [p, seed, stream](BackwardPass& pass) { pass.add(0, ops::dropout(pass.dy, p, seed, stream)); });
+}
+
+}  // namespace csreft
