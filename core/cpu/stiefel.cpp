@@ -31,9 +31,10 @@ template <typename F>
 void for_points(const Tensor& stack, std::int64_t block_rows, const F& f) {
   constexpr std::int64_t parallel_threshold = 1 << 12;
   const std::int64_t points = stack.rows() / block_rows, size = block_rows * stack.cols();
-  for_each_piece(points, size >= parallel_threshold ? 1 : std::max<std::int64_t>(1, points), [&](std::int64_t begin, std::int64_t end) {
-    for (std::int64_t i = begin; i < end; ++i) f(i);
-  });
+  for_each_piece(points, size >= parallel_threshold ? 1 : std::max<std::int64_t>(1, points),
+                 [&](std::int64_t begin, std::int64_t end) {
+                   for (std::int64_t i = begin; i < end; ++i) f(i);
+                 });
 }
 
 struct Lq {
