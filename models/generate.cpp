@@ -79,6 +79,7 @@ std::vector<std::vector<std::int32_t>> generate(const Llama& model, std::span<co
       if (ended > 0) draws = draw_counts(slots, step, draws.device());
       decode.emplace(model, cache, slots, attachments.generated);
     }
+    logits = {};  // the step's own, which it makes anew in the same place
     logits = (*decode)(tokens);
   }
 }
