@@ -39,6 +39,12 @@ DeviceLimits check_limits(CheckRun& run) {
         run.add({.what = fmt::format("{}, {} cubed", bf16, n), .value = limits.gemm_bf16 / tera, .unit = "TFLOP/s"});
       });
     }
+    if (run.device().type == DeviceType::cuda) {
+      run.attempt("product in TF32", 2 * seconds, [&] {
+        const double rate = measure_gemm(run.device(), n, Packing::tf32, seconds);
+        run.add({.what = fmt::format("product in TF32, {} cubed", n), .value = rate / tera, .unit = "TFLOP/s"});
+      });
+    }
     run.attempt("copy", 2 * seconds, [&] {
       const std::int64_t bytes = run.smoke() ? 4096 : std::int64_t{1} << 30U;
       limits.copy = measure_copy(run.device(), bytes, seconds / 2);
