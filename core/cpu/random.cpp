@@ -1,18 +1,11 @@
 // Tensors filled with random numbers.
-#include "core/random.h"
-
 #include <cmath>
 #include <numbers>
 
 #include "core/cpu/ops.h"
+#include "core/philox.h"
 
 namespace csreft::cpu {
-namespace {
-
-// (0, 1]: the logarithm of it is finite.
-double open_uniform(std::uint32_t word) { return (static_cast<double>(word) + 1.0) * 0x1p-32; }
-
-}  // namespace
 
 void fill_uniform(double low, double high, std::uint64_t seed, std::uint64_t stream, const Tensor& y) {
   visit_real(y.dtype(), "fill_uniform_", [&]<typename T>(T) {
@@ -20,8 +13,8 @@ void fill_uniform(double low, double high, std::uint64_t seed, std::uint64_t str
     const std::int64_t n = y.numel();
 #pragma omp parallel for schedule(static)
     for (std::int64_t i = 0; i < n; ++i) {
-      const auto words = philox(seed, stream, static_cast<std::uint64_t>(i));
-      out[i] = static_cast<T>(low + (high - low) * (words[0] >> 8U) * 0x1p-24);
+      const auto block = philox_block(seed, stream, static_cast<std::uint64_t>(i));
+      out[i] = static_cast<T>(low + (high - low) * uniform_of(block.words[0]));
     }
   });
 }
@@ -32,9 +25,9 @@ void fill_normal(double mean, double deviation, std::uint64_t seed, std::uint64_
     const std::int64_t n = y.numel();
 #pragma omp parallel for schedule(static)
     for (std::int64_t i = 0; i < n; i += 2) {
-      const auto words = philox(seed, stream, static_cast<std::uint64_t>(i / 2));
-      const double radius = deviation * std::sqrt(-2.0 * std::log(open_uniform(words[0])));
-      const double angle = 2.0 * std::numbers::pi * open_uniform(words[1]);
+      const auto block = philox_block(seed, stream, static_cast<std::uint64_t>(i / 2));
+      const double radius = deviation * std::sqrt(-2.0 * std::log(positive_uniform_of(block.words[0])));
+      const double angle = 2.0 * std::numbers::pi * positive_uniform_of(block.words[1]);
       out[i] = static_cast<T>(mean + radius * std::cos(angle));
       if (i + 1 < n) out[i + 1] = static_cast<T>(mean + radius * std::sin(angle));
     }
@@ -49,8 +42,8 @@ void dropout(const Tensor& x, double p, std::uint64_t seed, std::uint64_t stream
     const std::int64_t n = y.numel();
 #pragma omp parallel for schedule(static)
     for (std::int64_t i = 0; i < n; ++i) {
-      const auto words = philox(seed, stream, static_cast<std::uint64_t>(i));
-      out[i] = (words[0] >> 8U) * 0x1p-24 >= p ? factor * in[i] : T{0};
+      const auto block = philox_block(seed, stream, static_cast<std::uint64_t>(i));
+      out[i] = uniform_of(block.words[0]) >= p ? factor * in[i] : T{0};
     }
   });
 }

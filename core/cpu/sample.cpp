@@ -8,7 +8,8 @@
 
 #include "core/cpu/ops.h"
 #include "core/cpu/parallel.h"
-#include "core/random.h"
+#include "core/philox.h"
+#include "core/sample_weight.h"
 
 namespace csreft::cpu {
 namespace {
@@ -31,19 +32,6 @@ std::size_t place(std::span<const std::uint64_t> sums, std::uint64_t target) {
   return static_cast<std::size_t>(std::ranges::upper_bound(sums, target) - sums.begin());
 }
 
-// 2^31 exp((logit - highest) / temperature), halvings = (highest - logit) log2(e) / temperature. Integer arithmetic, so
-// that every device has the same: with t = f log(2), f the fraction of the halvings, exp(-t) = 1 - t (1 - t/2 (1 - t/3
-// (...))), to 2^-29.
-std::uint64_t weight(double halvings) {
-  constexpr std::uint64_t log_2 = 0xB17217F8, one = 1U << 31U;  // in units of 2^-32 and of 2^-31
-  if (!(halvings < 32)) return 0;
-  const auto fixed = static_cast<std::uint64_t>(halvings * 0x1p32);
-  const std::uint64_t t = (fixed & 0xffffffffU) * log_2 >> 32U;
-  std::uint64_t e = one;
-  for (unsigned k = 11; k > 0; --k) e = one - (t * e >> 32U) / k;
-  return e >> (fixed >> 32U);
-}
-
 // `uniform` is drawn from [0, 1) in steps of 2^-24.
 std::int32_t draw(std::span<const float> logits, const ops::Sampling& sampling, double uniform) {
   const auto k = static_cast<std::size_t>(sampling.top_k);
@@ -54,7 +42,7 @@ std::int32_t draw(std::span<const float> logits, const ops::Sampling& sampling, 
   std::uint64_t total = 0;
   for (const auto id : ids) {
     const double below = highest - logits[static_cast<std::size_t>(id)];
-    total += weight(below == 0 ? 0 : below * factor);
+    total += sample_weight(below == 0 ? 0 : below * factor);
     mass.push_back(total);
   }
   if (sampling.top_p < 1.0) {
@@ -71,7 +59,7 @@ std::int32_t choose(std::span<const float> logits, const ops::Sampling& sampling
     return static_cast<std::int32_t>(std::ranges::max_element(logits) - logits.begin());
   }
   const auto index = static_cast<std::uint64_t>(drawn++);
-  return draw(logits, sampling, (philox(sampling.seed, stream, index / 4)[index % 4] >> 8U) * 0x1p-24);
+  return draw(logits, sampling, uniform_of(philox_word(sampling.seed, stream, index)));
 }
 
 }  // namespace

@@ -3,7 +3,7 @@
 
 #include "core/cuda/grid.cuh"
 #include "core/cuda/ops.h"
-#include "core/cuda/philox.cuh"
+#include "core/philox.h"
 
 namespace csreft::cuda {
 namespace {
@@ -15,12 +15,9 @@ struct Uniform {
   T* y;
   __device__ void operator()(std::int64_t i) const {
     const PhiloxBlock block = philox_block(seed, stream, static_cast<std::uint64_t>(i));
-    y[i] = static_cast<T>(low + (high - low) * (block.words[0] >> 8U) * 0x1p-24);
+    y[i] = static_cast<T>(low + (high - low) * uniform_of(block.words[0]));
   }
 };
-
-// (0, 1]: the logarithm of it is finite.
-__device__ double open_uniform(std::uint32_t word) { return (static_cast<double>(word) + 1.0) * 0x1p-32; }
 
 // Elements 2j and 2j + 1 of n.
 template <typename T>
@@ -32,8 +29,8 @@ struct Normal {
   __device__ void operator()(std::int64_t j) const {
     constexpr double two_pi = 2.0 * std::numbers::pi;
     const PhiloxBlock block = philox_block(seed, stream, static_cast<std::uint64_t>(j));
-    const double radius = deviation * sqrt(-2.0 * log(open_uniform(block.words[0])));
-    const double angle = two_pi * open_uniform(block.words[1]);
+    const double radius = deviation * sqrt(-2.0 * log(positive_uniform_of(block.words[0])));
+    const double angle = two_pi * positive_uniform_of(block.words[1]);
     y[2 * j] = static_cast<T>(mean + radius * cos(angle));
     if (2 * j + 1 < n) y[2 * j + 1] = static_cast<T>(mean + radius * sin(angle));
   }
@@ -48,7 +45,7 @@ struct Dropout {
   T* y;
   __device__ void operator()(std::int64_t i) const {
     const PhiloxBlock block = philox_block(seed, stream, static_cast<std::uint64_t>(i));
-    y[i] = (block.words[0] >> 8U) * 0x1p-24 >= p ? factor * x[i] : T{0};
+    y[i] = uniform_of(block.words[0]) >= p ? factor * x[i] : T{0};
   }
 };
 

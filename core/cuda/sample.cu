@@ -5,8 +5,9 @@
 #include <numbers>
 
 #include "core/cuda/ops.h"
-#include "core/cuda/philox.cuh"
 #include "core/cuda/reduce.cuh"
+#include "core/philox.h"
+#include "core/sample_weight.h"
 
 namespace csreft::cuda {
 namespace {
@@ -55,19 +56,14 @@ struct Count {
   }
 };
 
-// 2^31 exp((logit - highest) / temperature), as core/cpu/sample.cpp computes it.
+// The mass of the token.
 struct Mass {
   template <typename T>
   __device__ Wide operator()(const Row<T>& row, unsigned id) const {
     const float x = row.logit(id);
-    if (x == row.highest) return Wide{1} << 31U;
+    if (x == row.highest) return sample_weight(0);
     const double halvings = (static_cast<double>(row.highest) - static_cast<double>(x)) * row.factor;
-    if (!(halvings < 32)) return 0;
-    const auto fixed = static_cast<Wide>(halvings * 0x1p32);
-    const unsigned t = __umulhi(static_cast<unsigned>(fixed), 0xB17217F8U);
-    unsigned e = 1U << 31U;
-    for (unsigned k = 11; k > 0; --k) e = (1U << 31U) - __umulhi(t, e) / k;
-    return e >> static_cast<unsigned>(fixed >> 32U);
+    return sample_weight(halvings);
   }
 };
 
@@ -169,7 +165,7 @@ __global__ void sample_kernel(const T* logits, unsigned n, ops::Sampling samplin
   if (draws_one) {
     const std::uint32_t word = philox_word(sampling.seed, first_stream + static_cast<std::uint64_t>(own[0]),
                                            static_cast<std::uint64_t>(drawn));
-    key = draw(row, sampling, (word >> 8U) * 0x1p-24, scratch);
+    key = draw(row, sampling, uniform_of(word), scratch);
   }
   if (threadIdx.x != 0) return;
   tokens[blockIdx.x] = strange != 0 ? -1 : static_cast<std::int32_t>(largest_id - key % (largest_id + 1));
