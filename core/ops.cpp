@@ -333,29 +333,31 @@ void matmul_add_(const Tensor& y, const Tensor& a, const Tensor& b, Transpose tr
   backend(y, &Primitives::matmul)(a, b, transpose_a, transpose_b, true, y);
 }
 
-Tensor matmul_bf16(const Tensor& x, const Tensor& weight, Transpose transpose_weight) {
-  checks::real_matrix("matmul_bf16", "x", x);
-  require(x.dtype() == DType::f32, "matmul_bf16: x is {}, expected f32", name_of(x.dtype()));
+namespace {
+
+// x op(weight) by a primitive that rounds its factors, for weights that are stored as `dtype`.
+Tensor rounded_product(std::string_view op, const Tensor& x, const Tensor& weight, DType dtype,
+                       Transpose transpose_weight, decltype(Primitives::matmul_bf16) Primitives::*primitive) {
+  checks::real_matrix(op, "x", x);
+  require(x.dtype() == DType::f32, "{}: x is {}, expected f32", op, name_of(x.dtype()));
   const bool transposed = transpose_weight == Transpose::yes;
-  require(weight.defined() && weight.dtype() == DType::bf16 && weight.shape().rank() == 2 &&
-              weight.device() == x.device() && weight.shape()[transposed ? 1 : 0] == x.cols(),
-          "matmul_bf16: the weight does not fit x [{}, {}] on {}: expected a bf16 matrix with as many {}", x.rows(),
-          x.cols(), to_string(x.device()), transposed ? "columns" : "rows");
+  require(weight.defined() && weight.dtype() == dtype && weight.shape().rank() == 2 && weight.device() == x.device() &&
+              weight.shape()[transposed ? 1 : 0] == x.cols(),
+          "{}: the weight does not fit x [{}, {}] on {}: expected a matrix of {} with as many {}", op, x.rows(),
+          x.cols(), to_string(x.device()), name_of(dtype), transposed ? "columns" : "rows");
   Tensor y = empty_like(x, {x.rows(), weight.shape()[transposed ? 0 : 1]});
-  backend(x, &Primitives::matmul_bf16)(x, weight, transpose_weight, y);
+  backend(x, primitive)(x, weight, transpose_weight, y);
   return y;
 }
 
+}  // namespace
+
+Tensor matmul_bf16(const Tensor& x, const Tensor& weight, Transpose transpose_weight) {
+  return rounded_product("matmul_bf16", x, weight, DType::bf16, transpose_weight, &Primitives::matmul_bf16);
+}
+
 Tensor matmul_tf32(const Tensor& x, const Tensor& weight, Transpose transpose_weight) {
-  checks::real_matrix("matmul_tf32", "x", x);
-  checks::real_matrix("matmul_tf32", "weight", weight);
-  require(x.dtype() == DType::f32, "matmul_tf32: x is {}, expected f32", name_of(x.dtype()));
-  const bool transposed = transpose_weight == Transpose::yes;
-  const std::int64_t n = weight.shape()[transposed ? 0 : 1];
-  checks::like("matmul_tf32", "weight", weight, transposed ? Shape{n, x.cols()} : Shape{x.cols(), n}, x);
-  Tensor y = empty_like(x, {x.rows(), n});
-  backend(x, &Primitives::matmul_tf32)(x, weight, transpose_weight, y);
-  return y;
+  return rounded_product("matmul_tf32", x, weight, DType::f32, transpose_weight, &Primitives::matmul_tf32);
 }
 
 // ---- gated low-rank edits -----------------------------------------------------------------------------------------

@@ -28,6 +28,19 @@ cublasStatus_t gemm(cublasHandle_t blas, cublasOperation_t ta, cublasOperation_t
   return cublasDgemm(blas, ta, tb, m, n, k, &one, a, lda, b, ldb, &beta, c, ldc);
 }
 
+// y = x op(weight), both of `type`; y and the sums are f32.
+void multiply_rounded(const Tensor& x, const Tensor& weight, Transpose transpose_weight, cudaDataType type,
+                      cublasComputeType_t compute, const Tensor& y) {
+  const std::int64_t m = y.rows(), n = y.cols(), k = x.cols();
+  if (m == 0 || n == 0) return;
+  if (k == 0) return fill(0, y);
+  const float one = 1, zero = 0;
+  check(cublasGemmEx(context(y).blas, operation(transpose_weight), CUBLAS_OP_N, extent(n), extent(m), extent(k), &one,
+                     weight.raw(), type, extent(weight.cols()), x.raw(), type, extent(k), &zero, y.raw(), CUDA_R_32F,
+                     extent(n), compute, CUBLAS_GEMM_DEFAULT),
+        "a matrix product by cuBLAS");
+}
+
 }  // namespace
 
 void matmul(const Tensor& a, const Tensor& b, Transpose transpose_a, Transpose transpose_b, bool accumulate,
@@ -48,27 +61,13 @@ void matmul(const Tensor& a, const Tensor& b, Transpose transpose_a, Transpose t
 }
 
 void matmul_tf32(const Tensor& x, const Tensor& weight, Transpose transpose_weight, const Tensor& y) {
-  const std::int64_t m = y.rows(), n = y.cols(), k = x.cols();
-  if (m == 0 || n == 0) return;
-  if (k == 0) return fill(0, y);
-  const float one = 1, zero = 0;
-  check(cublasGemmEx(context(y).blas, operation(transpose_weight), CUBLAS_OP_N, extent(n), extent(m), extent(k), &one,
-                     weight.raw(), CUDA_R_32F, extent(weight.cols()), x.raw(), CUDA_R_32F, extent(k), &zero, y.raw(),
-                     CUDA_R_32F, extent(n), CUBLAS_COMPUTE_32F_FAST_TF32, CUBLAS_GEMM_DEFAULT),
-        "a matrix product by cuBLAS");
+  multiply_rounded(x, weight, transpose_weight, CUDA_R_32F, CUBLAS_COMPUTE_32F_FAST_TF32, y);
 }
 
 void matmul_bf16(const Tensor& x, const Tensor& weight, Transpose transpose_weight, const Tensor& y) {
-  const std::int64_t m = y.rows(), n = y.cols(), k = x.cols();
-  if (m == 0 || n == 0) return;
-  if (k == 0) return fill(0, y);
   const Tensor rounded = Tensor::empty(x.shape(), DType::bf16, x.device());
   cast(x, rounded);
-  const float one = 1, zero = 0;
-  check(cublasGemmEx(context(y).blas, operation(transpose_weight), CUBLAS_OP_N, extent(n), extent(m), extent(k), &one,
-                     weight.raw(), CUDA_R_16BF, extent(weight.cols()), rounded.raw(), CUDA_R_16BF, extent(k), &zero,
-                     y.raw(), CUDA_R_32F, extent(n), CUBLAS_COMPUTE_32F, CUBLAS_GEMM_DEFAULT),
-        "a matrix product by cuBLAS");
+  multiply_rounded(rounded, weight, transpose_weight, CUDA_R_16BF, CUBLAS_COMPUTE_32F, y);
 }
 
 }  // namespace csreft::cuda

@@ -8,32 +8,21 @@
 namespace csreft::cuda {
 namespace {
 
+// The norm of x = a + b, which is written to `sum`; where b is null, of a.
 template <typename T>
-__global__ void rms_norm_kernel(const T* x, const T* w, T eps, T* y, T* rstd, std::int64_t d) {
-  CSREFT_SHARED(WarpValues<T>, scratch);
-  const std::int64_t row = blockIdx.x * d;
-  T sum = 0;
-  for (std::int64_t i = threadIdx.x; i < d; i += blockDim.x) sum += x[row + i] * x[row + i];
-  sum = reduce_block(sum, scratch, Add{});
-  const T r = T{1} / sqrt(sum / static_cast<T>(d) + eps);
-  for (std::int64_t i = threadIdx.x; i < d; i += blockDim.x) y[row + i] = w[i] * x[row + i] * r;
-  if (threadIdx.x == 0) rstd[blockIdx.x] = r;
-}
-
-// The same of x = a + b, written to `sum`.
-template <typename T>
-__global__ void add_rms_norm_kernel(const T* a, const T* b, const T* w, T eps, T* sum, T* y, T* rstd, std::int64_t d) {
+__global__ void rms_norm_kernel(const T* a, const T* b, const T* w, T eps, T* sum, T* y, T* rstd, std::int64_t d) {
   CSREFT_SHARED(WarpValues<T>, scratch);
   const std::int64_t row = blockIdx.x * d;
   T square = 0;
   for (std::int64_t i = threadIdx.x; i < d; i += blockDim.x) {
-    const T x = a[row + i] + b[row + i];
-    sum[row + i] = x;
+    T x = a[row + i];
+    if (b != nullptr) sum[row + i] = x += b[row + i];
     square += x * x;
   }
   square = reduce_block(square, scratch, Add{});
   const T r = T{1} / sqrt(square / static_cast<T>(d) + eps);
-  for (std::int64_t i = threadIdx.x; i < d; i += blockDim.x) y[row + i] = w[i] * sum[row + i] * r;
+  const T* const x = b == nullptr ? a : sum;
+  for (std::int64_t i = threadIdx.x; i < d; i += blockDim.x) y[row + i] = w[i] * x[row + i] * r;
   if (threadIdx.x == 0) rstd[blockIdx.x] = r;
 }
 
@@ -63,24 +52,26 @@ struct WeightGradient {
   }
 };
 
+// Of a + b, or of a where b is undefined.
+void normalise(const Tensor& a, const Tensor& b, const Tensor& weight, double eps, const Tensor& sum, const Tensor& y,
+               const Tensor& rstd) {
+  if (a.rows() == 0) return;
+  visit_real(a.dtype(), "rms_norm", [&]<typename T>(T) {
+    launch(rms_norm_kernel<T>, row_grid(a.rows()), dim3(block_threads), 0, context(a).stream, elements<const T>(a),
+           b.defined() ? elements<const T>(b) : nullptr, elements<const T>(weight), static_cast<T>(eps),
+           sum.defined() ? elements<T>(sum) : nullptr, elements<T>(y), elements<T>(rstd), a.cols());
+  });
+}
+
 }  // namespace
 
 void rms_norm(const Tensor& x, const Tensor& weight, double eps, const Tensor& y, const Tensor& rstd) {
-  if (x.rows() == 0) return;
-  visit_real(x.dtype(), "rms_norm", [&]<typename T>(T) {
-    launch(rms_norm_kernel<T>, row_grid(x.rows()), dim3(block_threads), 0, context(x).stream, elements<const T>(x),
-           elements<const T>(weight), static_cast<T>(eps), elements<T>(y), elements<T>(rstd), x.cols());
-  });
+  normalise(x, {}, weight, eps, {}, y, rstd);
 }
 
 void add_rms_norm(const Tensor& a, const Tensor& b, const Tensor& weight, double eps, const Tensor& sum,
                   const Tensor& y, const Tensor& rstd) {
-  if (a.rows() == 0) return;
-  visit_real(a.dtype(), "add_rms_norm", [&]<typename T>(T) {
-    launch(add_rms_norm_kernel<T>, row_grid(a.rows()), dim3(block_threads), 0, context(a).stream, elements<const T>(a),
-           elements<const T>(b), elements<const T>(weight), static_cast<T>(eps), elements<T>(sum), elements<T>(y),
-           elements<T>(rstd), a.cols());
-  });
+  normalise(a, b, weight, eps, sum, y, rstd);
 }
 
 void rms_norm_backward(const Tensor& dy, const Tensor& x, const Tensor& weight, const Tensor& rstd,
