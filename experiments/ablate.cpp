@@ -206,7 +206,7 @@ int ablate(Arguments arguments) {
       if (read_cell(where, variant) || interrupted()) continue;
       fmt::print("\n[{}/{}] {}, seed {}", done, n_cells, variant.name, variant.train.seed);
       run_cell(model, variant, tasks.train, tasks.test, o.evaluation, where, arguments);
-      write_comparison(comparison);
+      if (done < n_cells && !interrupted()) write_comparison(comparison);  // after the last it is written below
     }
   }
   const auto cells = write_comparison(comparison);
