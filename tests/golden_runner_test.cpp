@@ -2,13 +2,13 @@
 #include "tests/golden_runner.h"
 
 #include <algorithm>
-#include <cstdlib>
 #include <map>
 #include <optional>
 
 #include <doctest/doctest.h>
 
 #include "core/json_file.h"
+#include "tests/environment.h"
 #include "tests/error_text.h"
 #include "tests/source.h"
 #include "tests/temporary_folder.h"
@@ -44,24 +44,6 @@ void copy_model(const TemporaryFolder& folder, const std::function<void(nlohmann
   change(golden["cases"]);
   folder.write("model/golden.json", golden.dump());
 }
-
-// CSREFT_SMOLLM2 is not set while one lives.
-class WithoutModel {
- public:
-  WithoutModel() {
-    if (const char* value = std::getenv(name)) before_ = value;
-    unsetenv(name);
-  }
-  ~WithoutModel() {
-    if (before_) setenv(name, before_->c_str(), 1);
-  }
-  WithoutModel(const WithoutModel&) = delete;
-  WithoutModel& operator=(const WithoutModel&) = delete;
-
- private:
-  static constexpr const char* name = "CSREFT_SMOLLM2";
-  std::optional<std::string> before_;
-};
 
 }  // namespace
 
@@ -131,7 +113,7 @@ TEST_CASE("kinds that are not known, and folders that cannot be read, are failur
 }
 
 TEST_CASE("values of the default model without the model, or without the other tokenizer, say what is missing") {
-  const WithoutModel without;
+  const EnvironmentVariable without("CSREFT_SMOLLM2", std::nullopt);
   const TemporaryFolder folder;
   fs::create_directories(folder / "golden/smollm2");
   folder.write("golden/smollm2/tokens.json", R"([{"text": "a", "smollm2": [81], "llama2": [263], "other": [1]}])");

@@ -1,5 +1,4 @@
 // What is said where a device, its driver or its memory is missing, on the emulated device.
-#include <cstdlib>
 #include <string>
 
 #include <doctest/doctest.h>
@@ -8,6 +7,7 @@
 #include "core/device_info.h"
 #include "core/tensor.h"
 #include "tests/cuda_emulation/control.h"
+#include "tests/environment.h"
 #include "tests/experiments/command_bench.h"
 
 namespace {
@@ -17,24 +17,12 @@ namespace emulation = csreft::emulation;
 using csreft::DType;
 using csreft::Tensor;
 
-// A variable of the environment, for this process and those that it starts.
-class Variable {
- public:
-  Variable(const char* name, const std::string& value) : name_(name) { ::setenv(name, value.c_str(), 1); }
-  ~Variable() { ::unsetenv(name_); }
-  Variable(const Variable&) = delete;
-  Variable& operator=(const Variable&) = delete;
-
- private:
-  const char* name_;
-};
-
 }  // namespace
 
 TEST_CASE("--device cuda where the driver or the device is missing is one error line that names it") {
   const Bench bench;
   const auto refused = [&](const char* without, const std::string& device, const std::string& part) {
-    const Variable machine("CSREFT_EMULATION_WITHOUT", without);
+    const EnvironmentVariable machine("CSREFT_EMULATION_WITHOUT", without);
     CAPTURE(without);
     check_refused(bench, bench.train({{"--device", device}}), part);
   };
@@ -48,7 +36,7 @@ TEST_CASE("--device cuda where the driver or the device is missing is one error 
 }
 
 TEST_CASE("a model too large for the device is one error line, and leaves nothing") {
-  const Variable memory("CSREFT_EMULATION_MEMORY", "20000");
+  const EnvironmentVariable memory("CSREFT_EMULATION_MEMORY", "20000");
   const Bench bench;
   check_refused(bench, bench.train({{"--device", "cuda"}}), "out of memory on cuda:0: ");
 }

@@ -8,6 +8,7 @@
 #include "experiments/harness/evaluate.h"
 #include "experiments/harness/trainer.h"
 #include "reft/presets.h"
+#include "reft/stiefel.h"
 #include "tests/core/numbers.h"
 #include "tests/tiny_chat.h"
 
@@ -39,19 +40,11 @@ struct Run {
   Sequences before, after;      // greedy tokens
 };
 
+// Each subspace is on a manifold of its own.
 double orthonormality(const csreft::Method& method) {
   double largest = 0.0;
   for (const csreft::Tensor& basis : method.bases()) {
-    const csreft::Tensor r = basis.to(csreft::DType::f64).to(Device{});
-    const std::int64_t rank = method.options().rank;
-    for (std::int64_t begin = 0; begin < r.rows(); begin += rank) {  // each subspace on a manifold of its own
-      const csreft::Tensor block = r.slice(begin, begin + rank);
-      const csreft::Tensor gram = csreft::ops::matmul(block, block, {}, csreft::ops::Transpose::yes);
-      for (std::int64_t i = 0; i < gram.numel(); ++i) {
-        largest = std::max(
-            largest, std::abs(gram.span<double>()[static_cast<std::size_t>(i)] - (i % (rank + 1) == 0 ? 1.0 : 0.0)));
-      }
-    }
+    largest = std::max(largest, csreft::orthonormality_error(basis.to(Device{}), method.options().rank));
   }
   return largest;
 }

@@ -11,6 +11,7 @@
 
 #include "experiments/harness/check_programs.h"
 #include "experiments/harness/child_process.h"
+#include "tests/environment.h"
 #include "tests/error_text.h"
 #include "tests/experiments/command_bench.h"
 #include "tests/temporary_folder.h"
@@ -113,11 +114,9 @@ TEST_CASE("what compute-sanitizer finds is a failure, and what it passes is coun
   const auto sanitized = [&](const std::string& script) {
     const auto file = folder.write("compute-sanitizer", "#!/bin/sh\n" + script);
     std::filesystem::permissions(file, std::filesystem::perms::owner_all);
-    const std::string path = std::getenv("PATH");
-    ::setenv("PATH", (folder.path().string() + ":" + path).c_str(), 1);
+    const EnvironmentVariable path("PATH", folder.path().string() + ":" + std::getenv("PATH"));
     csreft::CheckRun run({.title = "check", .command = "", .device = ""}, {}, folder.path(), 600.0, /*smoke=*/true);
     run.part("compute-sanitizer", [&] { csreft::sanitize_tests(run, "/a/csreft_tests"); });
-    ::setenv("PATH", path.c_str(), 1);
     return run.record();
   };
   const auto good = sanitized("echo \"$@\" >>\"${0%/*}/words\"; echo '12 passed, 0 failed'\n");

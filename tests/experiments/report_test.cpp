@@ -1,7 +1,6 @@
 #include "experiments/harness/report.h"
 
 #include <cmath>
-#include <cstdlib>
 #include <regex>
 #include <set>
 #include <string>
@@ -10,6 +9,7 @@
 
 #include "core/error.h"
 #include "experiments/harness/plot.h"
+#include "tests/environment.h"
 #include "tests/error_text.h"
 #include "tests/temporary_folder.h"
 
@@ -137,10 +137,8 @@ TEST_CASE("charts of unequal lengths are errors") {
 }
 
 TEST_CASE("without gnuplot a report has its numbers, and says that it has no pictures") {
-  const std::string path = std::getenv("PATH");
-  ::setenv("PATH", "/nowhere", 1);
+  const EnvironmentVariable path("PATH", "/nowhere");
   const std::string page = render_report(small_report());
-  ::setenv("PATH", path.c_str(), 1);
   CHECK(contains(page, "No pictures: there was no gnuplot when this page was made."));
   CHECK_FALSE(contains(page, "<svg"));
   CHECK_FALSE(contains(page, "<figure"));

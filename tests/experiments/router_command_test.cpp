@@ -1,11 +1,11 @@
 // What the command line makes of routers: presets, gates that need a task, and the comparison of them all.
 #include <array>
-#include <cstdlib>
 #include <regex>
 
 #include <doctest/doctest.h>
 #include <nlohmann/json.hpp>
 
+#include "tests/environment.h"
 #include "tests/experiments/command_bench.h"
 
 TEST_CASE("csreft trains with the preset that specialises, or with the gate that is asked for") {
@@ -242,10 +242,8 @@ TEST_CASE("a flag that departs from the named preset is said in one line") {
 
 TEST_CASE("a run without gnuplot ends well, with a report that says it has no pictures") {
   const Bench bench;
-  const std::string path = std::getenv("PATH");
-  ::setenv("PATH", "/nowhere", 1);
+  const EnvironmentVariable path("PATH", "/nowhere");
   const auto result = bench.run(bench.train({{"--test", "test.json"}}));
-  ::setenv("PATH", path.c_str(), 1);
   CAPTURE(result.err);
   CHECK(result.code == 0);
   CHECK(contains(result.out, "note: no gnuplot on this machine: the report has no pictures"));
