@@ -536,6 +536,21 @@ Tensor attention_step(const Tensor& q, const Tensor& k, const Tensor& v, const T
   return out;
 }
 
+void advance_step_(const StepInputs& inputs, const Tensor& tokens, const Tensor& drawn) {
+  constexpr std::string_view op = "advance_step_";
+  const std::int64_t n = tokens.numel();
+  checks::index(op, "tokens", tokens, n);
+  checks::like(op, "ids", inputs.ids, {n}, tokens);
+  checks::like(op, "positions", inputs.positions, {n}, tokens);
+  checks::like(op, "cache_rows", inputs.cache_rows, {n}, tokens);
+  checks::like(op, "lengths", inputs.lengths, {n}, tokens);
+  checks::like(op, "growth", inputs.growth, {n}, tokens);
+  checks::like(op, "steps", inputs.steps, {n}, tokens);
+  checks::like(op, "drawn", drawn, {drawn.rows(), n}, tokens);
+  checks::below(op, "steps", inputs.steps, drawn.rows());
+  backend(tokens, &Primitives::advance_step)(inputs, tokens, drawn);
+}
+
 AttentionGradient attention_backward(const Tensor& dout, const Tensor& q, const Tensor& k, const Tensor& v,
                                      const Attention& forward, const AttentionLayout& layout,
                                      const AttentionHeads& heads) {

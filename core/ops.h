@@ -188,6 +188,22 @@ AttentionGradient attention_backward(const Tensor& dout, const Tensor& q, const 
 Tensor attention_step(const Tensor& q, const Tensor& k, const Tensor& v, const Tensor& starts, const Tensor& lengths,
                       std::int64_t longest, const AttentionHeads& heads);
 
+// What a step of generation reads, one token of each of n sequences, i32 [n] each. It lies on the model's device, where
+// each step leaves it to the next.
+struct StepInputs {
+  Tensor ids;         // the token
+  Tensor positions;   // its index in its sequence
+  Tensor cache_rows;  // the row of the KV cache that takes it
+  Tensor lengths;     // tokens of the sequence, with it
+  Tensor growth;      // 1, or 0 for a sequence that has ended
+  Tensor steps;       // steps that have been done
+};
+// Goes on to the next step: tokens, i32 [n], were drawn and become the ids, but for those that are -1 (sample_): there
+// the id stays. Row steps[i] of drawn, i32 [m, n], keeps tokens[i], whatever it is; then steps rise by one, and
+// positions, cache_rows and lengths by growth. All lie on one device; steps must be less than m, which is checked on
+// the host.
+void advance_step_(const StepInputs& inputs, const Tensor& tokens, const Tensor& drawn);
+
 // -log softmax(logits)[target] of each row: logits [n, vocabulary], targets i32 [n] -> [n].
 Tensor cross_entropy(const Tensor& logits, const Tensor& targets);
 // The same, and logits become the gradient of the sum of the losses: softmax(logits) - onehot(target).

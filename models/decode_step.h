@@ -5,37 +5,66 @@
 #include <span>
 #include <vector>
 
+#include "core/readback.h"
 #include "core/recording.h"
 #include "models/kv_cache.h"
 #include "models/llama.h"
+#include "models/sampler.h"
 
 namespace csreft {
 
-// The step that computes the next tokens' logits, recorded (recording.h): on a CUDA device it is one graph, for all
-// lengths that the cache can hold. What changes from step to step lies in one small tensor on the device.
+// How sequences draw (ops::sample_): slot s from stream first_stream + s of the seed, in which it has drawn `drawn`
+// times.
+struct Drawing {
+  SamplingOptions sampling;
+  std::uint64_t first_stream = 0;
+  std::int32_t drawn = 0;
+};
+
+// The step that reads a token of each sequence and draws the next, recorded (recording.h): on a CUDA device it is one
+// graph, for all lengths that the cache can hold. Ids, positions and the counts of draws lie on the device, where a
+// step leaves them to the next; the tokens drawn, and nothing else, come to the host.
 class DecodeStep {
  public:
-  static constexpr std::int32_t no_token = -1;
-
-  // For these slots of the cache, each of which holds a token at least. The model, the cache and what is attached must
-  // outlive it.
-  DecodeStep(const Llama& model, KvCache& cache, std::vector<std::int32_t> slots, const Attachments& attachments);
+  // For these slots of the cache, each of which holds a token at least; tokens[i] is the next of slots[i]. The model,
+  // the cache and what is attached must outlive it. Throws Error for ids outside the vocabulary.
+  DecodeStep(const Llama& model, KvCache& cache, const Attachments& attachments, std::vector<std::int32_t> slots,
+             std::span<const std::int32_t> tokens, const Drawing& drawing);
   DecodeStep(const DecodeStep&) = delete;
   DecodeStep& operator=(const DecodeStep&) = delete;
 
   const std::vector<std::int32_t>& slots() const { return slots_; }
-  // Appends a token to each slot, and gives the logits of the next, [slots, vocabulary], on the model's device; they
-  // are valid until the next call. A slot with no_token has ended: the row of its last token becomes meaningless, and
-  // so do its logits. Throws Error for ids outside the vocabulary and for a sequence that outgrows the cache.
-  const Tensor& operator()(std::span<const std::int32_t> tokens);
+  // Starts a step: a device works on it while the host does other things; the host itself, when it is asked for the
+  // tokens. Throws Error for a sequence that outgrows the cache, and when all have ended.
+  void start();
+  // Waits for the step that was started last, and gives the token that each slot drew; -1 where a logit was not finite.
+  const std::vector<std::int32_t>& tokens();
+  // The slots that have ended go on no more, in this step and later: they take no room, the cache's rows of their last
+  // tokens become meaningless, and so do their logits and tokens. Once ended is for ever.
+  void end(const std::vector<bool>& ended);
+  // From which the tokens were drawn, [slots, vocabulary], on the model's device; valid until the next step.
+  const Tensor& logits() const { return logits_; }
 
  private:
+  void write_inputs();
+  void run();
+
   const Llama& model_;
   KvCache& cache_;
   std::vector<std::int32_t> slots_;
-  Tensor inputs_;  // i32 [4, slots]: ids, positions, rows of the cache, lengths
+  std::vector<std::int32_t> tokens_;  // the last of each slot that the host knows
+  std::vector<bool> ended_;
+  std::int32_t steps_ = 0;
+  bool started_ = false;
+  bool inputs_written_ = false;
+  Tensor draws_;   // i32 [slots, 2], as ops::sample_ has them
+  Tensor inputs_;  // i32 [6, slots]: the members of step_, in order
+  ops::StepInputs step_;
   TokenBatch batch_;
   Tensor logits_;
+  Tensor drawn_;  // i32 [the cache's capacity, slots]: the tokens of all steps
+  Tensor next_;   // i32 [slots]: of this one
+  Readback readback_;
   Recording recording_;
 };
 

@@ -27,9 +27,10 @@ struct GenerationAttachments {
 using OnToken = std::function<bool(std::size_t sequence, std::int32_t token)>;
 
 // The new tokens of each prompt, without the stop token. All prompts are read in one pass; then each step computes one
-// token of every sequence that has not ended, on a CUDA device as a graph (decode_step.h). Sequence i draws from stream
-// i + first_stream of the seed, so that the result does not depend on who shares its batch. Throws Error for an empty
-// prompt or one that the context cannot hold; a sequence that reaches the end of the context ends there.
+// token of every sequence that has not ended, on a CUDA device as a graph that draws it, too (decode_step.h). Sequence
+// i draws from stream i + first_stream of the seed, so that the result does not depend on who shares its batch. Throws
+// Error for an empty prompt or one that the context cannot hold; a sequence that reaches the end of the context ends
+// there.
 std::vector<std::vector<std::int32_t>> generate(const Llama& model, std::span<const std::vector<std::int32_t>> prompts,
                                                 const GenerationOptions& options,
                                                 const GenerationAttachments& attachments = {},

@@ -23,6 +23,9 @@ void copy(void* /*to*/, const Device& /*to_device*/, const void* /*from*/, const
 void synchronize(int /*index*/) { refuse(); }
 std::shared_ptr<Graph> make_graph(int /*index*/) { refuse(); }
 void run_in_graph(Graph& /*graph*/, const std::function<void()>& /*work*/) { refuse(); }
+std::shared_ptr<PinnedCopy> make_pinned_copy(std::size_t /*bytes*/, int /*index*/) { refuse(); }
+void start_copy(PinnedCopy& /*copy*/, const Tensor& /*values*/) { refuse(); }
+const void* finish_copy(PinnedCopy& /*copy*/) { refuse(); }
 std::string device_name(int /*index*/) { refuse(); }
 DeviceMemory device_memory(int /*index*/) { refuse(); }
 void reset_peak_memory(int /*index*/) { refuse(); }

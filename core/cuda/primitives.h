@@ -38,4 +38,10 @@ class Graph;
 std::shared_ptr<Graph> make_graph(int index);
 void run_in_graph(Graph& graph, const std::function<void()>& work);
 
+// Small copies to the host that the host does not wait for until it asks: readback.h.
+class PinnedCopy;
+std::shared_ptr<PinnedCopy> make_pinned_copy(std::size_t bytes, int index);
+void start_copy(PinnedCopy& copy, const Tensor& values);
+const void* finish_copy(PinnedCopy& copy);
+
 }  // namespace csreft::cuda

@@ -11,15 +11,15 @@
 namespace csreft::cuda {
 namespace {
 
+std::byte* bytes_of(const std::shared_ptr<void>& memory) { return static_cast<std::byte*>(memory.get()); }
+
+}  // namespace
+
 std::shared_ptr<void> allocate_pinned(std::size_t bytes) {
   void* pinned = nullptr;
   check(cudaMallocHost(&pinned, bytes), "cudaMallocHost");
   return {pinned, [](void* p) { static_cast<void>(cudaFreeHost(p)); }};
 }
-
-std::byte* bytes_of(const std::shared_ptr<void>& memory) { return static_cast<std::byte*>(memory.get()); }
-
-}  // namespace
 
 const void* Uploads::get(const void* bytes, std::size_t n, cudaStream_t stream) {
   if (n == 0) return nullptr;

@@ -12,6 +12,9 @@
 
 namespace csreft::cuda {
 
+// Memory of the host that devices copy from and to while the host goes on.
+std::shared_ptr<void> allocate_pinned(std::size_t bytes);
+
 // Copies go through pinned memory, so that neither the host nor the stream waits; the last ones are kept and compared
 // by content, because the layers of a model ask for the same positions and offsets again and again. All memory is
 // there from the first upload on, as long as arrays fit their places.

@@ -99,15 +99,62 @@ TEST_CASE("cuda: work that waits, grows or uploads anew cannot be recorded, and 
   CHECK(holds(ops::add(x, x), 2));
 }
 
-TEST_CASE("cuda: a generated token is one graph") {
+TEST_CASE("cuda: a generated token is one graph, and only its id is copied") {
   const auto prompts = random_sequences(std::vector<std::int64_t>{3, 9}, tiny_config().vocab_size, 6);
   const csreft::Llama llama(tiny_checkpoint(tiny_config()), csreft::Weights::frozen, {DType::f32, cuda()});
-  const csreft::GenerationOptions options{.max_new_tokens = 10, .stop_tokens = {}, .sampling = {}};
-  const std::size_t before = emulation::graph_launches();
-  const auto out = generate(llama, prompts, options);
-  CHECK(out[0].size() == 10);
-  // Of 10 tokens the first comes with the prompt, and the second from the step's first run, which is no graph.
-  CHECK(emulation::graph_launches() == before + 8);
+  for (const csreft::SamplingOptions& sampling :
+       {csreft::SamplingOptions{}, csreft::SamplingOptions{.temperature = 1.2, .top_k = 9, .top_p = 0.9, .seed = 3}}) {
+    const std::size_t graphs = emulation::graph_launches(), to_host = emulation::copied_bytes().to_host;
+    std::vector<std::size_t> to_device, allocations;
+    const auto out = generate(llama, prompts, {.max_new_tokens = 10, .stop_tokens = {}, .sampling = sampling}, {},
+                              [&](std::size_t sequence, std::int32_t) {
+                                if (sequence > 0) return true;
+                                to_device.push_back(emulation::copied_bytes().to_device);
+                                allocations.push_back(emulation::device_allocations());
+                                return true;
+                              });
+    CHECK(out[0].size() == 10);
+    // Of 10 tokens the first comes with the prompt, and the second from the step's first run, which is no graph.
+    CHECK(emulation::graph_launches() == graphs + 8);
+    // No logits: an id of each sequence and token.
+    CHECK(emulation::copied_bytes().to_host == to_host + 10 * prompts.size() * sizeof(std::int32_t));
+    // Token n is heard of when the step for token n + 1 has been started: from the third on, a step brings nothing to
+    // the device and has all its memory.
+    REQUIRE(to_device.size() == 10);
+    for (std::size_t n = 2; n < 10; ++n) {
+      CAPTURE(n);
+      CHECK(to_device[n] == to_device[2]);
+      CHECK(allocations[n] == allocations[2]);
+    }
+  }
+}
+
+TEST_CASE("cuda: what hears of a token does so while the device has the next step to do") {
+  const auto prompts = random_sequences(std::vector<std::int64_t>{3}, tiny_config().vocab_size, 6);
+  const csreft::Llama llama(tiny_checkpoint(tiny_config()), csreft::Weights::frozen, {DType::f32, cuda()});
+  std::vector<bool> busy;
+  generate(llama, prompts, {.max_new_tokens = 5, .stop_tokens = {}, .sampling = {}}, {},
+           [&](std::size_t, std::int32_t) { return busy.push_back(emulation::waiting_operations() > 0), true; });
+  CHECK(busy == std::vector<bool>{true, true, true, true, false});
+}
+
+TEST_CASE("cuda: tokens that are drawn in a graph are the CPU's") {
+  const auto prompts = random_sequences(std::vector<std::int64_t>{4, 7, 2, 11}, tiny_config().vocab_size, 8);
+  const csreft::Llama llama(tiny_checkpoint(tiny_config()), csreft::Weights::frozen, {DType::f64, cuda()});
+  const csreft::Llama on_cpu(tiny_checkpoint(tiny_config()), csreft::Weights::frozen, {DType::f64, Device{}});
+  for (const csreft::SamplingOptions& sampling :
+       {csreft::SamplingOptions{}, csreft::SamplingOptions{.temperature = 1, .seed = 11},
+        csreft::SamplingOptions{.temperature = 1.3, .top_k = 9, .top_p = 0.9, .seed = 4}}) {
+    csreft::GenerationOptions options{.max_new_tokens = 15, .stop_tokens = {}, .sampling = sampling};
+    const auto free = generate(on_cpu, prompts, options);
+    CHECK(free[0] != free[1]);
+    CHECK(generate(llama, prompts, options) == free);
+    // Sequences end, stay for a while, and rows move: each still draws from its own stream.
+    options.stop_tokens = {free[0][3], free[1][7]};
+    const auto stopped = generate(on_cpu, prompts, options);
+    CHECK(stopped != free);
+    CHECK(generate(llama, prompts, options) == stopped);
+  }
 }
 
 TEST_CASE("cuda: sequences that have ended stay in the batch until half have") {

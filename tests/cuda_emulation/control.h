@@ -32,6 +32,12 @@ std::size_t driver_requests();
 // The pool gives back what it keeps.
 void release_kept_memory();
 
+// Bytes copied so far from the device to the host, and from the host to the device, by graphs as well.
+struct CopiedBytes {
+  std::size_t to_host = 0, to_device = 0;
+};
+CopiedBytes copied_bytes();
+
 // Graphs launched so far.
 std::size_t graph_launches();
 

@@ -8,6 +8,7 @@
 
 #include <fmt/format.h>
 
+#include "control.h"
 #include "memory.h"
 #include "report.h"
 #include "streams.h"
@@ -86,7 +87,12 @@ T* usable(T* pointer, std::size_t bytes) {
   return nullptr;
 }
 
+CopiedBytes copied;
+
 void copy_now(void* to, const void* from, std::size_t bytes) {
+  const bool to_device = device_memory().contains(to), from_device = device_memory().contains(from);
+  if (from_device && !to_device) copied.to_host += bytes;
+  if (to_device && !from_device) copied.to_device += bytes;
   void* const target = usable(to, bytes);
   const void* const source = usable(from, bytes);
   if (target != nullptr && source != nullptr) std::memmove(target, source, bytes);
@@ -101,6 +107,11 @@ void host_has_waited() {
 void release_kept_memory() {
   const std::lock_guard lock(entrance());
   driver().reserved = driver().used;
+}
+
+CopiedBytes copied_bytes() {
+  const std::lock_guard lock(entrance());
+  return copied;
 }
 
 std::size_t driver_requests() {

@@ -239,3 +239,21 @@ TEST_CASE("allocations of many sizes keep their bytes apart") {
   }
   for (const auto& [data, bytes] : taken) REQUIRE(cudaFree(data) == cudaSuccess);
 }
+
+TEST_CASE("bytes are counted by direction, when they are copied") {
+  cudaStream_t stream = nullptr;
+  REQUIRE(cudaStreamCreateWithFlags(&stream, cudaStreamNonBlocking) == cudaSuccess);
+  const DeviceArray<float> x(10), y(10);
+  float* pinned = nullptr;
+  REQUIRE(cudaMallocHost(&pinned, 10 * sizeof(float)) == cudaSuccess);
+  const CopiedBytes before = copied_bytes();
+  CHECK(cudaMemcpyAsync(pinned, x.data(), 12, cudaMemcpyDeviceToHost, stream) == cudaSuccess);
+  CHECK(cudaMemcpyAsync(y.data(), x.data(), 40, cudaMemcpyDeviceToDevice, stream) == cudaSuccess);
+  CHECK(copied_bytes().to_host == before.to_host);
+  CHECK(cudaStreamSynchronize(stream) == cudaSuccess);
+  CHECK(cudaMemcpy(y.data(), pinned, 8, cudaMemcpyHostToDevice) == cudaSuccess);
+  CHECK(copied_bytes().to_host == before.to_host + 12);
+  CHECK(copied_bytes().to_device == before.to_device + 8);
+  CHECK(cudaFreeHost(pinned) == cudaSuccess);
+  CHECK(cudaStreamDestroy(stream) == cudaSuccess);
+}

@@ -1,7 +1,7 @@
 #include "models/generate.h"
 
 #include <algorithm>
-#include <array>
+#include <limits>
 
 #include <doctest/doctest.h>
 
@@ -25,17 +25,18 @@ Sequences prompts_of_lengths(std::initializer_list<std::int64_t> lengths) {
   return random_sequences(std::vector<std::int64_t>(lengths), tiny_config().vocab_size, 6);
 }
 
-// The most probable next token after each prefix, by whole forward passes.
-TokenIds greedy_without_cache(TokenIds ids, std::int64_t n) {
+// n new tokens of sequence `stream` by whole forward passes, each drawn on the host.
+TokenIds without_cache(TokenIds ids, std::int32_t n, const csreft::SamplingOptions& sampling, std::int32_t stream) {
   const csreft::NoGrad no_grad;
   TokenIds out;
-  for (std::int64_t i = 0; i < n; ++i) {
+  for (std::int32_t i = 0; i < n; ++i) {
     const auto hidden = model().forward(csreft::pack_tokens(Sequences{ids})).value();
     const csreft::Variable last(hidden.slice(hidden.rows() - 1, hidden.rows()));
     const csreft::Tensor logits = model().logits(last).value().to(csreft::Device{});
-    const auto row = logits.span<double>();
-    out.push_back(static_cast<std::int32_t>(std::ranges::max_element(row) - row.begin()));
-    ids.push_back(out.back());
+    const auto draws = csreft::draw_counts(TokenIds{stream}, i, {});
+    const std::int32_t token = csreft::sample(logits, sampling, 0, draws).front();
+    out.push_back(token);
+    ids.push_back(token);
   }
   return out;
 }
@@ -52,10 +53,25 @@ void check_batch_equals_single(const GenerationOptions& options) {
 
 }  // namespace
 
-TEST_CASE("greedy generation is what whole forward passes give") {
-  const auto prompts = prompts_of_lengths({3, 8});
-  const auto out = generate(model(), prompts, {.max_new_tokens = 7, .stop_tokens = {}, .sampling = {}});
-  for (std::size_t i = 0; i < prompts.size(); ++i) CHECK(out[i] == greedy_without_cache(prompts[i], 7));
+TEST_CASE("generation is what whole forward passes give whose tokens the host draws") {
+  const auto prompts = prompts_of_lengths({3, 8, 5, 1});
+  for (const csreft::SamplingOptions& sampling :
+       {csreft::SamplingOptions{}, csreft::SamplingOptions{.temperature = 1.5, .seed = 8},
+        csreft::SamplingOptions{.temperature = 2, .top_k = 9, .top_p = 0.9, .seed = 9}}) {
+    CAPTURE(sampling.temperature);
+    GenerationOptions options{.max_new_tokens = 9, .stop_tokens = {}, .sampling = sampling};
+    const auto free = generate(model(), prompts, options);
+    options.stop_tokens = {free[0][4], free[2][2]};
+    // Sequences end, and the rows of the others move.
+    const auto stopped = generate(model(), prompts, options);
+    CHECK(stopped != free);
+    for (std::size_t i = 0; i < prompts.size(); ++i) {
+      CAPTURE(i);
+      const TokenIds alone = without_cache(prompts[i], 9, sampling, static_cast<std::int32_t>(i));
+      CHECK(free[i] == alone);
+      CHECK(stopped[i] == TokenIds(alone.begin(), std::ranges::find_first_of(alone, options.stop_tokens)));
+    }
+  }
 }
 
 TEST_CASE("prompts of different lengths generate together what each does alone, sampled or not") {
@@ -116,6 +132,20 @@ TEST_CASE("each token is reported as it comes, and generation can be broken off"
   const auto broken = generate(model(), prompts, options, {}, [&](std::size_t, std::int32_t) { return ++calls < 3; });
   CHECK(calls == 3);
   CHECK(broken[0].size() + broken[1].size() == 3);
+}
+
+TEST_CASE("logits that are not finite end generation, in whichever step they come") {
+  csreft::GenerationAttachments strange;
+  strange.generated.linear = [](std::int64_t, csreft::LinearSite, const csreft::Variable&, const csreft::Variable& y) {
+    return csreft::scale(y, std::numeric_limits<double>::infinity());
+  };
+  int heard = 0;
+  const auto words = error_text([&] {
+    return generate(model(), prompts_of_lengths({3}), {.max_new_tokens = 5, .stop_tokens = {}, .sampling = {}}, strange,
+                    [&](std::size_t, std::int32_t) { return ++heard > 0; });
+  });
+  CHECK(contains(words, "not finite"));
+  CHECK(heard == 1);
 }
 
 TEST_CASE("no prompts give nothing; an empty prompt and no new tokens are refused") {
