@@ -37,15 +37,21 @@ int roofline(Arguments arguments) {
   const auto method = create_method(options, step.config, /*seed=*/0);
   step.edited_layers = checked_layers(options, step.config);
   step.rank = options.rank * options.subspaces;
-  step.parameters = count_parameters(*method);
+  for (const Parameter& p : method->parameters()) {
+    if (p.manifold == ParameterManifold::euclidean) step.adamw_parameters += p.value.value().numel();
+  }
 
   fmt::print(
       "## Roofline of a training step: an estimate\n\n`{}`. From data sheets, not measured: nothing here has run on a "
       "card.\n\nLlama-2-7B, frozen weights in bf16, CS-ReFT with k = {}, r = {}, layers {}, f5+l5 tied, {} trainable "
       "parameters; {} x {} tokens. A call takes at least the larger of its bytes over the memory's bandwidth and its "
-      "FLOPs over the peak of their kind.\n\n{}",
-      flags.command(), options.subspaces, options.rank, fmt::join(step.edited_layers, ", "), step.parameters.total,
-      step.sequences, step.length, roofline_table(step));
+      "FLOPs over the peak of their type, which stands in brackets; bf16: on tensor cores, with sums in f32. A real "
+      "step "
+      "takes longer: starting a kernel, what it reads twice, the router, the gradient's norm and the step on the "
+      "Stiefel manifold are not counted, and few kernels reach a peak (attention here, by WMMA, cannot on an H100, "
+      "whose peak is that of products of whole warp groups).\n\n{}",
+      flags.command(), options.subspaces, options.rank, fmt::join(step.edited_layers, ", "),
+      count_parameters(*method).total, step.sequences, step.length, roofline_table(step));
   return 0;
 }
 

@@ -6,10 +6,10 @@
 #include <cstdint>
 #include <span>
 #include <string>
+#include <string_view>
 #include <vector>
 
 #include "models/llama_config.h"
-#include "reft/methods/method.h"
 
 namespace csreft {
 
@@ -23,30 +23,33 @@ struct Card {
 std::span<const Card> cards();
 
 enum class Arithmetic { f32, bf16 };
+std::string_view to_string(Arithmetic arithmetic);
 
+// Launches of one kernel, or product of cuBLAS, with operands of one size; or small ones that follow each other.
 struct Operation {
   std::string name;
-  std::string source;  // the file under core/cuda
-  Arithmetic arithmetic;
-  std::int64_t calls;   // in one step
-  double bytes, flops;  // of one call: every operand read once, every result written once
+  std::string source;     // the file under core/cuda
+  Arithmetic arithmetic;  // of its FLOPs
+  std::int64_t calls;     // in one step
+  double bytes, flops;    // of one call: every operand read once, every result written once
 
   double seconds(const Card& card) const;  // of one call
 };
 
-// One optimizer step on sequences without padding, of which the last half of the tokens is supervised. The weights are
-// frozen and in bf16, as are the inputs of their products; all else is in f32.
+// One optimizer step on sequences without padding, of which the last half of the tokens is supervised, in one pass. The
+// weights are frozen and in bf16. Products with them and those of attention are in bf16 with sums in f32; what lies in
+// memory between the kernels, and all else that they compute, is in f32.
 struct TrainingStep {
   LlamaConfig config;
   std::int64_t sequences = 1, length = 2048;
   std::vector<std::int64_t> edited_layers{};  // in rising order
   std::int64_t edited_positions = 10;         // of each prompt
   std::int64_t rank = 16;                     // of all subspaces together
-  ParameterCount parameters{};
+  std::int64_t adamw_parameters = 0;          // trained ones that are not on the Stiefel manifold
 };
 
-// What this project's forward pass, backward pass and optimizer compute; the router and the Stiefel step, of less than
-// a thousandth, are left out.
+// What this project's forward pass, backward pass and optimizer compute. The router, the gradient's norm and the step
+// on the Stiefel manifold, of less than a thousandth, are left out, as are vectors as long as a row or a column.
 std::vector<Operation> operations(const TrainingStep& step);
 
 // The operations, a row each, and below them the step's sum and tokens/s on each card, in Markdown.
