@@ -15,14 +15,14 @@ END
 # kernel_lines SOURCE ARCHITECTURES...: a line a kernel and architecture, separated by tabs: file, kernel,
 # architecture, registers, shared memory, stack, spills; in an order that does not change from one time to the next.
 kernel_lines() {
-  local source=$1 architecture options=() log status=0
+  local source=$1 architecture options=() flags=() log status=0
   for architecture in "${@:2}"; do
     options+=(-gencode "arch=compute_${architecture#sm_},code=$architecture")
   done
   log=$(mktemp)
-  # fmt 9 turns its constant expressions off for nvcc, and does not compile without them in C++20.
-  "$CUDA_HOME/bin/nvcc" -std=c++20 -O3 -DFMT_USE_CONSTEXPR=1 -I"$root" "${options[@]}" -Xptxas -v -fatbin -o /dev/null \
-    "$source" >"$log" 2>&1 || status=$?
+  mapfile -t flags <"$root/core/cuda/nvcc_flags.txt"
+  "$CUDA_HOME/bin/nvcc" "${flags[@]}" -I"$root" "${options[@]}" -Xptxas -v -fatbin -o /dev/null "$source" \
+    >"$log" 2>&1 || status=$?
   if ((status != 0)); then
     tail -n 20 "$log" >&2
     rm -f "$log"
