@@ -37,6 +37,10 @@ kernel_lines() {
       sub(/.*entry function ./, "", name); sub(/. for .sm_.*/, "", name)
       sub(/.* for ./, "", architecture); sub(/[^a-z0-9_]+$/, "", architecture)
       gsub(/^void |csreft::|cuda::|\(anonymous namespace\)::/, "", name)
+      # A template argument of an enumeration: (Task)0.
+      while (match(name, /\([A-Za-z_]+\)[0-9]/)) {
+        name = substr(name, 1, RSTART - 1) substr(name, RSTART + 1, RLENGTH - 3) " " substr(name, RSTART + RLENGTH - 1)
+      }
       sub(/\(.*/, "", name)
     }
     /bytes stack frame/ {
