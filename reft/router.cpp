@@ -27,6 +27,18 @@ Tensor mean_of_rows(const Tensor& table, std::span<const std::int32_t> index, co
   return ops::segment_mean(ops::gather_rows(table, index_tensor(index)), index_tensor(segments.offsets));
 }
 
+// Those that are read at once: more would only take more memory.
+std::span<const std::vector<std::int32_t>> first_prompts(std::span<const std::vector<std::int32_t>> prompts) {
+  constexpr std::size_t most_prompts = 32, most_tokens = 4096;
+  std::size_t n = 0, tokens = 0;
+  while (n < std::min(most_prompts, prompts.size())) {
+    tokens += prompts[n].size();
+    if (n > 0 && tokens > most_tokens) break;
+    ++n;
+  }
+  return prompts.first(n);
+}
+
 }  // namespace
 
 std::vector<Parameter> make_router_parameters(const RouterShape& shape, std::uint64_t seed, std::uint64_t stream,
@@ -59,17 +71,17 @@ Tensor read_router_input(const RouterInput& input, std::int64_t layer, const Lla
 
 Tensor read_router_inputs(const RouterInput& input, std::int64_t layer, const Llama& model,
                           std::span<const std::vector<std::int32_t>> prompts, const OnRead& on_read) {
-  constexpr std::size_t at_once = 32;
   const auto n = static_cast<std::int64_t>(prompts.size());
   Tensor all = Tensor::empty({n, model.config().hidden_size}, model.options());
-  for (std::size_t begin = 0; begin < prompts.size(); begin += at_once) {
-    const auto some = prompts.subspan(begin, std::min(at_once, prompts.size() - begin));
+  for (std::size_t begin = 0; begin < prompts.size();) {
+    const auto some = first_prompts(prompts.subspan(begin));
     const TokenBatch batch = pack_tokens(some);
     const auto first = static_cast<std::int64_t>(begin);
     ops::copy_(all.slice(first, first + static_cast<std::int64_t>(some.size())),
                read_router_input(input, layer, model, batch, whole_prompts(batch)));
     const std::int64_t done = first + static_cast<std::int64_t>(some.size());
     if (on_read && !on_read(done, n)) return all.slice(0, done).clone();
+    begin += some.size();
   }
   return all;
 }

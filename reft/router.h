@@ -112,7 +112,8 @@ struct RouterStart {
   std::string_view summary;
   bool reads_prompts;  // else `inputs` may be undefined
   // Changes the values of `parameters`, which hold random ones. inputs: [prompts, d]. One that reads prompts has at
-  // least as many hidden units as subspaces. Returns how many of the subspaces start in use.
+  // least as many hidden units as subspaces. Returns how many of the subspaces start in use; 0 where the prompts cannot
+  // be told apart, and have one gate.
   std::int64_t (*set)(std::span<const Parameter> parameters, const Tensor& inputs, std::uint64_t seed);
 };
 

@@ -160,7 +160,7 @@ Trainer::Trainer(const LanguageModel& model, Method& method, std::span<const Tas
       options_(std::move(options)),
       optimizer_(optimizer_parameters(method, options_), optimizer_options(options_)) {
   check_options(options_);
-  for (const auto& p : method_.parameters()) good_values_.push_back(p.value.value().clone());
+  for (const Tensor& value : values()) good_values_.push_back(value.clone());
   std::int64_t cut = 0;
   for (std::size_t t = 0; t < tasks.size(); ++t) {
     task_names_.push_back(tasks[t].name);
@@ -288,6 +288,12 @@ std::vector<std::int32_t> Trainer::tasks_of(std::span<const EncodedExample* cons
   return tasks;
 }
 
+std::vector<Tensor> Trainer::values() const {
+  std::vector<Tensor> values;
+  for (const auto& p : method_.parameters()) values.push_back(p.value.value());
+  return values;
+}
+
 std::vector<Tensor> Trainer::take_gradients() {
   std::vector<Tensor> gradients;
   for (const auto& p : method_.parameters()) {
@@ -312,25 +318,19 @@ StepMetrics Trainer::step(std::span<const EncodedExample* const> examples, doubl
 }
 
 void Trainer::remember_good_values() {
-  for (std::size_t i = 0; i < good_values_.size(); ++i) {
-    ops::copy_(good_values_[i], method_.parameters()[i].value.value());
-  }
+  ops::copy_all_(good_values_, values());
   has_good_values_ = true;
 }
 
 void Trainer::restore_good_values() {
   if (!has_good_values_) return;
-  for (std::size_t i = 0; i < good_values_.size(); ++i) {
-    ops::copy_(method_.parameters()[i].value.value(), good_values_[i]);
-  }
+  ops::copy_all_(values(), good_values_);
 }
 
 void Trainer::check_finite(const StepMetrics& metrics, const std::filesystem::path& folder) {
-  std::vector<Tensor> values;
-  for (const auto& p : method_.parameters()) values.push_back(p.value.value());
   const char* what = !std::isfinite(metrics.loss)            ? "the loss is"
                      : !std::isfinite(metrics.gradient_norm) ? "the gradient is"
-                     : !std::isfinite(global_norm(values))   ? "the updated parameters are"
+                     : !std::isfinite(global_norm(values())) ? "the updated parameters are"
                                                              : nullptr;
   if (what == nullptr) return;
   std::string kept = ", no step succeeded";

@@ -75,6 +75,7 @@ class Trainer {
   bool prepare();
   // Indices into the method's tasks.
   std::vector<std::int32_t> tasks_of(std::span<const EncodedExample* const> examples) const;
+  std::vector<Tensor> values() const;  // of the method's parameters
   std::vector<Tensor> take_gradients();
   void check_supervision() const;
   // Throws Error, with the last good values put back and saved, if a step's loss, gradient or result is not finite.

@@ -57,9 +57,10 @@ class CsReft : public Method {
       x = standardise(norm_, x);
     }
     const std::int64_t used = start_.set(router_, x, seed_);
-    return used == options_.subspaces ? ""
-                                      : fmt::format("the prompts fall into {} clusters, so {} of {} subspaces are used",
-                                                    used, used, options_.subspaces);
+    if (used == options_.subspaces) return {};
+    return used == 0 ? "the router reads the same of every prompt, and cannot tell them apart"
+                     : fmt::format("the prompts fall into {} clusters, so {} of {} subspaces are used", used, used,
+                                   options_.subspaces);
   }
 
   // The router's input is at hand before the first edit: embeddings at once, hidden states when their block is done.

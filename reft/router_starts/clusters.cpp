@@ -6,6 +6,7 @@
 // which the network computes with one unit a cluster, relu(v_i . x / u + B) - B with v_i = P^T c_i, exactly wherever B
 // is large enough, as it is on all the prompts that were read. The other units keep their random first weights, and
 // start without influence. Where there are fewer clusters than subspaces, no prompt starts in the subspaces left over.
+// Prompts that all look alike have no clusters: each subspace then has the same score.
 #include "reft/clusters.h"
 
 #include <algorithm>
@@ -56,7 +57,7 @@ std::int64_t start_from_clusters(std::span<const Parameter> parameters, const Te
   const auto [centroids, components, mean] = find_clusters(x, k, seed);
   ops::copy_(V2, Tensor::zeros(V2.shape(), V2.options()));
   const std::int64_t m = centroids.rows();
-  if (m == 0) return k;  // all prompts look alike: so do their gates
+  if (m == 0) return 0;
 
   const Tensor directions = ops::matmul(centroids, components);  // v [m, d]
   const Tensor products = ops::matmul(x, directions, ops::Transpose::no, ops::Transpose::yes);

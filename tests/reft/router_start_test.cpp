@@ -7,6 +7,7 @@
 #include "reft/kmeans.h"
 #include "reft/principal_components.h"
 #include "reft/router_norm.h"
+#include "tests/error_text.h"
 #include "tests/reft/router_tools.h"
 
 using csreft::DType;
@@ -131,10 +132,30 @@ TEST_CASE("prompts that look alike to the router get one gate, whatever it start
   options.router_norm = true;
   options.router_start = "clusters";
   const auto method = csreft::create_method(options, model.config(), 1, DType::f64);
-  method->prepare(model, std::vector<TokenIds>{{7, 1, 2}, {7, 11, 4}, {7, 5}, {7, 9, 9, 1}});
+  const std::string found = method->prepare(model, std::vector<TokenIds>{{7, 1, 2}, {7, 11, 4}, {7, 5}, {7, 9, 9, 1}});
+  CHECK(contains(found, "cannot tell them apart"));
   const auto gates = method->route(model, prompts_of(task));
   for (std::int64_t e = 1; e < 3; ++e) {
     CHECK(largest_difference(row_of(gates.alpha.value(), e), row_of(gates.alpha.value(), 0)) == 0.0);
   }
   CHECK(largest_difference(gates.probabilities.value(), Tensor::full({3, 3}, 1.0 / 3.0, DType::f64)) < rounding);
+}
+
+TEST_CASE("prompts are read in parts of 4096 tokens, or one prompt, whatever their number") {
+  const Llama model = tiny_llama();
+  const auto& input = csreft::find_router_input("prompt_mean");
+  std::vector<TokenIds> prompts(20, TokenIds(300, 1));
+  for (std::size_t i = 0; i < prompts.size(); ++i) prompts[i][0] = static_cast<std::int32_t>(2 + i);
+  prompts.push_back(TokenIds(5000, 3));
+  std::vector<std::int64_t> read;
+  const Tensor x = csreft::read_router_inputs(input, -1, model, prompts, [&](std::int64_t done, std::int64_t total) {
+    CHECK(total == 21);
+    read.push_back(done);
+    return true;
+  });
+  CHECK(read == std::vector<std::int64_t>{13, 20, 21});
+  for (std::size_t i = 0; i < prompts.size(); ++i) {
+    const Tensor alone = csreft::read_router_inputs(input, -1, model, std::span(prompts).subspan(i, 1));
+    CHECK(largest_difference(row_of(x, static_cast<std::int64_t>(i)), alone) == 0.0);
+  }
 }
