@@ -48,6 +48,7 @@ int gpu_check(Arguments arguments) {
   CheckRun run(start_record(flags, device, smoke), device, folder, most_seconds, smoke);
   fmt::print("{}\n", run.record().device);
   check_tests(run);
+  check_sanitizer(run);
   const DeviceLimits limits = check_limits(run);
   check_attention(run, limits);
   check_model(run,
@@ -62,7 +63,6 @@ int gpu_check(Arguments arguments) {
        .edited_layers = smoke ? spread_layers(smoke_test_shape().n_layers) : std::vector<std::int64_t>{3, 9, 18, 24},
        .has_training_goal = true},
       limits);
-  check_sanitizer(run);
 
   fmt::print("{}\n", (folder / "gpu-check.html").string());
   if (run.record().interrupted) return interrupted_exit;

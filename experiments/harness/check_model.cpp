@@ -68,7 +68,7 @@ class ModelCheck {
  private:
   void prompt(std::int64_t length);
   void train(const std::string& method_name, std::int64_t length);
-  void decode(std::int64_t length);
+  void decode(std::int64_t length, const std::string& how, const ops::Sampling& sampling);
   std::int64_t vocab_size() const { return checked_.config.vocab_size; }
 
   CheckRun& run_;
@@ -85,7 +85,9 @@ void ModelCheck::check(std::int64_t length) {
     run_.attempt(with_length(fmt::format("training, {}", method)), run_.measuring(12.0),
                  [&] { train(method, length); });
   }
-  run_.attempt(with_length("decoding"), run_.measuring(8.0), [&] { decode(length); });
+  run_.attempt(with_length("decoding"), run_.measuring(5.0), [&] { decode(length, "decoding", {}); });
+  run_.attempt(with_length("sampling"), run_.measuring(5.0),
+               [&] { decode(length, "decoding with a draw", {.temperature = 0.7, .top_k = 50, .top_p = 0.9}); });
 }
 
 // One prompt, its hidden states alone: what edits add to that.
@@ -163,19 +165,19 @@ void ModelCheck::train(const std::string& method_name, std::int64_t length) {
   run_.add({.what = fmt::format("most memory, {}, {} x {} tokens", method_name, n, length),
             .value = static_cast<double>(device_memory(run_.device()).peak) * gib,
             .unit = "GiB",
-            .remark = "weights included"});
+            .remark = "of tensors, weights included"});
 }
 
-// Greedy, one sequence. The first new token comes with the prompt, and the two after it from a step that is done once
+// One sequence. The first new token comes with the prompt, and the two after it from a step that is done once
 // and then recorded: what counts is the time from the third to the last.
-void ModelCheck::decode(std::int64_t length) {
+void ModelCheck::decode(std::int64_t length, const std::string& how, const ops::Sampling& sampling) {
   constexpr std::size_t first = 2;
   const std::int64_t new_tokens = run_.smoke() ? 5 : 67;
   const std::vector<std::vector<std::int32_t>> prompts{random_ids(length, vocab_size(), 0)};
   double best = 0.0;
   for (int go = 0; go < 2 && !interrupted(); ++go) {  // the first warms up
     std::vector<Clock::time_point> times;
-    generate(model_.llama, prompts, {.max_new_tokens = new_tokens, .stop_tokens = {}, .sampling = {}}, {},
+    generate(model_.llama, prompts, {.max_new_tokens = new_tokens, .stop_tokens = {}, .sampling = sampling}, {},
              [&](std::size_t, std::int32_t) {
                times.push_back(Clock::now());
                return !interrupted();
@@ -185,7 +187,7 @@ void ModelCheck::decode(std::int64_t length) {
     best = std::max(best, static_cast<double>(times.size() - 1 - first) /
                               std::chrono::duration<double>(times.back() - times[first]).count());
   }
-  Figure figure{.what = fmt::format("decoding, after {} tokens", length), .value = best, .unit = "tokens/s"};
+  Figure figure{.what = fmt::format("{}, after {} tokens", how, length), .value = best, .unit = "tokens/s"};
   if (limits_.copy > 0.0) {
     const double whole = limits_.copy / weight_bytes(checked_.config, weights_);
     figure.goal = smallest_copy_share * whole;

@@ -1,6 +1,7 @@
 #include "experiments/harness/check_programs.h"
 
 #include <algorithm>
+#include <array>
 #include <cstdlib>
 #include <optional>
 #include <regex>
@@ -15,8 +16,13 @@ namespace {
 
 namespace fs = std::filesystem;
 
+// Tests that start kernels, of every kind, on small tensors.
 constexpr const char* small_tests =
-    "--source-file=*core/ops_test.cpp,*core/llama_ops_test.cpp,*core/attention_test.cpp";
+    "--source-file=*cuda/primitives_test.cpp,*cuda/attention_bf16_test.cpp,*core/advance_step_test.cpp,"
+    "*models/decode_step_test.cpp";
+constexpr std::array tools{"memcheck", "racecheck", "synccheck"};
+// Together with what the models take, less than there is.
+constexpr double tests_seconds = 220.0, tool_seconds = 35.0;
 constexpr const char* smoke_tests = "--source-file=*core/tensor_test.cpp";
 
 std::optional<fs::path> test_program() {
@@ -48,13 +54,16 @@ std::string end_of(const std::string& output, std::size_t n = 300) {
 struct TestCount {
   double passed, failed;
 };
-// The last line of the test programme: `N passed, M failed`.
+// What the last line `N passed, M failed` says, the test programme's last: compute-sanitizer has more to say after it.
 std::optional<TestCount> last_count(const std::string& output) {
-  static const std::regex line("(\\d+) passed, (\\d+) failed\\n$");
-  std::smatch match;
-  const std::string end = output.substr(output.size() - std::min<std::size_t>(100, output.size()));
-  if (!std::regex_search(end, match, line)) return std::nullopt;
-  return TestCount{std::stod(match[1]), std::stod(match[2])};
+  static const std::regex line("(^|\\n)(\\d+) passed, (\\d+) failed\\n");
+  constexpr std::size_t enough = 4096;
+  const std::string end = output.substr(output.size() - std::min(enough, output.size()));
+  std::optional<TestCount> last;
+  for (std::sregex_iterator match(end.begin(), end.end(), line), none; match != none; ++match) {
+    last = TestCount{std::stod((*match)[2]), std::stod((*match)[3])};
+  }
+  return last;
 }
 
 void run_tests(CheckRun& run, const fs::path& program, double seconds) {
@@ -63,8 +72,8 @@ void run_tests(CheckRun& run, const fs::path& program, double seconds) {
   const ChildResult result = run_child(words, seconds);
   if (interrupted()) return run.leave_out("the tests: interrupted");
   if (result.timed_out) {
-    return run.leave_out(fmt::format("the tests: not done after {:.0f} s; {} {} runs them alone", seconds,
-                                     program.string(), fmt::join(words.begin() + 1, words.end(), " ")));
+    return run.fail(fmt::format("the tests: not done after {:.0f} s; {} {} runs them alone", seconds, program.string(),
+                                fmt::join(words.begin() + 1, words.end(), " ")));
   }
   const auto count = last_count(result.output);
   if (!count) {
@@ -98,30 +107,29 @@ void sanitize(CheckRun& run, const fs::path& sanitizer, const fs::path& program,
 void check_tests(CheckRun& run) {
   run.part("tests", [&] {
     const auto program = test_program();
-    if (!program) return run.leave_out("the tests: no csreft_tests beside this programme");
-    constexpr double seconds = 240.0;
-    run.attempt("the tests", seconds, [&] { run_tests(run, *program, seconds); });
+    if (!program) return run.fail("the tests: no csreft_tests beside this programme");
+    run.attempt("the tests", tests_seconds, [&] { run_tests(run, *program, tests_seconds); });
   });
 }
 
 void sanitize_tests(CheckRun& run, const fs::path& program) {
   const auto sanitizer = find_sanitizer();
   if (!sanitizer) {
-    return run.leave_out("memcheck and racecheck: no compute-sanitizer on PATH, in CUDA_HOME or in /usr/local/cuda");
+    return run.leave_out(
+        fmt::format("{}: no compute-sanitizer on PATH, in CUDA_HOME or in /usr/local/cuda", fmt::join(tools, ", ")));
   }
-  constexpr double seconds = 60.0;
-  for (const char* tool : {"memcheck", "racecheck"}) {
-    run.attempt(tool, seconds, [&] { sanitize(run, *sanitizer, program, tool, seconds); });
+  for (const char* tool : tools) {
+    run.attempt(tool, tool_seconds, [&] { sanitize(run, *sanitizer, program, tool, tool_seconds); });
   }
 }
 
 void check_sanitizer(CheckRun& run) {
   run.part("compute-sanitizer", [&] {
     if (run.device().type != DeviceType::cuda || is_emulated(run.device())) {
-      return run.leave_out("memcheck and racecheck: the device is not a real one");
+      return run.leave_out(fmt::format("{}: the device is not a real one", fmt::join(tools, ", ")));
     }
     const auto program = test_program();
-    if (!program) return run.leave_out("memcheck and racecheck: no csreft_tests beside this programme");
+    if (!program) return run.fail("compute-sanitizer: no csreft_tests beside this programme");
     sanitize_tests(run, *program);
   });
 }

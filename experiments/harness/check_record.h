@@ -39,7 +39,8 @@ struct CheckRecord {
   bool failed() const;
 };
 
-// "  training, loreft          14,210 tokens/s   goal 14,000: reached   remark", without the end of the line.
+// Name, value and unit, whether its goal is reached, and the remark, without the end of the line:
+// "  training, loreft, 1 x 2048 tokens   14210 tokens/s   at least 14000: reached   51 % of the product".
 std::string figure_line(const Figure& figure);
 
 nlohmann::json check_json(const CheckRecord& record);

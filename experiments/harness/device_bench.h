@@ -13,7 +13,7 @@ namespace csreft {
 // after one call to warm up. Fewer runs (one at least) if a signal has arrived (progress.h).
 double best_seconds(const Device& device, double seconds, const std::function<void()>& call);
 
-// FLOP/s of x W^T for x [n, n], W [n, n] frozen in f32 or in bf16.
+// FLOP/s of x W^T for x [n, n], W [n, n] frozen in f32, in bf16, or in f32 for TF32.
 double measure_gemm(const Device& device, std::int64_t n, Packing packing, double seconds);
 
 // Bytes read and written a second when `bytes` are copied from one place of the device's memory to another.

@@ -6,6 +6,7 @@
 #include <numeric>
 #include <optional>
 
+#include "core/device_info.h"
 #include "core/folder.h"
 #include "core/random.h"
 #include "experiments/harness/metrics.h"
@@ -313,6 +314,7 @@ StepMetrics Trainer::step(std::span<const EncodedExample* const> examples, doubl
   if (!std::isfinite(metrics.gradient_norm)) return metrics;
   optimizer_.step(gradients, lr);
   metrics.lr = lr;
+  synchronize(model_.llama.options().device);
   metrics.seconds = seconds_since(start);
   return metrics;
 }

@@ -7,6 +7,7 @@
 
 #include "core/ops.h"
 #include "tests/core/numbers.h"
+#include "tests/device.h"
 
 namespace ops = csreft::ops;
 using csreft::Device;
@@ -137,7 +138,7 @@ std::vector<Case> cases() {
           {after_a_past, {1, 1, 90, true}, 57, 112}};
 }
 
-Tensor there(const Tensor& t) { return t.to(DType::f32).to(csreft::parse_device("cuda")); }
+Tensor there(const Tensor& t) { return t.to(DType::f32).to(test_device()); }
 // What tensor cores make of a number, in double.
 Tensor rounded(const Tensor& t) { return t.to(DType::f32).to(DType::bf16).to(DType::f64); }
 Inputs rounded(const Inputs& x) { return {rounded(x.q), rounded(x.k), rounded(x.v), rounded(x.dout)}; }

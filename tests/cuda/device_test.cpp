@@ -1,4 +1,6 @@
 // What is said where a device, its driver or its memory is missing, on the emulated device.
+#include "tests/device.h"
+
 #include <string>
 
 #include <doctest/doctest.h>
@@ -19,7 +21,7 @@ using csreft::Tensor;
 
 }  // namespace
 
-TEST_CASE("--device cuda where the driver or the device is missing is one error line that names it") {
+TEST_CASE("cuda: --device cuda where the driver or the device is missing is one error line that names it") {
   const Bench bench;
   const auto refused = [&](const char* without, const std::string& device, const std::string& part) {
     const EnvironmentVariable machine("CSREFT_EMULATION_WITHOUT", without);
@@ -35,15 +37,16 @@ TEST_CASE("--device cuda where the driver or the device is missing is one error 
   check_refused(bench, bench.train({{"--device", "cuda:x"}}), "unknown device 'cuda:x'");
 }
 
-TEST_CASE("a model too large for the device is one error line, and leaves nothing") {
+TEST_CASE("cuda: a model too large for the device is one error line, and leaves nothing") {
   const EnvironmentVariable memory("CSREFT_EMULATION_MEMORY", "20000");
   const Bench bench;
   check_refused(bench, bench.train({{"--device", "cuda"}}), "out of memory on cuda:0: ");
 }
 
-TEST_CASE("an allocation that the device has no room for says what was asked, held and free, and what would help") {
+TEST_CASE(
+    "cuda: an allocation that the device has no room for says what was asked, held and free, and what would help") {
   constexpr std::size_t mib = 1U << 20U;
-  const csreft::Device device = csreft::parse_device("cuda");
+  const csreft::Device device = test_device();
   csreft::synchronize(device);
   const csreft::DeviceMemory before = csreft::device_memory(device);
   const Tensor held = Tensor::zeros({3 * mib / 4}, DType::f32, device);
@@ -63,7 +66,7 @@ TEST_CASE("an allocation that the device has no room for says what was asked, he
   CHECK(Tensor::full({7}, 2.0, DType::f32, device).to(csreft::Device{}).span<float>()[6] == 2.0F);
 }
 
-TEST_CASE("a call that fails is an error with the call's name, and the next call does not see it") {
+TEST_CASE("cuda: a call that fails is an error with the call's name, and the next call does not see it") {
   const auto text_of = [](auto status) { return error_text([&] { csreft::cuda::check(status, "aCall"); }); };
   CHECK(text_of(cudaErrorMemoryAllocation).starts_with("out of memory in aCall: "));
   CHECK(text_of(CUBLAS_STATUS_ALLOC_FAILED).starts_with("out of memory in aCall: "));

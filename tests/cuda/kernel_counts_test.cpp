@@ -1,4 +1,4 @@
-// How many kernels and matrix products a step of the model starts on the emulated device: each costs some microseconds
+// How many kernels and matrix products an edit starts on the emulated device: each costs some microseconds
 // on a real one, however little it computes.
 #include <cstddef>
 #include <functional>
@@ -8,6 +8,7 @@
 #include "autograd/functions/functions.h"
 #include "tests/core/numbers.h"
 #include "tests/cuda_emulation/control.h"
+#include "tests/device.h"
 
 using csreft::DType;
 using csreft::Shape;
@@ -18,7 +19,7 @@ using csreft::test::indices;
 namespace {
 
 Tensor on_device(Shape shape, std::uint64_t number) {
-  return csreft::test::normal(shape, number, DType::f32).to(csreft::parse_device("cuda"));
+  return csreft::test::normal(shape, number, DType::f32).to(test_device());
 }
 Variable parameter(Shape shape, std::uint64_t number) { return Variable::parameter(on_device(shape, number)); }
 

@@ -9,6 +9,7 @@
 #include "experiments/harness/trainer.h"
 #include "reft/presets.h"
 #include "tests/cuda_emulation/control.h"
+#include "tests/device.h"
 #include "tests/tiny_chat.h"
 
 using csreft::Device;
@@ -28,7 +29,7 @@ Tensor counted(std::int64_t n) {
 // The driver's requests of each of several training steps; the first has the longest sequences.
 std::vector<std::size_t> requests_of_steps(const char* preset) {
   static const TinyChat chat;
-  const auto model = chat.load(csreft::parse_device("cuda"));
+  const auto model = chat.load(test_device());
   csreft::MethodOptions method_options;
   csreft::TrainOptions options;
   csreft::set_preset(csreft::find_preset(preset), method_options, options.router_lr);
@@ -66,7 +67,7 @@ TEST_CASE("cuda: after the first step of training nothing is asked of the driver
 }
 
 TEST_CASE("cuda: a large array is on its way while the host goes on, and what is started after it finds it there") {
-  const Device cuda = csreft::parse_device("cuda");
+  const Device cuda = test_device();
   // One piece, a part of one, several, and more than the ring holds.
   for (const std::int64_t n :
        {std::int64_t{1} << 21, (std::int64_t{1} << 20) + 3, std::int64_t{5'000'011}, std::int64_t{9'000'001}}) {
@@ -89,7 +90,7 @@ TEST_CASE("cuda: a large array is on its way while the host goes on, and what is
 }
 
 TEST_CASE("cuda: a large copy comes after what its place was used for before") {
-  const Device cuda = csreft::parse_device("cuda");
+  const Device cuda = test_device();
   const std::int64_t n = std::int64_t{1} << 20;
   const Tensor x = counted(n);
   for (int i = 0; i < 4; ++i) {

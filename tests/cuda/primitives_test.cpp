@@ -13,6 +13,7 @@
 #include "core/ops.h"
 #include "core/packed_matrix.h"
 #include "tests/core/numbers.h"
+#include "tests/device.h"
 
 namespace ops = csreft::ops;
 using csreft::Device;
@@ -25,11 +26,6 @@ using csreft::test::normal;
 using csreft::test::same_bits;
 
 namespace {
-
-const Device& cuda_device() {
-  static const Device device = csreft::parse_device("cuda");
-  return device;
-}
 
 // Puts the inputs of a case where it is computed.
 struct Place {
@@ -51,11 +47,11 @@ void compare(const Compute& compute) {
   for (const auto& [dtype, tolerance] : {std::pair{DType::f32, 1e-5}, std::pair{DType::f64, 1e-12}}) {
     CAPTURE(csreft::name_of(dtype));
     const Results expected = compute({dtype, Device{}});
-    const Results got = compute({dtype, cuda_device()}), again = compute({dtype, cuda_device()});
+    const Results got = compute({dtype, test_device()}), again = compute({dtype, test_device()});
     REQUIRE(expected.size() == got.size());
     for (std::size_t i = 0; i < got.size(); ++i) {
       CAPTURE(i);
-      REQUIRE(got[i].device() == cuda_device());
+      REQUIRE(got[i].device() == test_device());
       const Tensor here = got[i].to(Device{});
       CHECK(distance(here, expected[i]) <= tolerance * (1 + largest(expected[i])));
       CHECK(same_bits(here, again[i].to(Device{})));
@@ -186,7 +182,7 @@ TEST_CASE("cuda: matrix products") {
 TEST_CASE("cuda: matrix products with weights in bf16") {
   const Tensor x = normal({17, 29}, 1, DType::f32), weight = normal({11, 29}, 2, DType::f32).to(DType::bf16);
   const Tensor y = normal({17, 11}, 3, DType::f32);
-  const auto there = [](const Tensor& t) { return t.to(cuda_device()); };
+  const auto there = [](const Tensor& t) { return t.to(test_device()); };
   // Products of two bf16 are exact in f32: only the order of sums differs.
   CHECK(distance(ops::matmul_bf16(there(x), there(weight), ops::Transpose::yes).to(Device{}),
                  ops::matmul_bf16(x, weight, ops::Transpose::yes)) < 2e-5);
@@ -198,14 +194,15 @@ TEST_CASE("cuda: matrix products with weights in bf16") {
 }
 
 TEST_CASE("cuda: matrix products in TF32") {
-  const Tensor x = normal({17, 29}, 1, DType::f32), weight = normal({11, 29}, 2, DType::f32);
-  const Tensor y = normal({17, 11}, 3, DType::f32);
-  const auto there = [](const Tensor& t) { return t.to(cuda_device()); };
+  // Tensor cores take rows of whole 32 bytes; others a device may compute in f32.
+  const Tensor x = normal({17, 32}, 1, DType::f32), weight = normal({16, 32}, 2, DType::f32);
+  const Tensor y = normal({17, 16}, 3, DType::f32);
+  const auto there = [](const Tensor& t) { return t.to(test_device()); };
   const csreft::PackedMatrix packed(there(weight), csreft::Packing::tf32);
   const Tensor forward = packed.apply(there(x)).to(Device{}), back = packed.apply_transposed(there(y)).to(Device{});
   // Products of two factors of 11 bits are exact in f32: only the order of sums differs. A device may round a factor
-  // otherwise, by one in 2^10; then 29 products of order 1 differ by some 1e-3 each.
-  const double tolerance = csreft::is_emulated(cuda_device()) ? 2e-5 : 2e-2;
+  // otherwise, by one in 2^10; then 32 products of order 1 differ by some 1e-3 each.
+  const double tolerance = csreft::is_emulated(test_device()) ? 2e-5 : 2e-2;
   CHECK(distance(forward, ops::matmul_tf32(x, weight, ops::Transpose::yes)) < tolerance);
   CHECK(distance(back, ops::matmul_tf32(y, weight)) < tolerance);
   CHECK(distance(forward, ops::matmul(x, weight, ops::Transpose::no, ops::Transpose::yes)) > 1e-4);
@@ -281,7 +278,7 @@ TEST_CASE("cuda: indices on the device") {
     ops::scatter_rows_(written, index, rows);
     return Results{ops::gather_rows(x, index), written, ops::rope(rows, index, frequencies)};
   });
-  const Tensor index = indices({1, 2}).to(cuda_device());
+  const Tensor index = indices({1, 2}).to(test_device());
   ops::copy_(index, indices({4, 5}));
   CHECK(same_bits(index.to(Device{}), indices({4, 5})));
   CHECK_THROWS_WITH_AS(ops::gather_rows(normal({9, 2}, 1), index), doctest::Contains("expected cpu"), csreft::Error);
@@ -402,7 +399,7 @@ TEST_CASE("cuda: retractions stay on the manifold after steps that leave no digi
       const Tensor xi = ops::stiefel_gradient(R, step, block_rows, ops::StiefelMetric::euclidean);
       for (const auto retraction : retractions) {
         CAPTURE(static_cast<int>(retraction));
-        const Tensor Y = ops::stiefel_retract(R.to(cuda_device()), xi.to(cuda_device()), block_rows, retraction);
+        const Tensor Y = ops::stiefel_retract(R.to(test_device()), xi.to(test_device()), block_rows, retraction);
         const Tensor gram = ops::matmul(Y, Y, ops::Transpose::no, ops::Transpose::yes).to(Device{});
         Tensor identity = Tensor::zeros({rows, rows}, DType::f64);
         for (std::int64_t i = 0; i < rows; ++i) identity.data<double>()[i * rows + i] = 1;
@@ -447,7 +444,7 @@ TEST_CASE("cuda: random numbers are the host's") {
     });
     for (const DType dtype : {DType::f32, DType::f64}) {
       const Tensor here = csreft::random_uniform({n}, -0.3, 1.7, ~0ULL, 9, dtype);
-      const Tensor there = csreft::random_uniform({n}, -0.3, 1.7, ~0ULL, 9, {dtype, cuda_device()});
+      const Tensor there = csreft::random_uniform({n}, -0.3, 1.7, ~0ULL, 9, {dtype, test_device()});
       CHECK(same_bits(there.to(Device{}), here));
     }
   }
@@ -478,21 +475,21 @@ TEST_CASE("cuda: the tokens drawn are the host's") {
                                           {.temperature = 0.8, .top_p = 0.9, .seed = 5},
                                           {.temperature = 3, .top_k = 900, .top_p = 0.95, .seed = ~0ULL}}) {
       CAPTURE(sampling.temperature);
-      CHECK(tokens_on(cuda_device(), sampling, logits) == tokens_on(Device{}, sampling, logits));
+      CHECK(tokens_on(test_device(), sampling, logits) == tokens_on(Device{}, sampling, logits));
     }
   }
 }
 
 TEST_CASE("cuda: tensors keep their values on their way and in other types") {
   const Tensor x = normal({31, 5}, 1, DType::f32);
-  const Tensor there = x.to(cuda_device());
+  const Tensor there = x.to(test_device());
   CHECK(same_bits(there.to(Device{}), x));
   CHECK(same_bits(there.slice(3, 9).clone().to(Device{}), x.slice(3, 9).clone()));
   for (const DType type : {DType::bf16, DType::f64}) {
     CHECK(same_bits(there.to(type).to(Device{}), x.to(type)));
     CHECK(same_bits(there.to(type).to(DType::f32).to(Device{}), x.to(type).to(DType::f32)));
   }
-  CHECK(Tensor::full({1}, 3, DType::i32, cuda_device()).to(Device{}).span<std::int32_t>()[0] == 3);
+  CHECK(Tensor::full({1}, 3, DType::i32, test_device()).to(Device{}).span<std::int32_t>()[0] == 3);
   CHECK(ops::sum(there).item() == doctest::Approx(ops::sum(x).item()));
   CHECK_THROWS_AS(there.data<float>(), csreft::Error);
   CHECK_THROWS_AS(ops::add(there, x), csreft::Error);

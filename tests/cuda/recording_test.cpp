@@ -10,6 +10,7 @@
 #include "models/generate.h"
 #include "tests/core/numbers.h"
 #include "tests/cuda_emulation/control.h"
+#include "tests/device.h"
 #include "tests/error_text.h"
 #include "tests/tiny_model.h"
 
@@ -21,7 +22,7 @@ namespace ops = csreft::ops;
 
 namespace {
 
-Device cuda() { return csreft::parse_device("cuda"); }
+Device cuda() { return test_device(); }
 
 bool holds(const Tensor& t, double value) {
   const Tensor here = t.to(Device{});

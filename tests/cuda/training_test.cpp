@@ -10,6 +10,7 @@
 #include "reft/presets.h"
 #include "reft/stiefel.h"
 #include "tests/core/numbers.h"
+#include "tests/device.h"
 #include "tests/tiny_chat.h"
 
 namespace {
@@ -82,7 +83,7 @@ Run run_on(const Device& device, const Trained& trained) {
 }
 
 void check_same(const Trained& trained) {
-  const Run cpu = run_on({}, trained), cuda = run_on(csreft::parse_device("cuda"), trained);
+  const Run cpu = run_on({}, trained), cuda = run_on(test_device(), trained);
   constexpr std::size_t steps = 15;
   REQUIRE(cpu.losses.size() == steps);
   REQUIRE(cuda.losses.size() == steps);
@@ -111,7 +112,7 @@ TEST_CASE("cuda: CS-ReFT's losses, step by step, are the CPU's to 1e-4, and so a
 TEST_CASE("cuda: a model computes in TF32 where that is asked for, and nowhere else") {
   const TinyChat chat;
   const auto logits = [&](csreft::Weights weights) {
-    const auto model = csreft::load_language_model(chat.path(), {}, weights, csreft::parse_device("cuda"));
+    const auto model = csreft::load_language_model(chat.path(), {}, weights, test_device());
     const csreft::NoGrad no_grad;
     const auto batch = csreft::pack_tokens(Sequences{{5, 60, 7, 21}, {9, 33}});
     return model.llama.logits(model.llama.forward(batch)).value().to(Device{});

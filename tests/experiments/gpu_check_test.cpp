@@ -50,14 +50,15 @@ TEST_CASE("gpu-check --smoke goes through every part, and its figures are finite
   for (const char* what :
        {"tests passed", "product in f32, 32 cubed", "copy of 4 KiB", "Llama-2-7B, f32, 32 tokens, backward",
         "edits of csreft, prompt of 32 tokens", "training, loreft, 1 x 32 tokens", "training, csreft, 1 x 32 tokens",
-        "training, lora, 1 x 32 tokens", "most memory, lora, 1 x 32 tokens", "decoding, after 32 tokens"}) {
+        "training, lora, 1 x 32 tokens", "most memory, lora, 1 x 32 tokens", "decoding, after 32 tokens",
+        "decoding with a draw, after 32 tokens"}) {
     CAPTURE(what);
     CHECK(figures.contains(what));
   }
   const std::string page = folder.read("checked/gpu-check.html");
   CHECK(page.starts_with("<!doctype html>"));
   CHECK(contains(page, "decoding, after 32 tokens"));
-  CHECK(contains(page, "Left out: memcheck and racecheck: "));
+  CHECK(contains(page, "Left out: memcheck, racecheck, synccheck: "));
 }
 
 TEST_CASE("gpu-check without a device it can measure is one error line, and leaves nothing") {
@@ -119,20 +120,27 @@ TEST_CASE("what compute-sanitizer finds is a failure, and what it passes is coun
     run.part("compute-sanitizer", [&] { csreft::sanitize_tests(run, "/a/csreft_tests"); });
     return run.record();
   };
-  const auto good = sanitized("echo \"$@\" >>\"${0%/*}/words\"; echo '12 passed, 0 failed'\n");
+  // The tool has a line of its own before what it runs and one after it.
+  const std::string header = "echo '========= COMPUTE-SANITIZER'; ";
+  const auto summary = [](int errors) { return fmt::format("; echo '========= ERROR SUMMARY: {} errors'", errors); };
+  const auto good =
+      sanitized("echo \"$@\" >>\"${0%/*}/words\"; " + header + "echo '12 passed, 0 failed'" + summary(0) + "\n");
   CHECK_FALSE(good.failed());
-  REQUIRE(good.parts[0].figures.size() == 2);
+  REQUIRE(good.parts[0].figures.size() == 3);
   CHECK(good.parts[0].figures[0].what == "memcheck, tests passed");
   CHECK(good.parts[0].figures[1].what == "racecheck, tests passed");
   CHECK(good.parts[0].figures[1].value == 12.0);
+  CHECK(good.parts[0].figures[2].what == "synccheck, tests passed");
   const std::string words = folder.read("words");
   CHECK(words.starts_with("--tool memcheck --error-exitcode 9 /a/csreft_tests --device cpu --source-file="));
   CHECK(contains(words, "\n--tool racecheck --error-exitcode 9 "));
 
-  const auto bad = sanitized("echo 'Invalid __global__ read of size 4'; echo '12 passed, 0 failed'; exit 9\n");
+  const auto bad = sanitized(header + "echo 'Invalid __global__ read of size 4'; echo '12 passed, 0 failed'" +
+                             summary(1) + "; exit 9\n");
   CHECK(bad.failed());
-  REQUIRE(bad.parts[0].failures.size() == 2);
-  CHECK(contains(bad.parts[0].failures[0], "memcheck, exit code 9: Invalid __global__ read"));
+  REQUIRE(bad.parts[0].failures.size() == 3);
+  CHECK(
+      contains(bad.parts[0].failures[0], "memcheck, exit code 9: ========= COMPUTE-SANITIZER Invalid __global__ read"));
   CHECK(bad.parts[0].figures.empty());
 
   CHECK(sanitized("echo 'nothing was run'\n").failed());
