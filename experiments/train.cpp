@@ -64,6 +64,8 @@ int run(TrainCommand& command, Arguments arguments, const std::filesystem::path&
   if (saved == nullptr) write_config(folder, "train", arguments, method->options(), command.train);
 
   const bool resume = saved != nullptr && std::filesystem::exists(folder / "state.safetensors");
+  require(saved == nullptr || resume || !std::filesystem::exists(folder / "adapter"),
+          "{} has an adapter and no state.safetensors: expected what the run kept to go on from", folder.string());
   fmt::print("{} on {}, into {}{}\n", options.method, model.name, folder.string(),
              saved != nullptr && !resume ? ": no step was done yet" : "");
   const InterruptGuard guard;

@@ -172,7 +172,12 @@ int run_tests(const char* program, const std::vector<std::string>& arguments) {
     context.addFilter("test-case-exclude", "cuda:*");
   }
   const int code = context.run();
-  return counted ? finish(*counted) : code;
+  if (!counted) return code;
+  if (counted->passed + counted->failed == 0) {
+    fmt::print(stderr, "error: no test was run: expected filters that a test passes\n");
+    return 2;
+  }
+  return finish(*counted);
 }
 
 }  // namespace

@@ -14,6 +14,13 @@ std::string shell_quoted(const std::string& word) {
   return quoted + "'";
 }
 
+// CLI11 marks the opposite of a switch, which the reader can see.
+std::string without_marks(std::string help) {
+  constexpr std::string_view mark = "{false}";
+  for (std::size_t at = 0; (at = help.find(mark, at)) != std::string::npos;) help.erase(at, mark.size());
+  return help;
+}
+
 }  // namespace
 
 Flags::Flags(std::string_view name, std::string_view summary, std::vector<std::string> examples)
@@ -59,7 +66,7 @@ bool Flags::parse(Arguments arguments) {
   try {
     app_.parse(reversed);
   } catch (const CLI::CallForHelp&) {
-    fmt::print("{}", app_.help());
+    fmt::print("{}", without_marks(app_.help()));
     return false;
   } catch (const CLI::ExtrasError&) {
     const std::string word = app_.remaining().front();
@@ -72,6 +79,13 @@ bool Flags::parse(Arguments arguments) {
     fail("{}: expected what ./run {} --help says", one_line(error.what()), name_);
   }
   return true;
+}
+
+CLI::Validator Flags::not_negative() {
+  const auto check = [](const std::string& text) {
+    return text.starts_with('-') ? text + " is less than 0" : std::string();  // else it would be a large number
+  };
+  return {check, /*description=*/""};
 }
 
 std::string one_line(std::string text) {

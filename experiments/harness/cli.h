@@ -6,6 +6,7 @@
 #include <span>
 #include <string>
 #include <string_view>
+#include <type_traits>
 #include <vector>
 
 #include <CLI/CLI.hpp>
@@ -38,7 +39,9 @@ class Flags {
   // A flag with a value; its default is what `value` holds, and the help shows it.
   template <typename T>
   CLI::Option* add(const std::string& flag, T& value, const std::string& help) {
-    return app_.add_option(flag, value, help)->capture_default_str()->group(group_);
+    CLI::Option* option = app_.add_option(flag, value, help)->capture_default_str()->group(group_);
+    if constexpr (std::is_unsigned_v<T> && !std::is_same_v<T, bool>) option->check(not_negative());
+    return option;
   }
   // A flag that may be given more than once, or be followed by several values.
   CLI::Option* add_list(const std::string& flag, std::vector<std::string>& values, const std::string& help);
@@ -62,6 +65,7 @@ class Flags {
 
  private:
   std::vector<std::string_view> flag_names() const;
+  static CLI::Validator not_negative();
 
   CLI::App app_;
   std::string name_;

@@ -38,6 +38,8 @@ std::filesystem::path model_path(const std::string& model) {
   const char* file = std::getenv("CSREFT_SMOLLM2");
   require(file != nullptr && *file != '\0',
           "the default model smollm2 is not here: expected its file in the variable CSREFT_SMOLLM2, which ./run sets");
+  require(std::filesystem::exists(file), "the default model smollm2 is not at {}: expected its file there, or {}", file,
+          "CSREFT_SMOLLM2=FILE, or another by --model");
   return file;
 }
 

@@ -91,13 +91,14 @@ void Progress::show(Clock::time_point now) {
   fmt::print(out_, "{}{}{}", terminal_ ? "\r\x1b[K" : "", line, terminal_ ? "" : "\n");
   std::fflush(out_);
   shown_ = true;
+  shown_done_ = done_;
   last_shown_ = now;
 }
 
 void Progress::finish() {
   // A log hears of the end only if it has heard of the beginning.
   if (!std::exchange(quiet_, true) && shown_) {
-    show(Clock::now());
+    if (terminal_ || shown_done_ != done_) show(Clock::now());
     if (terminal_) fmt::print(out_, "\n");
   }
 }

@@ -43,7 +43,7 @@ class Progress {
   bool shown_ = false;
   Clock::time_point start_ = Clock::now();
   Clock::time_point last_shown_ = start_;
-  std::int64_t done_ = 0;
+  std::int64_t done_ = 0, shown_done_ = 0;
   double units_ = 0;
   std::string text_;
 };

@@ -197,7 +197,9 @@ std::string scores_section(const RunReport& report) {
   std::string charts;
   const Names metrics = metrics_of(report);
   for (std::size_t i = 0; i < metrics.size(); ++i) charts += scores_chart(report, metrics[i], i);
-  return charts.empty() ? "" : "<h2>Before and after</h2>\n" + charts;
+  if (charts.empty()) return "";
+  const bool has_before = std::ranges::count(report.scores, untrained, &RunReport::Score::method) > 0;
+  return fmt::format("<h2>{}</h2>\n{}", has_before ? "Before and after" : "After training", charts);
 }
 
 std::string loss_section(const RunReport& report) {

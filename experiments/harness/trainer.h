@@ -75,6 +75,7 @@ class Trainer {
   bool prepare();
   // Indices into the method's tasks.
   std::vector<std::int32_t> tasks_of(std::span<const EncodedExample* const> examples) const;
+  std::string training_data() const;
   std::vector<Tensor> values() const;  // of the method's parameters
   std::vector<Tensor> take_gradients();
   void check_supervision() const;

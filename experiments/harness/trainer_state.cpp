@@ -21,6 +21,13 @@ std::vector<std::pair<std::string, Tensor>> values_of(const Method& method) {
 
 }  // namespace
 
+// Enough to notice other data, whatever the files are named.
+std::string Trainer::training_data() const {
+  std::size_t tokens = 0;
+  for (const auto& e : examples_) tokens += e.ids.size();
+  return fmt::format("{} examples of {} tokens", examples_.size(), tokens);
+}
+
 void Trainer::save_good_adapter(const std::filesystem::path& folder) const {
   save_adapter(folder / "adapter", method_, model_, {std::string(model_.chat->name), options_.system});
 }
@@ -28,13 +35,18 @@ void Trainer::save_good_adapter(const std::filesystem::path& folder) const {
 void Trainer::save(const std::filesystem::path& folder, std::int64_t step) const {
   std::vector<std::pair<std::string, Tensor>> tensors = optimizer_.state();
   for (auto& value : values_of(method_)) tensors.push_back(std::move(value));
-  save_safetensors(folder / "state.safetensors", tensors, {{"step", std::to_string(step)}});
+  save_safetensors(folder / "state.safetensors", tensors,
+                   {{"step", std::to_string(step)}, {"training_data", training_data()}});
   save_good_adapter(folder);
 }
 
 std::vector<StepMetrics> Trainer::load(const std::filesystem::path& folder) {
   const auto file = SafeTensors::open(folder / "state.safetensors");
   const std::string where = file.path().string();
+  const auto data = file.metadata().find("training_data");
+  require(data == file.metadata().end() || data->second == training_data(),
+          "the training data have changed: {}, expected the {} that the run in {} began with", training_data(),
+          data->second, folder.string());
   std::vector<std::pair<std::string, Tensor>> moments;
   for (const auto& name : file.names()) {
     if (!name.starts_with(value_prefix) && !name.starts_with(buffer_prefix)) moments.emplace_back(name, file.get(name));

@@ -99,7 +99,7 @@ on_cuda() {
     esac
     # A run that is continued names its own device.
     case "$previous $argument" in
-      '--device cuda'* | *' --device=cuda'*) found=yes ;;
+      '--device cuda' | '--device cuda:'[0-9]* | *' --device=cuda' | *' --device=cuda:'[0-9]*) found=yes ;;
       '--device '* | *' --device='*) found=no ;;
       '--resume '* | *' --resume='*)
         ! grep -qsE '"(--device=)?cuda(:[0-9]+)?"' "${argument#--resume=}/config.json" || found=yes

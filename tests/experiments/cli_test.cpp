@@ -11,12 +11,14 @@ using csreft::parse_layers;
 // The flags of an experiment with one of each kind.
 struct Sample {
   double rate = 0.5;
+  std::uint64_t seed = 0;
   bool tied = false;
   std::vector<std::string> files{};
   csreft::Flags flags{"sample", "A sample.", {"./run sample --rate 2"}};
 
   Sample() {
     flags.add("--rate", rate, "a rate");
+    flags.add("--seed", seed, "a seed");
     flags.add_switch("--tied", tied, "a switch");
     flags.add_list("--train", files, "files");
   }
@@ -51,6 +53,7 @@ TEST_CASE("unknown flags and ill-formed values are one line") {
   CHECK(contains(Sample().refusal({"word"}), "unknown flag word"));
   CHECK(contains(Sample().refusal({"--rate", "x"}), "--rate"));
   CHECK(contains(Sample().refusal({"--rate"}), "--rate"));
+  CHECK(contains(Sample().refusal({"--seed", "-1"}), "--seed: -1 is less than 0"));
   CHECK(contains(Sample().refusal({"--rate", "1", "--rate", "2"}), "--rate"));
   CHECK(!contains(Sample().refusal({"--rate", "x\ny"}), "\n"));
 }

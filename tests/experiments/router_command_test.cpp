@@ -81,6 +81,18 @@ TEST_CASE("a run goes on with the options that it was started with, whatever the
   CHECK(summary["preset"] == "custom");
 }
 
+TEST_CASE("a run does not go on with other training data, or without the state that it kept") {
+  const Bench bench;
+  REQUIRE(bench.run(bench.train({{"--epochs", "2"}})).code == 0);
+  const std::string data = bench.chat.folder.read("train.json");
+  bench.chat.folder.write("train.json", letter_json(5));
+  check_refused(bench, {"train", "--resume", "run"}, "the training data have changed: 5 examples of ");
+  bench.chat.folder.write("train.json", data);
+  REQUIRE(bench.run({"train", "--quiet", "--resume", "run"}).code == 0);
+  std::filesystem::remove(bench.chat.folder / "run/state.safetensors");
+  check_refused(bench, {"train", "--resume", "run"}, "no state.safetensors");
+}
+
 namespace {
 
 // Two tasks in the bench's folder, and the command that compares on them.
