@@ -1,5 +1,7 @@
 #include "core/checks.h"
 
+#include <cmath>
+
 namespace csreft::checks {
 
 void real(std::string_view op, std::string_view name, const Tensor& t) {
@@ -53,6 +55,14 @@ void offsets(std::string_view op, std::string_view name, const Tensor& t, std::i
     require(values[i - 1] <= values[i], "{}: {} falls from {} to {}, expected rising offsets", op, name, values[i - 1],
             values[i]);
   }
+}
+
+void sampling(const ops::Sampling& sampling) {
+  require(sampling.temperature >= 0.0 && std::isfinite(sampling.temperature),
+          "temperature {} is not possible: expected 0 (greedy) or more", sampling.temperature);
+  require(sampling.top_k >= 0, "top-k {} is not possible: expected 0 (all) or more", sampling.top_k);
+  require(sampling.top_p > 0.0 && sampling.top_p <= 1.0, "top-p {} is not possible: expected more than 0 and at most 1",
+          sampling.top_p);
 }
 
 }  // namespace csreft::checks

@@ -275,6 +275,7 @@ Tensor dropout(const Tensor& x, double p, std::uint64_t seed, std::uint64_t stre
 void sample_(const Tensor& logits, const Sampling& sampling, std::uint64_t first_stream, const Tensor& draws,
              const Tensor& tokens) {
   constexpr std::int64_t largest_vocabulary = 1 << 21;
+  checks::sampling(sampling);
   checks::real_matrix("sample_", "logits", logits);
   const std::int64_t n = logits.rows();
   require(0 < logits.cols() && logits.cols() <= largest_vocabulary,

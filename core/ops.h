@@ -75,9 +75,9 @@ Tensor segment_mean_backward(const Tensor& dy, const Tensor& offsets);
 // ---- random numbers (core/random.h) -------------------------------------------------------------------------------
 
 // y [any shape] from the stream (seed, stream). Uniform in [low, high): element i is low + (high - low) w 2^-24, w the
-// upper 24 bits of the first word of block i; every device has the same bits. Normal: elements 2j and 2j + 1 come from
-// the first two words of block j, by Box and Muller (1958) in double; devices differ by the rounding of logarithm, sine
-// and cosine.
+// upper 24 bits of the first word of block i; product and sum are rounded once, in double, so that every processor has
+// the same bits. Normal: elements 2j and 2j + 1 come from the first two words of block j, by Box and Muller (1958) in
+// double; devices differ by the rounding of logarithm, sine, cosine and sums.
 void fill_uniform_(const Tensor& y, double low, double high, std::uint64_t seed, std::uint64_t stream);
 void fill_normal_(const Tensor& y, double mean, double deviation, std::uint64_t seed, std::uint64_t stream);
 // y = x / (1 - p) where the uniform draw of element i is at least p, in [0, 1), else 0 (Srivastava et al. 2014). Its

@@ -1,18 +1,10 @@
 #include "models/sampler.h"
 
-#include <cmath>
-
-#include "core/error.h"
+#include "core/checks.h"
 
 namespace csreft {
 
-void check_sampling(const SamplingOptions& options) {
-  require(options.temperature >= 0.0 && std::isfinite(options.temperature),
-          "temperature {} is not possible: expected 0 (greedy) or more", options.temperature);
-  require(options.top_k >= 0, "top-k {} is not possible: expected 0 (all) or more", options.top_k);
-  require(options.top_p > 0.0 && options.top_p <= 1.0, "top-p {} is not possible: expected more than 0 and at most 1",
-          options.top_p);
-}
+void check_sampling(const SamplingOptions& options) { checks::sampling(options); }
 
 Tensor draw_counts(std::span<const std::int32_t> sequences, std::int32_t drawn, const Device& device) {
   std::vector<std::int32_t> counts;

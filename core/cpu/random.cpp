@@ -14,7 +14,7 @@ void fill_uniform(double low, double high, std::uint64_t seed, std::uint64_t str
 #pragma omp parallel for schedule(static)
     for (std::int64_t i = 0; i < n; ++i) {
       const auto block = philox_block(seed, stream, static_cast<std::uint64_t>(i));
-      out[i] = static_cast<T>(low + (high - low) * uniform_of(block.words[0]));
+      out[i] = static_cast<T>(std::fma(high - low, uniform_of(block.words[0]), low));
     }
   });
 }

@@ -19,7 +19,9 @@ struct Operands {
 template <typename T, int width, int n>
 constexpr std::size_t shared_bytes() {
   constexpr std::size_t side = tile_side * n;
-  return sizeof(T) * (2 * side * (width + 1) + side * (side + 1));
+  constexpr std::size_t bytes = sizeof(T) * (2 * side * (width + 1) + side * (side + 1));
+  static_assert(bytes <= most_shared_bytes);
+  return bytes;
 }
 
 // blockIdx.x is the tile of queries, blockIdx.y the head. Dynamic shared memory: the queries times the scale, the keys

@@ -3,6 +3,8 @@
 //   dv = P^T dout, dS = P * (dout v^T - delta), dq = dS k / sqrt(head_dim), dk = dS^T q / sqrt(head_dim).
 // One kernel goes over tiles of keys and owns dk and dv, another over tiles of queries and owns dq: the scores are
 // computed twice, no sum is shared between blocks, and each has one fixed order.
+#include <numeric>
+
 #include "core/cuda/attention_bf16.h"
 #include "core/cuda/attention_tiles.cuh"
 #include "core/cuda/ops.h"
@@ -22,7 +24,9 @@ struct Operands {
 template <typename T, int width, int n>
 constexpr std::size_t shared_bytes() {
   constexpr std::size_t side = tile_side * n;
-  return sizeof(T) * (4 * side * (width + 1) + 2 * side * (side + 1) + 2 * side);
+  constexpr std::size_t bytes = sizeof(T) * (4 * side * (width + 1) + 2 * side * (side + 1) + 2 * side);
+  static_assert(bytes <= most_shared_bytes);
+  return bytes;
 }
 
 // delta [n, n_heads]: a warp for each query and head.
@@ -151,6 +155,12 @@ __global__ void __launch_bounds__(tile_side* tile_side, 1)
                     x.dq + tile.first * shape.q_stride + head * shape.head_dim);
 }
 
+// Keys of no sequence have no gradient, and no kernel writes it. Sequences share no keys.
+bool every_key_has_a_sequence(const ops::AttentionLayout& layout, std::int64_t n_keys) {
+  const auto lengths = layout.k_lengths.span<std::int32_t>();
+  return std::accumulate(lengths.begin(), lengths.end(), std::int64_t{0}) == n_keys;
+}
+
 }  // namespace
 
 void attention_backward(const Tensor& dout, const Tensor& q, const Tensor& k, const Tensor& v,
@@ -158,9 +168,10 @@ void attention_backward(const Tensor& dout, const Tensor& q, const Tensor& k, co
                         const ops::AttentionHeads& heads, const Tensor& dq, const Tensor& dk, const Tensor& dv) {
   Context& device = context(q);
   const AttentionShape shape = attention_shape(heads);
-  // Keys of no sequence have no gradient.
-  fill(0, dk);
-  fill(0, dv);
+  if (q.rows() == 0 || !every_key_has_a_sequence(layout, k.rows())) {
+    fill(0, dk);
+    fill(0, dv);
+  }
   if (q.rows() == 0) return;
   const Tensor delta = Tensor::empty(forward.lse.shape(), q.dtype(), q.device());
   const dim3 block(tile_side, tile_side);

@@ -23,6 +23,7 @@ struct Shared {
   static constexpr std::size_t factors = (own_rows + 2 * passing_rows) * stride + own_rows * weight_stride;
   static constexpr std::size_t floats = own_rows * score_stride + own_rows + fragment_side * fragment_side;
   static constexpr std::size_t bytes = factors * sizeof(Bf16) + floats * sizeof(float);
+  static_assert(bytes <= most_shared_bytes);
 
   __device__ Shared(Bf16* memory, int warp)
       : q(memory),

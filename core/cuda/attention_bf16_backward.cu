@@ -37,6 +37,7 @@ struct Shared {
   static constexpr std::size_t factors = 2 * (own_rows + passing_rows) * stride + 2 * own_rows * weight_stride;
   static constexpr std::size_t floats = 2 * own_rows + fragment_side * fragment_side;
   static constexpr std::size_t bytes = factors * sizeof(Bf16) + floats * sizeof(float);
+  static_assert(bytes <= most_shared_bytes);
 
   __device__ explicit Shared(Bf16* memory)
       : own{memory, memory + own_rows * stride},

@@ -6,6 +6,7 @@
 #pragma once
 
 #include <cmath>
+#include <cstddef>
 #include <cstdint>
 
 #include "core/cuda/attention_tiles.h"
@@ -28,10 +29,15 @@ inline AttentionShape attention_shape(const ops::AttentionHeads& heads) {
           heads.n_kv_heads * heads.head_dim};
 }
 
+// What a block may ask for on every device of compute capability 8.0 and newer: 8.6, 8.9 and 12.x have the least.
+inline constexpr std::size_t most_shared_bytes = 99 * 1024;
+
 // The widths of heads that kernels are made for: narrower heads are padded with zeros in shared memory. `rows` is how
-// many of the tile's rows and columns each thread owns, such that tiles fit into 99 KiB of shared memory.
+// many of the tile's rows and columns each thread owns. Tiles of wider heads in double do not fit.
 template <typename T, int width>
 inline constexpr int rows_per_thread = static_cast<int>(sizeof(T)) * width <= 512 ? 2 : 1;
+template <typename T>
+inline constexpr int widest_head = sizeof(T) == sizeof(double) ? 128 : 256;
 
 // Calls f with integral constants (width, rows per thread) for a head.
 template <typename T, typename F>
@@ -39,8 +45,9 @@ void visit_head(std::int64_t head_dim, const F& f) {
   if (head_dim <= 32) return f.template operator()<32, rows_per_thread<T, 32>>();
   if (head_dim <= 64) return f.template operator()<64, rows_per_thread<T, 64>>();
   if (head_dim <= 128) return f.template operator()<128, rows_per_thread<T, 128>>();
-  require(head_dim <= 256, "attention: heads of {} components, expected at most 256 on cuda", head_dim);
-  f.template operator()<256, rows_per_thread<T, 256>>();
+  require(head_dim <= widest_head<T>, "attention: {} heads of {} components, expected at most {} on cuda",
+          sizeof(T) == sizeof(double) ? "f64" : "f32", head_dim, widest_head<T>);
+  if constexpr (widest_head<T> == 256) f.template operator()<256, rows_per_thread<T, 256>>();
 }
 
 // Loads `count` rows of a head into a tile of `rows` rows [rows][width + 1], times factor; what lies outside is 0.

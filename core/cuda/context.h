@@ -21,7 +21,7 @@ struct Context {
   int index;
   cudaStream_t stream = nullptr;
   cublasHandle_t blas = nullptr;
-  std::shared_ptr<void> workspace;  // of cuBLAS, once work is recorded
+  std::shared_ptr<void> workspace;  // of cuBLAS; no tensor holds it
   Uploads uploads;
   Staging staging;
 };

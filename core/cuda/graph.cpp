@@ -66,14 +66,7 @@ void GraphMemory::end_capture(cudaStream_t stream) {
   late_.clear();
 }
 
-// cuBLAS's own workspace would be allocated within the capture. The size is what it recommends for Hopper.
-Graph::Graph(int index) : index_(index), memory_(std::make_shared<GraphMemory>(index)) {
-  constexpr std::size_t workspace_bytes = std::size_t{32} << 20U;
-  Context& device = context(index);
-  if (device.workspace != nullptr) return;
-  device.workspace = allocate_block(workspace_bytes, index);
-  check(cublasSetWorkspace(device.blas, device.workspace.get(), workspace_bytes), "cublasSetWorkspace");
-}
+Graph::Graph(int index) : index_(index), memory_(std::make_shared<GraphMemory>(index)) {}
 
 Graph::~Graph() {
   if (executable_ == nullptr) return;

@@ -15,7 +15,7 @@ struct Uniform {
   T* y;
   __device__ void operator()(std::int64_t i) const {
     const PhiloxBlock block = philox_block(seed, stream, static_cast<std::uint64_t>(i));
-    y[i] = static_cast<T>(low + (high - low) * uniform_of(block.words[0]));
+    y[i] = static_cast<T>(fma(high - low, uniform_of(block.words[0]), low));
   }
 };
 

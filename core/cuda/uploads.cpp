@@ -75,9 +75,11 @@ Uploads::Place& Uploads::oldest_place(std::size_t n) {
   if (place.capacity >= n) return place;
   const std::size_t capacity = std::bit_ceil(n);
   // What is let go of is freed in the order of the stream: work that was started before still reads it.
+  // Both are there before the place changes, which stays as it is where one of them fails.
+  std::shared_ptr<void> own_pinned = allocate_pinned(capacity), own_there = allocate_block(capacity, index_);
   place.content.clear();
-  place.own_pinned = allocate_pinned(capacity);
-  place.own_there = allocate_block(capacity, index_);
+  place.own_pinned = std::move(own_pinned);
+  place.own_there = std::move(own_there);
   place.pinned = bytes_of(place.own_pinned);
   place.there = bytes_of(place.own_there);
   place.capacity = capacity;

@@ -110,7 +110,6 @@ void add_forward(Operations& all, const Sizes& s) {
 // Scores and their gradients are computed for the keys, with dk and dv, and again for the queries, with dq.
 void add_attention_backward(Operations& all, const Sizes& s, std::int64_t layers) {
   const double q = s.tokens * s.q, kv = s.tokens * s.kv, rows = s.tokens * s.heads;
-  add_f32(all, "attention, backward: dk = dv = 0", "elementwise.cu", 2 * layers, kv, 0.0);
   add_f32(all, "attention, backward: delta", "attention_backward.cu", layers, 2.0 * q + rows, 2.0 * q);
   add_attention(all, "attention, backward: dk and dv", "attention_bf16_backward.cu", layers,
                 2.0 * q + 4.0 * kv + 2.0 * rows, 4.0 * attention_product(s));

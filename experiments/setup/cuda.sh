@@ -128,13 +128,39 @@ require_device() {
   fi
 }
 
-# prepare_cuda OPTIONS -- TARGETS: in a folder of its own. Without options, for the GPUs of this machine when it is new.
+# serves CAPABILITY BUILT...: whether code for the capabilities BUILT, rising, and PTX of the last runs on a GPU of
+# CAPABILITY: code of its own major version that is not newer, or PTX that is not.
+serves() {
+  local wanted=$1 built
+  for built in "${@:2}"; do
+    if ((built / 10 == wanted / 10 && built <= wanted)); then return; fi
+  done
+  ((built <= wanted))
+}
+
+# What the build folder is configured for: its compute capabilities, rising.
+configured_capabilities() {
+  grep -o 'code=sm_[0-9]*' "$build/build.ninja" | sed 's/.*_//' | sort -nu
+}
+
+# Whether what the build folder makes runs on every GPU of this machine.
+serves_this_machine() {
+  local device built
+  mapfile -t built < <(configured_capabilities)
+  while IFS= read -r device; do
+    serves "$device" "${built[@]}" || return
+  done < <(device_capabilities)
+}
+
+# prepare_cuda OPTIONS -- TARGETS: in a folder of its own. Without options, for the GPUs of this machine when it is new,
+# or when it was made for others: a folder may lie where several machines see it.
 prepare_cuda() {
   local capabilities
   build=$root/build-cuda
   provide_nvcc
-  if [[ $1 == -- && ! -f $build/build.ninja ]]; then
+  if [[ $1 == -- ]] && { [[ ! -f $build/build.ninja ]] || ! serves_this_machine; }; then
     capabilities=$(compute_capabilities --cuda)
+    [[ ! -f $build/build.ninja ]] || say "the build folder was made for other GPUs: building for those of this machine"
     set -- -Dcuda=enabled "$capabilities" "$@"
   fi
   prepare "$@"

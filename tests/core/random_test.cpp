@@ -49,6 +49,21 @@ TEST_CASE("normal and uniform elements have the mean and the deviation that was 
   for (const float v : u.span<float>()) REQUIRE((v >= -1 && v < 3));
 }
 
+// With these bounds a product and a sum that are rounded each differ from one rounding in every second element.
+TEST_CASE("a uniform element is rounded once, on processors with and without fused multiplication and addition") {
+  constexpr double low = -1.0 / 24, high = 1.0 / 24;
+  const Tensor u = csreft::random_uniform({999}, low, high, 1, 2, {csreft::DType::f64, test_device()});
+  const Tensor here = u.to(csreft::Device{});
+  int differing = 0;
+  for (std::size_t i = 0; i < 999; ++i) {
+    const double w = (philox(1, 2, i)[0] >> 8U) * 0x1p-24;
+    const volatile double product = (high - low) * w;
+    CHECK(here.span<double>()[i] == std::fma(high - low, w, low));
+    differing += here.span<double>()[i] != low + product ? 1 : 0;
+  }
+  CHECK(differing > 300);
+}
+
 TEST_CASE("the test device draws what the host draws, uniform elements to the bit") {
   for (const csreft::DType dtype : {csreft::DType::f32, csreft::DType::f64}) {
     const csreft::TensorOptions there{dtype, test_device()};

@@ -44,3 +44,17 @@ TEST_CASE("cuda: a gated edit of any number of subspaces starts 5 kernels, and 7
     CHECK(kernels_of([&] { csreft::backward(edited, dy); }) == 7);
   }
 }
+
+TEST_CASE("cuda: attention's backward clears the gradients of keys only where some belong to no sequence") {
+  const csreft::ops::AttentionHeads heads{2, 1, 4};
+  const Tensor q = on_device({5, 8}, 1), k = on_device({7, 4}, 2), v = on_device({7, 4}, 3),
+               dout = on_device({5, 8}, 4);
+  const auto kernels = [&](std::int32_t second_length) {
+    const csreft::ops::AttentionLayout layout{indices({0, 2, 5}), indices({0, 3}), indices({3, second_length})};
+    const auto forward = csreft::ops::attention(q, k, v, layout, heads);
+    return kernels_of([&] { csreft::ops::attention_backward(dout, q, k, v, forward, layout, heads); });
+  };
+  // delta; dk and dv; dq.
+  CHECK(kernels(4) == 3);
+  CHECK(kernels(3) == 5);
+}

@@ -60,10 +60,7 @@ std::array<double, 4> frequencies(SamplingOptions options, std::size_t sequences
 double tolerance() { return 4 * std::sqrt(0.25 / (200 * static_cast<double>(many()))); }
 
 std::string refusal(const SamplingOptions& options) {
-  return error_text([&] {
-    csreft::check_sampling(options);
-    return 0;
-  });
+  return error_text([&] { return drawn(logits, options, 2, 1).front(); });
 }
 
 }  // namespace
