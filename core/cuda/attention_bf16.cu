@@ -72,6 +72,7 @@ __device__ void scale_sums(const float* factor, const float* numbers, RowSums<wi
   const FragmentPlaces places(numbers);
   float factors[fragment_elements];
   for (int i = 0; i < fragment_elements; ++i) factors[i] = factor[places.row(i)];
+#pragma unroll
   for (int c = 0; c < width / fragment_side; ++c) {
     for (int i = 0; i < fragment_elements; ++i) sums[c].x[i] *= factors[i];
   }

@@ -81,6 +81,7 @@ class FragmentPlaces {
 
 template <int columns>
 __device__ void clear(RowSums<columns>& sums) {
+#pragma unroll
   for (int c = 0; c < columns / fragment_side; ++c) nvcuda::wmma::fill_fragment(sums[c], 0.0F);
 }
 
@@ -105,6 +106,7 @@ __device__ void accumulate_passing(const Bf16* weights, const Bf16* passing, Row
   for (int r = 0; r < passing_rows; r += fragment_side) {
     LeftFactor left;
     nvcuda::wmma::load_matrix_sync(left, weights + r, weight_stride);
+#pragma unroll
     for (int c = 0; c < columns / fragment_side; ++c) {
       RightFactor<nvcuda::wmma::row_major> right;
       nvcuda::wmma::load_matrix_sync(right, passing + r * head_stride<width> + c * fragment_side, head_stride<width>);
@@ -118,6 +120,7 @@ template <int columns>
 __device__ void store_sums(const RowSums<columns>& sums, const float* numbers, int n_rows, int n_columns,
                            std::int64_t stride, float* to) {
   const FragmentPlaces places(numbers);
+#pragma unroll
   for (int c = 0; c < columns / fragment_side; ++c) {
     for (int i = 0; i < fragment_elements; ++i) {
       const int row = places.row(i), column = c * fragment_side + places.column(i);
