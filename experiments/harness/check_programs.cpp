@@ -21,7 +21,7 @@ constexpr const char* small_tests =
     "--source-file=*cuda/primitives_test.cpp,*cuda/attention_bf16_test.cpp,*core/advance_step_test.cpp,"
     "*models/decode_step_test.cpp";
 constexpr std::array tools{"memcheck", "racecheck", "synccheck"};
-// Together with what the models take, less than there is.
+// At most; what takes longer is said, and leaves less for what comes after it.
 constexpr double tests_seconds = 220.0, tool_seconds = 35.0;
 constexpr const char* smoke_tests = "--source-file=*core/tensor_test.cpp";
 
