@@ -21,7 +21,7 @@ void index_beside(std::string_view op, std::string_view name, const Tensor& t, s
 void below(std::string_view op, std::string_view name, const Tensor& index, std::int64_t limit);
 // i32, at least one element, rising from 0 to n.
 void offsets(std::string_view op, std::string_view name, const Tensor& t, std::int64_t n);
-// temperature >= 0, top_k >= 0 and 0 < top_p <= 1.
+// Throws Error unless temperature >= 0, top_k >= 0 and 0 < top_p <= 1.
 void sampling(const ops::Sampling& sampling);
 
 }  // namespace csreft::checks

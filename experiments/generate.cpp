@@ -1,4 +1,5 @@
 // Continues one prompt on the screen, or answers a file of instructions in AlpacaEval's form.
+#include "core/checks.h"
 #include "experiments/harness/flag_groups.h"
 #include "experiments/harness/progress.h"
 #include "experiments/harness/run_folder.h"
@@ -85,7 +86,7 @@ int generate_text(Arguments arguments) {
   require(prompt.empty() != data.empty(), "expected either --prompt TEXT, or --data FILE with --out FILE");
   require(data.empty() == out.empty(), "--data and --out go together: expected both or none");
   require(batch >= 1, "--batch {} is not possible: expected 1 or more", batch);
-  check_sampling(options.sampling);
+  checks::sampling(options.sampling);
 
   const Task task = data.empty() ? Task{} : load_task(data, Outputs::optional);
   const auto output = open_output(out);

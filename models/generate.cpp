@@ -4,6 +4,7 @@
 #include <numeric>
 #include <optional>
 
+#include "core/checks.h"
 #include "models/decode_step.h"
 
 namespace csreft {
@@ -84,7 +85,7 @@ std::vector<std::vector<std::int32_t>> generate(const Llama& model, std::span<co
                                                 const GenerationOptions& options,
                                                 const GenerationAttachments& attachments, const OnToken& on_token,
                                                 std::uint64_t first_stream) {
-  check_sampling(options.sampling);
+  checks::sampling(options.sampling);
   require(options.max_new_tokens >= 1, "{} new tokens are not possible: expected 1 or more", options.max_new_tokens);
   std::vector<std::vector<std::int32_t>> out(prompts.size());
   if (prompts.empty()) return out;

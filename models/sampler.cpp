@@ -1,10 +1,6 @@
 #include "models/sampler.h"
 
-#include "core/checks.h"
-
 namespace csreft {
-
-void check_sampling(const SamplingOptions& options) { checks::sampling(options); }
 
 Tensor draw_counts(std::span<const std::int32_t> sequences, std::int32_t drawn, const Device& device) {
   std::vector<std::int32_t> counts;

@@ -11,9 +11,6 @@ namespace csreft {
 
 using SamplingOptions = ops::Sampling;
 
-// Throws Error unless temperature >= 0, top_k >= 0 and 0 < top_p <= 1.
-void check_sampling(const SamplingOptions& options);
-
 // What ops::sample_ counts with, i32 [n, 2] on `device`: row i draws for sequence sequences[i], which has drawn `drawn`
 // times.
 Tensor draw_counts(std::span<const std::int32_t> sequences, std::int32_t drawn, const Device& device);

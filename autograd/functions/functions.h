@@ -57,11 +57,14 @@ Variable rope(const Variable& x, const Tensor& positions, const Tensor& inverse_
 Variable attention(const Variable& q, const Variable& k, const Variable& v, const ops::AttentionLayout& layout,
                    const ops::AttentionHeads& heads);
 
+// Rows whose logits exist at a time.
+inline constexpr std::int64_t head_chunk = 256;
+
 // scale * sum over i of -log softmax(hidden W^T)[i, target i]: hidden [n, d], W [vocabulary, d], targets i32 [n] ->
 // [1]. Logits exist for `chunk` rows at a time. Where a gradient is required it is made in the same pass, since it is
 // linear in the gradient of the loss: one product with W fewer than computing the logits again.
 Variable head_cross_entropy(const Variable& hidden, const LinearWeight& weight, const Tensor& targets, double scale,
-                            std::int64_t chunk = 256);
+                            std::int64_t chunk = head_chunk);
 
 // ---- representation edits -----------------------------------------------------------------------------------------
 

@@ -6,6 +6,7 @@
 #include <map>
 #include <utility>
 
+#include "autograd/functions/functions.h"
 #include "core/error.h"
 
 namespace csreft {
@@ -18,7 +19,6 @@ constexpr std::array the_cards{
 };
 
 constexpr double f32_bytes = 4.0, bf16_bytes = 2.0;
-constexpr double head_chunk = 256.0;  // tokens: what head_cross_entropy takes at a time
 
 struct Sizes {
   double tokens, supervised, edited, length;
@@ -133,7 +133,7 @@ void add_backward(Operations& all, const Sizes& s, std::int64_t layers) {
 
 // Logits of the supervised tokens, their loss and gradient in place, and back: a chunk of tokens at a time.
 void add_head(Operations& all, const Sizes& s) {
-  const auto chunks = static_cast<std::int64_t>(std::ceil(s.supervised / head_chunk));
+  const auto chunks = static_cast<std::int64_t>(std::ceil(s.supervised / static_cast<double>(head_chunk)));
   const double rows = s.supervised / static_cast<double>(chunks), hidden = s.supervised * s.d;
   add_f32(all, "supervised rows", "rows.cu", 1, 2.0 * hidden, 0.0);
   add_rounding(all, "head: input rounded to bf16", chunks, rows * s.d);

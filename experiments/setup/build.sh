@@ -34,7 +34,8 @@ configure() {
     # A folder without a stamp is one that somebody set up by hand, just now: its options are respected.
     [[ -f $stamp ]] || printf '%s\n' "$here" >"$stamp"
     if [[ $(<"$stamp") == "$here" ]]; then
-      (($# == 0)) || meson configure "$build" "$@" >/dev/null 2>&1 || die "meson does not take the options: $*; expected --cuda, --cuda-all, or options of meson"
+      (($# == 0)) || meson configure "$build" "$@" >/dev/null 2>&1 ||
+        die "meson does not take the options: $*; expected --cuda, --cuda-all, or options of meson"
       return
     fi
     say "the build folder was made for another processor or compiler: building anew"
