@@ -65,6 +65,8 @@ struct BackwardPass {
   // For a closure that can add what others have contributed to input i while it computes its own: their sum so far
   // (undefined: nothing), and the sum with its own in the place of that.
   const Tensor& so_far(std::size_t i) const;
+  // Whether that sum is there and may be written into, since nothing else shares it.
+  bool owns_so_far(std::size_t i) const;
   void replace(std::size_t i, Tensor gradient);
 };
 

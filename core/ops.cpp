@@ -336,29 +336,55 @@ void matmul_add_(const Tensor& y, const Tensor& a, const Tensor& b, Transpose tr
 
 namespace {
 
-// x op(weight) by a primitive that rounds its factors, for weights that are stored as `dtype`.
-Tensor rounded_product(std::string_view op, const Tensor& x, const Tensor& weight, DType dtype,
-                       Transpose transpose_weight, decltype(Primitives::matmul_bf16) Primitives::*primitive) {
-  checks::real_matrix(op, "x", x);
-  require(x.dtype() == DType::f32, "{}: x is {}, expected f32", op, name_of(x.dtype()));
-  const bool transposed = transpose_weight == Transpose::yes;
-  require(weight.defined() && weight.dtype() == dtype && weight.shape().rank() == 2 && weight.device() == x.device() &&
-              weight.shape()[transposed ? 1 : 0] == x.cols(),
-          "{}: the weight does not fit x [{}, {}] on {}: expected a matrix of {} with as many {}", op, x.rows(),
-          x.cols(), to_string(x.device()), name_of(dtype), transposed ? "columns" : "rows");
-  Tensor y = empty_like(x, {x.rows(), weight.shape()[transposed ? 0 : 1]});
-  backend(x, primitive)(x, weight, transpose_weight, y);
-  return y;
-}
+// A product with a weight that is stored as `dtype`, by a primitive that rounds its factors.
+struct RoundedProduct {
+  std::string_view op;
+  DType dtype;
+  decltype(Primitives::matmul_bf16) Primitives::*primitive;
+
+  // [m, n] of y = x op(weight), x [m, k].
+  Shape shape(const Tensor& x, const Tensor& weight, Transpose transpose_weight) const {
+    require(x.defined() && x.shape().rank() == 2, "{}: x is no matrix: expected [m, k]", op);
+    require(x.dtype() == DType::f32 || x.dtype() == dtype, "{}: x is {}, expected f32{}", op, name_of(x.dtype()),
+            dtype == DType::f32 ? "" : fmt::format(" or {}", name_of(dtype)));
+    const bool transposed = transpose_weight == Transpose::yes;
+    require(weight.defined() && weight.dtype() == dtype && weight.shape().rank() == 2 &&
+                weight.device() == x.device() && weight.shape()[transposed ? 1 : 0] == x.cols(),
+            "{}: the weight does not fit x [{}, {}] on {}: expected a matrix of {} with as many {}", op, x.rows(),
+            x.cols(), to_string(x.device()), name_of(dtype), transposed ? "columns" : "rows");
+    return {x.rows(), weight.shape()[transposed ? 0 : 1]};
+  }
+
+  Tensor make(const Tensor& x, const Tensor& weight, Transpose transpose_weight) const {
+    Tensor y = Tensor::empty(shape(x, weight, transpose_weight), DType::f32, x.device());
+    backend(x, primitive)(x, weight, transpose_weight, false, y);
+    return y;
+  }
+  void add(const Tensor& y, const Tensor& x, const Tensor& weight, Transpose transpose_weight) const {
+    const Shape expected = shape(x, weight, transpose_weight);
+    require(y.defined() && y.shape() == expected && y.dtype() == DType::f32 && y.device() == x.device(),
+            "{}: y does not fit the product: expected f32 {} on {}", op, expected.str(), to_string(x.device()));
+    backend(x, primitive)(x, weight, transpose_weight, true, y);
+  }
+};
+
+constexpr RoundedProduct bf16_product{"matmul_bf16", DType::bf16, &Primitives::matmul_bf16};
+constexpr RoundedProduct tf32_product{"matmul_tf32", DType::f32, &Primitives::matmul_tf32};
 
 }  // namespace
 
 Tensor matmul_bf16(const Tensor& x, const Tensor& weight, Transpose transpose_weight) {
-  return rounded_product("matmul_bf16", x, weight, DType::bf16, transpose_weight, &Primitives::matmul_bf16);
+  return bf16_product.make(x, weight, transpose_weight);
+}
+void matmul_bf16_add_(const Tensor& y, const Tensor& x, const Tensor& weight, Transpose transpose_weight) {
+  bf16_product.add(y, x, weight, transpose_weight);
 }
 
 Tensor matmul_tf32(const Tensor& x, const Tensor& weight, Transpose transpose_weight) {
-  return rounded_product("matmul_tf32", x, weight, DType::f32, transpose_weight, &Primitives::matmul_tf32);
+  return tf32_product.make(x, weight, transpose_weight);
+}
+void matmul_tf32_add_(const Tensor& y, const Tensor& x, const Tensor& weight, Transpose transpose_weight) {
+  tf32_product.add(y, x, weight, transpose_weight);
 }
 
 // ---- gated low-rank edits -----------------------------------------------------------------------------------------

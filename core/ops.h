@@ -117,12 +117,18 @@ Tensor matmul(const Tensor& a, const Tensor& b, Transpose transpose_a = Transpos
 // y += op(a) op(b)
 void matmul_add_(const Tensor& y, const Tensor& a, const Tensor& b, Transpose transpose_a = Transpose::no,
                  Transpose transpose_b = Transpose::no);
-// x op(weight) for a weight that is stored in bf16: f32 [m, k], bf16 -> f32 [m, n]. x is rounded to bf16, products are
-// exact, sums are f32.
+// x op(weight) for a weight that is stored in bf16: f32 or bf16 [m, k], bf16 -> f32 [m, n]. An x in f32 is rounded to
+// bf16, products are exact, sums are f32.
 Tensor matmul_bf16(const Tensor& x, const Tensor& weight, Transpose transpose_weight = Transpose::no);
+// y += x op(weight), the same way
+void matmul_bf16_add_(const Tensor& y, const Tensor& x, const Tensor& weight,
+                      Transpose transpose_weight = Transpose::no);
 // x op(weight) with both factors rounded to TF32, which keeps 10 bits of f32's fraction, and sums in f32: f32 [m, k],
 // f32 -> f32 [m, n]. What a GPU's matrix units make of f32; on the CPU slower than matmul.
 Tensor matmul_tf32(const Tensor& x, const Tensor& weight, Transpose transpose_weight = Transpose::no);
+// y += x op(weight), the same way
+void matmul_tf32_add_(const Tensor& y, const Tensor& x, const Tensor& weight,
+                      Transpose transpose_weight = Transpose::no);
 
 // ---- Llama --------------------------------------------------------------------------------------------------------
 

@@ -61,10 +61,11 @@ Primitive make_primitive(Product product, const memory::desc& weights, std::int6
   return {dnnl::inner_product_backward_data(backward), backward.scratchpad_desc()};
 }
 
-void check_rows(std::string_view op, const Tensor& x, std::int64_t columns, DType dtype) {
-  checks::real_matrix(op, "x", x);
-  require(x.cols() == columns && x.dtype() == dtype, "{}: x is {} with {} columns, expected {} with {}", op,
-          name_of(x.dtype()), x.cols(), name_of(dtype), columns);
+void check_rows(std::string_view op, const Tensor& x, std::int64_t columns, const PackedMatrix& matrix) {
+  require(x.defined() && x.shape().rank() == 2, "{}: x is no matrix: expected [n, {}]", op, columns);
+  require(x.cols() == columns && (x.dtype() == matrix.dtype() || x.dtype() == matrix.factor_dtype()),
+          "{}: x is {} with {} columns, expected {} with {}", op, name_of(x.dtype()), x.cols(), name_of(matrix.dtype()),
+          columns);
 }
 
 Tensor allocate(const memory::desc& desc) {
@@ -129,6 +130,16 @@ class PackedMatrix::Impl {
     const std::int64_t padded = (rows + tile - 1) / tile * tile;
     return multiply_blocks(product, rounded(x, padded), padded).slice(0, rows);
   }
+
+  // sum += y W
+  void multiply_add(const Tensor& sum, const Tensor& y) {
+    if (blocks_desc_) return ops::add_(sum, multiply(Product::apply_transposed, y));
+    if (tf32_) return ops::matmul_tf32_add_(sum, y, weight_);
+    if (weight_.dtype() == DType::bf16) return ops::matmul_bf16_add_(sum, y, weight_);
+    ops::matmul_add_(sum, y, weight_);
+  }
+
+  DType factor_dtype() const { return !blocks_desc_ && weight_.dtype() == DType::bf16 ? DType::bf16 : dtype; }
 
   const std::int64_t out, in;
   const DType dtype;
@@ -206,15 +217,24 @@ PackedMatrix::PackedMatrix(const Tensor& weight, Packing packing) {
 std::int64_t PackedMatrix::out_features() const { return impl_->out; }
 std::int64_t PackedMatrix::in_features() const { return impl_->in; }
 DType PackedMatrix::dtype() const { return impl_->dtype; }
+DType PackedMatrix::factor_dtype() const { return impl_->factor_dtype(); }
 
 Tensor PackedMatrix::apply(const Tensor& x) const {
-  check_rows("PackedMatrix::apply", x, impl_->in, impl_->dtype);
+  check_rows("PackedMatrix::apply", x, impl_->in, *this);
   return impl_->multiply(Product::apply, x);
 }
 
 Tensor PackedMatrix::apply_transposed(const Tensor& y) const {
-  check_rows("PackedMatrix::apply_transposed", y, impl_->out, impl_->dtype);
+  check_rows("PackedMatrix::apply_transposed", y, impl_->out, *this);
   return impl_->multiply(Product::apply_transposed, y);
+}
+
+void PackedMatrix::apply_transposed_add_(const Tensor& sum, const Tensor& y) const {
+  check_rows("PackedMatrix::apply_transposed_add_", y, impl_->out, *this);
+  require(sum.defined() && sum.shape() == Shape{y.rows(), impl_->in} && sum.dtype() == impl_->dtype,
+          "PackedMatrix::apply_transposed_add_: the sum does not fit, expected {} [{}, {}]", name_of(impl_->dtype),
+          y.rows(), impl_->in);
+  impl_->multiply_add(sum, y);
 }
 
 }  // namespace csreft

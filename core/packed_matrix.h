@@ -32,12 +32,17 @@ class PackedMatrix {
   bool defined() const { return impl_ != nullptr; }
   std::int64_t out_features() const;
   std::int64_t in_features() const;
-  DType dtype() const;  // of the factors and the products: f32 or f64
+  DType dtype() const;  // of the products: f32 or f64
+  // What the products read their other factor as: dtype(), or bf16 where they round it to that before they start. A
+  // factor for several matrices is rounded once by whoever has it.
+  DType factor_dtype() const;
 
-  // x W^T: [n, in] -> [n, out]. Throw Error on a mismatch of shape or type.
+  // x W^T: [n, in] -> [n, out], x of dtype() or factor_dtype(). Throw Error on a mismatch of shape or type.
   Tensor apply(const Tensor& x) const;
   // y W: [n, out] -> [n, in]; the gradient of x in apply, given the gradient y.
   Tensor apply_transposed(const Tensor& y) const;
+  // sum += y W
+  void apply_transposed_add_(const Tensor& sum, const Tensor& y) const;
 
  private:
   class Impl;

@@ -122,17 +122,17 @@ AddedAndNormed Llama::normalise(const Stream& stream, const Variable& weight) co
 Llama::Stream Llama::block(std::int64_t layer, const Stream& stream, const TokenBatch& batch,
                            const Attachments& attachments, const KvCache* cache) const {
   const LlamaLayer& weights = layers_[static_cast<std::size_t>(layer)];
-  const auto project = [&](LinearSite site, const LinearWeight& weight, const Variable& x) {
-    const Variable y = linear(x, weight);
+  const auto attach = [&](LinearSite site, const Variable& x, const Variable& y) {
     return attachments.linear ? attachments.linear(layer, site, x, y) : y;
   };
   const auto turn = [&](const Variable& x) { return rope(x, batch.positions, inverse_frequencies_); };
   const ops::AttentionHeads heads{config_.n_heads, config_.n_kv_heads, config_.head_dim, bf16_};
 
   const auto [hidden, x] = normalise(stream, weights.attention_norm);
-  const Variable q = turn(project(LinearSite::q_proj, weights.q_proj, x));
-  Variable k = turn(project(LinearSite::k_proj, weights.k_proj, x));
-  Variable v = project(LinearSite::v_proj, weights.v_proj, x);
+  const auto qkv = linears(x, {weights.q_proj, weights.k_proj, weights.v_proj});
+  const Variable q = turn(attach(LinearSite::q_proj, x, qkv[0]));
+  Variable k = turn(attach(LinearSite::k_proj, x, qkv[1]));
+  Variable v = attach(LinearSite::v_proj, x, qkv[2]);
   if (cache != nullptr) {
     require(!k.requires_grad() && !v.requires_grad(), "keys and values in a cache have no gradient: expected NoGrad");
     ops::scatter_rows_(cache->keys(layer), batch.cache_rows, k.value());
@@ -145,11 +145,12 @@ Llama::Stream Llama::block(std::int64_t layer, const Stream& stream, const Token
                                                             batch.layout.k_lengths, batch.longest, heads))
                              : attention(q, k, v, batch.layout, heads);
   const auto [after_attention, z] =
-      normalise({hidden, project(LinearSite::o_proj, weights.o_proj, mixed)}, weights.ffn_norm);
+      normalise({hidden, attach(LinearSite::o_proj, mixed, linear(mixed, weights.o_proj))}, weights.ffn_norm);
 
-  const Variable gate = project(LinearSite::gate_proj, weights.gate_proj, z);
-  const Variable up = project(LinearSite::up_proj, weights.up_proj, z);
-  return {after_attention, project(LinearSite::down_proj, weights.down_proj, silu_mul(gate, up))};
+  const auto gate_and_up = linears(z, {weights.gate_proj, weights.up_proj});
+  const Variable gated =
+      silu_mul(attach(LinearSite::gate_proj, z, gate_and_up[0]), attach(LinearSite::up_proj, z, gate_and_up[1]));
+  return {after_attention, attach(LinearSite::down_proj, gated, linear(gated, weights.down_proj))};
 }
 
 }  // namespace csreft

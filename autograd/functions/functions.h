@@ -3,7 +3,9 @@
 #pragma once
 
 #include <cstdint>
+#include <initializer_list>
 #include <variant>
+#include <vector>
 
 #include "autograd/variable.h"
 #include "core/ops.h"
@@ -43,6 +45,8 @@ using LinearWeight = std::variant<Variable, PackedMatrix>;
 
 // x W^T: [n, in] -> [n, out]. A frozen W saves nothing: dx = dy W.
 Variable linear(const Variable& x, const LinearWeight& weight);
+// The same for several W, in their order. Where their products round x to bf16 that is done once.
+std::vector<Variable> linears(const Variable& x, std::initializer_list<LinearWeight> weights);
 
 // ---- Llama; see ops.h for shapes and sources ----------------------------------------------------------------------
 

@@ -75,12 +75,12 @@ void matmul(const Tensor& a, const Tensor& b, Transpose transpose_a, Transpose t
              [&]<typename T>(T) { multiply(a, b, transpose_a, transpose_b, accumulate, y.data<T>(), e); });
 }
 
-void matmul_tf32(const Tensor& x, const Tensor& weight, Transpose transpose_weight, const Tensor& y) {
-  matmul(rounded_to_tf32(x), rounded_to_tf32(weight), Transpose::no, transpose_weight, false, y);
+void matmul_tf32(const Tensor& x, const Tensor& weight, Transpose transpose_weight, bool accumulate, const Tensor& y) {
+  matmul(rounded_to_tf32(x), rounded_to_tf32(weight), Transpose::no, transpose_weight, accumulate, y);
 }
 
-void matmul_bf16(const Tensor& x, const Tensor& weight, Transpose transpose_weight, const Tensor& y) {
-  matmul(x.to(DType::bf16).to(DType::f32), weight.to(DType::f32), Transpose::no, transpose_weight, false, y);
+void matmul_bf16(const Tensor& x, const Tensor& weight, Transpose transpose_weight, bool accumulate, const Tensor& y) {
+  matmul(x.to(DType::bf16).to(DType::f32), weight.to(DType::f32), Transpose::no, transpose_weight, accumulate, y);
 }
 
 }  // namespace csreft::cpu

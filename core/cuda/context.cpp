@@ -34,12 +34,11 @@ void keep_freed_memory(int index) {
 // cuBLAS would allocate its own within a capture. It has this one from the start, because which algorithm it takes
 // depends on the workspace: the bits of a product would depend on whether work was recorded before. The size is what
 // cuBLAS recommends for Hopper. It does not count as held by tensors, and stays as long as the process.
-std::shared_ptr<void> give_workspace(cublasHandle_t blas, cudaStream_t stream) {
+void give_workspace(cublasHandle_t blas, cudaStream_t stream) {
   constexpr std::size_t bytes = std::size_t{32} << 20U;
   void* workspace = nullptr;
   check(cudaMallocAsync(&workspace, bytes, stream), "cudaMallocAsync");
   check(cublasSetWorkspace(blas, workspace, bytes), "cublasSetWorkspace");
-  return {workspace, [](void*) {}};
 }
 
 }  // namespace
@@ -51,7 +50,7 @@ Context::Context(int device) : index(device), uploads(device) {
   check(cublasSetStream(blas, stream), "cublasSetStream");
   // f32 products in f32, not in TF32, which keeps 10 bits of the fraction.
   check(cublasSetMathMode(blas, CUBLAS_DEFAULT_MATH), "cublasSetMathMode");
-  workspace = give_workspace(blas, stream);
+  give_workspace(blas, stream);
 }
 
 Context& context(int index) {

@@ -1,9 +1,9 @@
 // What the backend keeps for each device: its stream, its cuBLAS handle, and the ways of small and large arrays to it.
 #pragma once
 
+#include <atomic>
 #include <cstddef>
 #include <cstdint>
-#include <memory>
 #include <span>
 
 #include "core/cuda/runtime.h"
@@ -13,6 +13,13 @@
 
 namespace csreft::cuda {
 
+// Bytes that tensors hold on a device.
+struct HeldMemory {
+  std::atomic<std::size_t> now{0}, peak{0};  // peak: the most since reset_peak_memory()
+
+  void add(std::size_t bytes);
+};
+
 // All work on a device goes through one stream, so everything happens in the order in which it was started; large
 // arrays of the host come in by another, which waits for the first and is waited for by it.
 struct Context {
@@ -21,7 +28,7 @@ struct Context {
   int index;
   cudaStream_t stream = nullptr;
   cublasHandle_t blas = nullptr;
-  std::shared_ptr<void> workspace;  // of cuBLAS; no tensor holds it
+  HeldMemory held;
   Uploads uploads;
   Staging staging;
 };

@@ -32,9 +32,4 @@ void launch(void (*kernel)(Parameters...), dim3 grid, dim3 block, std::size_t sh
   start(static_cast<Parameters>(args)...);
 }
 
-// A barrier for the first `n_threads` threads (a multiple of 32) that name it; id 1 to 15.
-__device__ inline void named_barrier(int id, int n_threads) {
-  asm volatile("bar.sync %0, %1;" : : "r"(id), "r"(n_threads) : "memory");
-}
-
 }  // namespace csreft::cuda

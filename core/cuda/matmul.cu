@@ -28,15 +28,18 @@ cublasStatus_t gemm(cublasHandle_t blas, cublasOperation_t ta, cublasOperation_t
   return cublasDgemm(blas, ta, tb, m, n, k, &one, a, lda, b, ldb, &beta, c, ldc);
 }
 
-// y = x op(weight), both of `type`; y and the sums are f32.
+// y = x op(weight), or y += x op(weight), both of `type`; y and the sums are f32.
 void multiply_rounded(const Tensor& x, const Tensor& weight, Transpose transpose_weight, cudaDataType type,
-                      cublasComputeType_t compute, const Tensor& y) {
+                      cublasComputeType_t compute, bool accumulate, const Tensor& y) {
   const std::int64_t m = y.rows(), n = y.cols(), k = x.cols();
   if (m == 0 || n == 0) return;
-  if (k == 0) return fill(0, y);
-  const float one = 1, zero = 0;
+  if (k == 0) {
+    if (!accumulate) fill(0, y);
+    return;
+  }
+  const float one = 1, beta = accumulate ? 1 : 0;
   check(cublasGemmEx(context(y).blas, operation(transpose_weight), CUBLAS_OP_N, extent(n), extent(m), extent(k), &one,
-                     weight.raw(), type, extent(weight.cols()), x.raw(), type, extent(k), &zero, y.raw(), CUDA_R_32F,
+                     weight.raw(), type, extent(weight.cols()), x.raw(), type, extent(k), &beta, y.raw(), CUDA_R_32F,
                      extent(n), compute, CUBLAS_GEMM_DEFAULT),
         "a matrix product by cuBLAS");
 }
@@ -60,14 +63,12 @@ void matmul(const Tensor& a, const Tensor& b, Transpose transpose_a, Transpose t
   });
 }
 
-void matmul_tf32(const Tensor& x, const Tensor& weight, Transpose transpose_weight, const Tensor& y) {
-  multiply_rounded(x, weight, transpose_weight, CUDA_R_32F, CUBLAS_COMPUTE_32F_FAST_TF32, y);
+void matmul_tf32(const Tensor& x, const Tensor& weight, Transpose transpose_weight, bool accumulate, const Tensor& y) {
+  multiply_rounded(x, weight, transpose_weight, CUDA_R_32F, CUBLAS_COMPUTE_32F_FAST_TF32, accumulate, y);
 }
 
-void matmul_bf16(const Tensor& x, const Tensor& weight, Transpose transpose_weight, const Tensor& y) {
-  const Tensor rounded = Tensor::empty(x.shape(), DType::bf16, x.device());
-  cast(x, rounded);
-  multiply_rounded(rounded, weight, transpose_weight, CUDA_R_16BF, CUBLAS_COMPUTE_32F, y);
+void matmul_bf16(const Tensor& x, const Tensor& weight, Transpose transpose_weight, bool accumulate, const Tensor& y) {
+  multiply_rounded(x.to(DType::bf16), weight, transpose_weight, CUDA_R_16BF, CUBLAS_COMPUTE_32F, accumulate, y);
 }
 
 }  // namespace csreft::cuda

@@ -1,6 +1,4 @@
 // Device memory, and copies between host and device.
-#include <atomic>
-
 #include "core/cuda/check.h"
 #include "core/cuda/context.h"
 #include "core/cuda/device_info.h"
@@ -10,17 +8,7 @@
 namespace csreft::cuda {
 namespace {
 
-std::atomic<std::size_t> used_bytes{0};  // by tensors, on all devices
-std::atomic<std::size_t> peak_bytes{0};  // the most of it since reset_peak_memory()
-
-void count_used(std::size_t bytes) {
-  const std::size_t used = used_bytes += bytes;
-  std::size_t peak = peak_bytes;
-  while (used > peak && !peak_bytes.compare_exchange_weak(peak, used)) {
-  }
-}
-
-[[noreturn]] void fail_out_of_memory(std::size_t bytes, int index) {
+[[noreturn]] void fail_out_of_memory(std::size_t bytes, const Context& device) {
   constexpr auto mib = [](std::size_t n) { return static_cast<double>(n) * 0x1p-20; };
   std::size_t free = 0, total = 0;
   check(cudaMemGetInfo(&free, &total), "cudaMemGetInfo");
@@ -28,7 +16,7 @@ void count_used(std::size_t bytes) {
       "out of memory on cuda:{}: {:.1f} MiB asked for, {:.1f} MiB held by tensors, {:.1f} of {:.1f} MiB free; expected "
       "frozen weights in half the memory (--weights bf16), fewer tokens at a time (--tokens-per-pass, --batch) or "
       "shorter sequences (--max-length)",
-      index, mib(bytes), mib(used_bytes), mib(free), mib(total));
+      device.index, mib(bytes), mib(device.held.now), mib(free), mib(total));
 }
 
 // What follows in `stream` waits for what `other` was given so far; the other's device is the thread's current one.
@@ -54,6 +42,13 @@ void copy_between(const Context& from_device, const Context& to_device, void* to
 
 }  // namespace
 
+void HeldMemory::add(std::size_t bytes) {
+  const std::size_t held = now += bytes;
+  std::size_t most = peak;
+  while (held > most && !peak.compare_exchange_weak(most, held)) {
+  }
+}
+
 std::shared_ptr<void> allocate(std::size_t bytes, int index) {
   if (const auto& graph = current_graph_memory()) return graph->take(bytes);
   return allocate_block(bytes, index);
@@ -66,16 +61,16 @@ std::shared_ptr<void> allocate_block(std::size_t bytes, int index) {
   const cudaError_t status = cudaMallocAsync(&data, asked, device.stream);
   if (status == cudaErrorMemoryAllocation) {
     static_cast<void>(cudaGetLastError());  // this error does not stick: the next call must not see it
-    fail_out_of_memory(bytes, index);
+    fail_out_of_memory(bytes, device);
   }
   check(status, "cudaMallocAsync");
-  count_used(asked);
-  return {data, [asked, stream = device.stream](void* p) {
-            used_bytes -= asked;
+  device.held.add(asked);
+  return {data, [asked, &device](void* p) {
+            device.held.now -= asked;
             const auto& graph = current_graph_memory();
             if (graph != nullptr && graph->is_capturing()) return graph->free_later(p);
             // A failure here is an earlier one, which the next checked call reports: destructors do not throw.
-            static_cast<void>(cudaFreeAsync(p, stream));
+            static_cast<void>(cudaFreeAsync(p, device.stream));
           }};
 }
 
@@ -87,10 +82,10 @@ void set_zero(void* data, std::size_t bytes, int index) {
 void copy(void* to, const Device& to_device, const void* from, const Device& from_device, std::size_t bytes) {
   if (bytes == 0) return;
   const bool to_host = to_device.type == DeviceType::cpu, from_host = from_device.type == DeviceType::cpu;
-  Context& device = context(to_host ? from_device.index : to_device.index);
   if (!to_host && !from_host && to_device != from_device) {
     return copy_between(context(from_device.index), context(to_device.index), to, from, bytes);
   }
+  Context& device = context(to_host ? from_device.index : to_device.index);
   if (from_host && bytes >= Staging::least_bytes) return device.staging.copy(to, from, bytes, device.stream);
   const cudaMemcpyKind kind =
       to_host ? cudaMemcpyDeviceToHost : (from_host ? cudaMemcpyHostToDevice : cudaMemcpyDeviceToDevice);
@@ -99,13 +94,16 @@ void copy(void* to, const Device& to_device, const void* from, const Device& fro
 }
 
 DeviceMemory device_memory(int index) {
-  context(index);
+  const HeldMemory& held = context(index).held;
   std::size_t free = 0, total = 0;
   check(cudaMemGetInfo(&free, &total), "cudaMemGetInfo");
-  return {.used = used_bytes, .peak = peak_bytes, .total = total};
+  return {.used = held.now, .peak = held.peak, .total = total};
 }
 
-void reset_peak_memory(int /*index*/) { peak_bytes = used_bytes.load(); }
+void reset_peak_memory(int index) {
+  HeldMemory& held = context(index).held;
+  held.peak = held.now.load();
+}
 
 void synchronize(int index) { check(cudaStreamSynchronize(context(index).stream), "cudaStreamSynchronize"); }
 

@@ -30,14 +30,10 @@ struct Summand {
 template <typename F, typename T>
 __global__ void sum_shares_kernel(TensorList<Summand<T>> list, double* shares) {
   CSREFT_SHARED(WarpValues<double>, scratch);
-  unsigned tensor = 0, begin = 0;
-  while (list.ends[tensor] <= blockIdx.x) begin = list.ends[tensor++];
-  const Summand<T> item = list.items[tensor];
-  const std::int64_t stride = std::int64_t{list.ends[tensor] - begin} * blockDim.x;
+  const BlockPlace place = block_place(list);
+  const Summand<T> item = list.items[place.tensor];
   double sum = 0;
-  for (std::int64_t i = std::int64_t{blockIdx.x - begin} * blockDim.x + threadIdx.x; i < item.n; i += stride) {
-    sum += F{}(static_cast<double>(item.x[i]));
-  }
+  for (std::int64_t i = place.first(); i < item.n; i += place.stride()) sum += F{}(static_cast<double>(item.x[i]));
   sum = reduce_block(sum, scratch, Add{});
   if (threadIdx.x == 0) shares[blockIdx.x] = sum;
 }

@@ -224,10 +224,9 @@ template <Task task, typename T>
 __global__ void stiefel_kernel(TensorList<Stack<T>> list, bool in_shared) {
   CSREFT_SHARED(WarpValues<double>, reduction);
   CSREFT_DYNAMIC_SHARED(double, shared);
-  unsigned tensor = 0, begin = 0;
-  while (list.ends[tensor] <= blockIdx.x) begin = list.ends[tensor++];
-  const Stack<T> stack = list.items[tensor];
-  const std::int64_t point = blockIdx.x - begin, first = point * stack.r * stack.d;
+  const BlockPlace place = block_place(list);
+  const Stack<T> stack = list.items[place.tensor];
+  const std::int64_t point = place.block, first = point * stack.r * stack.d;
   const Point<T> w = point_of(stack, point, in_shared ? shared : nullptr, reduction);
   T* const out = stack.out + first;
   if constexpr (task == Task::gradient) {

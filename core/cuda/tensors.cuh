@@ -19,14 +19,27 @@ struct TensorList {
   unsigned ends[capacity];  // the blocks of items[i] end before ends[i]
 };
 
+// The tensor of the calling block, and the block's place among the tensor's blocks.
+struct BlockPlace {
+  unsigned tensor, block, n_blocks;
+
+  // The elements of the calling thread: from `first` on, each `stride` after the last.
+  __device__ std::int64_t first() const { return std::int64_t{block} * blockDim.x + threadIdx.x; }
+  __device__ std::int64_t stride() const { return std::int64_t{n_blocks} * blockDim.x; }
+};
+template <typename Item>
+__device__ BlockPlace block_place(const TensorList<Item>& list) {
+  unsigned tensor = 0, begin = 0;
+  while (list.ends[tensor] <= blockIdx.x) begin = list.ends[tensor++];
+  return {tensor, blockIdx.x - begin, list.ends[tensor] - begin};
+}
+
 // item(i) for each item and i in [0, item.n).
 template <typename Item>
 __global__ void tensors_kernel(TensorList<Item> list) {
-  unsigned tensor = 0, begin = 0;
-  while (list.ends[tensor] <= blockIdx.x) begin = list.ends[tensor++];
-  const Item item = list.items[tensor];
-  const std::int64_t stride = std::int64_t{list.ends[tensor] - begin} * blockDim.x;
-  for (std::int64_t i = std::int64_t{blockIdx.x - begin} * blockDim.x + threadIdx.x; i < item.n; i += stride) item(i);
+  const BlockPlace place = block_place(list);
+  const Item item = list.items[place.tensor];
+  for (std::int64_t i = place.first(); i < item.n; i += place.stride()) item(i);
 }
 
 // Cuts `items` into lists, as few as hold them, and calls start(list, blocks) for each; count(item) >= 1 is the number

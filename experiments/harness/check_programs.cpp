@@ -16,10 +16,8 @@ namespace {
 
 namespace fs = std::filesystem;
 
-// Tests that start kernels, of every kind, on small tensors.
-constexpr const char* small_tests =
-    "--source-file=*cuda/primitives_test.cpp,*cuda/attention_bf16_test.cpp,*core/advance_step_test.cpp,"
-    "*models/decode_step_test.cpp";
+constexpr std::array small_tests{"*cuda/primitives_test.cpp", "*cuda/attention_bf16_test.cpp",
+                                 "*core/advance_step_test.cpp", "*models/decode_step_test.cpp"};
 constexpr std::array tools{"memcheck", "racecheck", "synccheck"};
 // At most; what takes longer is said, and leaves less for what comes after it.
 constexpr double tests_seconds = 220.0, tool_seconds = 35.0;
@@ -90,9 +88,10 @@ void run_tests(CheckRun& run, const fs::path& program, double seconds) {
 void sanitize(CheckRun& run, const fs::path& sanitizer, const fs::path& program, const std::string& tool,
               double seconds) {
   constexpr const char* found_exit = "9";
-  const ChildResult result = run_child({sanitizer.string(), "--tool", tool, "--error-exitcode", found_exit,
-                                        program.string(), "--device", test_device(run.device()), small_tests},
-                                       seconds);
+  const ChildResult result =
+      run_child({sanitizer.string(), "--tool", tool, "--error-exitcode", found_exit, program.string(), "--device",
+                 test_device(run.device()), fmt::format("--source-file={}", fmt::join(small_tests, ","))},
+                seconds);
   if (interrupted()) return run.leave_out(tool + ": interrupted");
   if (result.timed_out) return run.leave_out(fmt::format("{}: not done after {:.0f} s", tool, seconds));
   const auto count = last_count(result.output);
@@ -111,6 +110,8 @@ void check_tests(CheckRun& run) {
     run.attempt("the tests", tests_seconds, [&] { run_tests(run, *program, tests_seconds); });
   });
 }
+
+std::span<const char* const> sanitized_sources() { return small_tests; }
 
 void sanitize_tests(CheckRun& run, const fs::path& program) {
   const auto sanitizer = find_sanitizer();

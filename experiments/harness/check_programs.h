@@ -2,6 +2,7 @@
 #pragma once
 
 #include <filesystem>
+#include <span>
 
 #include "experiments/harness/check_run.h"
 
@@ -13,6 +14,8 @@ void check_tests(CheckRun& run);
 // The part "compute-sanitizer": memcheck and racecheck, where that programme is on PATH, in CUDA_HOME or in
 // /usr/local/cuda and the device is a real one.
 void check_sanitizer(CheckRun& run);
+// The files of those small tests: they start kernels of every kind.
+std::span<const char* const> sanitized_sources();
 // The same within a part, with this test programme, whatever the device is.
 void sanitize_tests(CheckRun& run, const std::filesystem::path& program);
 

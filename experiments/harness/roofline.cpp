@@ -42,13 +42,14 @@ struct Sizes {
 
 using Operations = std::vector<Operation>;
 
-// rows x in times in x out, the weights frozen.
-void add_product(Operations& all, std::string name, std::int64_t calls, double rows, double in, double out) {
+// rows x in times in x out, the weights frozen. `added` is the share of the calls that add to what they find.
+void add_product(Operations& all, std::string name, std::int64_t calls, double rows, double in, double out,
+                 double added = 0.0) {
   all.push_back({.name = std::move(name),
                  .source = "matmul.cu (cuBLAS)",
                  .arithmetic = Arithmetic::bf16,
                  .calls = calls,
-                 .bytes = bf16_bytes * (in * out + rows * in) + f32_bytes * rows * out,
+                 .bytes = bf16_bytes * (in * out + rows * in) + (1.0 + added) * f32_bytes * rows * out,
                  .flops = 2.0 * rows * in * out});
 }
 
@@ -63,7 +64,7 @@ void add_attention(Operations& all, std::string name, std::string source, std::i
   all.push_back({std::move(name), std::move(source), Arithmetic::bf16, calls, f32_bytes * numbers, flops});
 }
 
-// Each product with frozen weights is given its input in f32, and rounds it.
+// The factors of products with frozen weights, in f32, are rounded before.
 void add_rounding(Operations& all, std::string name, std::int64_t calls, double elements) {
   all.push_back({std::move(name), "elementwise.cu", Arithmetic::f32, calls, (f32_bytes + bf16_bytes) * elements, 0.0});
 }
@@ -75,15 +76,18 @@ void add_linears(Operations& all, const Sizes& s, std::int64_t layers, bool back
     const char* name;
     std::int64_t calls;
     double in, out;
+    std::int64_t inputs;  // that are not rounded for the one before, too
+    double added;         // share of the gradients that are added to another's: q's to k's, that to v's; gate's to up's
   };
-  const std::array linears{Linear{"q", 1, s.d, s.q}, Linear{"k and v", 2, s.d, s.kv}, Linear{"o", 1, s.q, s.d},
-                           Linear{"gate and up", 2, s.d, s.ffn}, Linear{"down", 1, s.ffn, s.d}};
+  const std::array linears{Linear{"q", 1, s.d, s.q, 1, 1.0}, Linear{"k and v", 2, s.d, s.kv, 0, 0.5},
+                           Linear{"o", 1, s.q, s.d, 1, 0.0}, Linear{"gate and up", 2, s.d, s.ffn, 1, 0.5},
+                           Linear{"down", 1, s.ffn, s.d, 1, 0.0}};
   const std::string of = backward ? ", backward" : "";
   std::map<double, std::int64_t> rounded;  // calls by width
   for (const Linear& linear : linears) {
     const double in = backward ? linear.out : linear.in, out = backward ? linear.in : linear.out;
-    add_product(all, linear.name + of, linear.calls * layers, s.tokens, in, out);
-    rounded[in] += linear.calls * layers;
+    add_product(all, linear.name + of, linear.calls * layers, s.tokens, in, out, backward ? linear.added : 0.0);
+    rounded[in] += (backward ? linear.calls : linear.inputs) * layers;
   }
   for (const auto& [width, calls] : rounded) {
     add_rounding(all, fmt::format("input rounded to bf16, {} wide{}", width, of), calls, s.tokens * width);
@@ -123,8 +127,6 @@ void add_backward(Operations& all, const Sizes& s, std::int64_t layers) {
   add_f32(all, "last normalisation, backward", "rms_norm.cu", 1, 3.0 * hidden, 7.0 * hidden);
   add_f32(all, "residual and normalisation, backward", "rms_norm.cu", 2 * layers, 4.0 * hidden, 8.0 * hidden);
   add_linears(all, s, layers, /*backward=*/true);
-  // What q, k and v, and what gate and up send back to one input.
-  add_f32(all, "sum of gradients", "elementwise.cu", 3 * layers, 3.0 * hidden, hidden);
   add_f32(all, "rotary embedding of q, backward", "rope.cu", layers, 2.0 * q, 3.0 * q);
   add_f32(all, "rotary embedding of k, backward", "rope.cu", layers, 2.0 * kv, 3.0 * kv);
   add_attention_backward(all, s, layers);
@@ -195,6 +197,14 @@ std::vector<Operation> operations(const TrainingStep& step) {
   add_f32(all, "AdamW", "optimizers.cu", 1, 7.0 * trained, 12.0 * trained);
   std::erase_if(all, [](const Operation& o) { return o.calls == 0; });
   return all;
+}
+
+double product_flops(const TrainingStep& step) {
+  double flops = 0.0;
+  for (const Operation& o : operations(step)) {
+    if (o.arithmetic == Arithmetic::bf16) flops += static_cast<double>(o.calls) * o.flops;
+  }
+  return flops;
 }
 
 std::string roofline_table(const TrainingStep& step) {

@@ -52,6 +52,9 @@ struct TrainingStep {
 // on the Stiefel manifold, of less than a thousandth, are left out, as are vectors as long as a row or a column.
 std::vector<Operation> operations(const TrainingStep& step);
 
+// FLOPs of a step's products: with frozen weights, and those of attention.
+double product_flops(const TrainingStep& step);
+
 // The operations, a row each, and below them the step's sum and tokens/s on each card, in Markdown.
 std::string roofline_table(const TrainingStep& step);
 

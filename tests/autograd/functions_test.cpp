@@ -131,7 +131,38 @@ std::vector<Case> row_cases() {
 std::vector<Case> linear_cases() {
   const auto both = [](Inputs x) { return csreft::linear(x[0], x[1]); };
   const PackedMatrix packed(normal({6, 5}, 2));
+  // Their sum, so that x has a gradient by each and one beside them.
+  const auto sum_of = [](const Variable& x, std::initializer_list<csreft::LinearWeight> weights) {
+    Variable sum = x;
+    for (const Variable& y : csreft::linears(x, weights)) sum = csreft::add(csreft::mul(y, y), sum);
+    return sum;
+  };
+  const PackedMatrix square(normal({5, 5}, 3)), another(normal({5, 5}, 4));
   return {
+      {"linears",
+       "all trained",
+       [=](Inputs x) {
+         return sum_of(x[0], {x[1], x[2], x[1]});
+       },
+       {normal({4, 5}), normal({5, 5}, 1), normal({5, 5}, 2)}},
+      {"linears",
+       "all packed",
+       [=](Inputs x) {
+         return sum_of(x[0], {square, another, square});
+       },
+       {normal({4, 5})}},
+      {"linears",
+       "one packed",
+       [=](Inputs x) {
+         return sum_of(x[0], {x[1], square});
+       },
+       {normal({4, 5}), normal({5, 5}, 1)}},
+      {"linears",
+       "constant x",
+       [=](Inputs x) {
+         return sum_of(Variable(normal({4, 5}, 5)), {square, x[0]});
+       },
+       {normal({5, 5})}},
       {"linear", "both trained", both, {normal({4, 5}), normal({6, 5}, 1)}},
       {"linear", "one row, one output", both, {normal({1, 3}), normal({1, 3}, 1)}},
       {"linear",
@@ -367,7 +398,7 @@ TEST_CASE("the backward of every function agrees with differences of its forward
 TEST_CASE("every function that functions.h declares has a gradcheck") {
   std::ifstream header(source("autograd/functions/functions.h"));
   REQUIRE(header.is_open());
-  const std::regex declaration(R"(^(?:Variable|AddedAndNormed) (\w+)\()");
+  const std::regex declaration(R"(^(?:Variable|std::vector<Variable>|AddedAndNormed) (\w+)\()");
   std::set<std::string> declared, checked;
   std::smatch match;
   for (std::string line; std::getline(header, line);) {

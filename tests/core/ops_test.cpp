@@ -256,6 +256,26 @@ TEST_CASE("TF32 keeps 10 bits of a fraction, to nearest, ties to even") {
   CHECK_THROWS_AS(ops::matmul_tf32(a, a), Error);
 }
 
+TEST_CASE("products of rounded factors are added to what is there, and take factors that are rounded before") {
+  const Tensor x = normal({5, 40}, 1, DType::f32), w = normal({40, 3}, 2, DType::f32), w16 = w.to(DType::bf16);
+  const Tensor turned = normal({3, 40}, 4, DType::f32), start = normal({5, 3}, 3, DType::f32);
+  const Tensor in_bf16 = start.clone(), in_tf32 = start.clone();
+  ops::matmul_bf16_add_(in_bf16, x, w16);
+  ops::matmul_tf32_add_(in_tf32, x, w);
+  // Sums of 40 products of order 1.
+  CHECK(distance(in_bf16, ops::add(start, ops::matmul_bf16(x, w16))) < 1e-5);
+  CHECK(distance(in_tf32, ops::add(start, ops::matmul_tf32(x, w))) < 1e-5);
+  ops::matmul_tf32_add_(in_tf32, x, turned, ops::Transpose::yes);
+  CHECK(distance(in_tf32, ops::add(ops::add(start, ops::matmul_tf32(x, w)),
+                                   ops::matmul_tf32(x, turned, ops::Transpose::yes))) < 1e-5);
+  CHECK(same_bits(ops::matmul_bf16(x.to(DType::bf16), w16), ops::matmul_bf16(x, w16)));
+  CHECK_THROWS_AS(ops::matmul_bf16_add_(start, x, turned.to(DType::bf16)), Error);
+  CHECK_THROWS_AS(ops::matmul_bf16_add_(normal({5, 4}, 1, DType::f32), x, w16), Error);
+  CHECK_THROWS_AS(ops::matmul_bf16_add_(start.to(DType::f64), x, w16), Error);
+  CHECK_THROWS_AS(ops::matmul_bf16(x.to(DType::f64), w16), Error);
+  CHECK_THROWS_AS(ops::matmul_tf32(x.to(DType::bf16), w), Error);
+}
+
 TEST_CASE("a low-rank gate adds the offset, and scales the blocks by the gates of their example") {
   const Tensor product = values({1, 2, 3, 4, 5, 6, 7, 8}, {2, 4}), b = values({1, 0, -1, 2}, {4});
   const Tensor alpha = values({10, 100, 2, 3}, {2, 2}), example = indices({1, 0});

@@ -36,6 +36,7 @@ TEST_CASE("a packed matrix multiplies as the matrix does, whatever its layout") 
         const PackedMatrix packed(w.to(dtype), packing);
         CHECK(packed.out_features() == out);
         CHECK(packed.in_features() == in);
+        CHECK(packed.factor_dtype() == dtype);
         for (const std::int64_t n : {0, 1, 2, 3, 4, 5, 16, 67}) {
           CAPTURE(out);
           CAPTURE(in);
@@ -45,6 +46,9 @@ TEST_CASE("a packed matrix multiplies as the matrix does, whatever its layout") 
           CHECK(distance(packed.apply(x.to(dtype)), csreft::ops::matmul(x, w, Transpose::no, Transpose::yes)) <
                 tolerance * scale);
           CHECK(distance(packed.apply_transposed(y.to(dtype)), csreft::ops::matmul(y, w)) < tolerance * scale);
+          const Tensor sum = x.to(dtype).clone();
+          packed.apply_transposed_add_(sum, y.to(dtype));
+          CHECK(distance(sum, csreft::ops::add(x, csreft::ops::matmul(y, w))) < tolerance * scale);
         }
       }
     }
@@ -66,6 +70,9 @@ TEST_CASE("a matrix in bf16 multiplies factors that are rounded to bf16, and sum
     CHECK(packed.apply(x).shape() == csreft::Shape{n, 96});
     CHECK(distance(packed.apply(x), csreft::ops::matmul(rounded(x), rounded(w), Transpose::no, Transpose::yes)) < 1e-4);
     CHECK(distance(packed.apply_transposed(y), csreft::ops::matmul(rounded(y), rounded(w))) < 1e-4);
+    const Tensor sum = x.clone();
+    packed.apply_transposed_add_(sum, y);
+    CHECK(distance(sum, csreft::ops::add(x, packed.apply_transposed(y))) == 0);
   }
   CHECK(distance(packed.apply(normal({8, 160}, 2, DType::f32)),
                  csreft::ops::matmul(normal({8, 160}, 2), normal({96, 160}, 1), Transpose::no, Transpose::yes)) > 1e-3);
@@ -148,6 +155,9 @@ TEST_CASE("a packed matrix refuses what does not fit") {
   CHECK_THROWS_AS(packed.apply(Tensor::zeros({6})), Error);
   CHECK_THROWS_AS(packed.apply(Tensor::zeros({2, 6}, DType::f64)), Error);
   CHECK_THROWS_AS(packed.apply(Tensor()), Error);
+  CHECK_THROWS_AS(packed.apply_transposed_add_(Tensor::zeros({2, 4}), Tensor::zeros({2, 4})), Error);
+  CHECK_THROWS_AS(packed.apply_transposed_add_(Tensor::zeros({2, 6}, DType::f64), Tensor::zeros({2, 4})), Error);
+  CHECK_THROWS_AS(packed.apply_transposed_add_(Tensor::zeros({2, 6}), Tensor::zeros({2, 6})), Error);
   CHECK_THROWS_AS(PackedMatrix(Tensor::zeros({4})), Error);
   CHECK_THROWS_AS(PackedMatrix(Tensor::zeros({4, 4}, DType::bf16)), Error);
   CHECK_THROWS_AS(PackedMatrix(Tensor::zeros({4, 4}, DType::f64), Packing::bf16), Error);

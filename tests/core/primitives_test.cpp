@@ -38,11 +38,11 @@ std::set<std::string> defined_functions(const std::string& folder) {
   return names;
 }
 
-// The name in a backend: without the underscore of those that write into an argument.
+// The name in a backend: without the underscore of those that write into an argument. A product that is added to
+// what is there is the same primitive.
 std::string name_in_backend(const std::string& primitive) {
-  static const std::map<std::string, std::string> special{{"add_", "axpy"}, {"matmul_add_", "matmul"}};
-  if (const auto found = special.find(primitive); found != special.end()) return found->second;
-  return primitive.ends_with('_') ? primitive.substr(0, primitive.size() - 1) : primitive;
+  if (primitive == "add_") return "axpy";
+  return std::regex_replace(primitive, std::regex("^(matmul.*)_add_$|_$"), "$1");
 }
 
 }  // namespace

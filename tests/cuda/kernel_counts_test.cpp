@@ -2,6 +2,7 @@
 // on a real one, however little it computes.
 #include <cstddef>
 #include <functional>
+#include <vector>
 
 #include <doctest/doctest.h>
 
@@ -42,6 +43,22 @@ TEST_CASE("cuda: a gated edit of any number of subspaces starts 5 kernels, and 7
     CHECK(kernels_of([&] { edited = csreft::low_rank_update(hidden, rows, A, b, P, alpha); }) == 5);
     // The rows of dy; P dy; the gates, db and dalpha; A^T of that; the sum; dA; dP.
     CHECK(kernels_of([&] { csreft::backward(edited, dy); }) == 7);
+  }
+}
+
+TEST_CASE("cuda: an x of three products in bf16 is rounded once, and its gradients are summed by the products") {
+  const auto matrix = [](std::int64_t out, std::uint64_t number) {
+    return csreft::PackedMatrix(on_device({out, 16}, number), csreft::Packing::bf16);
+  };
+  const csreft::PackedMatrix q = matrix(16, 1), k = matrix(8, 2), v = matrix(8, 3);
+  const Variable x = parameter({7, 16}, 4);
+  std::vector<Variable> ys;
+  CHECK(kernels_of([&] { ys = csreft::linears(x, {q, k, v}); }) == 4);
+  REQUIRE(ys.size() == 3);
+  // Of one, its dy rounded and the product.
+  for (const Variable& y : ys) {
+    const Tensor dy = on_device(y.shape(), 5);
+    CHECK(kernels_of([&] { csreft::backward(y, dy); }) == 2);
   }
 }
 

@@ -191,6 +191,12 @@ TEST_CASE("cuda: matrix products with weights in bf16") {
   CHECK(packed.dtype() == DType::f32);
   CHECK(distance(packed.apply(there(x)).to(Device{}), ops::matmul_bf16(x, weight, ops::Transpose::yes)) < 2e-5);
   CHECK(distance(packed.apply_transposed(there(y)).to(Device{}), ops::matmul_bf16(y, weight)) < 2e-5);
+  CHECK(packed.factor_dtype() == DType::bf16);
+  CHECK(csreft::test::same_bits(packed.apply(there(x).to(DType::bf16)).to(Device{}),
+                                packed.apply(there(x)).to(Device{})));
+  const Tensor sum = there(x).clone();
+  packed.apply_transposed_add_(sum, there(y));
+  CHECK(distance(sum.to(Device{}), ops::add(x, ops::matmul_bf16(y, weight))) < 2e-5);
 }
 
 TEST_CASE("cuda: matrix products in TF32") {
@@ -200,11 +206,14 @@ TEST_CASE("cuda: matrix products in TF32") {
   const auto there = [](const Tensor& t) { return t.to(test_device()); };
   const csreft::PackedMatrix packed(there(weight), csreft::Packing::tf32);
   const Tensor forward = packed.apply(there(x)).to(Device{}), back = packed.apply_transposed(there(y)).to(Device{});
+  const Tensor sum = there(x).clone();
+  packed.apply_transposed_add_(sum, there(y));
   // Products of two factors of 11 bits are exact in f32: only the order of sums differs. A device may round a factor
   // otherwise, by one in 2^10; then 32 products of order 1 differ by some 1e-3 each.
   const double tolerance = csreft::is_emulated(test_device()) ? 2e-5 : 2e-2;
   CHECK(distance(forward, ops::matmul_tf32(x, weight, ops::Transpose::yes)) < tolerance);
   CHECK(distance(back, ops::matmul_tf32(y, weight)) < tolerance);
+  CHECK(distance(sum.to(Device{}), ops::add(x, back)) < 2e-5);
   CHECK(distance(forward, ops::matmul(x, weight, ops::Transpose::no, ops::Transpose::yes)) > 1e-4);
   CHECK_THROWS_WITH_AS(csreft::PackedMatrix(there(weight).to(DType::f64), csreft::Packing::tf32),
                        doctest::Contains("expected f32"), csreft::Error);

@@ -1,4 +1,4 @@
-// Recorded work on the emulated device: what is replayed, and what cannot be recorded.
+// Recorded work: what is replayed, and what cannot be recorded.
 #include "core/recording.h"
 
 #include <vector>
@@ -9,7 +9,6 @@
 #include "core/ops.h"
 #include "models/generate.h"
 #include "tests/core/numbers.h"
-#include "tests/cuda_emulation/control.h"
 #include "tests/device.h"
 #include "tests/error_text.h"
 #include "tests/tiny_model.h"
@@ -17,7 +16,6 @@
 using csreft::Device;
 using csreft::DType;
 using csreft::Tensor;
-namespace emulation = csreft::emulation;
 namespace ops = csreft::ops;
 
 namespace {
@@ -54,19 +52,15 @@ TEST_CASE("cuda: recorded work reads what its tensors hold when it is replayed")
     y = ops::add(ops::scale(twice, 3.0), twice);  // temporaries come and go
     rows = ops::gather_rows(on_device, ids);
   });
-  const std::size_t before = emulation::graph_launches();
   for (int run = 0; run < 6; ++run) {
     CAPTURE(run);
     ops::copy_(x, Tensor::full({33, 7}, run));
     const Tensor index = csreft::test::indices({run % 5, (run + 3) % 5});
     ops::copy_(ids, index);
-    const std::size_t allocations = emulation::device_allocations();
     recording.run();
-    CHECK((emulation::device_allocations() == allocations) == (run > 0));
     CHECK(holds(y, 8 * run));
     CHECK(csreft::test::same_bits(rows.to(Device{}), ops::gather_rows(table, index)));
   }
-  CHECK(emulation::graph_launches() == before + 5);
 }
 
 TEST_CASE("cuda: nothing else gets the memory of recorded work") {
@@ -98,45 +92,6 @@ TEST_CASE("cuda: work that waits, grows or uploads anew cannot be recorded, and 
   csreft::Recording outer(cuda(), [&] { csreft::Recording(cuda(), [&] { y = ops::add(x, x); }).run(); });
   CHECK(contains(error_text([&] { return outer.run(), 0; }), "one recording"));
   CHECK(holds(ops::add(x, x), 2));
-}
-
-TEST_CASE("cuda: a generated token is one graph, and only its id is copied") {
-  const auto prompts = random_sequences(std::vector<std::int64_t>{3, 9}, tiny_config().vocab_size, 6);
-  const csreft::Llama llama(tiny_checkpoint(tiny_config()), csreft::Weights::frozen, {DType::f32, cuda()});
-  for (const csreft::SamplingOptions& sampling :
-       {csreft::SamplingOptions{}, csreft::SamplingOptions{.temperature = 1.2, .top_k = 9, .top_p = 0.9, .seed = 3}}) {
-    const std::size_t graphs = emulation::graph_launches(), to_host = emulation::copied_bytes().to_host;
-    std::vector<std::size_t> to_device, allocations;
-    const auto out = generate(llama, prompts, {.max_new_tokens = 10, .stop_tokens = {}, .sampling = sampling}, {},
-                              [&](std::size_t sequence, std::int32_t) {
-                                if (sequence > 0) return true;
-                                to_device.push_back(emulation::copied_bytes().to_device);
-                                allocations.push_back(emulation::device_allocations());
-                                return true;
-                              });
-    CHECK(out[0].size() == 10);
-    // Of 10 tokens the first comes with the prompt, and the second from the step's first run, which is no graph.
-    CHECK(emulation::graph_launches() == graphs + 8);
-    // No logits: an id of each sequence and token.
-    CHECK(emulation::copied_bytes().to_host == to_host + 10 * prompts.size() * sizeof(std::int32_t));
-    // Token n is heard of when the step for token n + 1 has been started: from the third on, a step brings nothing to
-    // the device and has all its memory.
-    REQUIRE(to_device.size() == 10);
-    for (std::size_t n = 2; n < 10; ++n) {
-      CAPTURE(n);
-      CHECK(to_device[n] == to_device[2]);
-      CHECK(allocations[n] == allocations[2]);
-    }
-  }
-}
-
-TEST_CASE("cuda: what hears of a token does so while the device has the next step to do") {
-  const auto prompts = random_sequences(std::vector<std::int64_t>{3}, tiny_config().vocab_size, 6);
-  const csreft::Llama llama(tiny_checkpoint(tiny_config()), csreft::Weights::frozen, {DType::f32, cuda()});
-  std::vector<bool> busy;
-  generate(llama, prompts, {.max_new_tokens = 5, .stop_tokens = {}, .sampling = {}}, {},
-           [&](std::size_t, std::int32_t) { return busy.push_back(emulation::waiting_operations() > 0), true; });
-  CHECK(busy == std::vector<bool>{true, true, true, true, false});
 }
 
 TEST_CASE("cuda: tokens that are drawn in a graph are the CPU's") {

@@ -2,6 +2,8 @@
 
 #include <atomic>
 #include <cstdint>
+#include <cstdio>
+#include <cstdlib>
 #include <utility>
 
 #include <fmt/format.h>
@@ -69,6 +71,30 @@ void check(const void* address, std::size_t bytes) {
   fault_host(address, what);
 }
 
+// What g++ says of an access whose address it has found misaligned: the layout is that of its run-time library.
+struct Misalignment {
+  struct {
+    const char* file;
+    std::uint32_t line, column;
+  } where;
+  const void* type;
+  unsigned char log_alignment;
+  unsigned char kind;
+};
+
+[[gnu::cold]] void report_misaligned(const Misalignment& what, std::uintptr_t address) {
+  const std::uintptr_t alignment = std::uintptr_t{1} << what.log_alignment;
+  if (!checked) {
+    fmt::print(stderr, "{}:{}: the host's code reads or writes a misaligned address\n", what.where.file,
+               what.where.line);
+    std::abort();
+  }
+  fault_running_thread(cudaErrorMisalignedAddress, [&] {
+    return fmt::format("misaligned address: {} bytes past a multiple of {}, at {}:{}", address % alignment, alignment,
+                       what.where.file, what.where.line);
+  });
+}
+
 // An operation of the host's, as it would be without instrumentation.
 constexpr int order = __ATOMIC_SEQ_CST;
 
@@ -92,7 +118,9 @@ void check_atomic(const void* address, std::size_t bytes) {
 // ---- the functions that instrumented code calls ---------------------------------------------------------------------
 
 using csreft::emulation::check;
+using csreft::emulation::Misalignment;
 using csreft::emulation::order;
+using csreft::emulation::report_misaligned;
 
 extern "C" {
 
@@ -118,6 +146,9 @@ void __tsan_unaligned_write8(void* p) { check<true>(p, 8); }
 void __tsan_unaligned_write16(void* p) { check<true>(p, 16); }
 void __tsan_read_range(void* p, std::size_t bytes) { check<false>(p, bytes); }
 void __tsan_write_range(void* p, std::size_t bytes) { check<true>(p, bytes); }
+void __ubsan_handle_type_mismatch_v1(const Misalignment* what, std::uintptr_t address) {
+  report_misaligned(*what, address);
+}
 void __tsan_vptr_update(void**, void*) {}
 void __tsan_vptr_read(void**) {}
 

@@ -1,7 +1,8 @@
 // Every load and store of a kernel is checked: bounds of device memory and of shared memory, races on shared memory,
-// and addresses of the host. g++ -fsanitize=thread puts a call before each; accesses.cpp has what is called, in place
-// of ThreadSanitizer's library. Under AddressSanitizer, which g++ does not combine with it, code is not instrumented
-// so: then AddressSanitizer finds what is out of bounds, and races are not looked for.
+// addresses of the host, and alignment. g++ -fsanitize=thread puts a call before each, -fsanitize=alignment before
+// those that are misaligned; accesses.cpp has what is called, in place of the sanitizers' libraries. Under
+// AddressSanitizer, which g++ does not combine with it, code is not instrumented so: then AddressSanitizer finds what
+// is out of bounds, and races are not looked for.
 #pragma once
 
 #include <cstddef>

@@ -19,6 +19,7 @@ namespace csreft::emulation {
 struct Blas {
   cudaStream_t stream = nullptr;
   cublasMath_t math = CUBLAS_DEFAULT_MATH;
+  bool has_multiplied = false;
 };
 
 namespace {
@@ -156,6 +157,7 @@ cublasStatus_t enqueue_product(cublasHandle_t handle, cublasOperation_t transpos
   p.tf32 = type == CUDA_R_32F && (compute == CUBLAS_COMPUTE_32F_FAST_TF32 ||
                                   (compute == CUBLAS_COMPUTE_32F && handle->math == CUBLAS_TF32_TENSOR_OP_MATH));
   ++started_kernels_so_far();
+  handle->has_multiplied = true;
   const auto error = enqueue(handle->stream, [p, f64] {
     for (int i = 0; i < p.batch; ++i) {
       if (f64) {
@@ -199,6 +201,8 @@ cublasStatus_t cublasSetMathMode(cublasHandle_t handle, cublasMath_t mode) {
 cublasStatus_t cublasSetWorkspace(cublasHandle_t handle, void* workspace, std::size_t bytes) {
   const std::lock_guard lock(entrance());
   if (handle == nullptr) return CUBLAS_STATUS_NOT_INITIALIZED;
+  // No error on a device, where later products may be made by other algorithms than earlier ones.
+  if (handle->has_multiplied) set_fault(cudaErrorInvalidValue, "cublasSetWorkspace after the handle's first product");
   return bytes == 0 || device_memory().owns(workspace, bytes) ? CUBLAS_STATUS_SUCCESS : CUBLAS_STATUS_INVALID_VALUE;
 }
 

@@ -127,6 +127,19 @@ TEST_CASE("TF32 rounds factors to 10 bits, and only when asked") {
   CHECK(product() == 1);
 }
 
+TEST_CASE("a workspace that comes after the first product") {
+  const Handle handle;
+  const DeviceArray<float> a(std::vector<float>{2}), c(1);
+  const DeviceArray<char> workspace(1024);
+  const float one = 1, zero = 0;
+  REQUIRE(cublasSetWorkspace(handle.blas, workspace.data(), 1024) == CUBLAS_STATUS_SUCCESS);
+  REQUIRE(cublasSgemm(handle.blas, CUBLAS_OP_N, CUBLAS_OP_N, 1, 1, 1, &one, a.data(), 1, a.data(), 1, &zero, c.data(),
+                      1) == CUBLAS_STATUS_SUCCESS);
+  CHECK(run_and_report() == "");
+  cublasSetWorkspace(handle.blas, workspace.data(), 1024);
+  CHECK(run_and_report().find("cublasSetWorkspace after the handle's first product") != std::string::npos);
+}
+
 TEST_CASE("wrong leading dimensions, types, and matrices that reach past an allocation") {
   const Handle handle;
   const DeviceArray<float> a(random_values<float>(m * k, 1)), b(random_values<float>(k * n, 2)), c(m * n);

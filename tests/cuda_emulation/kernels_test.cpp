@@ -5,6 +5,7 @@
 
 #include "core/cuda/launch.h"
 #include "device_array.h"
+#include "named_barrier.h"
 
 using csreft::cuda::launch;
 using namespace csreft::emulation;
@@ -60,7 +61,7 @@ __global__ void exchange_in_halves(int* x) {
   CSREFT_DYNAMIC_SHARED(int, values);
   const unsigned half = threadIdx.x / 64, within = threadIdx.x % 64;
   values[threadIdx.x] = x[threadIdx.x];
-  csreft::cuda::named_barrier(1 + static_cast<int>(half), 64);
+  named_barrier(1 + static_cast<int>(half), 64);
   x[threadIdx.x] = values[half * 64 + 63 - within];
 }
 

@@ -43,8 +43,12 @@ TEST_CASE("gpu-check --smoke goes through every part, and its figures are finite
     CAPTURE(part.dump());
     CHECK(part["failures"].empty());
     for (const auto& figure : part["figures"]) {
-      figures.insert(figure["what"].get<std::string>());
+      const auto what = figure["what"].get<std::string>();
+      CAPTURE(what);
+      figures.insert(what);
       CHECK(std::isfinite(figure["value"].get<double>()));
+      const bool of_edits = what.starts_with("training, loreft") || what.starts_with("training, csreft");
+      CHECK(contains(figure.value("remark", ""), "% by what a step multiplies") == of_edits);
     }
   }
   for (const char* what :
@@ -145,4 +149,16 @@ TEST_CASE("what compute-sanitizer finds is a failure, and what it passes is coun
 
   CHECK(sanitized("echo 'nothing was run'\n").failed());
   CHECK(sanitized("echo '0 passed, 0 failed'\n").failed());
+}
+
+TEST_CASE("each file that compute-sanitizer is to run has tests") {
+  if (!has_emulated_device) return;
+  for (const char* file : csreft::sanitized_sources()) {
+    CAPTURE(file);
+    const auto list = csreft::run_child(
+        {"/proc/self/exe", "--device", "emulated", fmt::format("--source-file={}", file), "--count"}, 60.0);
+    CAPTURE(list.output);
+    CHECK(contains(list.output, "current filters: "));
+    CHECK_FALSE(contains(list.output, "current filters: 0"));
+  }
 }

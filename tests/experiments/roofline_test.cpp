@@ -23,7 +23,7 @@ csreft::TrainingStep llama_step(std::vector<std::int64_t> layers = {3, 9, 18, 24
           .adamw_parameters = 393'444};
 }
 
-double product_flops(const csreft::TrainingStep& step, bool backward) {
+double weight_flops(const csreft::TrainingStep& step, bool backward) {
   double flops = 0.0;
   for (const Operation& o : csreft::operations(step)) {
     const bool is_backward = o.name.ends_with("backward");
@@ -46,10 +46,14 @@ TEST_CASE("the estimate's products forward take two FLOPs a weight and token, th
   const double head = static_cast<double>(step.config.vocab_size * step.config.hidden_size);
   const double layers = csreft::matrix_elements(step.config) - head;
   const double tokens = 1024.0;
-  CHECK(product_flops(step, false) == doctest::Approx(2.0 * tokens * (layers + head / 2.0)));
+  CHECK(weight_flops(step, false) == doctest::Approx(2.0 * tokens * (layers + head / 2.0)));
   // Backward: the layers above the first edited one, 4 to 31 of 32.
-  CHECK(product_flops(step, true) == doctest::Approx(2.0 * tokens * (layers * 28.0 / 32.0 + head / 2.0)));
-  CHECK(product_flops(llama_step({31}), true) == doctest::Approx(tokens * head));
+  CHECK(weight_flops(step, true) == doctest::Approx(2.0 * tokens * (layers * 28.0 / 32.0 + head / 2.0)));
+  CHECK(weight_flops(llama_step({31}), true) == doctest::Approx(tokens * head));
+  // Attention: 2 products forward and 7 backward of queries with the keys up to each, 2 FLOPs a number of a head.
+  const double attention = 2.0 * tokens * 513.0 / 2.0 * 4096.0 * (32.0 * 2.0 + 28.0 * 7.0);
+  CHECK(csreft::product_flops(step) ==
+        doctest::Approx(weight_flops(step, false) + weight_flops(step, true) + attention));
 }
 
 TEST_CASE("an operation takes the longer of its memory's and its arithmetic's time") {
@@ -95,18 +99,18 @@ TEST_CASE("the estimate counts what each kernel of a step reads, writes and comp
       {"residual sum and normalisation", f32, 8, 4 * hidden},
       {"last normalisation, backward", f32, 1, 3 * hidden},          // dy, x, dx
       {"residual and normalisation, backward", f32, 6, 4 * hidden},  // dy, x, what came by the other way, dx
-      {"sum of gradients", f32, 9, 3 * hidden},                      // of q, k, v; of gate, up
       {"q", bf16, 5, 2 * 8 * 12 + hidden / 2 + q},                   // weights and input in bf16, output in f32
       {"k and v", bf16, 10, 2 * 8 * 6 + hidden / 2 + k},
       {"o", bf16, 5, 2 * 12 * 8 + q / 2 + hidden},
       {"gate and up", bf16, 10, 2 * 8 * 20 + hidden / 2 + ffn},
       {"down", bf16, 5, 2 * 20 * 8 + ffn / 2 + hidden},
-      {"q, backward", bf16, 3, 2 * 8 * 12 + q / 2 + hidden},
-      {"k and v, backward", bf16, 6, 2 * 8 * 6 + k / 2 + hidden},
+      // Of q, k and v and of gate and up, the last one's gradient is the first, and the others are added to it.
+      {"q, backward", bf16, 3, 2 * 8 * 12 + q / 2 + 2 * hidden},
+      {"k and v, backward", bf16, 6, 2 * 8 * 6 + k / 2 + 1.5 * hidden},
       {"o, backward", bf16, 3, 2 * 12 * 8 + hidden / 2 + q},
-      {"gate and up, backward", bf16, 6, 2 * 8 * 20 + ffn / 2 + hidden},
+      {"gate and up, backward", bf16, 6, 2 * 8 * 20 + ffn / 2 + 1.5 * hidden},
       {"down, backward", bf16, 3, 2 * 20 * 8 + hidden / 2 + ffn},
-      {"input rounded to bf16, 8 wide", f32, 25, hidden + hidden / 2},           // for q, k, v, gate and up
+      {"input rounded to bf16, 8 wide", f32, 10, hidden + hidden / 2},           // for q, k and v, for gate and up
       {"input rounded to bf16, 12 wide", f32, 5, q + q / 2},                     // for o
       {"input rounded to bf16, 20 wide", f32, 5, ffn + ffn / 2},                 // for down
       {"input rounded to bf16, 8 wide, backward", f32, 6, hidden + hidden / 2},  // of o and down

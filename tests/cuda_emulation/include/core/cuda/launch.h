@@ -61,8 +61,4 @@ void launch(void (*kernel)(Parameters...), dim3 grid, dim3 block, std::size_t sh
                             stream);
 }
 
-inline void named_barrier(int id, int n_threads, std::source_location where = std::source_location::current()) {
-  emulation::sync_named(id, n_threads, where);
-}
-
 }  // namespace csreft::cuda

@@ -1,17 +1,15 @@
 // What is said where a device, its driver or its memory is missing, on the emulated device.
-#include "tests/device.h"
-
 #include <string>
 
 #include <doctest/doctest.h>
 
-#include "core/cuda/check.h"
 #include "core/cuda/uploads.h"
 #include "core/device_info.h"
 #include "core/ops.h"
 #include "core/tensor.h"
 #include "tests/core/numbers.h"
 #include "tests/cuda_emulation/control.h"
+#include "tests/device.h"
 #include "tests/environment.h"
 #include "tests/experiments/command_bench.h"
 
@@ -93,15 +91,4 @@ TEST_CASE("cuda: uploads go on as before when the device has no room for a large
   emulation::set_device_memory(before.total);
   CHECK(csreft::test::same_bits(rows(8 << 10, 5).slice(0, n_rows - 5).clone().to(csreft::Device{}),
                                 x.slice(5, n_rows).clone()));
-}
-
-TEST_CASE("cuda: a call that fails is an error with the call's name, and the next call does not see it") {
-  const auto text_of = [](auto status) { return error_text([&] { csreft::cuda::check(status, "aCall"); }); };
-  CHECK(text_of(cudaErrorMemoryAllocation).starts_with("out of memory in aCall: "));
-  CHECK(text_of(CUBLAS_STATUS_ALLOC_FAILED).starts_with("out of memory in aCall: "));
-  CHECK(contains(text_of(CUBLAS_STATUS_NOT_SUPPORTED), "aCall failed with the functionality requested"));
-  void* pointer = nullptr;
-  const cudaError_t status = cudaMemcpyAsync(&pointer, nullptr, 1, cudaMemcpyHostToDevice, nullptr);
-  CHECK(contains(text_of(status), "aCall failed with cudaErrorInvalidValue (invalid argument)"));
-  CHECK(cudaGetLastError() == cudaSuccess);
 }

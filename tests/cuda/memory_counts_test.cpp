@@ -1,0 +1,70 @@
+// What the CUDA backend asks of the driver, and when the host waits: seen by the emulated device.
+#include <vector>
+
+#include <doctest/doctest.h>
+
+#include "core/device_info.h"
+#include "core/ops.h"
+#include "experiments/harness/trainer.h"
+#include "reft/presets.h"
+#include "tests/cuda_emulation/control.h"
+#include "tests/device.h"
+#include "tests/tiny_chat.h"
+
+using csreft::Device;
+using csreft::DType;
+using csreft::Tensor;
+namespace emulation = csreft::emulation;
+namespace ops = csreft::ops;
+
+namespace {
+
+// The driver's requests of each of several training steps; the first has the longest sequences.
+std::vector<std::size_t> requests_of_steps(const char* preset) {
+  static const TinyChat chat;
+  const auto model = chat.load(test_device());
+  csreft::MethodOptions method_options;
+  csreft::TrainOptions options;
+  csreft::set_preset(csreft::find_preset(preset), method_options, options.router_lr);
+  method_options.layers = {0, 1};
+  method_options.rank = 2;
+  method_options.subspaces = 2;
+  method_options.router_hidden = 4;
+  options.quiet = true;
+  const auto method = csreft::create_method(method_options, model.llama.config(), /*seed=*/5, model.llama.options());
+  csreft::Trainer trainer(model, *method, std::vector<csreft::Task>{letter_task(8)}, options);
+  emulation::release_kept_memory();
+  std::vector<std::size_t> requests;
+  for (const std::size_t examples : {8U, 8U, 8U, 5U, 8U, 1U}) {
+    std::vector<const csreft::EncodedExample*> batch;
+    for (std::size_t i = 0; i < examples; ++i) batch.push_back(&trainer.examples()[i]);
+    const std::size_t before = emulation::driver_requests();
+    static_cast<void>(trainer.step(batch, 1e-3));
+    requests.push_back(emulation::driver_requests() - before);
+  }
+  return requests;
+}
+
+}  // namespace
+
+TEST_CASE("cuda: after the first step of training nothing is asked of the driver") {
+  for (const char* preset : {"specialised", "paper"}) {
+    CAPTURE(preset);
+    const auto requests = requests_of_steps(preset);
+    CHECK(requests.front() > 0);  // so the count counts
+    for (std::size_t step = 1; step < requests.size(); ++step) {
+      CAPTURE(step);
+      CHECK(requests[step] == 0);
+    }
+  }
+}
+
+TEST_CASE("cuda: a large array is on its way while the host goes on") {
+  const Tensor x = Tensor::full({5'000'011}, 3.0, DType::f32);
+  csreft::synchronize(test_device());
+  REQUIRE(emulation::waiting_operations() == 0);
+  const Tensor there = x.to(test_device());
+  CHECK(emulation::waiting_operations() > 0);     // the host has not waited for the last of it
+  const Tensor doubled = ops::add(there, there);  // in the other stream
+  CHECK(emulation::waiting_operations() > 0);
+}
