@@ -62,7 +62,7 @@ void write_file_atomically(const std::filesystem::path& path, std::string_view c
 
 std::string read_text_file(const std::filesystem::path& path) {
   const int file = ::open(path.c_str(), O_RDONLY | O_CLOEXEC);
-  require(file >= 0, "cannot open {}: {}", path.string(), std::strerror(errno));
+  require(file >= 0, "cannot open {}: {}; expected a file that can be read", path.string(), std::strerror(errno));
   std::string text;
   std::array<char, 1 << 16> buffer;
   for (;;) {

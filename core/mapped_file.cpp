@@ -31,7 +31,7 @@ std::span<const std::byte> map(int file, const std::filesystem::path& path) {
 
 std::shared_ptr<const MappedFile> MappedFile::open(const std::filesystem::path& path) {
   const int file = ::open(path.c_str(), O_RDONLY | O_CLOEXEC);
-  require(file >= 0, "cannot open {}: {}", path.string(), std::strerror(errno));
+  require(file >= 0, "cannot open {}: {}; expected a file that can be read", path.string(), std::strerror(errno));
   try {
     const auto bytes = map(file, path);
     ::close(file);

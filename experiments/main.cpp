@@ -37,7 +37,7 @@ constexpr std::array table{
 };
 
 int list_experiments() {
-  fmt::print("./run NAME [flags]; ./run NAME --help lists the flags of each.\n\n");
+  fmt::print("{0} NAME [flags]; {0} NAME --help lists the flags of each.\n\n", command_name());
   for (const auto& experiment : table) fmt::print("  {:<12} {}\n", experiment.name, experiment.summary);
   return 0;
 }

@@ -78,7 +78,7 @@ int run(TrainCommand& command, Arguments arguments, const std::filesystem::path&
   write_report(folder / "report.html", report);
   fmt::print("{}: {}\n", run.result.interrupted ? "interrupted; what was done is in" : "report",
              run.result.interrupted ? folder.string() : (folder / "report.html").string());
-  if (run.result.interrupted) fmt::print("to go on: ./run train --resume {}\n", folder.string());
+  if (run.result.interrupted) fmt::print("to go on: {} train --resume {}\n", command_name(), folder.string());
   return run.result.interrupted ? interrupted_exit : 0;
 }
 

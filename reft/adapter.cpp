@@ -125,7 +125,9 @@ void load_values(const Method& method, const SafeTensors& file, const std::strin
 LoadedAdapter load_adapter(const std::filesystem::path& folder, const LanguageModel& model) {
   const std::filesystem::path description_file = folder / "adapter.json";
   const std::string where = description_file.string();
-  require(std::filesystem::is_directory(folder), "adapter folder {} does not exist", folder.string());
+  require(std::filesystem::is_directory(folder),
+          "adapter folder {} does not exist: expected the folder that a run has written, such as runs/NAME/adapter",
+          folder.string());
   const json description = read_json_object(description_file);
   const auto format = get_json<std::string>(description, "format", where);
   require(format == "csreft", "{}: format '{}' is unknown: expected csreft", where, format);

@@ -1,11 +1,14 @@
 #include "experiments/harness/cli.h"
 
 #include <charconv>
+#include <cstdlib>
 
 #include "core/nearest.h"
 
 namespace csreft {
 namespace {
+
+constexpr std::string_view default_command = "./run";
 
 std::string shell_quoted(const std::string& word) {
   if (!word.empty() && word.find_first_of(" \t\n'\"\\$&|;<>()*?[]#~`{}!") == std::string::npos) return word;
@@ -23,12 +26,20 @@ std::string without_marks(std::string help) {
 
 }  // namespace
 
+std::string command_name() {
+  const char* name = std::getenv("CSREFT_COMMAND");
+  return std::string(name != nullptr && *name != '\0' ? name : default_command);
+}
+
 Flags::Flags(std::string_view name, std::string_view summary, std::vector<std::string> examples)
-    : app_(std::string(summary), "./run " + std::string(name)), name_(name) {
+    : app_(std::string(summary), fmt::format("{} {}", command_name(), name)), name_(name) {
   app_.get_formatter()->column_width(34);
   app_.set_help_flag("-h,--help", "this text")->group("Options");
   std::string footer = "Examples:";
-  for (const auto& example : examples) footer += "\n  " + example;
+  for (auto& example : examples) {
+    if (example.starts_with(default_command)) example.replace(0, default_command.size(), command_name());
+    footer += "\n  " + example;
+  }
   app_.footer(footer);
 }
 
@@ -59,7 +70,7 @@ std::vector<std::string> Flags::given() const {
 }
 
 bool Flags::parse(Arguments arguments) {
-  command_ = "./run " + name_;
+  command_ = command_name() + " " + name_;
   for (const auto& argument : arguments) command_ += " " + shell_quoted(argument);
   // CLI11 takes the words from the back.
   std::vector<std::string> reversed(arguments.rbegin(), arguments.rend());
@@ -73,10 +84,10 @@ bool Flags::parse(Arguments arguments) {
     const auto names = flag_names();
     const std::string bare = word.substr(std::min(word.find_first_not_of('-'), word.size()));
     const std::string_view near = nearest(bare.substr(0, bare.find('=')), names);
-    fail("unknown flag {}{}: expected one of those that ./run {} --help lists", word,
-         near.empty() ? "" : fmt::format(" (did you mean --{}?)", near), name_);
+    fail("unknown flag {}{}: expected one of those that {} {} --help lists", word,
+         near.empty() ? "" : fmt::format(" (did you mean --{}?)", near), command_name(), name_);
   } catch (const CLI::ParseError& error) {
-    fail("{}: expected what ./run {} --help says", one_line(error.what()), name_);
+    fail("{}: expected what {} {} --help says", one_line(error.what()), command_name(), name_);
   }
   return true;
 }

@@ -18,6 +18,9 @@ namespace csreft {
 
 using Arguments = std::span<const std::string>;
 
+// How the user starts this programme: CSREFT_COMMAND, which a bundle sets, or ./run.
+std::string command_name();
+
 // The exit code of a command that Ctrl-C stopped.
 inline constexpr int interrupted_exit = 130;
 
@@ -31,7 +34,7 @@ struct Experiment {
 // The table, in experiments/main.cpp. To add an experiment: a file beside it, and a line there.
 std::span<const Experiment> experiments();
 
-// The flags of one experiment. `examples` are whole command lines that the help ends with.
+// The flags of one experiment. `examples` are whole command lines from ./run on, which the help ends with.
 class Flags {
  public:
   Flags(std::string_view name, std::string_view summary, std::vector<std::string> examples);

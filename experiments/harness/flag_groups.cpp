@@ -37,7 +37,8 @@ std::filesystem::path model_path(const std::string& model) {
   if (model != "smollm2") return model;
   const char* file = std::getenv("CSREFT_SMOLLM2");
   require(file != nullptr && *file != '\0',
-          "the default model smollm2 is not here: expected its file in the variable CSREFT_SMOLLM2, which ./run sets");
+          "the default model smollm2 is not here: expected its file in the variable CSREFT_SMOLLM2, which ./run and a "
+          "bundle set");
   require(std::filesystem::exists(file), "the default model smollm2 is not at {}: expected its file there, or {}", file,
           "CSREFT_SMOLLM2=FILE, or another by --model");
   return file;
@@ -188,7 +189,8 @@ void add_train_flags(Flags& flags, TrainOptions& o) {
   flags.add("--epochs", o.epochs, "passes over the training data");
   flags.add("--steps", o.max_steps, "stop after this many steps; 0: all of them");
   flags.add("--lr", o.lr, "largest learning rate");
-  flags.add("--router-lr", o.router_lr, "learning rate of the router, as a multiple of --lr (a preset brings its own)");
+  flags.add("--router-lr", o.router_lr, "learning rate of the router, as a multiple of --lr")
+      ->default_str("the preset's");
   flags.add("--stiefel-lr", o.stiefel_lr,
             "learning rate of the orthonormal R, as a multiple of --lr (a Riemannian step has the length lr in all)");
   flags.add_switch("--train-offsets,!--no-train-offsets", o.train_offsets,

@@ -19,12 +19,29 @@ lacking=
 if ! [ -d /usr/share/wordnet ]; then lacking='needs WordNet'; fi
 if ! command -v gnuplot >/dev/null; then lacking=$lacking${lacking:+,}'needs gnuplot'; fi
 
-if [ "${1:-}" = test ] && [ -n "$lacking" ]; then
+export CSREFT_TESTS_LEFT_OUT="$lacking"
+
+if [ "${1:-}" != test ]; then
+  export CSREFT_COMMAND="$0"
+  exec "$here/bin/csreft" "$@"
+fi
+shift
+case ${1:-} in
+  -h | --help)
+    cat <<END
+$0 test [--device D] [--test-case='*rope*'] [doctest's flags]
+$0 test [--device D] --golden DIR
+
+Runs the tests, or checks the golden values in DIR; the last line is \`N passed, M failed\`.
+
+  --device cuda|cuda:N   what is numeric runs on an NVIDIA GPU
+  --dt-help              all flags of doctest
+END
+    exit
+    ;;
+esac
+if [ -n "$lacking" ]; then
   echo 'left out, since this machine does not have what they need:'
   "$here/bin/csreft_tests" --test-suite="$lacking" --list-test-cases --no-intro --no-version || exit
 fi
-export CSREFT_TESTS_LEFT_OUT="$lacking"
-
-if [ "${1:-}" != test ]; then exec "$here/bin/csreft" "$@"; fi
-shift
 exec "$here/bin/csreft_tests" "$@"

@@ -98,7 +98,7 @@ TEST_CASE("a full disk leaves the old file and no temporary one") {
 TEST_CASE("reading names the path and the reason") {
   const TemporaryFolder folder;
   CHECK(error_text([&] { return read_text_file(folder / "none"); }) ==
-        "cannot open " + (folder / "none").string() + ": No such file or directory");
+        "cannot open " + (folder / "none").string() + ": No such file or directory; expected a file that can be read");
   CHECK(error_text([&] { return read_text_file(folder.path()); }) ==
         "cannot read " + folder.path().string() + ": Is a directory");
   CHECK(read_text_file(folder.write("empty", "")).empty());

@@ -2,7 +2,9 @@
 
 #include <doctest/doctest.h>
 
+#include "tests/environment.h"
 #include "tests/error_text.h"
+#include "tests/program.h"
 
 namespace {
 
@@ -71,4 +73,14 @@ TEST_CASE("layers are numbers with commas, or all") {
 TEST_CASE("control characters do not break a line") {
   CHECK(csreft::one_line("a\nb\r\tc\x1b[0m\x7f") == "a b  c [0m ");
   CHECK(csreft::one_line("Grüße") == "Grüße");
+}
+
+TEST_CASE("commands to type are those of whoever starts the programme") {
+  CHECK(csreft::command_name() == "./run");
+  const EnvironmentVariable name("CSREFT_COMMAND", "/bundle/csreft");
+  const ProgramResult help = run_program({"train", "--help"});
+  CHECK(help.code == 0);
+  CHECK(contains(help.out, "/bundle/csreft train"));
+  CHECK_FALSE(contains(help.out, "./run"));
+  CHECK(contains(run_program({"train", "--what"}).err, "that /bundle/csreft train --help lists"));
 }

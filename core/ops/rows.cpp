@@ -1,0 +1,94 @@
+// Primitives on the rows of a matrix: what their arguments must be, and the call of a backend.
+#include <vector>
+
+#include "core/dispatch.h"
+
+namespace csreft::ops {
+
+namespace {
+
+void check_scatter(std::string_view op, const Tensor& y, const Tensor& index, const Tensor& rows) {
+  checks::real_matrix(op, "y", y);
+  checks::real_matrix(op, "rows", rows);
+  checks::like(op, "rows", rows, {rows.rows(), y.cols()}, y);
+  checks::index_beside(op, "index", index, rows.rows(), y);
+  checks::below(op, "index", index, y.rows());
+}
+
+}  // namespace
+
+Tensor softmax(const Tensor& x) {
+  checks::real_matrix("softmax", "x", x);
+  return unary("softmax", x, &Primitives::softmax);
+}
+
+Tensor one_hot_rows(const Tensor& x) {
+  checks::real_matrix("one_hot_rows", "x", x);
+  return unary("one_hot_rows", x, &Primitives::one_hot_rows);
+}
+
+Tensor softmax_backward(const Tensor& dy, const Tensor& y) {
+  checks::real_matrix("softmax_backward", "y", y);
+  return binary("softmax_backward", dy, y, &Primitives::softmax_backward);
+}
+
+Tensor add_row(const Tensor& x, const Tensor& row) { return broadcast("add_row", x, row, &Primitives::add_row); }
+Tensor mul_row(const Tensor& x, const Tensor& row) { return broadcast("mul_row", x, row, &Primitives::mul_row); }
+
+Tensor sum_rows(const Tensor& x) {
+  checks::real_matrix("sum_rows", "x", x);
+  Tensor y = empty_like(x, {x.cols()});
+  backend(x, &Primitives::sum_rows)(x, y);
+  return y;
+}
+
+Tensor gather_rows(const Tensor& x, const Tensor& index) {
+  checks::real_matrix("gather_rows", "x", x);
+  checks::index_beside("gather_rows", "index", index, index.numel(), x);
+  checks::below("gather_rows", "index", index, x.rows());
+  Tensor y = empty_like(x, {index.numel(), x.cols()});
+  backend(x, &Primitives::gather_rows)(x, index, y);
+  return y;
+}
+
+void scatter_rows_(const Tensor& y, const Tensor& index, const Tensor& rows) {
+  check_scatter("scatter_rows_", y, index, rows);
+  backend(y, &Primitives::scatter_rows)(index, rows, y);
+}
+
+void scatter_add_rows_(const Tensor& y, const Tensor& index, const Tensor& rows) {
+  check_scatter("scatter_add_rows_", y, index, rows);
+  backend(y, &Primitives::scatter_add_rows)(index, rows, y);
+}
+
+Tensor add_rows(const Tensor& x, const Tensor& index, const Tensor& rows) {
+  check_scatter("add_rows", x, index, rows);
+  std::vector<bool> named(static_cast<std::size_t>(x.rows()));
+  for (const auto row : index.span<std::int32_t>()) {
+    require(!named[static_cast<std::size_t>(row)], "add_rows: index names row {} twice, expected each row once", row);
+    named[static_cast<std::size_t>(row)] = true;
+  }
+  Tensor y = empty_like(x);
+  backend(x, &Primitives::add_rows)(x, index, rows, y);
+  return y;
+}
+
+Tensor segment_mean(const Tensor& x, const Tensor& offsets) {
+  checks::real_matrix("segment_mean", "x", x);
+  checks::offsets("segment_mean", "offsets", offsets, x.rows());
+  Tensor y = empty_like(x, {offsets.numel() - 1, x.cols()});
+  backend(x, &Primitives::segment_mean)(x, offsets, y);
+  return y;
+}
+
+Tensor segment_mean_backward(const Tensor& dy, const Tensor& offsets) {
+  checks::real_matrix("segment_mean_backward", "dy", dy);
+  checks::index("segment_mean_backward", "offsets", offsets, dy.rows() + 1);
+  const std::int64_t n = offsets.span<std::int32_t>().back();
+  checks::offsets("segment_mean_backward", "offsets", offsets, n);
+  Tensor dx = empty_like(dy, {n, dy.cols()});
+  backend(dy, &Primitives::segment_mean_backward)(dy, offsets, dx);
+  return dx;
+}
+
+}  // namespace csreft::ops
