@@ -93,7 +93,7 @@ std::vector<std::vector<std::int32_t>> generate(const Llama& model, std::span<co
   const NoGrad no_grad;
   const Device device = model.options().device;
   const std::int64_t capacity = cache_capacity(model, prompts, options.max_new_tokens);
-  KvCache cache(model.config(), static_cast<std::int64_t>(prompts.size()), capacity, model.options());
+  KvCache cache(model.config(), static_cast<std::int64_t>(prompts.size()), capacity, model.cache_options());
 
   Sequences sequences{.slots = std::vector<std::int32_t>(prompts.size()), .tokens = {}, .ended = {}};
   std::iota(sequences.slots.begin(), sequences.slots.end(), 0);

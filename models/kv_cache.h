@@ -14,6 +14,7 @@ namespace csreft {
 // forward names the slots that take part, with as many new tokens for each as it likes.
 class KvCache {
  public:
+  // options: Llama::cache_options() of the model that is to fill it.
   KvCache(const LlamaConfig& config, std::int64_t n_sequences, std::int64_t capacity,
           const TensorOptions& options = {});
 

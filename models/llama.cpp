@@ -88,6 +88,11 @@ void Llama::check(const TokenBatch& batch) const {
   }
 }
 
+TensorOptions Llama::cache_options() const {
+  const bool keeps_bf16 = bf16_ && options_.device.type != DeviceType::cpu;
+  return {keeps_bf16 ? DType::bf16 : options_.dtype, options_.device};
+}
+
 Variable Llama::forward(const TokenBatch& batch, const Attachments& attachments, const KvCache* cache) const {
   check(batch);
   const auto attached = [&](std::int64_t layer) {
@@ -137,8 +142,10 @@ Llama::Stream Llama::block(std::int64_t layer, const Stream& stream, const Token
     require(!k.requires_grad() && !v.requires_grad(), "keys and values in a cache have no gradient: expected NoGrad");
     ops::scatter_rows_(cache->keys(layer), batch.cache_rows, k.value());
     ops::scatter_rows_(cache->values(layer), batch.cache_rows, v.value());
-    k = Variable(cache->keys(layer));
-    v = Variable(cache->values(layer));
+    // A step reads what is kept as it is.
+    const auto read = [&](const Tensor& kept) { return Variable(batch.longest > 0 ? kept : kept.to(options_.dtype)); };
+    k = read(cache->keys(layer));
+    v = read(cache->values(layer));
   }
   const Variable mixed = batch.longest > 0
                              ? Variable(ops::attention_step(q.value(), k.value(), v.value(), batch.layout.k_starts,

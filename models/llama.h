@@ -37,7 +37,7 @@ struct LlamaLayer {
 
 // Whether the model's own weights can be trained. Frozen ones are packed for this machine's matrix products, those of
 // linear layers in bf16, or for products in TF32, if so asked (Packing::bf16, Packing::tf32). With bf16 the products of
-// attention take it, too, on devices.
+// attention take it, too, on devices, and a cache keeps it.
 enum class Weights { frozen, frozen_tf32, frozen_bf16, trainable };
 
 class Llama {
@@ -49,6 +49,8 @@ class Llama {
   const LlamaConfig& config() const { return config_; }
   // The type of hidden states and weights, and where they lie.
   const TensorOptions& options() const { return options_; }
+  // What a cache of its keys and values holds (models/kv_cache.h): bf16 on a device whose products take that.
+  TensorOptions cache_options() const;
   // The embedding matrix [vocabulary, d].
   const Variable& embedding() const { return embedding_; }
   const LinearWeight& head() const { return head_; }

@@ -58,14 +58,17 @@ void gather_rows(const Tensor& x, const Tensor& index, const Tensor& y) {
 }
 
 void scatter_rows(const Tensor& index, const Tensor& rows, const Tensor& y) {
+  if (y.dtype() != rows.dtype()) return scatter_rows(index, rows.to(y.dtype()), y);
   const std::int64_t n = rows.rows(), m = rows.cols();
   const auto* to = index.data<std::int32_t>();
-  visit_real(y.dtype(), "scatter_rows_", [&]<typename T>(T) {
-    const T* pr = rows.data<T>();
-    T* py = y.data<T>();
-    for_columns(n, m, [&](std::int64_t begin, std::int64_t end) {
-      for (std::int64_t i = 0; i < n; ++i) std::copy(pr + i * m + begin, pr + i * m + end, py + to[i] * m + begin);
-    });
+  const auto size = static_cast<std::int64_t>(size_of(y.dtype()));
+  const auto* from = static_cast<const std::byte*>(rows.raw());
+  auto* py = static_cast<std::byte*>(y.raw());
+  for_columns(n, m, [&](std::int64_t begin, std::int64_t end) {
+    const auto bytes = static_cast<std::size_t>((end - begin) * size);
+    for (std::int64_t i = 0; i < n; ++i) {
+      std::memcpy(py + (to[i] * m + begin) * size, from + (i * m + begin) * size, bytes);
+    }
   });
 }
 

@@ -17,7 +17,7 @@ constexpr unsigned step_threads = 128;
 
 template <typename T>
 struct StepOperands {
-  const T *q, *k, *v;
+  const T* q;
   const std::int32_t *starts, *lengths;
   T scale;
   // Of each sequence, head and chunk: the sum of exponentials times values [head_dim], the largest score and the sum
@@ -31,9 +31,10 @@ __device__ std::int64_t chunk_index(int sequence, int head, int chunk, int heads
 }
 
 // blockIdx: chunk, head, sequence. Dynamic shared memory: what the parts of the block have summed [parts][head_dim].
-template <typename T>
+// Keys and values of type Kept are exact in T.
+template <typename T, typename Kept>
 __global__ void __launch_bounds__(step_threads)
-    attention_chunk_kernel(const StepOperands<T> x, const AttentionShape s) {
+    attention_chunk_kernel(const StepOperands<T> x, const Kept* all_k, const Kept* all_v, const AttentionShape s) {
   CSREFT_DYNAMIC_SHARED(T, partial);
   using Weights = T[chunk_keys];
   CSREFT_SHARED(Weights, weights);
@@ -49,9 +50,9 @@ __global__ void __launch_bounds__(step_threads)
   const int lane = thread % static_cast<int>(warp_threads);
   for (int key = thread / static_cast<int>(warp_threads); key < keys;
        key += static_cast<int>(step_threads / warp_threads)) {
-    const T* const k = x.k + at + key * s.kv_stride;
+    const Kept* const k = all_k + at + key * s.kv_stride;
     T score = 0;
-    for (int c = lane; c < s.head_dim; c += static_cast<int>(warp_threads)) score += q[c] * k[c];
+    for (int c = lane; c < s.head_dim; c += static_cast<int>(warp_threads)) score += q[c] * static_cast<T>(k[c]);
     score = reduce_lanes(score, warp_threads, Add{});
     if (lane == 0) weights[key] = x.scale * score;
   }
@@ -68,8 +69,9 @@ __global__ void __launch_bounds__(step_threads)
   for (int i = thread; i < parts * s.head_dim; i += static_cast<int>(step_threads)) {
     const int column = i % s.head_dim;
     T total = 0;
-    for (int key = i / s.head_dim; key < keys; key += parts)
-      total += weights[key] * x.v[at + key * s.kv_stride + column];
+    for (int key = i / s.head_dim; key < keys; key += parts) {
+      total += weights[key] * static_cast<T>(all_v[at + key * s.kv_stride + column]);
+    }
     partial[i] = total;
   }
   __syncthreads();
@@ -120,11 +122,18 @@ void attention_step(const Tensor& q, const Tensor& k, const Tensor& v, const Ten
   const Tensor stats = Tensor::empty({sums.rows(), 2}, q.options());
   const std::size_t partial = std::max<std::size_t>(step_threads, static_cast<std::size_t>(heads.head_dim));
   visit_real(q.dtype(), "attention_step", [&]<typename T>(T) {
-    const StepOperands<T> x{elements<const T>(q),   elements<const T>(k),    elements<const T>(v),
-                            upload(device, starts), upload(device, lengths), score_scale<T>(heads),
-                            elements<T>(sums),      elements<T>(stats),      elements<T>(out)};
-    launch(attention_chunk_kernel<T>, dim3(of(chunks), of(heads.n_heads), of(q.rows())), dim3(step_threads),
-           partial * sizeof(T), device.stream, x, shape);
+    const StepOperands<T> x{elements<const T>(q),  upload(device, starts), upload(device, lengths),
+                            score_scale<T>(heads), elements<T>(sums),      elements<T>(stats),
+                            elements<T>(out)};
+    const auto start = [&]<typename Kept>(Kept) {
+      launch(attention_chunk_kernel<T, Kept>, dim3(of(chunks), of(heads.n_heads), of(q.rows())), dim3(step_threads),
+             partial * sizeof(T), device.stream, x, elements<const Kept>(k), elements<const Kept>(v), shape);
+    };
+    if (k.dtype() == DType::bf16) {
+      start(__nv_bfloat16{});
+    } else {
+      start(T{});
+    }
     launch(join_chunks_kernel<T>, dim3(of(heads.n_heads), of(q.rows())), dim3(step_threads), 0, device.stream, x, shape,
            static_cast<int>(chunks));
   });

@@ -35,14 +35,14 @@ struct GatherRows {
   __device__ void operator()(std::int64_t i) const { y[i] = x[index[i / m] * m + i % m]; }
 };
 
-// Each row goes to another row of y.
-template <typename T>
+// Each row goes to another row of y, which may round its elements.
+template <typename T, typename To>
 struct PutRows {
   const T* rows;
   const std::int32_t* index;
-  T* y;
+  To* y;
   std::int64_t m;
-  __device__ void operator()(std::int64_t i) const { y[index[i / m] * m + i % m] = rows[i]; }
+  __device__ void operator()(std::int64_t i) const { y[index[i / m] * m + i % m] = static_cast<To>(rows[i]); }
 };
 
 // Rows on the device that go to one row of y, as group_by_value lists them.
@@ -51,15 +51,16 @@ struct DeviceGroups {
 };
 
 // The last of the rows that go to one row of y stays.
-template <typename T>
+template <typename T, typename To>
 struct ScatterRows {
   DeviceGroups groups;
   const T* rows;
-  T* y;
+  To* y;
   std::int64_t m;
   __device__ void operator()(std::int64_t i) const {
     const std::int64_t group = i / m, column = i % m;
-    y[groups.values[group] * m + column] = rows[groups.places[groups.offsets[group + 1] - 1] * m + column];
+    const std::int64_t last = groups.places[groups.offsets[group + 1] - 1];
+    y[groups.values[group] * m + column] = static_cast<To>(rows[last * m + column]);
   }
 };
 template <typename T>
@@ -122,8 +123,9 @@ void broadcast(std::string_view op, const Tensor& x, const Tensor& row, const Te
   });
 }
 
-template <template <typename> typename Scatter>
-void scatter(std::string_view op, const Tensor& index, const Tensor& rows, const Tensor& y) {
+// Runs scatter(groups)(i) for each element i of the rows of y that the index names.
+template <typename Scatter>
+void for_groups(const Tensor& index, const Tensor& rows, const Tensor& y, const Scatter& scatter) {
   if (rows.numel() == 0) return;
   Context& device = context(y);
   const Groups groups = group_by_value(index.span<std::int32_t>());
@@ -131,9 +133,19 @@ void scatter(std::string_view op, const Tensor& index, const Tensor& rows, const
     return upload(device, std::span<const std::int32_t>(list));
   };
   const DeviceGroups on_device{upload_list(groups.values), upload_list(groups.offsets), upload_list(groups.places)};
-  visit_real(y.dtype(), op, [&]<typename T>(T) {
-    for_elements(device, static_cast<std::int64_t>(groups.values.size()) * rows.cols(),
-                 Scatter<T>{on_device, elements<const T>(rows), elements<T>(y), rows.cols()});
+  for_elements(device, static_cast<std::int64_t>(groups.values.size()) * rows.cols(), scatter(on_device));
+}
+
+template <typename T, typename To>
+void scatter_rows_as(const Tensor& index, const Tensor& rows, const Tensor& y) {
+  const auto* const from = elements<const T>(rows);
+  auto* const to = elements<To>(y);
+  if (index.device().type == DeviceType::cuda) {
+    const auto* const places = elements<const std::int32_t>(index);
+    return for_elements(context(y), rows.numel(), PutRows<T, To>{from, places, to, y.cols()});
+  }
+  for_groups(index, rows, y, [&](const DeviceGroups& groups) {
+    return ScatterRows<T, To>{groups, from, to, y.cols()};
   });
 }
 
@@ -157,18 +169,16 @@ void gather_rows(const Tensor& x, const Tensor& index, const Tensor& y) {
 }
 
 void scatter_rows(const Tensor& index, const Tensor& rows, const Tensor& y) {
-  if (index.device().type == DeviceType::cuda) {
-    visit_real(y.dtype(), "scatter_rows_", [&]<typename T>(T) {
-      for_elements(context(y), rows.numel(),
-                   PutRows<T>{elements<const T>(rows), elements<const std::int32_t>(index), elements<T>(y), y.cols()});
-    });
-    return;
-  }
-  scatter<ScatterRows>("scatter_rows_", index, rows, y);
+  if (y.dtype() == DType::bf16) return scatter_rows_as<float, __nv_bfloat16>(index, rows, y);
+  visit_real(y.dtype(), "scatter_rows_", [&]<typename T>(T) { scatter_rows_as<T, T>(index, rows, y); });
 }
 
 void scatter_add_rows(const Tensor& index, const Tensor& rows, const Tensor& y) {
-  scatter<ScatterAddRows>("scatter_add_rows_", index, rows, y);
+  visit_real(y.dtype(), "scatter_add_rows_", [&]<typename T>(T) {
+    for_groups(index, rows, y, [&](const DeviceGroups& groups) {
+      return ScatterAddRows<T>{groups, elements<const T>(rows), elements<T>(y), y.cols()};
+    });
+  });
 }
 
 void add_rows(const Tensor& x, const Tensor& index, const Tensor& rows, const Tensor& y) {

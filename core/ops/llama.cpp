@@ -67,21 +67,25 @@ Tensor rope(const Tensor& x, const Tensor& positions, const Tensor& inverse_freq
 
 namespace {
 
-void check_attention_operands(std::string_view op, const Tensor& q, const Tensor& k, const Tensor& v,
+void check_attention_operands(std::string_view op, const Tensor& q, const Tensor& k, const Tensor& v, DType dtype_of_kv,
                               const AttentionHeads& h) {
   require(h.n_kv_heads > 0 && h.head_dim > 0 && h.n_heads > 0 && h.n_heads % h.n_kv_heads == 0,
           "{}: {} heads of {} components on {} key/value heads, expected a multiple", op, h.n_heads, h.head_dim,
           h.n_kv_heads);
-  checks::real_matrix(op, "q", q);
-  checks::real_matrix(op, "k", k);
   checks::like(op, "q", q, {q.rows(), h.n_heads * h.head_dim}, q);
-  checks::like(op, "k", k, {k.rows(), h.n_kv_heads * h.head_dim}, q);
-  checks::like(op, "v", v, k.shape(), q);
+  const std::int64_t columns = h.n_kv_heads * h.head_dim;
+  for (const Tensor* t : {&k, &v}) {
+    require(t->defined() && t->shape().rank() == 2 && t->cols() == columns && t->rows() == k.rows() &&
+                t->dtype() == dtype_of_kv && t->device() == q.device(),
+            "{}: k and v do not fit q or each other: expected {} [m, {}] on {}", op, name_of(dtype_of_kv), columns,
+            to_string(q.device()));
+  }
 }
 
 void check_attention(std::string_view op, const Tensor& q, const Tensor& k, const Tensor& v,
                      const AttentionLayout& layout, const AttentionHeads& h) {
-  check_attention_operands(op, q, k, v, h);
+  checks::real_matrix(op, "q", q);
+  check_attention_operands(op, q, k, v, q.dtype(), h);
   checks::offsets(op, "q_offsets", layout.q_offsets, q.rows());
   const std::int64_t n = layout.q_offsets.numel() - 1;
   checks::index(op, "k_starts", layout.k_starts, n);
@@ -125,7 +129,9 @@ Attention attention(const Tensor& q, const Tensor& k, const Tensor& v, const Att
 Tensor attention_step(const Tensor& q, const Tensor& k, const Tensor& v, const Tensor& starts, const Tensor& lengths,
                       std::int64_t longest, const AttentionHeads& heads) {
   constexpr std::string_view op = "attention_step";
-  check_attention_operands(op, q, k, v, heads);
+  checks::real_matrix(op, "q", q);
+  const bool rounded = q.dtype() == DType::f32 && k.defined() && k.dtype() == DType::bf16;
+  check_attention_operands(op, q, k, v, rounded ? DType::bf16 : q.dtype(), heads);
   checks::index_beside(op, "starts", starts, q.rows(), q);
   checks::index_beside(op, "lengths", lengths, q.rows(), q);
   require(starts.device() == q.device() && lengths.device() == q.device(),

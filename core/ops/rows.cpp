@@ -15,6 +15,16 @@ void check_scatter(std::string_view op, const Tensor& y, const Tensor& index, co
   checks::below(op, "index", index, y.rows());
 }
 
+// The same for rows of f32 that y holds in bf16.
+void check_rounded_scatter(std::string_view op, const Tensor& y, const Tensor& index, const Tensor& rows) {
+  checks::real_matrix(op, "rows", rows);
+  require(y.shape().rank() == 2 && y.cols() == rows.cols() && rows.dtype() == DType::f32 && y.device() == rows.device(),
+          "{}: rows {} of {} do not fit y {} of bf16: expected f32 with as many columns on {}", op, rows.shape().str(),
+          name_of(rows.dtype()), y.shape().str(), to_string(y.device()));
+  checks::index_beside(op, "index", index, rows.rows(), y);
+  checks::below(op, "index", index, y.rows());
+}
+
 }  // namespace
 
 Tensor softmax(const Tensor& x) {
@@ -52,7 +62,8 @@ Tensor gather_rows(const Tensor& x, const Tensor& index) {
 }
 
 void scatter_rows_(const Tensor& y, const Tensor& index, const Tensor& rows) {
-  check_scatter("scatter_rows_", y, index, rows);
+  const bool rounds = y.defined() && y.dtype() == DType::bf16;
+  (rounds ? check_rounded_scatter : check_scatter)("scatter_rows_", y, index, rows);
   backend(y, &Primitives::scatter_rows)(index, rows, y);
 }
 

@@ -1,7 +1,5 @@
 #include "experiments/harness/check_run.h"
 
-#include <cstdio>
-
 #include "core/atomic_file.h"
 #include "core/error.h"
 #include "experiments/harness/progress.h"
@@ -13,15 +11,21 @@ using Clock = std::chrono::steady_clock;
 
 double seconds_since(Clock::time_point start) { return std::chrono::duration<double>(Clock::now() - start).count(); }
 
-void print(const std::string& line) {
-  fmt::print("{}\n", line);
-  std::fflush(stdout);
-}
-
 }  // namespace
 
-CheckRun::CheckRun(CheckRecord record, Device device, std::filesystem::path folder, double seconds, bool smoke)
-    : record_(std::move(record)), device_(device), folder_(std::move(folder)), seconds_(seconds), smoke_(smoke) {}
+CheckRun::CheckRun(CheckRecord record, Device device, std::filesystem::path folder, double seconds, bool smoke,
+                   std::FILE* out)
+    : record_(std::move(record)),
+      device_(device),
+      folder_(std::move(folder)),
+      seconds_(seconds),
+      smoke_(smoke),
+      out_(out) {}
+
+void CheckRun::print(const std::string& line) const {
+  fmt::print(out_, "{}\n", line);
+  std::fflush(out_);
+}
 
 double CheckRun::seconds_left() const { return seconds_ - seconds_since(start_); }
 

@@ -2,6 +2,7 @@
 #pragma once
 
 #include <chrono>
+#include <cstdio>
 #include <filesystem>
 #include <functional>
 #include <string>
@@ -14,7 +15,8 @@ namespace csreft {
 class CheckRun {
  public:
   // Writes gpu-check.json and gpu-check.html into `folder`. With `smoke`, parts are to take tiny shapes.
-  CheckRun(CheckRecord record, Device device, std::filesystem::path folder, double seconds, bool smoke);
+  CheckRun(CheckRecord record, Device device, std::filesystem::path folder, double seconds, bool smoke,
+           std::FILE* out = stdout);
 
   const Device& device() const { return device_; }
   bool smoke() const { return smoke_; }
@@ -34,6 +36,7 @@ class CheckRun {
 
  private:
   double seconds_left() const;
+  void print(const std::string& line) const;
   void write() const;
 
   CheckRecord record_;
@@ -42,6 +45,7 @@ class CheckRun {
   std::chrono::steady_clock::time_point start_ = std::chrono::steady_clock::now();
   double seconds_;
   bool smoke_;
+  std::FILE* out_;
 };
 
 }  // namespace csreft

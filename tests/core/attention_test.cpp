@@ -126,6 +126,18 @@ TEST_CASE("a step is attention of the last token of each sequence") {
   CHECK_THROWS_AS(ops::attention_step(q, k, v, indices({10, 0}), lengths, 12, heads), Error);
 }
 
+TEST_CASE("a step may read keys and values in bf16") {
+  const ops::AttentionHeads heads{4, 2, 6};
+  const Tensor q = normal({3, 24}, 1, DType::f32), k = normal({30, 12}, 2).to(DType::bf16),
+               v = normal({30, 12}, 3).to(DType::bf16);
+  const Tensor starts = indices({10, 0, 22}), lengths = indices({12, 1, 8});
+  CHECK(same_bits(ops::attention_step(q, k, v, starts, lengths, 12, heads),
+                  ops::attention_step(q, k.to(DType::f32), v.to(DType::f32), starts, lengths, 12, heads)));
+  CHECK_THROWS_AS(ops::attention_step(q, k, v.to(DType::f32), starts, lengths, 12, heads), Error);
+  CHECK_THROWS_AS(ops::attention_step(q.to(DType::f64), k, v, starts, lengths, 12, heads), Error);
+  CHECK_THROWS_AS(ops::attention(q, k, v, {indices({0, 1, 2, 3}), starts, lengths}, heads), Error);
+}
+
 TEST_CASE("scores of ten thousand do not overflow") { check_forward({packed({100}), {3, 1, 32}, 100}, 1e4); }
 
 TEST_CASE("the gradients of attention agree with differences") {

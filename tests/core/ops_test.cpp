@@ -371,6 +371,8 @@ TEST_CASE("indices and offsets that do not fit are errors") {
   CHECK_THROWS_AS(ops::gather_rows(a, Tensor::zeros({1})), Error);
   CHECK_THROWS_AS(ops::scatter_rows_(a, indices({0, 2}), a), Error);
   CHECK_THROWS_AS(ops::scatter_rows_(a, indices({0}), a), Error);
+  CHECK_THROWS_AS(ops::scatter_rows_(a.to(DType::bf16), indices({0, 1}), a.to(DType::f64)), Error);
+  CHECK_THROWS_AS(ops::scatter_rows_(a.to(DType::f32), indices({0, 1}), a.to(DType::bf16)), Error);
   CHECK_THROWS_AS(ops::scatter_add_rows_(a, indices({-1, 0}), a), Error);
   CHECK_THROWS_AS(ops::segment_mean(a, indices({0, 1})), Error);
   CHECK_THROWS_AS(ops::segment_mean(a, indices({0, 2, 1, 2})), Error);

@@ -283,6 +283,26 @@ TEST_CASE("cuda: attention of one query a sequence") {
   }
 }
 
+TEST_CASE("cuda: keys and values that are kept in bf16") {
+  const ops::AttentionHeads heads{4, 2, 6};
+  const Tensor q = normal({2, 24}, 1, DType::f32), k = normal({200, 12}, 2, DType::f32);
+  const Tensor v = normal({200, 12}, 3, DType::f32), rows = normal({3, 12}, 4, DType::f32);
+  const Tensor starts = indices({0, 150}), lengths = indices({140, 7}), places = indices({199, 0, 42});
+  const auto step = [&](const Device& device, bool index_there) {
+    const Tensor kept_k = k.to(DType::bf16).to(device).clone(), kept_v = v.to(DType::bf16).to(device);
+    ops::scatter_rows_(kept_k, index_there ? places.to(device) : places, rows.to(device));
+    const Tensor out =
+        ops::attention_step(q.to(device), kept_k, kept_v, starts.to(device), lengths.to(device), 150, heads);
+    return std::array{out.to(Device{}), kept_k.to(Device{})};
+  };
+  const auto expected = step(Device{}, false);
+  for (const bool index_there : {false, true}) {
+    const auto got = step(test_device(), index_there);
+    CHECK(same_bits(got[1], expected[1]));
+    CHECK(distance(got[0], expected[0]) < 1e-5);
+  }
+}
+
 TEST_CASE("cuda: indices on the device") {
   compare([](const Place& on) {
     const Tensor x = on({23, 12}, 1), written = on({23, 12}, 5), rows = on({4, 12}, 3);

@@ -7,11 +7,13 @@
 
 #include "experiments/harness/evaluate.h"
 #include "experiments/harness/trainer.h"
+#include "models/generate.h"
 #include "reft/presets.h"
 #include "reft/stiefel.h"
 #include "tests/core/numbers.h"
 #include "tests/device.h"
 #include "tests/tiny_chat.h"
+#include "tests/tiny_model.h"
 
 namespace {
 
@@ -128,5 +130,29 @@ TEST_CASE("cuda: losses of LoReFT and LoRA, step by step, are the CPU's to 1e-4,
   for (const char* method : {"loreft", "lora"}) {
     CAPTURE(method);
     check_same(of_method(method));
+  }
+}
+
+TEST_CASE("cuda: a model in bf16 keeps keys and values in it, and generates what whole sequences give") {
+  const csreft::TensorOptions f32{csreft::DType::f32, test_device()};
+  CHECK(csreft::Llama(tiny_checkpoint(tiny_config()), csreft::Weights::frozen, f32).cache_options().dtype ==
+        csreft::DType::f32);
+  const csreft::Llama llama(tiny_checkpoint(tiny_config()), csreft::Weights::frozen_bf16, f32);
+  CHECK(llama.cache_options().dtype == csreft::DType::bf16);
+  const csreft::NoGrad no_grad;
+  const Sequences prompts = random_sequences(std::vector<std::int64_t>{3, 21}, tiny_config().vocab_size, 6);
+  const auto out = generate(llama, prompts, {.max_new_tokens = 8, .stop_tokens = {}, .sampling = {}});
+  for (std::size_t i = 0; i < prompts.size(); ++i) {
+    CAPTURE(i);
+    std::vector<std::int32_t> ids = prompts[i];
+    REQUIRE(out[i].size() == 8);
+    for (const std::int32_t token : out[i]) {
+      const auto hidden = llama.forward(csreft::pack_tokens(Sequences{ids}));
+      const auto logits = llama.logits(hidden).value().to(Device{});
+      const auto last = logits.slice(logits.rows() - 1, logits.rows()).clone();
+      const auto values = last.span<float>();
+      CHECK(std::ranges::max_element(values) - values.begin() == token);
+      ids.push_back(token);
+    }
   }
 }

@@ -1,7 +1,9 @@
 // ./run gpu-check with tiny shapes: every part on this build's device.
 #include <cmath>
+#include <cstdio>
 #include <cstdlib>
 #include <filesystem>
+#include <memory>
 #include <set>
 #include <string>
 #include <string_view>
@@ -120,7 +122,10 @@ TEST_CASE("what compute-sanitizer finds is a failure, and what it passes is coun
     const auto file = folder.write("compute-sanitizer", "#!/bin/sh\n" + script);
     std::filesystem::permissions(file, std::filesystem::perms::owner_all);
     const EnvironmentVariable path("PATH", folder.path().string() + ":" + std::getenv("PATH"));
-    csreft::CheckRun run({.title = "check", .command = "", .device = ""}, {}, folder.path(), 600.0, /*smoke=*/true);
+    const std::unique_ptr<std::FILE, int (*)(std::FILE*)> printed(std::fopen((folder / "printed").c_str(), "w"),
+                                                                  std::fclose);
+    csreft::CheckRun run({.title = "check", .command = "", .device = ""}, {}, folder.path(), 600.0, /*smoke=*/true,
+                         printed.get());
     run.part("compute-sanitizer", [&] { csreft::sanitize_tests(run, "/a/csreft_tests"); });
     return run.record();
   };
@@ -146,6 +151,7 @@ TEST_CASE("what compute-sanitizer finds is a failure, and what it passes is coun
   CHECK(
       contains(bad.parts[0].failures[0], "memcheck, exit code 9: ========= COMPUTE-SANITIZER Invalid __global__ read"));
   CHECK(bad.parts[0].figures.empty());
+  CHECK(contains(folder.read("printed"), "  FAILED: synccheck, exit code 9: "));
 
   CHECK(sanitized("echo 'nothing was run'\n").failed());
   CHECK(sanitized("echo '0 passed, 0 failed'\n").failed());
