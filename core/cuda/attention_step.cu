@@ -109,11 +109,9 @@ __global__ void __launch_bounds__(step_threads)
   }
 }
 
-}  // namespace
-
-void attention_step(const Tensor& q, const Tensor& k, const Tensor& v, const Tensor& starts, const Tensor& lengths,
-                    std::int64_t longest, const ops::AttentionHeads& heads, const Tensor& out) {
-  if (q.rows() == 0) return;
+template <typename T, typename Kept>
+void attend(const Tensor& q, const Tensor& k, const Tensor& v, const Tensor& starts, const Tensor& lengths,
+            std::int64_t longest, const ops::AttentionHeads& heads, const Tensor& out) {
   Context& device = context(q);
   const AttentionShape shape = attention_shape(heads);
   const auto chunks = (longest + chunk_keys - 1) / chunk_keys;
@@ -121,22 +119,24 @@ void attention_step(const Tensor& q, const Tensor& k, const Tensor& v, const Ten
   const Tensor sums = Tensor::empty({q.rows() * heads.n_heads * chunks, heads.head_dim}, q.options());
   const Tensor stats = Tensor::empty({sums.rows(), 2}, q.options());
   const std::size_t partial = std::max<std::size_t>(step_threads, static_cast<std::size_t>(heads.head_dim));
-  visit_real(q.dtype(), "attention_step", [&]<typename T>(T) {
-    const StepOperands<T> x{elements<const T>(q),  upload(device, starts), upload(device, lengths),
-                            score_scale<T>(heads), elements<T>(sums),      elements<T>(stats),
-                            elements<T>(out)};
-    const auto start = [&]<typename Kept>(Kept) {
-      launch(attention_chunk_kernel<T, Kept>, dim3(of(chunks), of(heads.n_heads), of(q.rows())), dim3(step_threads),
-             partial * sizeof(T), device.stream, x, elements<const Kept>(k), elements<const Kept>(v), shape);
-    };
-    if (k.dtype() == DType::bf16) {
-      start(__nv_bfloat16{});
-    } else {
-      start(T{});
-    }
-    launch(join_chunks_kernel<T>, dim3(of(heads.n_heads), of(q.rows())), dim3(step_threads), 0, device.stream, x, shape,
-           static_cast<int>(chunks));
-  });
+  const StepOperands<T> x{elements<const T>(q), upload(device, starts), upload(device, lengths), score_scale<T>(heads),
+                          elements<T>(sums),    elements<T>(stats),     elements<T>(out)};
+  launch(attention_chunk_kernel<T, Kept>, dim3(of(chunks), of(heads.n_heads), of(q.rows())), dim3(step_threads),
+         partial * sizeof(T), device.stream, x, elements<const Kept>(k), elements<const Kept>(v), shape);
+  launch(join_chunks_kernel<T>, dim3(of(heads.n_heads), of(q.rows())), dim3(step_threads), 0, device.stream, x, shape,
+         static_cast<int>(chunks));
+}
+
+}  // namespace
+
+void attention_step(const Tensor& q, const Tensor& k, const Tensor& v, const Tensor& starts, const Tensor& lengths,
+                    std::int64_t longest, const ops::AttentionHeads& heads, const Tensor& out) {
+  if (q.rows() == 0) return;
+  if (k.dtype() == DType::bf16) {
+    return attend<float, __nv_bfloat16>(q, k, v, starts, lengths, longest, heads, out);
+  }
+  visit_real(q.dtype(), "attention_step",
+             [&]<typename T>(T) { attend<T, T>(q, k, v, starts, lengths, longest, heads, out); });
 }
 
 }  // namespace csreft::cuda
