@@ -62,8 +62,8 @@ Tensor add_row(const Tensor& x, const Tensor& row);          // [n, m] + [m]
 Tensor mul_row(const Tensor& x, const Tensor& row);          // [n, m] * [m]
 Tensor sum_rows(const Tensor& x);                            // [n, m] -> [m]
 Tensor gather_rows(const Tensor& x, const Tensor& index);    // [n, m], i32 [k] -> [k, m]; also the embedding lookup
-// y[index[i]] = rows[i]; a y in bf16 takes rows of f32, which are rounded. The index of these two may lie on the device;
-// here it then names no row twice.
+// y[index[i]] = rows[i]; a y in bf16 takes rows of f32, which are rounded. The index of these two may lie on the
+// device; here it then names no row twice.
 void scatter_rows_(const Tensor& y, const Tensor& index, const Tensor& rows);
 void scatter_add_rows_(const Tensor& y, const Tensor& index, const Tensor& rows);  // y[index[i]] += rows[i], i rising
 // x with rows[i] added to its row index[i], i32 [k] without repetition: a sum of few rows, and the copy of the others.

@@ -12,7 +12,8 @@ void attention_step(const Tensor& q, const Tensor& k, const Tensor& v, const Ten
   std::iota(offsets.begin(), offsets.end(), 0);
   const ops::AttentionLayout layout{Tensor::from(std::span<const std::int32_t>(offsets), {q.rows() + 1}), starts,
                                     lengths};
-  attention(q, k.to(q.dtype()), v.to(q.dtype()), layout, heads, out, Tensor::empty({q.rows(), heads.n_heads}, q.options()));
+  attention(q, k.to(q.dtype()), v.to(q.dtype()), layout, heads, out,
+            Tensor::empty({q.rows(), heads.n_heads}, q.options()));
 }
 
 }  // namespace csreft::cpu
