@@ -7,12 +7,17 @@ namespace csreft::ops {
 
 namespace {
 
+// An index of a row of y for each of `rows`.
+void check_places(std::string_view op, const Tensor& y, const Tensor& index, const Tensor& rows) {
+  checks::index_beside(op, "index", index, rows.rows(), y);
+  checks::below(op, "index", index, y.rows());
+}
+
 void check_scatter(std::string_view op, const Tensor& y, const Tensor& index, const Tensor& rows) {
   checks::real_matrix(op, "y", y);
   checks::real_matrix(op, "rows", rows);
   checks::like(op, "rows", rows, {rows.rows(), y.cols()}, y);
-  checks::index_beside(op, "index", index, rows.rows(), y);
-  checks::below(op, "index", index, y.rows());
+  check_places(op, y, index, rows);
 }
 
 // The same for rows of f32 that y holds in bf16.
@@ -21,8 +26,7 @@ void check_rounded_scatter(std::string_view op, const Tensor& y, const Tensor& i
   require(y.shape().rank() == 2 && y.cols() == rows.cols() && rows.dtype() == DType::f32 && y.device() == rows.device(),
           "{}: rows {} of {} do not fit y {} of bf16: expected f32 with as many columns on {}", op, rows.shape().str(),
           name_of(rows.dtype()), y.shape().str(), to_string(y.device()));
-  checks::index_beside(op, "index", index, rows.rows(), y);
-  checks::below(op, "index", index, y.rows());
+  check_places(op, y, index, rows);
 }
 
 }  // namespace

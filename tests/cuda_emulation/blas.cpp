@@ -224,8 +224,8 @@ const char* cublasGetStatusString(cublasStatus_t status) {
     case CUBLAS_STATUS_ALLOC_FAILED: return "the resource allocation failed";
     case CUBLAS_STATUS_INVALID_VALUE: return "an unsupported value or parameter was passed to the function";
     case CUBLAS_STATUS_EXECUTION_FAILED:
-      return fault() != cudaSuccess ? fault_report().c_str() : "the program failed to execute on the device";
-    case CUBLAS_STATUS_NOT_SUPPORTED: return "the functionality requested is not supported";
+      return fault() != cudaSuccess ? fault_report().c_str() : "the function failed to launch on the GPU";
+    case CUBLAS_STATUS_NOT_SUPPORTED: return "the requested functionality is not supported";
   }
   return "an unknown status";
 }
