@@ -179,7 +179,7 @@ void train_and_score(MethodRun& run, Trainer& trainer, const LanguageModel& mode
                  ? fmt::format(" ({} in the edits, {} in the router)", run.parameters.without_router, in_router)
                  : "",
              trainer.total_steps(), trainer.total_steps() == 1 ? "" : "s");
-  if (!trainer.notice().empty()) fmt::print("note: {}\n", trainer.notice());
+  for (const auto& notice : trainer.notices()) fmt::print("note: {}\n", notice);
   std::fflush(stdout);
   reset_peak_memory();
   run.result = trainer.run(folder, resume);

@@ -174,8 +174,13 @@ Trainer::Trainer(const LanguageModel& model, Method& method, std::span<const Tas
   }
   require(!examples_.empty(), "there is no training example: expected at least one --train file with examples");
   if (cut > 0) {
-    notice_ = fmt::format("{} of {} examples are longer than {} tokens and are cut there", cut, examples_.size(),
-                          std::min(options_.max_length, model.llama.config().max_position_embeddings));
+    notices_.push_back(fmt::format("{} of {} examples are longer than {} tokens and are cut there", cut,
+                                   examples_.size(),
+                                   std::min(options_.max_length, model.llama.config().max_position_embeddings)));
+  }
+  if (options_.batch == 1 && !method_.penalty_is_mean()) {
+    notices_.push_back(
+        "the penalty compares the examples of a step, and is 0 where there is one: --batch 2 or more gives it work");
   }
   const auto n = static_cast<std::int64_t>(examples_.size());
   steps_per_epoch_ = (n + options_.batch - 1) / options_.batch;

@@ -62,8 +62,8 @@ class Trainer {
   TrainResult run(const std::filesystem::path& folder = {}, bool resume = false);
 
   std::int64_t total_steps() const { return total_steps_; }
-  // One line on what was cut, or empty.
-  const std::string& notice() const { return notice_; }
+  // A line for each thing that a user would not expect of these data and options.
+  const std::vector<std::string>& notices() const { return notices_; }
   // Forward and backward of one optimizer step on `examples`, and the update at the rate `lr`. Public for measurements.
   StepMetrics step(std::span<const EncodedExample* const> examples, double lr);
   const std::vector<EncodedExample>& examples() const { return examples_; }
@@ -95,7 +95,7 @@ class Trainer {
   std::vector<EncodedExample> examples_;
   std::int64_t steps_per_epoch_ = 0;
   std::int64_t total_steps_ = 0;
-  std::string notice_;
+  std::vector<std::string> notices_;
   Optimizer optimizer_;
   // The parameters before the latest update; there from the start, so that no step after the first allocates.
   std::vector<Tensor> good_values_;

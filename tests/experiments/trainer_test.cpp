@@ -301,9 +301,29 @@ TEST_CASE("an empty response trains its end; a batch with no room for a response
 TEST_CASE("what is cut at the greatest length is said") {
   const auto method = small_method();
   auto options = small_options();
-  CHECK(Trainer(model(), *method, std::vector<Task>{letter_task(4)}, options).notice().empty());
+  CHECK(Trainer(model(), *method, std::vector<Task>{letter_task(4)}, options).notices().empty());
   options.max_length = 45;
   Task task = letter_task(4);
   for (auto& e : task.examples) e.output = std::string(60, 'x');
-  CHECK(contains(Trainer(model(), *method, std::vector<Task>{task}, options).notice(), "4 of 4 examples"));
+  const Trainer trainer(model(), *method, std::vector<Task>{task}, options);
+  REQUIRE(trainer.notices().size() == 1);
+  CHECK(contains(trainer.notices()[0], "4 of 4 examples"));
+}
+
+TEST_CASE("a penalty that compares a step's examples is said to be 0 in batches of one") {
+  auto options = normed_options();
+  options.gate = "top1";
+  options.penalty = "mi";
+  options.lambda = 0.3;
+  const auto notices = [&](std::int64_t batch) {
+    const auto method = csreft::create_method(options, model().llama.config(), /*seed=*/5, model().llama.options());
+    auto training = small_options();
+    training.batch = batch;
+    return Trainer(model(), *method, std::vector<Task>{letter_task(4)}, training).notices();
+  };
+  REQUIRE(notices(1).size() == 1);
+  CHECK(contains(notices(1)[0], "--batch 2"));
+  CHECK(notices(2).empty());
+  options.penalty = "entropy";
+  CHECK(notices(1).empty());
 }
