@@ -1,7 +1,5 @@
 // Runs a comparison of variants over seeds on one model and one set of tasks, from one command; the same command again
 // goes on where it stopped.
-#include <charconv>
-
 #include "core/atomic_file.h"
 #include "core/folder.h"
 #include "core/hash.h"
@@ -29,7 +27,7 @@ struct Options {
   std::vector<std::string> train_files, test_files;
   std::string variants, out;
   std::int64_t seeds = 3;
-  std::string examples;
+  SizeFlags sizes;
   bool bare = false;
   bool smoke = false;
 };
@@ -46,10 +44,7 @@ void add_flags(Flags& flags, Options& o) {
   flags.group("Data");
   flags.add_list("--train", o.train_files, "training data, a file a task; none: quickstart's four word skills");
   flags.add_list("--test", o.test_files, "test data");
-  flags.add(
-      "--examples", o.examples,
-      "training examples of each task, the first of its file: a number, or one a task as 400,200,100,50; empty: all");
-  flags.add("--tests", o.evaluation.max_examples, "test examples of each task, the first of its file; 0: all");
+  o.sizes.add_to(flags, o.evaluation);
   flags.add_switch("--bare", o.bare, "without the words with which all prompts of a task begin and end");
   flags.group("Method");
   flags.add("--layers", o.layers, "edited blocks, 0-based: numbers, all, or auto (four, evenly spread)");
@@ -62,7 +57,7 @@ void add_flags(Flags& flags, Options& o) {
 
 void apply_smoke(const Flags& flags, Options& o) {
   if (!o.smoke) return;
-  if (!flags.given("--examples")) o.examples = "4";
+  if (!flags.given("--examples")) o.sizes.examples = "4";
   if (!flags.given("--tests")) o.evaluation.max_examples = 2;
   if (!flags.given("--steps")) o.train.max_steps = 2;
   if (!flags.given("--seeds")) o.seeds = 1;
@@ -72,23 +67,6 @@ void apply_smoke(const Flags& flags, Options& o) {
 struct Tasks {
   std::vector<Task> train, test;
 };
-
-// Cuts each task to the first `examples`: one number for all, or one for each.
-void keep_first(std::vector<Task>& tasks, const std::string& examples) {
-  if (examples.empty()) return;
-  const auto parts = split_commas(examples);
-  require(parts.size() == 1 || parts.size() == tasks.size(),
-          "--examples {} has {} numbers for {} tasks: expected one, or one for each", examples, parts.size(),
-          tasks.size());
-  for (std::size_t t = 0; t < tasks.size(); ++t) {
-    const std::string& part = parts[parts.size() == 1 ? 0 : t];
-    std::size_t n = 0;
-    const auto [end, error] = std::from_chars(part.data(), part.data() + part.size(), n);
-    require(error == std::errc() && end == part.data() + part.size() && n >= 1,
-            "--examples '{}' is not understood: expected numbers of 1 or more such as 250 or 400,200,100,50", examples);
-    if (tasks[t].examples.size() > n) tasks[t].examples.resize(n);
-  }
-}
 
 Tasks load(const Options& o) {
   constexpr std::size_t word_examples = 160, word_tests = 60;
@@ -100,7 +78,7 @@ Tasks load(const Options& o) {
       tasks.test.push_back(std::move(skill.test));
     }
   }
-  keep_first(tasks.train, o.examples);
+  o.sizes.apply(tasks.train, o.evaluation);
   require(!o.bare || tasks.train.size() == tasks.test.size(),
           "--bare needs the test file of each training file: expected {} test files, not {}", tasks.train.size(),
           tasks.test.size());
@@ -168,8 +146,6 @@ int ablate(Arguments arguments) {
   if (!flags.parse(arguments)) return 0;
   apply_smoke(flags, o);
   require(o.seeds >= 1, "--seeds {} is not possible: expected 1 or more", o.seeds);
-  require(o.evaluation.max_examples >= 0, "--tests {} is not possible: expected 0 (all) or more",
-          o.evaluation.max_examples);
   const Ablation& ablation = find_ablation(o.name);
   const Tasks tasks = load(o);
   const LanguageModel model = o.model.load();

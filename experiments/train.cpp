@@ -14,6 +14,7 @@ struct TrainCommand {
   TrainOptions train;
   EvaluationOptions evaluation;
   std::vector<std::string> train_files, test_files;
+  SizeFlags sizes;
   std::string out, resume;
 
   Flags flags{"train",
@@ -28,6 +29,7 @@ struct TrainCommand {
     flags.group("Data");
     flags.add_list("--train", train_files, "training data: JSON of {instruction, input, output[, answer]}");
     flags.add_list("--test", test_files, "test data; with `answer` scored by accuracy, without by nll");
+    sizes.add_to(flags, evaluation);
     flags.add("--out", out, "folder of the run; empty: runs/train-TIME");
     flags.add("--resume", resume, "continue the run in this folder, with its flags");
     method.add_to(flags);
@@ -42,7 +44,8 @@ int run(TrainCommand& command, Arguments arguments, const std::filesystem::path&
   require(!command.train_files.empty(), "there is no training data: expected --train FILE");
   command.train.system = command.evaluation.system = command.model.system;
   command.train.quiet = command.evaluation.quiet = command.model.quiet;
-  const auto train_tasks = load_tasks(command.train_files);
+  auto train_tasks = load_tasks(command.train_files);
+  command.sizes.apply(train_tasks, command.evaluation);
   const auto test_tasks = load_tasks(command.test_files);
   const LanguageModel model = command.model.load();
   const MethodOptions options = saved != nullptr ? saved->method

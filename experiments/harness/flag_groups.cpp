@@ -1,6 +1,7 @@
 #include "experiments/harness/flag_groups.h"
 
 #include <algorithm>
+#include <charconv>
 #include <cstdlib>
 
 #include "core/threads.h"
@@ -181,6 +182,31 @@ std::string MethodFlags::departures(const MethodOptions& parsed, double router_l
                      if (setting != value) flags += fmt::format("{}{}", flags.empty() ? "" : ", ", flag);
                    });
   return flags;
+}
+
+void SizeFlags::add_to(Flags& flags, EvaluationOptions& evaluation) {
+  flags.add(
+      "--examples", examples,
+      "training examples of each task, the first of its file: a number, or one a task as 400,200,100,50; empty: all");
+  flags.add("--tests", evaluation.max_examples, "test examples of each task, the first of its file; 0: all");
+}
+
+void SizeFlags::apply(std::vector<Task>& train, const EvaluationOptions& evaluation) const {
+  require(evaluation.max_examples >= 0, "--tests {} is not possible: expected 0 (all) or more",
+          evaluation.max_examples);
+  if (examples.empty()) return;
+  const auto parts = split_commas(examples);
+  require(parts.size() == 1 || parts.size() == train.size(),
+          "--examples {} has {} numbers for {} tasks: expected one, or one for each", examples, parts.size(),
+          train.size());
+  for (std::size_t t = 0; t < train.size(); ++t) {
+    const std::string& part = parts[parts.size() == 1 ? 0 : t];
+    std::size_t n = 0;
+    const auto [end, error] = std::from_chars(part.data(), part.data() + part.size(), n);
+    require(error == std::errc() && end == part.data() + part.size() && n >= 1,
+            "--examples '{}' is not understood: expected numbers of 1 or more such as 250 or 400,200,100,50", examples);
+    if (train[t].examples.size() > n) train[t].examples.resize(n);
+  }
 }
 
 void add_train_flags(Flags& flags, TrainOptions& o) {

@@ -6,6 +6,7 @@
 #include <string>
 
 #include "experiments/harness/cli.h"
+#include "experiments/harness/evaluate.h"
 #include "experiments/harness/task.h"
 #include "experiments/harness/trainer.h"
 #include "models/language_model.h"
@@ -62,6 +63,15 @@ struct AdaptedModel {
 };
 // Throws Error, too, for a --task that was given without need.
 AdaptedModel load_adapted_model(const ModelFlags& model_flags, const std::string& adapter_folder, const Flags& flags);
+
+// --examples and --tests: how much of each file is used.
+struct SizeFlags {
+  std::string examples;  // of training, of each task: one number for all tasks, or one for each; empty: all
+
+  void add_to(Flags& flags, EvaluationOptions& evaluation);
+  // Cuts each training task to its first examples. Throws Error for flags that are not possible.
+  void apply(std::vector<Task>& train, const EvaluationOptions& evaluation) const;
+};
 
 // --epochs, --batch, --lr and so on.
 void add_train_flags(Flags& flags, TrainOptions& options);

@@ -63,6 +63,20 @@ TEST_CASE("the command line trains, scores, generates and inspects a small model
   CHECK(nlohmann::json::parse(bench.chat.folder.read("scores.json"))["tasks"]["test"]["n"] == 4);
 }
 
+TEST_CASE("training takes the first examples of its files, and goes on with them") {
+  const Bench bench;
+  REQUIRE(
+      bench.run(bench.train({{"--examples", "3"}, {"--batch", "2"}, {"--test", "test.json"}, {"--tests", "1"}})).code ==
+      0);
+  const auto summary = nlohmann::json::parse(bench.chat.folder.read("run/summary.json"));
+  CHECK(summary["steps"] == 2);
+  CHECK(summary["tasks"]["test"]["n"] == 1);
+  CHECK(bench.run({"train", "--quiet", "--resume", "run"}).code == 0);
+  check_refused(bench, bench.train({{"--out", "other"}, {"--examples", "3,4"}}), "2 numbers for 1 tasks");
+  check_refused(bench, bench.train({{"--out", "other"}, {"--examples", "0"}}), "expected numbers of 1 or more");
+  check_refused(bench, bench.train({{"--out", "other"}, {"--tests", "-1"}}), "--tests -1");
+}
+
 TEST_CASE("a wrong word on the command line is refused, with the nearest that exists") {
   const Bench bench;
   check_refused(bench, {"trian"}, "did you mean train?");
