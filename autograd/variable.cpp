@@ -84,8 +84,6 @@ const Tensor& BackwardPass::so_far(std::size_t i) const {
   return node.inputs[i]->grad;
 }
 
-bool BackwardPass::owns_so_far(std::size_t i) const { return needs(i) && so_far(i).defined() && so_far(i).unique(); }
-
 void BackwardPass::replace(std::size_t i, Tensor gradient) {
   if (!needs(i)) return;
   node.inputs[i]->grad = {};

@@ -62,11 +62,22 @@ struct BackwardPass {
   // needs(i).
   void add(std::size_t i, Tensor gradient);
 
-  // For a closure that can add what others have contributed to input i while it computes its own: their sum so far
-  // (undefined: nothing), and the sum with its own in the place of that.
+  // The same for a closure that can add its gradient to a tensor while it computes it: add_to(sum) where others have
+  // contributed to input i and nothing else shares their sum, make() otherwise.
+  template <typename AddTo, typename Make>
+  void add(std::size_t i, AddTo add_to, Make make) {
+    if (!needs(i)) return;
+    const Tensor& sum = so_far(i);
+    if (sum.defined() && sum.unique()) {
+      add_to(sum);
+    } else {
+      add(i, make());
+    }
+  }
+
+  // For a closure that makes the sum anew: what others have contributed to input i (undefined: nothing), and the sum
+  // with its own in the place of that.
   const Tensor& so_far(std::size_t i) const;
-  // Whether that sum is there and may be written into, since nothing else shares it.
-  bool owns_so_far(std::size_t i) const;
   void replace(std::size_t i, Tensor gradient);
 };
 

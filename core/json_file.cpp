@@ -30,4 +30,13 @@ nlohmann::json read_json_object(const std::filesystem::path& path) {
   return parse_json_object(read_text_file(path), path.string());
 }
 
+std::string first_difference(const nlohmann::json& was, const nlohmann::json& is) {
+  const nlohmann::json difference = nlohmann::json::diff(was, is);
+  if (difference.empty()) return "";
+  const auto path = difference[0]["path"].get<std::string>();
+  const nlohmann::json::json_pointer at(path);
+  const auto side = [&](const nlohmann::json& value) { return value.contains(at) ? value[at].dump() : "nothing"; };
+  return fmt::format("{}: {} there, {} here", path.substr(1), side(was), side(is));
+}
+
 }  // namespace csreft

@@ -19,6 +19,9 @@ namespace csreft {
 nlohmann::json parse_json_object(std::string_view text, std::string_view where);
 nlohmann::json read_json_object(const std::filesystem::path& path);
 
+// Where two values first differ, as "lr: 0.004 there, 0.01 here", `was` being there; empty where they are equal.
+std::string first_difference(const nlohmann::json& was, const nlohmann::json& is);
+
 namespace detail {
 
 template <typename T>

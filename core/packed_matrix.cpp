@@ -63,9 +63,10 @@ Primitive make_primitive(Product product, const memory::desc& weights, std::int6
 
 void check_rows(std::string_view op, const Tensor& x, std::int64_t columns, const PackedMatrix& matrix) {
   require(x.defined() && x.shape().rank() == 2, "{}: x is no matrix: expected [n, {}]", op, columns);
-  require(x.cols() == columns && (x.dtype() == matrix.dtype() || x.dtype() == matrix.factor_dtype()),
-          "{}: x is {} with {} columns, expected {} with {}", op, name_of(x.dtype()), x.cols(), name_of(matrix.dtype()),
-          columns);
+  require(
+      x.cols() == columns && (x.dtype() == matrix.dtype() || x.dtype() == matrix.factor_dtype()),
+      "{}: x is {} with {} columns, expected {}{} with {}", op, name_of(x.dtype()), x.cols(), name_of(matrix.dtype()),
+      matrix.factor_dtype() == matrix.dtype() ? "" : fmt::format(" or {}", name_of(matrix.factor_dtype())), columns);
 }
 
 Tensor allocate(const memory::desc& desc) {

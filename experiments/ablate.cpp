@@ -118,7 +118,8 @@ json settings(const Options& o, const LanguageModel& model, const Tasks& tasks) 
           {"system", o.model.system},
           {"train", contents(tasks.train)},
           {"test", contents(tasks.test)},
-          {"tests", o.evaluation.max_examples}};
+          {"tests", o.evaluation.max_examples},
+          {"weights", o.model.weights}};
 }
 
 void keep_settings(const std::filesystem::path& folder, const json& wanted) {
@@ -128,9 +129,9 @@ void keep_settings(const std::filesystem::path& folder, const json& wanted) {
     write_file_atomically(file, wanted.dump(2) + "\n");
     return;
   }
-  const json difference = json::diff(read_json_object(file), wanted);
-  require(difference.empty(), "{} holds another comparison ({} differs): expected another --out, or the same data",
-          folder.string(), difference.empty() ? "" : difference[0]["path"].get<std::string>());
+  const std::string difference = first_difference(read_json_object(file), wanted);
+  require(difference.empty(), "{} holds another comparison ({}): expected another --out, or the same data and weights",
+          folder.string(), difference);
 }
 
 }  // namespace

@@ -46,8 +46,9 @@ Task random_task(const LanguageModel& model, std::int64_t n) {
 
 Task bench_task(const LanguageModel& model, const BenchOptions& options, std::int64_t n) {
   Task task = options.data.empty() ? random_task(model, n) : load_task(options.data);
-  require(static_cast<std::int64_t>(task.examples.size()) >= n, "{} has {} examples, this measurement needs {}",
-          options.data, task.examples.size(), n);
+  require(static_cast<std::int64_t>(task.examples.size()) >= n,
+          "{} has {} examples: expected {} for this measurement, those of its warm-up included", options.data,
+          task.examples.size(), n);
   task.examples.resize(static_cast<std::size_t>(n));
   return task;
 }
@@ -92,7 +93,7 @@ double training_flops(const LlamaConfig& c, std::int64_t lowest_edit, double tok
 // in file order, two steps to warm up.
 json bench_train_loreft(BenchOptions& options) {
   constexpr std::int64_t warmup_steps = 2;
-  reset_peak_memory();
+  reset_peak_run_memory(parse_device(options.model.device));
   MethodOptions method_options;
   method_options.method = "loreft";
   method_options.tied = false;
@@ -125,7 +126,7 @@ json bench_train_loreft(BenchOptions& options) {
   }
   json out{{"tokens_per_s", tokens / seconds},
            {"s_per_step", seconds / static_cast<double>(options.steps)},
-           {"peak_gb", static_cast<double>(peak_memory_bytes()) * 1e-9},
+           {"peak_gb", static_cast<double>(peak_run_memory(model.llama.options().device)) * 1e-9},
            {"losses", losses},
            {"tokens", tokens},
            {"trainable", count_parameters(*method).total},

@@ -83,7 +83,9 @@ int generate_text(Arguments arguments) {
   flags.add("--batch", batch, "instructions of --data that are answered together");
   model_flags.add_to(flags);
   if (!flags.parse(arguments)) return 0;
-  require(prompt.empty() != data.empty(), "expected either --prompt TEXT, or --data FILE with --out FILE");
+  require(prompt.empty() || data.empty(), "there are --prompt and --data: expected one of them");
+  require(!prompt.empty() || !data.empty(),
+          "there is nothing to answer: expected --prompt TEXT, which is not empty, or --data FILE with --out FILE");
   require(data.empty() == out.empty(), "--data and --out go together: expected both or none");
   require(batch >= 1, "--batch {} is not possible: expected 1 or more", batch);
   checks::sampling(options.sampling);

@@ -1,9 +1,12 @@
 // csreft NAME [flags]: runs an experiment of the table.
+#include <algorithm>
 #include <array>
 #include <cerrno>
 #include <cstdio>
+#include <cstdlib>
 #include <cstring>
 #include <exception>
+#include <sstream>
 
 #include "experiments/harness/cli.h"
 #include "reft/table.h"
@@ -42,9 +45,22 @@ int list_experiments() {
   return 0;
 }
 
+// Names what there is, with the commands of the script that started this programme: CSREFT_COMMANDS, a line each.
+[[noreturn]] void refuse(const std::string& name) {
+  std::vector<std::string> names;
+  for (const auto& experiment : table) names.emplace_back(experiment.name);
+  const char* others = std::getenv("CSREFT_COMMANDS");
+  std::istringstream lines(others != nullptr ? others : "");
+  for (std::string line; std::getline(lines, line);) names.push_back(line);
+  const std::vector<std::string_view> known(names.begin(), names.end());
+  fail("unknown command '{}'{}: expected one of {}", name, suggestion(name, known), fmt::join(names, ", "));
+}
+
 int run(Arguments arguments) {
   if (arguments.empty() || arguments[0] == "--help" || arguments[0] == "-h") return list_experiments();
-  return find_named(experiments(), "experiment", arguments[0]).run(arguments.subspan(1));
+  const auto found = std::ranges::find(table, arguments[0], &Experiment::name);
+  if (found == table.end()) refuse(arguments[0]);
+  return found->run(arguments.subspan(1));
 }
 
 }  // namespace

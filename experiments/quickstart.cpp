@@ -212,8 +212,9 @@ int quickstart(Arguments arguments) {
   write_results(folder, model, options, flags.command(), skills, before, done);
   fmt::print("\nreport: {}\n", (folder / "report.html").string());
   if (interrupted()) return interrupted_exit;
-  fmt::print("try it: {} generate --adapter {} --prompt '{}'\n", command_name(), (folder / "adapter").string(),
-             skills.back().test.examples.front().instruction);
+  fmt::print("try it: {} generate --adapter {} --prompt {}\n", command_name(),
+             shell_quoted((folder / "adapter").string()),
+             shell_quoted(skills.back().test.examples.front().instruction));
   return 0;
 }
 

@@ -1,5 +1,6 @@
 // Fine-tunes a model with one method on any number of tasks, scores it, and writes a run folder.
 #include "core/folder.h"
+#include "core/threads.h"
 #include "experiments/harness/flag_groups.h"
 #include "experiments/harness/progress.h"
 #include "experiments/harness/run_folder.h"
@@ -30,7 +31,7 @@ struct TrainCommand {
     flags.add_list("--train", train_files, "training data: JSON of {instruction, input, output[, answer]}");
     flags.add_list("--test", test_files, "test data; with `answer` scored by accuracy, without by nll");
     sizes.add_to(flags, evaluation);
-    flags.add("--out", out, "folder of the run; empty: runs/train-TIME");
+    flags.add("--out", out, "folder of the run, in place of a run that is there; empty: runs/train-TIME");
     flags.add("--resume", resume, "continue the run in this folder, with its flags");
     method.add_to(flags);
     train.router_lr = presets().front().router_lr;
@@ -54,6 +55,10 @@ int run(TrainCommand& command, Arguments arguments, const std::filesystem::path&
   if (saved != nullptr) {
     command.train = saved->train;
     command.train.quiet = command.model.quiet;
+    if (saved->threads != 0 && saved->threads != threads()) {
+      fmt::print("note: with {} threads where the run had {}, last bits differ from those of a run in one go\n",
+                 threads(), saved->threads);
+    }
   }
   if (const auto flags = command.method.departures(options, command.train.router_lr); !flags.empty()) {
     const bool several = flags.find(',') != std::string::npos;
@@ -81,7 +86,8 @@ int run(TrainCommand& command, Arguments arguments, const std::filesystem::path&
   write_report(folder / "report.html", report);
   fmt::print("{}: {}\n", run.result.interrupted ? "interrupted; what was done is in" : "report",
              run.result.interrupted ? folder.string() : (folder / "report.html").string());
-  if (run.result.interrupted) fmt::print("to go on: {} train --resume {}\n", command_name(), folder.string());
+  if (run.result.interrupted)
+    fmt::print("to go on: {} train --resume {}\n", command_name(), shell_quoted(folder.string()));
   return run.result.interrupted ? interrupted_exit : 0;
 }
 
@@ -104,7 +110,10 @@ int train(Arguments arguments) {
   saved.flags.parse(config.arguments);
   if (command.flags.given("--threads")) saved.model.threads = command.model.threads;
   saved.model.quiet = command.model.quiet;
-  return run(saved, config.arguments, command.resume, &config);
+  // Its files are named from where it was started.
+  const std::filesystem::path folder = std::filesystem::absolute(command.resume);
+  if (std::filesystem::is_directory(config.started_in)) std::filesystem::current_path(config.started_in);
+  return run(saved, config.arguments, folder, &config);
 }
 
 }  // namespace csreft

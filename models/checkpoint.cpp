@@ -16,8 +16,8 @@ Tensor Checkpoint::tensor(const std::string& tensor_name) const {
 }
 
 Checkpoint open_checkpoint(const std::filesystem::path& path) {
-  require(std::filesystem::exists(path), "model {} does not exist: expected a folder, a .gguf or a .bin file",
-          path.string());
+  require(std::filesystem::exists(path),
+          "model {} does not exist: expected a folder, a .gguf or a .bin file, or smollm2", path.string());
   const auto extension = path.extension();
   Checkpoint checkpoint;
   if (std::filesystem::is_directory(path)) {

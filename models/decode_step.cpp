@@ -40,6 +40,7 @@ DecodeStep::DecodeStep(const Llama& model, KvCache& cache, const Attachments& at
             .positions = step_.positions,
             .layout = {.q_offsets = {}, .k_starts = index_tensor(starts).to(device), .k_lengths = step_.lengths},
             .cache_rows = step_.cache_rows,
+            .reads_cache = true,
             .longest = cache.capacity()};
 }
 

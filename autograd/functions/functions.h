@@ -45,7 +45,9 @@ using LinearWeight = std::variant<Variable, PackedMatrix>;
 
 // x W^T: [n, in] -> [n, out]. A frozen W saves nothing: dx = dy W.
 Variable linear(const Variable& x, const LinearWeight& weight);
-// The same for several W, in their order. Where their products round x to bf16 that is done once.
+// x [n, in] times each of several W [out_i, in], in their order: [n, out_i] each, of x's type. Where products of frozen
+// W round x to bf16 that is done once; a W that is trained is multiplied by x as it is. Throws Error for a W that x
+// does not fit.
 std::vector<Variable> linears(const Variable& x, std::initializer_list<LinearWeight> weights);
 
 // ---- Llama; see ops.h for shapes and sources ----------------------------------------------------------------------

@@ -13,11 +13,9 @@ Variable trainable_linear(const Variable& x, const Variable& w) {
   const Tensor kept_w = needs_gradient(x) ? w.value() : Tensor();
   return record("linear", ops::matmul(x.value(), w.value(), Transpose::no, Transpose::yes), {x, w},
                 [kept_x, kept_w](BackwardPass& pass) {
-                  if (pass.owns_so_far(0)) {
-                    ops::matmul_add_(pass.so_far(0), pass.dy, kept_w);
-                  } else if (pass.needs(0)) {
-                    pass.add(0, ops::matmul(pass.dy, kept_w));
-                  }
+                  pass.add(
+                      0, [&](const Tensor& dx) { ops::matmul_add_(dx, pass.dy, kept_w); },
+                      [&] { return ops::matmul(pass.dy, kept_w); });
                   if (pass.needs(1)) pass.add(1, ops::matmul(pass.dy, kept_x, Transpose::yes));
                 });
 }
@@ -25,11 +23,9 @@ Variable trainable_linear(const Variable& x, const Variable& w) {
 // The same with a frozen, packed W, of a factor that has the value of x, or this rounded as the product does it.
 Variable frozen_linear(const Variable& x, const Tensor& factor, const PackedMatrix& w) {
   return record("frozen_linear", w.apply(factor), {x}, [w](BackwardPass& pass) {
-    if (pass.owns_so_far(0)) {
-      w.apply_transposed_add_(pass.so_far(0), pass.dy);
-    } else {
-      pass.add(0, w.apply_transposed(pass.dy));
-    }
+    pass.add(
+        0, [&](const Tensor& dx) { w.apply_transposed_add_(dx, pass.dy); },
+        [&] { return w.apply_transposed(pass.dy); });
   });
 }
 

@@ -91,7 +91,7 @@ void Graph::run(const std::function<void()>& work) {
 void Graph::capture(const std::function<void()>& work) {
   const cudaStream_t stream = context(index_).stream;
   cudaGraph_t graph = nullptr;
-  // Other threads may allocate and wait meanwhile.
+  // Calls of other threads are no part of it and may allocate, but none may use this device's stream meanwhile.
   check(cudaStreamBeginCapture(stream, cudaStreamCaptureModeThreadLocal), "cudaStreamBeginCapture");
   memory_->start_capture();
   try {

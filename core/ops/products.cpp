@@ -29,38 +29,38 @@ namespace {
 
 // A product with a weight that is stored as `dtype`, by a primitive that rounds its factors.
 struct RoundedProduct {
-  std::string_view op;
+  std::string_view op, add_op;  // of make and of add
   DType dtype;
   decltype(Primitives::matmul_bf16) Primitives::*primitive;
 
   // [m, n] of y = x op(weight), x [m, k].
-  Shape shape(const Tensor& x, const Tensor& weight, Transpose transpose_weight) const {
-    require(x.defined() && x.shape().rank() == 2, "{}: x is no matrix: expected [m, k]", op);
-    require(x.dtype() == DType::f32 || x.dtype() == dtype, "{}: x is {}, expected f32{}", op, name_of(x.dtype()),
+  Shape shape(std::string_view name, const Tensor& x, const Tensor& weight, Transpose transpose_weight) const {
+    require(x.defined() && x.shape().rank() == 2, "{}: x is no matrix: expected [m, k]", name);
+    require(x.dtype() == DType::f32 || x.dtype() == dtype, "{}: x is {}, expected f32{}", name, name_of(x.dtype()),
             dtype == DType::f32 ? "" : fmt::format(" or {}", name_of(dtype)));
     const bool transposed = transpose_weight == Transpose::yes;
     require(weight.defined() && weight.dtype() == dtype && weight.shape().rank() == 2 &&
                 weight.device() == x.device() && weight.shape()[transposed ? 1 : 0] == x.cols(),
-            "{}: the weight does not fit x [{}, {}] on {}: expected a matrix of {} with as many {}", op, x.rows(),
+            "{}: the weight does not fit x [{}, {}] on {}: expected a matrix of {} with as many {}", name, x.rows(),
             x.cols(), to_string(x.device()), name_of(dtype), transposed ? "columns" : "rows");
     return {x.rows(), weight.shape()[transposed ? 0 : 1]};
   }
 
   Tensor make(const Tensor& x, const Tensor& weight, Transpose transpose_weight) const {
-    Tensor y = Tensor::empty(shape(x, weight, transpose_weight), DType::f32, x.device());
+    Tensor y = Tensor::empty(shape(op, x, weight, transpose_weight), DType::f32, x.device());
     backend(x, primitive)(x, weight, transpose_weight, false, y);
     return y;
   }
   void add(const Tensor& y, const Tensor& x, const Tensor& weight, Transpose transpose_weight) const {
-    const Shape expected = shape(x, weight, transpose_weight);
+    const Shape expected = shape(add_op, x, weight, transpose_weight);
     require(y.defined() && y.shape() == expected && y.dtype() == DType::f32 && y.device() == x.device(),
-            "{}: y does not fit the product: expected f32 {} on {}", op, expected.str(), to_string(x.device()));
+            "{}: y does not fit the product: expected f32 {} on {}", add_op, expected.str(), to_string(x.device()));
     backend(x, primitive)(x, weight, transpose_weight, true, y);
   }
 };
 
-constexpr RoundedProduct bf16_product{"matmul_bf16", DType::bf16, &Primitives::matmul_bf16};
-constexpr RoundedProduct tf32_product{"matmul_tf32", DType::f32, &Primitives::matmul_tf32};
+constexpr RoundedProduct bf16_product{"matmul_bf16", "matmul_bf16_add_", DType::bf16, &Primitives::matmul_bf16};
+constexpr RoundedProduct tf32_product{"matmul_tf32", "matmul_tf32_add_", DType::f32, &Primitives::matmul_tf32};
 
 }  // namespace
 

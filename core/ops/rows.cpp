@@ -13,20 +13,24 @@ void check_places(std::string_view op, const Tensor& y, const Tensor& index, con
   checks::below(op, "index", index, y.rows());
 }
 
-void check_scatter(std::string_view op, const Tensor& y, const Tensor& index, const Tensor& rows) {
+// The same, which the operation reads on the host.
+void check_host_places(std::string_view op, const Tensor& y, const Tensor& index, const Tensor& rows) {
+  check_places(op, y, index, rows);
+  require(index.device() == Device{}, "{}: index is on {}, expected cpu", op, to_string(index.device()));
+}
+
+void check_scatter(std::string_view op, const Tensor& y, const Tensor& rows) {
   checks::real_matrix(op, "y", y);
   checks::real_matrix(op, "rows", rows);
   checks::like(op, "rows", rows, {rows.rows(), y.cols()}, y);
-  check_places(op, y, index, rows);
 }
 
 // The same for rows of f32 that y holds in bf16.
-void check_rounded_scatter(std::string_view op, const Tensor& y, const Tensor& index, const Tensor& rows) {
+void check_rounded_scatter(std::string_view op, const Tensor& y, const Tensor& rows) {
   checks::real_matrix(op, "rows", rows);
   require(y.shape().rank() == 2 && y.cols() == rows.cols() && rows.dtype() == DType::f32 && y.device() == rows.device(),
           "{}: rows {} of {} do not fit y {} of bf16: expected f32 with as many columns on {}", op, rows.shape().str(),
           name_of(rows.dtype()), y.shape().str(), to_string(y.device()));
-  check_places(op, y, index, rows);
 }
 
 }  // namespace
@@ -67,17 +71,20 @@ Tensor gather_rows(const Tensor& x, const Tensor& index) {
 
 void scatter_rows_(const Tensor& y, const Tensor& index, const Tensor& rows) {
   const bool rounds = y.defined() && y.dtype() == DType::bf16;
-  (rounds ? check_rounded_scatter : check_scatter)("scatter_rows_", y, index, rows);
+  (rounds ? check_rounded_scatter : check_scatter)("scatter_rows_", y, rows);
+  check_places("scatter_rows_", y, index, rows);
   backend(y, &Primitives::scatter_rows)(index, rows, y);
 }
 
 void scatter_add_rows_(const Tensor& y, const Tensor& index, const Tensor& rows) {
-  check_scatter("scatter_add_rows_", y, index, rows);
+  check_scatter("scatter_add_rows_", y, rows);
+  check_host_places("scatter_add_rows_", y, index, rows);
   backend(y, &Primitives::scatter_add_rows)(index, rows, y);
 }
 
 Tensor add_rows(const Tensor& x, const Tensor& index, const Tensor& rows) {
-  check_scatter("add_rows", x, index, rows);
+  check_scatter("add_rows", x, rows);
+  check_host_places("add_rows", x, index, rows);
   std::vector<bool> named(static_cast<std::size_t>(x.rows()));
   for (const auto row : index.span<std::int32_t>()) {
     require(!named[static_cast<std::size_t>(row)], "add_rows: index names row {} twice, expected each row once", row);

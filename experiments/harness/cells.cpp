@@ -51,10 +51,12 @@ Cell read_summary(const json& summary) {
 }
 
 void check_options(const RunConfig& was, const Variant& is, const std::filesystem::path& folder) {
-  const json difference =
-      json::diff({to_json(was.method), to_json(was.train)}, {to_json(is.method), to_json(is.train)});
-  require(difference.empty(), "{} is a run with other options than {} now has ({} differs): expected another --out",
-          folder.string(), is.name, difference.empty() ? "" : difference[0]["path"].get<std::string>());
+  json there = to_json(was.method), here = to_json(is.method);
+  there.update(to_json(was.train));
+  here.update(to_json(is.train));
+  const std::string difference = first_difference(there, here);
+  require(difference.empty(), "{} is a run with other options than {} now has ({}): expected another --out",
+          folder.string(), is.name, difference);
 }
 
 // Nothing if the run has not come to its end.

@@ -6,9 +6,6 @@
 #include "core/nearest.h"
 
 namespace csreft {
-namespace {
-
-constexpr std::string_view default_command = "./run";
 
 std::string shell_quoted(const std::string& word) {
   if (!word.empty() && word.find_first_of(" \t\n'\"\\$&|;<>()*?[]#~`{}!") == std::string::npos) return word;
@@ -17,6 +14,10 @@ std::string shell_quoted(const std::string& word) {
   return quoted + "'";
 }
 
+namespace {
+
+constexpr std::string_view default_command = "./run";
+
 // CLI11 marks the opposite of a switch, which the reader can see.
 std::string without_marks(std::string help) {
   constexpr std::string_view mark = "{false}";
@@ -24,11 +25,21 @@ std::string without_marks(std::string help) {
   return help;
 }
 
+// What the option that CLI11's "Could not convert: NAME = VALUE" speaks of takes.
+std::string expected_value(const CLI::App& app, const std::string& text) {
+  const std::size_t begin = text.find(": ") + 2;
+  const auto* const option = app.get_option_no_throw(text.substr(begin, text.find(" = ") - begin));
+  const std::string type = option != nullptr ? option->get_type_name() : "";
+  if (type == "FLOAT") return "a number";
+  if (type == "INT") return "a whole number";
+  return type == "UINT" ? "a whole number of 0 or more" : "another value";
+}
+
 }  // namespace
 
 std::string command_name() {
   const char* name = std::getenv("CSREFT_COMMAND");
-  return std::string(name != nullptr && *name != '\0' ? name : default_command);
+  return name != nullptr && *name != '\0' ? shell_quoted(name) : std::string(default_command);
 }
 
 Flags::Flags(std::string_view name, std::string_view summary, std::vector<std::string> examples)
@@ -86,6 +97,8 @@ bool Flags::parse(Arguments arguments) {
     const std::string_view near = nearest(bare.substr(0, bare.find('=')), names);
     fail("unknown flag {}{}: expected one of those that {} {} --help lists", word,
          near.empty() ? "" : fmt::format(" (did you mean --{}?)", near), command_name(), name_);
+  } catch (const CLI::ConversionError& error) {
+    fail("{}: expected {}", one_line(error.what()), expected_value(app_, error.what()));
   } catch (const CLI::ParseError& error) {
     fail("{}: expected what {} {} --help says", one_line(error.what()), command_name(), name_);
   }
@@ -134,7 +147,7 @@ std::vector<std::int64_t> parse_layers(const std::string& text) {
     std::int64_t value = 0;
     const auto [end, error] = std::from_chars(part.data(), part.data() + part.size(), value);
     require(error == std::errc() && end == part.data() + part.size(),
-            "--layers '{}' is not understood: expected all, or numbers such as 6,12,18,24", text);
+            "--layers '{}' is not understood: expected auto, all, or numbers such as 6,12,18,24", text);
     layers.push_back(value);
   }
   return layers;

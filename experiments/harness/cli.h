@@ -18,7 +18,11 @@ namespace csreft {
 
 using Arguments = std::span<const std::string>;
 
-// How the user starts this programme: CSREFT_COMMAND, which a bundle sets, or ./run.
+// A word as a shell must be given it.
+std::string shell_quoted(const std::string& word);
+
+// How the user starts this programme: the path CSREFT_COMMAND, which a bundle sets, as a shell must be given it, or
+// ./run.
 std::string command_name();
 
 // The exit code of a command that Ctrl-C stopped.

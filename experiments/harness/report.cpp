@@ -184,7 +184,7 @@ std::string scores_chart(const RunReport& report, const std::string& metric, std
     }
     chart.series.push_back(std::move(series));
   }
-  std::string caption = accuracy ? "Exact match of the greedy answer." : "Less is better.";
+  std::string caption = accuracy ? "The share of greedy answers whose last word is the right one." : "Less is better.";
   if (over_seeds) {
     caption += " Means over seeds; error bars: one standard deviation.";
   } else if (accuracy) {
@@ -204,9 +204,9 @@ std::string scores_section(const RunReport& report) {
 
 std::string loss_section(const RunReport& report) {
   LineChart chart{.id = "loss",
-                  .title = "Training loss",
+                  .title = "Cross-entropy in training",
                   .x_label = "optimizer step",
-                  .y_label = "loss (nats per token)",
+                  .y_label = "nats per token",
                   .series = {}};
   for (const auto& method : report.methods) {
     const bool any = std::ranges::any_of(method.train_loss, [](double loss) { return std::isfinite(loss); });

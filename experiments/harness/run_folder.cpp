@@ -7,6 +7,7 @@
 #include <sys/resource.h>
 
 #include "core/atomic_file.h"
+#include "core/device_info.h"
 #include "core/folder.h"
 #include "core/json_file.h"
 #include "core/threads.h"
@@ -83,9 +84,13 @@ std::filesystem::path default_run_folder(std::string_view name) {
   return std::filesystem::path("runs") / fmt::format("{}-{}", name, stamp);
 }
 
-void reset_peak_memory() { std::ofstream("/proc/self/clear_refs") << "5"; }
+void reset_peak_run_memory(const Device& device) {
+  if (device.type == DeviceType::cuda) return reset_peak_memory(device);
+  std::ofstream("/proc/self/clear_refs") << "5";
+}
 
-std::size_t peak_memory_bytes() {
+std::size_t peak_run_memory(const Device& device) {
+  if (device.type == DeviceType::cuda) return device_memory(device).peak;
   rusage usage{};
   getrusage(RUSAGE_SELF, &usage);
   return static_cast<std::size_t>(usage.ru_maxrss) * 1024;
@@ -93,11 +98,10 @@ std::size_t peak_memory_bytes() {
 
 void write_config(const std::filesystem::path& folder, std::string_view experiment, Arguments arguments,
                   const MethodOptions& method, const TrainOptions& train) {
-  const json config{{"experiment", experiment},
-                    {"arguments", std::vector<std::string>(arguments.begin(), arguments.end())},
-                    {"method", to_json(method)},
-                    {"train", to_json(train)},
-                    {"threads", threads()}};
+  const json config{
+      {"experiment", experiment},  {"arguments", std::vector<std::string>(arguments.begin(), arguments.end())},
+      {"method", to_json(method)}, {"train", to_json(train)},
+      {"threads", threads()},      {"started_in", std::filesystem::current_path().string()}};
   const std::string text = config.dump(2) + "\n";
   const bool is_new = !std::filesystem::exists(folder), replaces = std::filesystem::exists(folder / "config.json");
   make_folder(folder);
@@ -126,6 +130,8 @@ RunConfig read_config(const std::filesystem::path& folder, std::string_view expe
   } catch (const json::exception&) {
     fail("{}: `arguments` is not a list of strings", where);
   }
+  out.threads = find_json<std::int64_t>(config, "threads", where).value_or(0);
+  out.started_in = find_json<std::string>(config, "started_in", where).value_or("");
   out.method = parse_method_options(config["method"], where);
   for_each_option(out.train,
                   [&]<typename T>(const char* key, T& value) { value = get_json<T>(config["train"], key, where); });
@@ -181,9 +187,10 @@ void train_and_score(MethodRun& run, Trainer& trainer, const LanguageModel& mode
              trainer.total_steps(), trainer.total_steps() == 1 ? "" : "s");
   for (const auto& notice : trainer.notices()) fmt::print("note: {}\n", notice);
   std::fflush(stdout);
-  reset_peak_memory();
+  const Device device = model.llama.options().device;
+  reset_peak_run_memory(device);
   run.result = trainer.run(folder, resume);
-  run.peak_memory_bytes = peak_memory_bytes();
+  run.peak_memory_bytes = peak_run_memory(device);
   for (const auto& task : tests) {
     if (!interrupted()) run.scores.push_back(evaluate(model, run.method.get(), task, evaluation));
   }

@@ -32,10 +32,11 @@ struct MethodRun {
 // runs/NAME-20261124-153000, for a run that was not told where to write.
 std::filesystem::path default_run_folder(std::string_view name);
 
-// The largest resident set of this process, in bytes.
-std::size_t peak_memory_bytes();
+// The most bytes that a run on `device` took at a time: on a GPU those of its tensors there, on the host the resident
+// set of this process.
+std::size_t peak_run_memory(const Device& device);
 // Counts the peak from here on, where the system allows it; elsewhere it stays that of the whole process.
-void reset_peak_memory();
+void reset_peak_run_memory(const Device& device);
 
 // Makes the folder and writes config.json: the arguments and every option of the method and of the training as it was
 // understood, from which --resume goes on. If that fails, a folder that was not there before is gone again. What an
@@ -46,6 +47,8 @@ void write_config(const std::filesystem::path& folder, std::string_view experime
 // `experiment`.
 struct RunConfig {
   std::vector<std::string> arguments;
+  std::string started_in;    // the working folder then; empty: not kept
+  std::int64_t threads = 0;  // 0: not kept
   MethodOptions method;
   TrainOptions train;
 };

@@ -118,7 +118,7 @@ class GateMeans {
 };
 
 std::string describe(const StepMetrics& metrics) {
-  std::string text = fmt::format("loss {:.4f}", metrics.cross_entropy);
+  std::string text = fmt::format("cross-entropy {:.4f}", metrics.cross_entropy);
   if (metrics.penalty != 0.0) text += fmt::format(", penalty {:.3f}", metrics.penalty);
   return text;
 }

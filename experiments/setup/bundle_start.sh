@@ -22,7 +22,7 @@ if ! command -v gnuplot >/dev/null; then lacking=$lacking${lacking:+,}'needs gnu
 export CSREFT_TESTS_LEFT_OUT="$lacking"
 
 if [ "${1:-}" != test ]; then
-  export CSREFT_COMMAND="$0"
+  export CSREFT_COMMAND="$0" CSREFT_COMMANDS=test
   exec "$here/bin/csreft" "$@"
 fi
 shift

@@ -6,6 +6,7 @@
 
 #include "core/device_info.h"
 #include "core/ops.h"
+#include "experiments/harness/run_folder.h"
 #include "tests/device.h"
 #include "tests/error_text.h"
 
@@ -23,6 +24,18 @@ Tensor counted(std::int64_t n) {
 }
 
 }  // namespace
+
+TEST_CASE("cuda: the memory of a run on a device is what its tensors held there at most") {
+  const Device cuda = test_device();
+  csreft::reset_peak_run_memory(cuda);
+  const std::size_t before = csreft::peak_run_memory(cuda);
+  CHECK(before == csreft::device_memory(cuda).used);
+  constexpr std::int64_t n = std::int64_t{1} << 20;
+  Tensor::empty({n}, DType::f32, cuda);
+  CHECK(csreft::peak_run_memory(cuda) == before + 4 * n);
+  const std::size_t of_host = csreft::peak_run_memory(Device{});
+  CHECK(of_host != before + 4 * n);  // the resident set
+}
 
 TEST_CASE(
     "cuda: a large array is the device's as it was when it was sent, and what is started after it finds it there") {

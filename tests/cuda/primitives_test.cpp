@@ -288,17 +288,20 @@ TEST_CASE("cuda: keys and values that are kept in bf16") {
   const Tensor q = normal({2, 24}, 1, DType::f32), k = normal({200, 12}, 2, DType::f32);
   const Tensor v = normal({200, 12}, 3, DType::f32), rows = normal({3, 12}, 4, DType::f32);
   const Tensor starts = indices({0, 150}), lengths = indices({140, 7}), places = indices({199, 0, 42});
+  const Tensor repeated = indices({20, 151, 20});  // the host's index may name a row twice: the last one stays
   const auto step = [&](const Device& device, bool index_there) {
-    const Tensor kept_k = k.to(DType::bf16).to(device).clone(), kept_v = v.to(DType::bf16).to(device);
+    const Tensor kept_k = k.to(DType::bf16).to(device).clone(), kept_v = v.to(DType::bf16).to(device).clone();
     ops::scatter_rows_(kept_k, index_there ? places.to(device) : places, rows.to(device));
+    ops::scatter_rows_(kept_v, repeated, rows.to(device));
     const Tensor out =
         ops::attention_step(q.to(device), kept_k, kept_v, starts.to(device), lengths.to(device), 150, heads);
-    return std::array{out.to(Device{}), kept_k.to(Device{})};
+    return std::array{out.to(Device{}), kept_k.to(Device{}), kept_v.to(Device{})};
   };
   const auto expected = step(Device{}, false);
   for (const bool index_there : {false, true}) {
     const auto got = step(test_device(), index_there);
     CHECK(same_bits(got[1], expected[1]));
+    CHECK(same_bits(got[2], expected[2]));
     CHECK(distance(got[0], expected[0]) < 1e-5);
   }
 }

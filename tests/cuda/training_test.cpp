@@ -53,9 +53,9 @@ double orthonormality(const csreft::Method& method) {
 }
 
 // Trains a method from the same start on the device, and lets the model go on from two prompts before and after.
-Run run_on(const Device& device, const Trained& trained) {
+Run run_on(const Device& device, const Trained& trained, csreft::Weights weights = csreft::Weights::frozen) {
   static const TinyChat chat;
-  const auto model = chat.load(device);
+  const auto model = csreft::load_language_model(chat.path(), {}, weights, device);
   csreft::MethodOptions method_options = trained.method;
   method_options.layers = {0, 1};
   method_options.rank = 2;
@@ -131,6 +131,38 @@ TEST_CASE("cuda: losses of LoReFT and LoRA, step by step, are the CPU's to 1e-4,
     CAPTURE(method);
     check_same(of_method(method));
   }
+}
+
+TEST_CASE("cuda: training with weights in bf16 follows the CPU's with weights in f32, as far as its rounding lets it") {
+  for (const char* method : {"loreft", "lora"}) {
+    CAPTURE(method);
+    const Run f32 = run_on({}, of_method(method));
+    const Run bf16 = run_on(test_device(), of_method(method), csreft::Weights::frozen_bf16);
+    REQUIRE(bf16.losses.size() == f32.losses.size());
+    double largest = 0.0;
+    for (std::size_t i = 0; i < f32.losses.size(); ++i) {
+      CAPTURE(i);
+      largest = std::max(largest, std::abs(bf16.losses[i] - f32.losses[i]));
+      CHECK(bf16.gradient_norms[i] == doctest::Approx(f32.gradient_norms[i]).epsilon(0.1));
+    }
+    CHECK(largest > 0.0);
+    CHECK(largest < 2e-2);
+  }
+}
+
+TEST_CASE("cuda: a model in bf16 rounds the factors of attention, too, from 16 tokens on") {
+  const csreft::Llama llama(tiny_checkpoint(tiny_config()), csreft::Weights::frozen_bf16,
+                            {csreft::DType::f32, test_device()});
+  const csreft::NoGrad no_grad;
+  const Sequences whole = random_sequences(std::vector<std::int64_t>{40}, tiny_config().vocab_size, 6);
+  // Hidden states of the first eight tokens of a text, which no later token reaches.
+  const auto first = [&](std::int32_t length) {
+    const std::vector<std::int32_t> ids(whole[0].begin(), whole[0].begin() + length);
+    return llama.forward(csreft::pack_tokens(Sequences{ids})).value().to(Device{}).slice(0, 8).clone();
+  };
+  const double effect = csreft::test::distance(first(15), first(40));
+  CHECK(effect > 1e-4);
+  CHECK(effect < 3e-2);
 }
 
 TEST_CASE("cuda: a model in bf16 keeps keys and values in it, and generates what whole sequences give") {

@@ -83,4 +83,6 @@ TEST_CASE("commands to type are those of whoever starts the programme") {
   CHECK(contains(help.out, "/bundle/csreft train"));
   CHECK_FALSE(contains(help.out, "./run"));
   CHECK(contains(run_program({"train", "--what"}).err, "that /bundle/csreft train --help lists"));
+  const EnvironmentVariable other("CSREFT_COMMAND", "/my tools/csreft");
+  CHECK(csreft::command_name() == "'/my tools/csreft'");
 }

@@ -7,8 +7,10 @@
 
 #include "core/random.h"
 #include "core/safetensors.h"
+#include "tests/environment.h"
 #include "tests/experiments/command_bench.h"
 #include "tests/models/gguf_builder.h"
+#include "tests/program.h"
 
 namespace {
 
@@ -71,7 +73,12 @@ TEST_CASE("training takes the first examples of its files, and goes on with them
   const auto summary = nlohmann::json::parse(bench.chat.folder.read("run/summary.json"));
   CHECK(summary["steps"] == 2);
   CHECK(summary["tasks"]["test"]["n"] == 1);
-  CHECK(bench.run({"train", "--quiet", "--resume", "run"}).code == 0);
+  // From anywhere, with the files that it was started with; other threads are said.
+  const auto resumed =
+      run_program({"train", "--quiet", "--resume", (bench.chat.folder / "run").string(), "--threads", "2"});
+  CAPTURE(resumed.err);
+  CHECK(resumed.code == 0);
+  CHECK(contains(resumed.out, "with 2 threads where the run had 1"));
   check_refused(bench, bench.train({{"--out", "other"}, {"--examples", "3,4"}}), "2 numbers for 1 tasks");
   check_refused(bench, bench.train({{"--out", "other"}, {"--examples", "0"}}), "expected numbers of 1 or more");
   check_refused(bench, bench.train({{"--out", "other"}, {"--tests", "-1"}}), "--tests -1");
@@ -80,13 +87,18 @@ TEST_CASE("training takes the first examples of its files, and goes on with them
 TEST_CASE("a wrong word on the command line is refused, with the nearest that exists") {
   const Bench bench;
   check_refused(bench, {"trian"}, "did you mean train?");
+  {
+    const EnvironmentVariable commands("CSREFT_COMMANDS", "build\ntest");
+    check_refused(bench, {"tset"}, "(did you mean test?)");
+    check_refused(bench, {"nothing"}, "roofline, build, test");
+  }
   check_refused(bench, bench.train({{"--ranks", "3"}}), "did you mean --rank?");
   check_refused(bench, bench.train({{"--zzz", "3"}}), "unknown flag --zzz");
   check_refused(bench, bench.train({{"--method", "lorfet"}}), "did you mean loreft?");
   check_refused(bench, bench.train({{"--retraction", "qrr"}}), "qr");
   check_refused(bench, bench.train({{"--optimizer", "adam"}}), "adam");
   check_refused(bench, bench.train({{"--chat-template", "chatlm"}}), "chatml");
-  check_refused(bench, bench.train({{"--lr", "fast"}}), "--lr");
+  check_refused(bench, bench.train({{"--lr", "fast"}}), "--lr = fast: expected a number");
   check_refused(bench, {"train", "--lr"}, "--lr");
   check_refused(bench, {"train", "--lr", "1", "--lr", "2"}, "--lr");
   check_refused(bench, bench.train({{"--lr", "-1"}}), "--lr");

@@ -166,10 +166,13 @@ TEST_CASE("an ablation runs every variant with every seed, and goes on where it 
 
   Words other = words;
   other.insert(other.end(), {"--lr", "1e-3"});
-  check_refused(bench, other, "a run with other options than manual now has (/1/lr differs)");
+  check_refused(bench, other, "a run with other options than manual now has (lr: 0.004 there, 0.001 here)");
   other = words;
   other.insert(other.end(), {"--tests", "1"});
-  check_refused(bench, other, "holds another comparison (/tests differs)");
+  check_refused(bench, other, "holds another comparison (tests: 0 there, 1 here)");
+  other = words;
+  other.insert(other.end(), {"--weights", "bf16"});
+  check_refused(bench, other, "weights: \"f32\" there, \"bf16\" here");
   // Whatever is wrong is found before anything is written.
   for (const auto& [flag, value, part] : {std::array{"--lr", "0", "--lr 0"},
                                           {"--variants", "learned,learned", "named twice"},

@@ -353,7 +353,7 @@ TEST_CASE("a path that is no model is refused with what is accepted") {
   const auto refuse = [](const std::filesystem::path& path) {
     return error_text([&] { return open_checkpoint(path); });
   };
-  CHECK(contains(refuse(folder / "none"), "does not exist: expected a folder, a .gguf or a .bin file"));
+  CHECK(contains(refuse(folder / "none"), "does not exist: expected a folder, a .gguf or a .bin file, or smollm2"));
   CHECK(contains(refuse(folder.write("a.pt", "x")), "of no known kind: expected a Hugging Face folder, a .gguf"));
   CHECK(contains(refuse(folder.path()), "has no config.json"));
   folder.write("config.json", "{\"model_type\":");
