@@ -1,26 +1,22 @@
 #include "core/device.h"
 
-#include <charconv>
 #include <string_view>
 
 #include "core/cuda/primitives.h"
 #include "core/error.h"
+#include "core/whole_number.h"
 
 namespace csreft {
 
 Device parse_device(const std::string& text) {
   if (text == "cpu") return {};
-  constexpr std::string_view name = "cuda";
-  require(text.starts_with(name), "unknown device '{}': expected cpu, cuda or cuda:N", text);
-  int index = 0;
-  if (text.size() > name.size()) {
-    const char* const end = text.data() + text.size();
-    const auto [rest, error] = std::from_chars(text.data() + name.size() + 1, end, index);
-    require(text[name.size()] == ':' && error == std::errc() && rest == end && index >= 0,
-            "unknown device '{}': expected cpu, cuda or cuda:N", text);
-  }
-  cuda::check_device(index);
-  return {DeviceType::cuda, index};
+  constexpr std::string_view prefix = "cuda:";
+  std::optional<int> index;
+  if (text == "cuda") index = 0;
+  if (text.starts_with(prefix)) index = parse_whole_number<int>(std::string_view(text).substr(prefix.size()));
+  require(index && *index >= 0, "unknown device '{}': expected cpu, cuda or cuda:N", text);
+  cuda::check_device(*index);
+  return {DeviceType::cuda, *index};
 }
 
 std::string to_string(const Device& device) {

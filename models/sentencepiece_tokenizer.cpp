@@ -2,7 +2,6 @@
 
 #include <algorithm>
 #include <array>
-#include <charconv>
 #include <fstream>
 #include <iterator>
 #include <queue>
@@ -11,6 +10,7 @@
 #include <sentencepiece_processor.h>
 
 #include "core/error.h"
+#include "core/whole_number.h"
 
 namespace csreft {
 namespace {
@@ -28,10 +28,8 @@ std::string replace_all(std::string_view text, std::string_view from, std::strin
 // The byte of "<0x0A>", if the piece is written so.
 std::optional<char> byte_of_piece(std::string_view piece) {
   if (piece.size() != 6 || !piece.starts_with("<0x") || piece.back() != '>') return std::nullopt;
-  unsigned value = 0;
-  const auto* end = piece.data() + 5;
-  if (std::from_chars(piece.data() + 3, end, value, 16).ptr != end) return std::nullopt;
-  return static_cast<char>(value);
+  const auto value = parse_whole_number<unsigned>(piece.substr(3, 2), 16);
+  return value ? std::optional(static_cast<char>(*value)) : std::nullopt;
 }
 
 // What a piece adds to decoded text, as in SentencePiece's decoder.

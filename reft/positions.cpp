@@ -1,8 +1,9 @@
 #include "reft/positions.h"
 
 #include <algorithm>
-#include <charconv>
 #include <set>
+
+#include "core/whole_number.h"
 
 namespace csreft {
 namespace {
@@ -10,11 +11,9 @@ namespace {
 constexpr std::string_view expected = "expected f5+l5, f5, l5, all, or a list such as 0,3,-1";
 
 std::int64_t parse_integer(std::string_view digits, std::string_view text) {
-  std::int64_t value = 0;
-  const auto [end, error] = std::from_chars(digits.data(), digits.data() + digits.size(), value);
-  require(error == std::errc() && end == digits.data() + digits.size(), "positions '{}' are not understood: {}", text,
-          expected);
-  return value;
+  const auto value = parse_whole_number<std::int64_t>(digits);
+  require(value.has_value(), "positions '{}' are not understood: {}", text, expected);
+  return *value;
 }
 
 // "f5" or "l5".

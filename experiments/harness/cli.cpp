@@ -1,9 +1,9 @@
 #include "experiments/harness/cli.h"
 
-#include <charconv>
 #include <cstdlib>
 
 #include "core/nearest.h"
+#include "core/whole_number.h"
 
 namespace csreft {
 
@@ -144,11 +144,10 @@ std::vector<std::int64_t> parse_layers(const std::string& text) {
   std::vector<std::int64_t> layers;
   if (text == "all") return layers;
   for (const auto& part : split_commas(text)) {
-    std::int64_t value = 0;
-    const auto [end, error] = std::from_chars(part.data(), part.data() + part.size(), value);
-    require(error == std::errc() && end == part.data() + part.size(),
-            "--layers '{}' is not understood: expected auto, all, or numbers such as 6,12,18,24", text);
-    layers.push_back(value);
+    const auto layer = parse_whole_number<std::int64_t>(part);
+    require(layer.has_value(), "--layers '{}' is not understood: expected auto, all, or numbers such as 6,12,18,24",
+            text);
+    layers.push_back(*layer);
   }
   return layers;
 }

@@ -1,8 +1,8 @@
 // What a Trainer keeps on disk, so that a stopped run loses nothing: adapter/ for use, and state.safetensors (values,
 // moments and the number of steps done) to go on from.
-#include <charconv>
 
 #include "core/safetensors.h"
+#include "core/whole_number.h"
 #include "experiments/harness/trainer.h"
 
 namespace csreft {
@@ -60,14 +60,12 @@ std::vector<StepMetrics> Trainer::load(const std::filesystem::path& folder) {
 
   const auto step = file.metadata().find("step");
   require(step != file.metadata().end(), "{} does not say how many steps were done", where);
-  std::size_t done = 0;
-  const char* end = step->second.data() + step->second.size();
-  const auto [rest, error] = std::from_chars(step->second.data(), end, done);
-  require(error == std::errc() && rest == end, "{}: '{}' is no number of steps", where, step->second);
+  const auto done = parse_whole_number<std::size_t>(step->second);
+  require(done.has_value(), "{}: '{}' is no number of steps", where, step->second);
   // Steps after the last save are done again.
-  std::vector<StepMetrics> metrics = read_metrics(folder / "metrics.jsonl", done);
-  require(metrics.size() == done, "{} has {} steps, but the state was saved after {}",
-          (folder / "metrics.jsonl").string(), metrics.size(), done);
+  std::vector<StepMetrics> metrics = read_metrics(folder / "metrics.jsonl", *done);
+  require(metrics.size() == *done, "{} has {} steps, but the state was saved after {}",
+          (folder / "metrics.jsonl").string(), metrics.size(), *done);
   return metrics;
 }
 

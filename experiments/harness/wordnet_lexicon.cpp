@@ -1,12 +1,12 @@
 #include "experiments/harness/wordnet_lexicon.h"
 
 #include <algorithm>
-#include <charconv>
 #include <optional>
 #include <string_view>
 
 #include "core/atomic_file.h"
 #include "core/error.h"
+#include "core/whole_number.h"
 
 namespace csreft {
 namespace {
@@ -63,10 +63,9 @@ std::string_view at(const Fields& fields, std::size_t i) {
 }
 
 std::int64_t number(std::string_view text, int base = 10) {
-  std::int64_t value = 0;
-  const auto [end, code] = std::from_chars(text.data(), text.data() + text.size(), value, base);
-  if (code != std::errc{} || end != text.data() + text.size() || value < 0) throw BadLine{};
-  return value;
+  const auto value = parse_whole_number<std::int64_t>(text, base);
+  if (!value || *value < 0) throw BadLine{};
+  return *value;
 }
 
 std::size_t count(std::string_view text, int base = 10) { return static_cast<std::size_t>(number(text, base)); }
