@@ -31,12 +31,17 @@ nlohmann::json read_json_object(const std::filesystem::path& path) {
 }
 
 std::string first_difference(const nlohmann::json& was, const nlohmann::json& is) {
-  const nlohmann::json difference = nlohmann::json::diff(was, is);
-  if (difference.empty()) return "";
-  const auto path = difference[0]["path"].get<std::string>();
-  const nlohmann::json::json_pointer at(path);
-  const auto side = [&](const nlohmann::json& value) { return value.contains(at) ? value[at].dump() : "nothing"; };
-  return fmt::format("{}: {} there, {} here", path.substr(1), side(was), side(is));
+  nlohmann::json keys = was;
+  keys.update(is);
+  for (const auto& [key, unused] : keys.items()) {
+    const auto there = was.find(key), here = is.find(key);
+    const bool in_both = there != was.end() && here != is.end();
+    if (in_both && *there == *here) continue;
+    if (in_both && there->is_object() && here->is_object()) return key + "/" + first_difference(*there, *here);
+    return fmt::format("{}: {} there, {} here", key, there != was.end() ? there->dump() : "nothing",
+                       here != is.end() ? here->dump() : "nothing");
+  }
+  return "";
 }
 
 }  // namespace csreft

@@ -19,7 +19,8 @@ namespace csreft {
 nlohmann::json parse_json_object(std::string_view text, std::string_view where);
 nlohmann::json read_json_object(const std::filesystem::path& path);
 
-// Where two values first differ, as "lr: 0.004 there, 0.01 here", `was` being there; empty where they are equal.
+// Where two objects first differ, as "lr: 0.004 there, 0.01 here" or "train/a/n: 4 there, nothing here", `was` being
+// there; empty where they are equal.
 std::string first_difference(const nlohmann::json& was, const nlohmann::json& is);
 
 namespace detail {

@@ -3,7 +3,9 @@
 #include <algorithm>
 #include <vector>
 
-#include <fmt/format.h>
+#include <fmt/ranges.h>
+
+#include "core/error.h"
 
 namespace csreft {
 namespace {
@@ -45,6 +47,10 @@ std::string_view nearest(std::string_view word, std::span<const std::string_view
 std::string suggestion(std::string_view word, std::span<const std::string_view> candidates) {
   const std::string_view found = nearest(word, candidates);
   return found.empty() ? std::string() : fmt::format(" (did you mean {}?)", found);
+}
+
+void fail_unknown(std::string_view what, std::string_view name, std::span<const std::string_view> names) {
+  fail("unknown {} '{}'{}: expected one of {}", what, name, suggestion(name, names), fmt::join(names, ", "));
 }
 
 }  // namespace csreft

@@ -14,4 +14,7 @@ std::string_view nearest(std::string_view word, std::span<const std::string_view
 // " (did you mean X?)", or nothing if no candidate is near: for the text of an Error.
 std::string suggestion(std::string_view word, std::span<const std::string_view> candidates);
 
+// Throws Error: there is no `what` called `name`, but these.
+[[noreturn]] void fail_unknown(std::string_view what, std::string_view name, std::span<const std::string_view> names);
+
 }  // namespace csreft

@@ -6,10 +6,9 @@
 #include <cstdlib>
 #include <cstring>
 #include <exception>
-#include <sstream>
 
+#include "core/nearest.h"
 #include "experiments/harness/cli.h"
-#include "reft/table.h"
 
 namespace csreft {
 
@@ -45,15 +44,14 @@ int list_experiments() {
   return 0;
 }
 
-// Names what there is, with the commands of the script that started this programme: CSREFT_COMMANDS, a line each.
-[[noreturn]] void refuse(const std::string& name) {
-  std::vector<std::string> names;
-  for (const auto& experiment : table) names.emplace_back(experiment.name);
-  const char* others = std::getenv("CSREFT_COMMANDS");
-  std::istringstream lines(others != nullptr ? others : "");
-  for (std::string line; std::getline(lines, line);) names.push_back(line);
-  const std::vector<std::string_view> known(names.begin(), names.end());
-  fail("unknown command '{}'{}: expected one of {}", name, suggestion(name, known), fmt::join(names, ", "));
+// Names the experiments, and the commands of the script that started this programme: CSREFT_COMMANDS, by commas.
+[[noreturn]] void refuse(std::string_view name) {
+  std::vector<std::string_view> names;
+  for (const auto& experiment : table) names.push_back(experiment.name);
+  const char* const others = std::getenv("CSREFT_COMMANDS");
+  const auto commands = others != nullptr ? split_commas(others) : std::vector<std::string>();
+  names.insert(names.end(), commands.begin(), commands.end());
+  fail_unknown("command", name, names);
 }
 
 int run(Arguments arguments) {

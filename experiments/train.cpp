@@ -38,6 +38,14 @@ struct TrainCommand {
     add_train_flags(flags, train);
     model.add_to(flags);
   }
+
+  // Relative paths become those that they are in `folder`.
+  void name_files_from(const std::filesystem::path& folder) {
+    for (auto* files : {&train_files, &test_files}) {
+      for (auto& file : *files) file = folder / file;
+    }
+    if (model.model != default_model) model.model = folder / model.model;
+  }
 };
 
 // With `saved`, goes on with the run that the folder holds, and with its options.
@@ -110,10 +118,8 @@ int train(Arguments arguments) {
   saved.flags.parse(config.arguments);
   if (command.flags.given("--threads")) saved.model.threads = command.model.threads;
   saved.model.quiet = command.model.quiet;
-  // Its files are named from where it was started.
-  const std::filesystem::path folder = std::filesystem::absolute(command.resume);
-  if (std::filesystem::is_directory(config.started_in)) std::filesystem::current_path(config.started_in);
-  return run(saved, config.arguments, folder, &config);
+  if (std::filesystem::is_directory(config.started_in)) saved.name_files_from(config.started_in);
+  return run(saved, config.arguments, command.resume, &config);
 }
 
 }  // namespace csreft

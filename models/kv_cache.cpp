@@ -21,7 +21,6 @@ TokenBatch KvCache::extend(std::span<const std::int32_t> slots, std::span<const 
           slots.size(), sequences.size());
   TokenBatch batch = pack_tokens(sequences);
   std::vector<std::int32_t> rows, starts, lengths, grown = lengths_;
-  bool follows = false;  // on tokens that a slot holds already
   const auto positions = batch.positions.span<std::int32_t>();
   for (std::size_t i = 0; i < slots.size(); ++i) {
     require(0 <= slots[i] && slots[i] < static_cast<std::int32_t>(lengths_.size()),
@@ -29,7 +28,7 @@ TokenBatch KvCache::extend(std::span<const std::int32_t> slots, std::span<const 
     require(std::ranges::count(slots.first(i), slots[i]) == 0, "slot {} of the KV cache is named twice", slots[i]);
     std::int32_t& length = grown[static_cast<std::size_t>(slots[i])];
     const auto start = static_cast<std::int32_t>(slots[i] * capacity_);
-    follows = follows || length > 0;
+    if (length > 0) batch.reads_cache = true;
     const auto end = length + static_cast<std::int32_t>(sequences[i].size());
     require(end <= capacity_, "{} tokens do not fit the KV cache, which was made for {} a sequence", end, capacity_);
     for (; length < end; ++length) {
@@ -39,8 +38,7 @@ TokenBatch KvCache::extend(std::span<const std::int32_t> slots, std::span<const 
     starts.push_back(start);
     lengths.push_back(length);
   }
-  if (follows) {
-    batch.reads_cache = true;
+  if (batch.reads_cache) {
     batch.layout.k_starts = index_tensor(starts);
     batch.layout.k_lengths = index_tensor(lengths);
   }

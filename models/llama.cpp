@@ -142,12 +142,12 @@ Llama::Stream Llama::block(std::int64_t layer, const Stream& stream, const Token
     require(!k.requires_grad() && !v.requires_grad(), "keys and values in a cache have no gradient: expected NoGrad");
     ops::scatter_rows_(cache->keys(layer), batch.cache_rows, k.value());
     ops::scatter_rows_(cache->values(layer), batch.cache_rows, v.value());
-  }
-  if (batch.reads_cache) {
     // A step reads what is kept as it is.
     const auto read = [&](const Tensor& kept) { return Variable(batch.longest > 0 ? kept : kept.to(options_.dtype)); };
-    k = read(cache->keys(layer));
-    v = read(cache->values(layer));
+    if (batch.reads_cache) {
+      k = read(cache->keys(layer));
+      v = read(cache->values(layer));
+    }
   }
   const Variable mixed = batch.longest > 0
                              ? Variable(ops::attention_step(q.value(), k.value(), v.value(), batch.layout.k_starts,

@@ -32,7 +32,7 @@ const std::remove_pointer_t<Element>& find_named(std::span<const Element> table,
   if (found != table.end()) return entry_of(*found);
   std::vector<std::string_view> names;
   for (const Element& element : table) names.push_back(entry_of(element).name);
-  fail("unknown {} '{}'{}: expected one of {}", what, name, suggestion(name, names), fmt::join(names, ", "));
+  fail_unknown(what, name, names);
 }
 
 }  // namespace csreft

@@ -1,10 +1,10 @@
 #include "experiments/harness/flag_groups.h"
 
 #include <algorithm>
-#include <charconv>
 #include <cstdlib>
 
 #include "core/threads.h"
+#include "core/whole_number.h"
 #include "experiments/harness/name_list.h"
 #include "reft/presets.h"
 #include "reft/router.h"
@@ -35,7 +35,7 @@ std::string preset_lines() {
 }  // namespace
 
 std::filesystem::path model_path(const std::string& model) {
-  if (model != "smollm2") return model;
+  if (model != default_model) return model;
   const char* file = std::getenv("CSREFT_SMOLLM2");
   require(file != nullptr && *file != '\0',
           "the default model smollm2 is not here: expected its file in the variable CSREFT_SMOLLM2, which ./run and a "
@@ -200,11 +200,9 @@ void SizeFlags::apply(std::vector<Task>& train, const EvaluationOptions& evaluat
           "--examples {} has {} numbers for {} tasks: expected one, or one for each", examples, parts.size(),
           train.size());
   for (std::size_t t = 0; t < train.size(); ++t) {
-    const std::string& part = parts[parts.size() == 1 ? 0 : t];
-    std::size_t n = 0;
-    const auto [end, error] = std::from_chars(part.data(), part.data() + part.size(), n);
-    require(error == std::errc() && end == part.data() + part.size() && n >= 1,
-            "--examples '{}' is not understood: expected numbers of 1 or more such as 250 or 400,200,100,50", examples);
+    const std::size_t n = parse_whole_number<std::size_t>(parts[parts.size() == 1 ? 0 : t]).value_or(0);
+    require(n >= 1, "--examples '{}' is not understood: expected numbers of 1 or more such as 250 or 400,200,100,50",
+            examples);
     if (train[t].examples.size() > n) train[t].examples.resize(n);
   }
 }

@@ -4,6 +4,7 @@
 #include <filesystem>
 #include <memory>
 #include <string>
+#include <string_view>
 
 #include "experiments/harness/cli.h"
 #include "experiments/harness/evaluate.h"
@@ -14,9 +15,11 @@
 
 namespace csreft {
 
+inline constexpr std::string_view default_model = "smollm2";
+
 // --model, --chat-template, --system, --threads, --device, --quiet
 struct ModelFlags {
-  std::string model = "smollm2";
+  std::string model{default_model};
   std::string chat_template;
   std::string system;
   std::string weights = "f32";

@@ -8,8 +8,8 @@ help_build() {
 
 Builds everything in build/, from which every ./run NAME starts; options go to meson (-Dnative=false for other
 processors, -Dsanitize=true, -Dwerror=true, --buildtype=debug, ...) and stay with the folder until other values are given
-or it is removed. With --cuda in build-cuda/, for the GPUs that nvidia-smi shows, or
-where there are none as --cuda-all does: for compute capabilities 8.0, 9.0 and 10.0, and as PTX for what follows.
+or it is removed. With --cuda in build-cuda/, for the GPUs that nvidia-smi shows, or where there are none as --cuda-all
+does: for compute capabilities 8.0, 9.0 and 10.0, and as PTX for what follows.
 
 CUDA takes the nvcc of CUDA_HOME or PATH if it is 12.4 or newer. Otherwise it fetches the compiler and cuBLAS into
 ${XDG_CACHE_HOME:-$HOME/.cache}/csreft, once: 841 MB.

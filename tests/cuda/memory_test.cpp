@@ -33,8 +33,7 @@ TEST_CASE("cuda: the memory of a run on a device is what its tensors held there 
   constexpr std::int64_t n = std::int64_t{1} << 20;
   Tensor::empty({n}, DType::f32, cuda);
   CHECK(csreft::peak_run_memory(cuda) == before + 4 * n);
-  const std::size_t of_host = csreft::peak_run_memory(Device{});
-  CHECK(of_host != before + 4 * n);  // the resident set
+  CHECK(csreft::peak_run_memory(Device{}) > before + 4 * n);  // the resident set of the programme
 }
 
 TEST_CASE(

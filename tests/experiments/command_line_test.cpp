@@ -88,7 +88,7 @@ TEST_CASE("a wrong word on the command line is refused, with the nearest that ex
   const Bench bench;
   check_refused(bench, {"trian"}, "did you mean train?");
   {
-    const EnvironmentVariable commands("CSREFT_COMMANDS", "build\ntest");
+    const EnvironmentVariable commands("CSREFT_COMMANDS", "build,test");
     check_refused(bench, {"tset"}, "(did you mean test?)");
     check_refused(bench, {"nothing"}, "roofline, build, test");
   }
