@@ -16,8 +16,9 @@ namespace {
 
 namespace fs = std::filesystem;
 
-constexpr std::array small_tests{"*cuda/primitives_test.cpp", "*cuda/attention_bf16_test.cpp",
-                                 "*core/advance_step_test.cpp", "*models/decode_step_test.cpp"};
+constexpr std::array small_tests{"*cuda/primitives_test.cpp",     "*cuda/attention_test.cpp",
+                                 "*cuda/attention_bf16_test.cpp", "*cuda/stiefel_test.cpp",
+                                 "*core/advance_step_test.cpp",   "*models/decode_step_test.cpp"};
 constexpr std::array tools{"memcheck", "racecheck", "synccheck"};
 // At most; what takes longer is said, and leaves less for what comes after it.
 constexpr double tests_seconds = 220.0, tool_seconds = 35.0;

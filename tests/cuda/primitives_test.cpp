@@ -1,10 +1,8 @@
-// Every primitive of core/ops.h on a CUDA device against the same primitive on the CPU, in f32 and f64, on shapes that
-// do not fill the kernels' tiles. Built where the CUDA backend is, and run where there is a device, real or emulated.
-#include <array>
+// The primitives of core/ops.h on a CUDA device against the same primitives on the CPU, in f32 and f64, on shapes that
+// do not fill the kernels' tiles; those of attention and of the Stiefel manifold have files of their own. Built where
+// the CUDA backend is, and run where there is a device, real or emulated.
 #include <cmath>
-#include <functional>
 #include <initializer_list>
-#include <string_view>
 #include <vector>
 
 #include <doctest/doctest.h>
@@ -13,6 +11,7 @@
 #include "core/ops.h"
 #include "core/packed_matrix.h"
 #include "tests/core/numbers.h"
+#include "tests/cuda/compare.h"
 #include "tests/device.h"
 
 namespace ops = csreft::ops;
@@ -20,65 +19,18 @@ using csreft::Device;
 using csreft::DType;
 using csreft::Shape;
 using csreft::Tensor;
+using csreft::test::compare;
 using csreft::test::distance;
 using csreft::test::indices;
+using csreft::test::largest;
 using csreft::test::normal;
+using csreft::test::Place;
+using csreft::test::Results;
 using csreft::test::same_bits;
 
 namespace {
 
-// Puts the inputs of a case where it is computed.
-struct Place {
-  DType dtype;
-  Device device;
-
-  Tensor operator()(const Tensor& t) const { return t.to(dtype).to(device).clone(); }
-  // Standard normal elements.
-  Tensor operator()(Shape shape, std::uint64_t number) const { return (*this)(normal(shape, number)); }
-};
-
-using Results = std::vector<Tensor>;
-using Compute = std::function<Results(const Place&)>;
-
-double largest(const Tensor& t) { return distance(t, Tensor::zeros(t.shape(), DType::f64)); }
-
-// The tolerances are relative to the largest element: sums of some hundred products, in another order.
-void compare(const Compute& compute, std::initializer_list<DType> dtypes = {DType::f32, DType::f64}) {
-  for (const DType dtype : dtypes) {
-    const double tolerance = dtype == DType::f32 ? 1e-5 : 1e-12;
-    CAPTURE(csreft::name_of(dtype));
-    const Results expected = compute({dtype, Device{}});
-    const Results got = compute({dtype, test_device()}), again = compute({dtype, test_device()});
-    REQUIRE(expected.size() == got.size());
-    for (std::size_t i = 0; i < got.size(); ++i) {
-      CAPTURE(i);
-      REQUIRE(got[i].device() == test_device());
-      const Tensor here = got[i].to(Device{});
-      CHECK(distance(here, expected[i]) <= tolerance * (1 + largest(expected[i])));
-      CHECK(same_bits(here, again[i].to(Device{})));
-    }
-  }
-}
-
 Tensor probabilities(Shape shape, std::uint64_t number) { return ops::sigmoid(normal(shape, number)); }
-
-struct AttentionCase {
-  ops::AttentionLayout layout;
-  ops::AttentionHeads heads;
-  std::int64_t queries, keys;
-};
-
-Results attention_results(const AttentionCase& c, const Place& on) {
-  const Tensor q = on({c.queries, c.heads.n_heads * c.heads.head_dim}, 1);
-  const Tensor k = on({c.keys, c.heads.n_kv_heads * c.heads.head_dim}, 2), v = on(k.shape(), 3);
-  const ops::Attention forward = ops::attention(q, k, v, c.layout, c.heads);
-  const auto d = ops::attention_backward(on(q.shape(), 4), q, k, v, forward, c.layout, c.heads);
-  return {forward.out, forward.lse, d.dq, d.dk, d.dv};
-}
-
-void compare_attention(const AttentionCase& c, std::initializer_list<DType> dtypes = {DType::f32, DType::f64}) {
-  compare([&](const Place& on) { return attention_results(c, on); }, dtypes);
-}
 
 }  // namespace
 
@@ -244,68 +196,6 @@ TEST_CASE("cuda: rotary position embedding") {
   });
 }
 
-TEST_CASE("cuda: attention and its gradients") {
-  const auto packed = [](std::initializer_list<std::int32_t> offsets, std::initializer_list<std::int32_t> starts,
-                         std::initializer_list<std::int32_t> lengths) {
-    return ops::AttentionLayout{indices(offsets), indices(starts), indices(lengths)};
-  };
-  compare_attention({packed({0, 40, 41, 41, 74}, {0, 40, 41, 41}, {40, 1, 0, 33}), {4, 2, 6}, 74, 74});
-  compare_attention({packed({0, 35}, {0}, {35}), {3, 1, 40}, 35, 35});
-  compare_attention({packed({0, 5}, {0}, {5}), {2, 2, 72}, 5, 5});
-  // Tiles of wider heads in f64 have no room in a block's shared memory.
-  const AttentionCase wide{packed({0, 5}, {0}, {5}), {1, 1, 130}, 5, 5};
-  compare_attention(wide, {DType::f32});
-  CHECK_THROWS_WITH_AS(attention_results(wide, {DType::f64, test_device()}),
-                       doctest::Contains("f64 heads of 130 components, expected at most 128 on cuda"), csreft::Error);
-  // With a cache: the queries are the last tokens of what they see.
-  compare_attention({packed({0, 1, 4}, {50, 0}, {33, 50}), {4, 2, 8}, 4, 90});
-}
-
-TEST_CASE("cuda: attention of one query a sequence") {
-  struct Step {
-    std::vector<std::int32_t> starts, lengths;
-    std::int64_t longest, keys;
-    ops::AttentionHeads heads;
-  };
-  // Chunks of 128 keys: less than one, one, and several; heads wider than a block; more room than is used.
-  for (const Step& step : {Step{{0, 40, 41}, {7, 1, 33}, 64, 110, {4, 2, 6}},
-                           Step{{300, 0}, {128, 300}, 300, 430, {3, 1, 64}}, Step{{1}, {129}, 700, 701, {2, 2, 130}}}) {
-    const auto n = static_cast<std::int64_t>(step.starts.size());
-    const auto index = [](const std::vector<std::int32_t>& list) {
-      return Tensor::from(std::span<const std::int32_t>(list), {static_cast<std::int64_t>(list.size())});
-    };
-    compare([&](const Place& on) {
-      const Tensor q = on({n, step.heads.n_heads * step.heads.head_dim}, 1);
-      const Tensor k = on({step.keys, step.heads.n_kv_heads * step.heads.head_dim}, 2), v = on(k.shape(), 3);
-      return Results{ops::attention_step(q, k, v, index(step.starts).to(on.device), index(step.lengths).to(on.device),
-                                         step.longest, step.heads)};
-    });
-  }
-}
-
-TEST_CASE("cuda: keys and values that are kept in bf16") {
-  const ops::AttentionHeads heads{4, 2, 6};
-  const Tensor q = normal({2, 24}, 1, DType::f32), k = normal({200, 12}, 2, DType::f32);
-  const Tensor v = normal({200, 12}, 3, DType::f32), rows = normal({3, 12}, 4, DType::f32);
-  const Tensor starts = indices({0, 150}), lengths = indices({140, 7}), places = indices({199, 0, 42});
-  const Tensor repeated = indices({20, 151, 20});  // the host's index may name a row twice: the last one stays
-  const auto step = [&](const Device& device, bool index_there) {
-    const Tensor kept_k = k.to(DType::bf16).to(device).clone(), kept_v = v.to(DType::bf16).to(device).clone();
-    ops::scatter_rows_(kept_k, index_there ? places.to(device) : places, rows.to(device));
-    ops::scatter_rows_(kept_v, repeated, rows.to(device));
-    const Tensor out =
-        ops::attention_step(q.to(device), kept_k, kept_v, starts.to(device), lengths.to(device), 150, heads);
-    return std::array{out.to(Device{}), kept_k.to(Device{}), kept_v.to(Device{})};
-  };
-  const auto expected = step(Device{}, false);
-  for (const bool index_there : {false, true}) {
-    const auto got = step(test_device(), index_there);
-    CHECK(same_bits(got[1], expected[1]));
-    CHECK(same_bits(got[2], expected[2]));
-    CHECK(distance(got[0], expected[0]) < 1e-5);
-  }
-}
-
 TEST_CASE("cuda: indices on the device") {
   compare([](const Place& on) {
     const Tensor x = on({23, 12}, 1), written = on({23, 12}, 5), rows = on({4, 12}, 3);
@@ -385,87 +275,6 @@ TEST_CASE("cuda: several tensors at once") {
     CHECK(!scaled.front().defined());
     results.insert(results.end(), scaled.begin() + 1, scaled.end());
     results.push_back(Tensor::full({1}, ops::squared_norms(several), on.dtype, on.device));
-    return results;
-  });
-}
-
-namespace {
-
-// A stack of orthonormal blocks.
-Tensor orthonormal(Shape shape, std::int64_t block_rows, std::uint64_t number) {
-  return ops::stiefel_retract(normal(shape, number), Tensor::zeros(shape, DType::f64), block_rows,
-                              ops::StiefelRetraction::qr);
-}
-
-constexpr std::array metrics{ops::StiefelMetric::euclidean, ops::StiefelMetric::canonical};
-constexpr std::array retractions{ops::StiefelRetraction::qr, ops::StiefelRetraction::polar,
-                                 ops::StiefelRetraction::cayley};
-
-struct StackSize {
-  std::int64_t rows, d, block_rows;
-};
-
-}  // namespace
-
-// One row, square matrices, more columns than threads, more rows than warps; the last one's r x r matrices do not fit
-// into shared memory.
-TEST_CASE("cuda: gradients and retractions on the Stiefel manifold") {
-  for (const auto& [rows, d, block_rows] : std::initializer_list<StackSize>{
-           {2, 5, 1}, {1, 1, 1}, {5, 5, 5}, {6, 300, 2}, {16, 40, 16}, {34, 70, 34}, {0, 4, 2}}) {
-    CAPTURE(block_rows);
-    const Tensor point = orthonormal({rows, d}, block_rows, 1);
-    compare([&, r = block_rows](const Place& on) {
-      const Tensor R = on(point), G = on(point.shape(), 2);
-      Results results;
-      for (const auto metric : metrics) results.push_back(ops::stiefel_gradient(R, G, r, metric));
-      for (const auto retraction : retractions) {
-        results.push_back(ops::stiefel_retract(R, ops::scale(results[0], 0.3), r, retraction));
-      }
-      return results;
-    });
-  }
-}
-
-TEST_CASE("cuda: retractions stay on the manifold after steps that leave no digit of the start") {
-  for (const auto& [rows, d, block_rows] : std::initializer_list<StackSize>{{1, 5, 1}, {3, 7, 3}, {5, 5, 5}}) {
-    const Tensor R = orthonormal({rows, d}, block_rows, 1);
-    Tensor one_direction = Tensor::zeros({rows, d}, DType::f64);
-    for (std::int64_t i = 0; i < rows; ++i) one_direction.data<double>()[i * d] = 1e20;
-    for (const Tensor& step : {ops::scale(normal({rows, d}, 2), 1e20), one_direction}) {
-      const Tensor xi = ops::stiefel_gradient(R, step, block_rows, ops::StiefelMetric::euclidean);
-      for (const auto retraction : retractions) {
-        CAPTURE(static_cast<int>(retraction));
-        const Tensor Y = ops::stiefel_retract(R.to(test_device()), xi.to(test_device()), block_rows, retraction);
-        const Tensor gram = ops::matmul(Y, Y, ops::Transpose::no, ops::Transpose::yes).to(Device{});
-        Tensor identity = Tensor::zeros({rows, rows}, DType::f64);
-        for (std::int64_t i = 0; i < rows; ++i) identity.data<double>()[i * rows + i] = 1;
-        CHECK(distance(gram, identity) < 1e-13);  // f64, sums of a few terms of order 1
-      }
-    }
-  }
-}
-
-// 60 stacks: more than one launch holds.
-TEST_CASE("cuda: optimizer steps on the Stiefel manifold, of several stacks at once") {
-  compare([](const Place& on) {
-    std::vector<ops::StiefelUpdate> updates;
-    Results results;
-    for (std::uint64_t i = 0; i < 60; ++i) {
-      const std::int64_t block_rows = 1 + static_cast<std::int64_t>(i) % 3, blocks = static_cast<std::int64_t>(i) % 4;
-      const Shape shape{blocks * block_rows, 9};
-      const Tensor R = on(orthonormal(shape, block_rows, i)), m = on(shape, i + 1);
-      const Tensor v = i % 5 == 0 ? Tensor{} : Tensor::full({blocks}, 0.5, DType::f64, on.device);
-      updates.push_back(
-          {R,
-           on(shape, i + 2),
-           m,
-           v,
-           block_rows,
-           {metrics[i % 2], retractions[i % 3], 0.9, 0.1, 0.99, 0.01 * static_cast<double>(i), 1.3, 1e-8}});
-      results.insert(results.end(), {R, m});
-      if (v.defined()) results.push_back(v);
-    }
-    ops::stiefel_step_(updates);
     return results;
   });
 }
