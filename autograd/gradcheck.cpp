@@ -5,8 +5,8 @@
 #include <limits>
 #include <numeric>
 
-#include "core/ops.h"
-#include "core/random.h"
+#include "core/ops/ops.h"
+#include "core/tensor/random.h"
 
 namespace csreft {
 namespace {

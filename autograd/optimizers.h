@@ -5,7 +5,7 @@
 #include <cstdint>
 #include <span>
 
-#include "core/tensor.h"
+#include "core/tensor/tensor.h"
 
 namespace csreft {
 

@@ -4,7 +4,7 @@
 #include <atomic>
 #include <queue>
 
-#include "core/ops.h"
+#include "core/ops/ops.h"
 
 namespace csreft {
 

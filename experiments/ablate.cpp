@@ -1,15 +1,15 @@
 // Runs a comparison of variants over seeds on one model and one set of tasks, from one command; the same command again
 // goes on where it stopped.
-#include "core/atomic_file.h"
-#include "core/folder.h"
-#include "core/hash.h"
-#include "core/json_file.h"
+#include "core/base/atomic_file.h"
+#include "core/base/folder.h"
+#include "core/base/hash.h"
+#include "core/base/json_file.h"
 #include "experiments/ablations/ablation.h"
-#include "experiments/harness/comparison.h"
-#include "experiments/harness/flag_groups.h"
-#include "experiments/harness/name_list.h"
-#include "experiments/harness/progress.h"
-#include "experiments/harness/wordnet.h"
+#include "experiments/ablations/comparison.h"
+#include "experiments/cli/name_list.h"
+#include "experiments/cli/progress.h"
+#include "experiments/tasks/wordnet.h"
+#include "experiments/training/flag_groups.h"
 #include "reft/table.h"
 
 namespace csreft {

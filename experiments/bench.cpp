@@ -2,11 +2,11 @@
 #include <array>
 #include <chrono>
 
-#include "core/random.h"
-#include "core/threads.h"
-#include "experiments/harness/bench_machine.h"
-#include "experiments/harness/flag_groups.h"
-#include "experiments/harness/run_folder.h"
+#include "core/base/threads.h"
+#include "core/tensor/random.h"
+#include "experiments/measure/bench_machine.h"
+#include "experiments/training/flag_groups.h"
+#include "experiments/training/run_folder.h"
 
 namespace csreft {
 namespace {

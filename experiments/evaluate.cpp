@@ -1,7 +1,7 @@
 // Scores a model, with or without an adapter, on tasks.
-#include "experiments/harness/flag_groups.h"
-#include "experiments/harness/progress.h"
-#include "experiments/harness/run_folder.h"
+#include "experiments/cli/progress.h"
+#include "experiments/training/flag_groups.h"
+#include "experiments/training/run_folder.h"
 
 namespace csreft {
 

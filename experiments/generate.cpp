@@ -1,8 +1,8 @@
 // Continues one prompt on the screen, or answers a file of instructions in AlpacaEval's form.
-#include "core/checks.h"
-#include "experiments/harness/flag_groups.h"
-#include "experiments/harness/progress.h"
-#include "experiments/harness/run_folder.h"
+#include "core/ops/checks.h"
+#include "experiments/cli/progress.h"
+#include "experiments/training/flag_groups.h"
+#include "experiments/training/run_folder.h"
 
 namespace csreft {
 namespace {

@@ -1,14 +1,14 @@
 // Runs the tests on a CUDA device, measures what the card can do, and the project against that.
-#include "core/device_info.h"
-#include "core/folder.h"
-#include "core/threads.h"
-#include "experiments/harness/bench_machine.h"
-#include "experiments/harness/check_model.h"
-#include "experiments/harness/check_programs.h"
-#include "experiments/harness/flag_groups.h"
-#include "experiments/harness/progress.h"
-#include "experiments/harness/random_llama.h"
-#include "experiments/harness/run_folder.h"
+#include "core/base/folder.h"
+#include "core/base/threads.h"
+#include "core/device/device_info.h"
+#include "experiments/cli/progress.h"
+#include "experiments/measure/bench_machine.h"
+#include "experiments/measure/check_model.h"
+#include "experiments/measure/check_programs.h"
+#include "experiments/measure/random_llama.h"
+#include "experiments/training/flag_groups.h"
+#include "experiments/training/run_folder.h"
 
 namespace csreft {
 namespace {

@@ -4,8 +4,8 @@
 #include <cmath>
 #include <numeric>
 
-#include "experiments/harness/flag_groups.h"
-#include "experiments/harness/run_folder.h"
+#include "experiments/training/flag_groups.h"
+#include "experiments/training/run_folder.h"
 
 namespace csreft {
 namespace {

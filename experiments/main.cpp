@@ -7,8 +7,8 @@
 #include <cstring>
 #include <exception>
 
-#include "core/nearest.h"
-#include "experiments/harness/cli.h"
+#include "core/base/nearest.h"
+#include "experiments/cli/cli.h"
 
 namespace csreft {
 

@@ -1,10 +1,10 @@
 // A small chat model learns four word skills from WordNet: LoReFT with one subspace against CS-ReFT with four of a
 // quarter of its rank, once with the paper's router and once with one that specialises, and a report that shows what
 // each has learnt.
-#include "experiments/harness/flag_groups.h"
-#include "experiments/harness/progress.h"
-#include "experiments/harness/run_folder.h"
-#include "experiments/harness/wordnet.h"
+#include "experiments/cli/progress.h"
+#include "experiments/tasks/wordnet.h"
+#include "experiments/training/flag_groups.h"
+#include "experiments/training/run_folder.h"
 #include "reft/presets.h"
 
 namespace csreft {

@@ -1,8 +1,8 @@
 // What a training step of Llama-2-7B must take at least on two cards, by their data sheets: an estimate.
-#include "experiments/harness/roofline.h"
+#include "experiments/measure/roofline.h"
 
-#include "experiments/harness/flag_groups.h"
-#include "experiments/harness/random_llama.h"
+#include "experiments/measure/random_llama.h"
+#include "experiments/training/flag_groups.h"
 #include "reft/presets.h"
 
 namespace csreft {

@@ -1,9 +1,9 @@
 // Fine-tunes a model with one method on any number of tasks, scores it, and writes a run folder.
-#include "core/folder.h"
-#include "core/threads.h"
-#include "experiments/harness/flag_groups.h"
-#include "experiments/harness/progress.h"
-#include "experiments/harness/run_folder.h"
+#include "core/base/folder.h"
+#include "core/base/threads.h"
+#include "experiments/cli/progress.h"
+#include "experiments/training/flag_groups.h"
+#include "experiments/training/run_folder.h"
 #include "reft/presets.h"
 
 namespace csreft {

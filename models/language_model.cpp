@@ -2,8 +2,8 @@
 
 #include <algorithm>
 
-#include "models/byte_level_bpe.h"
-#include "models/sentencepiece_tokenizer.h"
+#include "models/text/byte_level_bpe.h"
+#include "models/text/sentencepiece_tokenizer.h"
 
 namespace csreft {
 namespace {

@@ -7,9 +7,9 @@
 #include <string_view>
 #include <vector>
 
-#include "models/chat_template.h"
-#include "models/llama.h"
-#include "models/tokenizer.h"
+#include "models/llama/llama.h"
+#include "models/text/chat_template.h"
+#include "models/text/tokenizer.h"
 
 namespace csreft {
 

@@ -2,10 +2,10 @@
 
 #include <nlohmann/json.hpp>
 
-#include "core/atomic_file.h"
-#include "core/folder.h"
-#include "core/json_file.h"
-#include "core/safetensors.h"
+#include "core/base/atomic_file.h"
+#include "core/base/folder.h"
+#include "core/base/json_file.h"
+#include "core/tensor/safetensors.h"
 
 namespace csreft {
 namespace {

@@ -3,7 +3,7 @@
 #include <algorithm>
 #include <set>
 
-#include "core/whole_number.h"
+#include "core/base/whole_number.h"
 
 namespace csreft {
 namespace {

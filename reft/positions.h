@@ -8,7 +8,7 @@
 #include <vector>
 
 #include "autograd/functions/functions.h"
-#include "models/token_batch.h"
+#include "models/llama/token_batch.h"
 
 namespace csreft {
 

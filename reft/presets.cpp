@@ -3,7 +3,7 @@
 #include <algorithm>
 #include <array>
 
-#include "reft/router.h"
+#include "reft/router/router.h"
 #include "reft/table.h"
 
 namespace csreft {

@@ -1,4 +1,4 @@
-// Which streams of the run's seed (core/random.h) are drawn from for what, so that no two uses share one.
+// Which streams of the run's seed (core/tensor/random.h) are drawn from for what, so that no two uses share one.
 #pragma once
 
 #include <cstdint>

@@ -1,7 +1,7 @@
 // Distances between tensors, for tests.
 #pragma once
 
-#include "core/tensor.h"
+#include "core/tensor/tensor.h"
 
 // The largest |a - b| over all elements of two tensors of one shape, in double; infinite where a difference is no
 // number. Throws csreft::Error for shapes that differ.

@@ -3,7 +3,7 @@
 
 #include <string>
 
-#include "core/tensor.h"
+#include "core/tensor/tensor.h"
 
 // The CPU, or what the test programme's --device named.
 const csreft::Device& test_device();

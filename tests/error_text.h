@@ -3,7 +3,7 @@
 
 #include <string>
 
-#include "core/error.h"
+#include "core/base/error.h"
 
 // The text of the Error that f() throws; "" if it returns. Other exceptions pass through and fail the test.
 template <typename F>

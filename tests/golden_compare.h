@@ -8,7 +8,7 @@
 #include <string_view>
 #include <vector>
 
-#include "core/safetensors.h"
+#include "core/tensor/safetensors.h"
 #include "tests/golden_result.h"
 
 // Where results go as soon as they are known.

@@ -3,7 +3,7 @@
 #include <algorithm>
 #include <set>
 
-#include "core/json_file.h"
+#include "core/base/json_file.h"
 #include "reft/interventions/intervention.h"
 #include "tests/device.h"
 

@@ -1,6 +1,6 @@
 #include "tests/golden_model.h"
 
-#include "core/json_file.h"
+#include "core/base/json_file.h"
 #include "tests/device.h"
 #include "tests/golden_method.h"
 

@@ -3,12 +3,12 @@
 #include <algorithm>
 #include <array>
 
-#include "models/tokenizer.h"
+#include "models/text/tokenizer.h"
 #include "tests/autograd/golden_optim.h"
 #include "tests/golden_model.h"
 #include "tests/golden_smollm2.h"
 #include "tests/golden_tokenizer.h"
-#include "tests/reft/golden_stiefel.h"
+#include "tests/reft/stiefel/golden_stiefel.h"
 
 namespace fs = std::filesystem;
 

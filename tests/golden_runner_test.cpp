@@ -7,7 +7,7 @@
 
 #include <doctest/doctest.h>
 
-#include "core/json_file.h"
+#include "core/base/json_file.h"
 #include "tests/environment.h"
 #include "tests/error_text.h"
 #include "tests/source.h"

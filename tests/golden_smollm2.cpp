@@ -5,10 +5,10 @@
 #include <fstream>
 #include <optional>
 
-#include "core/json_file.h"
-#include "models/generate.h"
+#include "core/base/json_file.h"
 #include "models/language_model.h"
-#include "models/sentencepiece_tokenizer.h"
+#include "models/llama/generate.h"
+#include "models/text/sentencepiece_tokenizer.h"
 #include "tests/device.h"
 #include "tests/golden_method.h"
 #include "tests/golden_tokenizer.h"

@@ -1,6 +1,6 @@
 #include "tests/golden_tokenizer.h"
 
-#include "tests/models/golden_tokens.h"
+#include "tests/models/text/golden_tokens.h"
 
 void report_golden_tokens(const std::string& name, const csreft::Tokenizer& tokenizer,
                           const std::filesystem::path& tokens_json, const std::string& key, const GoldenSink& sink) {

@@ -4,7 +4,7 @@
 #include <filesystem>
 #include <string>
 
-#include "models/tokenizer.h"
+#include "models/text/tokenizer.h"
 #include "tests/golden_compare.h"
 
 // All texts of tokens.json against their ids under `key`, exact, as one result; the first failures are in its detail.

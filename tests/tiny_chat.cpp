@@ -1,7 +1,7 @@
 #include "tests/tiny_chat.h"
 
-#include "core/safetensors.h"
-#include "models/llama_config.h"
+#include "core/tensor/safetensors.h"
+#include "models/llama/llama_config.h"
 #include "tests/tiny_model.h"
 
 namespace {

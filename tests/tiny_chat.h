@@ -9,8 +9,8 @@
 
 #include <nlohmann/json.hpp>
 
-#include "core/tensor.h"
-#include "experiments/harness/task.h"
+#include "core/tensor/tensor.h"
+#include "experiments/tasks/task.h"
 #include "models/language_model.h"
 #include "tests/temporary_folder.h"
 

@@ -3,7 +3,7 @@
 #include <cmath>
 #include <map>
 
-#include "core/random.h"
+#include "core/tensor/random.h"
 
 using csreft::Tensor;
 

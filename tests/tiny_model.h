@@ -5,8 +5,8 @@
 #include <span>
 #include <vector>
 
-#include "models/checkpoint.h"
-#include "models/llama.h"
+#include "models/checkpoints/checkpoint.h"
+#include "models/llama/llama.h"
 #include "reft/positions.h"
 
 using TokenIds = std::vector<std::int32_t>;

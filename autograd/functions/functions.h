@@ -1,5 +1,5 @@
 // Every differentiable function, one declaration each; functions/NAME.cpp has its formula, its forward and its backward
-// side by side. A function calls core/ops.h and never asks on which device it runs. Shapes: n tokens or rows.
+// side by side. A function calls core/ops/ops.h and never asks on which device it runs. Shapes: n tokens or rows.
 #pragma once
 
 #include <cstdint>
@@ -8,8 +8,8 @@
 #include <vector>
 
 #include "autograd/variable.h"
-#include "core/ops.h"
-#include "core/packed_matrix.h"
+#include "core/ops/ops.h"
+#include "core/tensor/packed_matrix.h"
 
 namespace csreft {
 

@@ -10,7 +10,7 @@
 #include <cstdint>
 
 #include "core/cpu/maps.h"
-#include "core/ops.h"
+#include "core/ops/ops.h"
 
 namespace csreft::cpu {
 

@@ -1,15 +1,15 @@
-// The primitives of core/primitives.inc on the CPU.
+// The primitives of core/device/primitives.inc on the CPU.
 #pragma once
 
 #include <cstdint>
 #include <span>
 
-#include "core/ops.h"
+#include "core/ops/ops.h"
 
 namespace csreft::cpu {
 
 #define PRIMITIVE(result, name, ...) result name(__VA_ARGS__);
-#include "core/primitives.inc"
+#include "core/device/primitives.inc"
 #undef PRIMITIVE
 
 }  // namespace csreft::cpu

@@ -8,7 +8,7 @@ namespace csreft::cpu {
 const Primitives& primitives() {
   static const Primitives table{
 #define PRIMITIVE(result, name, ...) .name = cpu::name,
-#include "core/primitives.inc"
+#include "core/device/primitives.inc"
 #undef PRIMITIVE
   };
   return table;

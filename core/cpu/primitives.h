@@ -1,7 +1,7 @@
 // The CPU's table of primitives.
 #pragma once
 
-#include "core/primitives.h"
+#include "core/device/primitives.h"
 
 namespace csreft::cpu {
 

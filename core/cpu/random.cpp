@@ -3,7 +3,7 @@
 #include <numbers>
 
 #include "core/cpu/ops.h"
-#include "core/philox.h"
+#include "core/tensor/philox.h"
 
 namespace csreft::cpu {
 

@@ -8,8 +8,8 @@
 
 #include "core/cpu/ops.h"
 #include "core/cpu/parallel.h"
-#include "core/philox.h"
-#include "core/sample_weight.h"
+#include "core/ops/sample_weight.h"
+#include "core/tensor/philox.h"
 
 namespace csreft::cpu {
 namespace {

@@ -1,7 +1,7 @@
 // Attention on tensor cores, for the primitives attention and attention_backward.
 #pragma once
 
-#include "core/ops.h"
+#include "core/ops/ops.h"
 
 namespace csreft::cuda {
 

@@ -12,7 +12,7 @@
 #include "core/cuda/attention_tiles.h"
 #include "core/cuda/context.h"
 #include "core/cuda/launch.h"
-#include "core/ops.h"
+#include "core/ops/ops.h"
 
 namespace csreft::cuda {
 

@@ -4,7 +4,7 @@
 #include <cstdint>
 #include <vector>
 
-#include "core/ops.h"
+#include "core/ops/ops.h"
 
 namespace csreft::cuda {
 

@@ -1,6 +1,6 @@
 #include "core/cuda/check.h"
 
-#include "core/error.h"
+#include "core/base/error.h"
 
 namespace csreft::cuda {
 

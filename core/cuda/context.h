@@ -9,7 +9,7 @@
 #include "core/cuda/runtime.h"
 #include "core/cuda/staging.h"
 #include "core/cuda/uploads.h"
-#include "core/tensor.h"
+#include "core/tensor/tensor.h"
 
 namespace csreft::cuda {
 

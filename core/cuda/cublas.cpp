@@ -8,8 +8,8 @@
 
 #include <dlfcn.h>
 
+#include "core/base/error.h"
 #include "core/cuda/runtime.h"
-#include "core/error.h"
 
 namespace csreft::cuda {
 namespace {

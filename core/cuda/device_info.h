@@ -1,7 +1,7 @@
-// What core/device_info.h says of CUDA devices.
+// What core/device/device_info.h says of CUDA devices.
 #pragma once
 
-#include "core/device_info.h"
+#include "core/device/device_info.h"
 
 namespace csreft::cuda {
 

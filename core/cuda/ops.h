@@ -1,15 +1,15 @@
-// The primitives of core/primitives.inc on CUDA devices.
+// The primitives of core/device/primitives.inc on CUDA devices.
 #pragma once
 
 #include <cstdint>
 #include <span>
 
-#include "core/ops.h"
+#include "core/ops/ops.h"
 
 namespace csreft::cuda {
 
 #define PRIMITIVE(result, name, ...) result name(__VA_ARGS__);
-#include "core/primitives.inc"
+#include "core/device/primitives.inc"
 #undef PRIMITIVE
 
 }  // namespace csreft::cuda

@@ -8,7 +8,7 @@ namespace csreft::cuda {
 const Primitives& primitives() {
   static const Primitives table{
 #define PRIMITIVE(result, name, ...) .name = cuda::name,
-#include "core/primitives.inc"
+#include "core/device/primitives.inc"
 #undef PRIMITIVE
   };
   return table;

@@ -6,8 +6,8 @@
 #include <functional>
 #include <memory>
 
-#include "core/device.h"
-#include "core/primitives.h"
+#include "core/device/device.h"
+#include "core/device/primitives.h"
 
 namespace csreft::cuda {
 

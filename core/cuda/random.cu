@@ -3,7 +3,7 @@
 
 #include "core/cuda/grid.cuh"
 #include "core/cuda/ops.h"
-#include "core/philox.h"
+#include "core/tensor/philox.h"
 
 namespace csreft::cuda {
 namespace {

@@ -5,7 +5,7 @@
 #include <memory>
 
 #include "core/cuda/runtime.h"
-#include "core/tensor.h"
+#include "core/tensor/tensor.h"
 
 namespace csreft::cuda {
 

@@ -6,8 +6,8 @@
 
 #include "core/cuda/ops.h"
 #include "core/cuda/reduce.cuh"
-#include "core/philox.h"
-#include "core/sample_weight.h"
+#include "core/ops/sample_weight.h"
+#include "core/tensor/philox.h"
 
 namespace csreft::cuda {
 namespace {

@@ -2,7 +2,7 @@
 #include <cstring>
 #include <vector>
 
-#include "core/dispatch.h"
+#include "core/ops/dispatch.h"
 
 namespace csreft::ops {
 

@@ -3,7 +3,7 @@
 #include <utility>
 #include <vector>
 
-#include "core/dispatch.h"
+#include "core/ops/dispatch.h"
 
 namespace csreft::ops {
 

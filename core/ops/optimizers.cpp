@@ -2,7 +2,7 @@
 #include <algorithm>
 #include <vector>
 
-#include "core/dispatch.h"
+#include "core/ops/dispatch.h"
 
 namespace csreft::ops {
 

@@ -1,5 +1,5 @@
 // Matrix products and gated low-rank edits: what their arguments must be, and the call of a backend.
-#include "core/dispatch.h"
+#include "core/ops/dispatch.h"
 
 namespace csreft::ops {
 

@@ -1,5 +1,5 @@
 // Random numbers and draws: what their arguments must be, and the call of a backend.
-#include "core/dispatch.h"
+#include "core/ops/dispatch.h"
 
 namespace csreft::ops {
 

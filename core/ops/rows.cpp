@@ -1,7 +1,7 @@
 // Primitives on the rows of a matrix: what their arguments must be, and the call of a backend.
 #include <vector>
 
-#include "core/dispatch.h"
+#include "core/ops/dispatch.h"
 
 namespace csreft::ops {
 

@@ -6,8 +6,8 @@
 #include <string_view>
 #include <vector>
 
-#include "experiments/harness/task.h"
-#include "experiments/harness/variant.h"
+#include "experiments/ablations/variant.h"
+#include "experiments/tasks/task.h"
 
 namespace csreft {
 

@@ -83,13 +83,13 @@ bundle() {
   mkdir -p "$(dirname "$folder")"
   temporary=$(mktemp -d "$(dirname "$folder")/bundle.XXXXXX")
   trap remove_temporary EXIT
-  mkdir -p "$temporary"/{bin,lib,licences} "$temporary"/source/{autograd/functions,core,tests}
+  mkdir -p "$temporary"/{bin,lib,licences} "$temporary"/source/{autograd/functions,core/{device,ops},tests}
   for file in experiments/csreft tests/csreft_tests; do
     strip -o "$temporary/bin/${file##*/}" "$build/$file"
   done
   copy_libraries "$temporary"
   # What the tests read.
-  for file in autograd/functions/functions.h core/ops.h core/primitives.inc core/cpu core/cuda tests/golden; do
+  for file in autograd/functions/functions.h core/ops/ops.h core/device/primitives.inc core/cpu core/cuda tests/golden; do
     cp -r "$root/$file" "$temporary/source/$file"
   done
   cp "$root/LICENSE" "$temporary/licences/csreft"

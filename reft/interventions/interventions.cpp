@@ -1,7 +1,7 @@
 #include <array>
 
 #include "reft/interventions/formulas.h"
-#include "reft/stiefel.h"
+#include "reft/stiefel/stiefel.h"
 #include "reft/table.h"
 
 namespace csreft {

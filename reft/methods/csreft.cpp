@@ -7,8 +7,8 @@
 #include "reft/methods/edit_sites.h"
 #include "reft/methods/entries.h"
 #include "reft/random_streams.h"
-#include "reft/router.h"
-#include "reft/router_norm.h"
+#include "reft/router/norm.h"
+#include "reft/router/router.h"
 
 namespace csreft {
 namespace {

@@ -3,7 +3,7 @@
 #include <cmath>
 #include <map>
 
-#include "core/random.h"
+#include "core/tensor/random.h"
 #include "reft/methods/entries.h"
 #include "reft/random_streams.h"
 

@@ -12,10 +12,10 @@
 #include <utility>
 #include <vector>
 
-#include "models/llama.h"
+#include "models/llama/llama.h"
 #include "reft/parameter.h"
 #include "reft/positions.h"
-#include "reft/router.h"
+#include "reft/router/router.h"
 
 namespace csreft {
 

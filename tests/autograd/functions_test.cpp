@@ -13,8 +13,8 @@
 #include <doctest/doctest.h>
 
 #include "autograd/gradcheck.h"
-#include "core/random.h"
-#include "models/token_batch.h"
+#include "core/tensor/random.h"
+#include "models/llama/token_batch.h"
 #include "tests/device.h"
 #include "tests/source.h"
 

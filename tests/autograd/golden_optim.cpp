@@ -5,9 +5,9 @@
 #include <nlohmann/json.hpp>
 
 #include "autograd/optimizers.h"
-#include "core/json_file.h"
-#include "core/ops.h"
-#include "core/safetensors.h"
+#include "core/base/json_file.h"
+#include "core/ops/ops.h"
+#include "core/tensor/safetensors.h"
 #include "tests/device.h"
 
 using csreft::Tensor;

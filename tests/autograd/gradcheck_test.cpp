@@ -6,7 +6,7 @@
 #include <doctest/doctest.h>
 
 #include "autograd/functions/functions.h"
-#include "core/random.h"
+#include "core/tensor/random.h"
 #include "tests/compare.h"
 
 using csreft::DType;

@@ -5,8 +5,8 @@
 #include <doctest/doctest.h>
 
 #include "autograd/functions/functions.h"
-#include "core/device_info.h"
-#include "core/random.h"
+#include "core/device/device_info.h"
+#include "core/tensor/random.h"
 #include "tests/device.h"
 
 using csreft::DType;

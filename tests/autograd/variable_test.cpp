@@ -3,8 +3,8 @@
 #include <doctest/doctest.h>
 
 #include "autograd/functions/functions.h"
-#include "core/allocator.h"
-#include "core/random.h"
+#include "core/device/allocator.h"
+#include "core/tensor/random.h"
 #include "tests/compare.h"
 
 using csreft::backward;

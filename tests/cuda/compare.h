@@ -7,7 +7,7 @@
 
 #include <doctest/doctest.h>
 
-#include "tests/core/numbers.h"
+#include "tests/core/ops/numbers.h"
 #include "tests/device.h"
 
 namespace csreft::test {

@@ -7,7 +7,7 @@
 #include <doctest/doctest.h>
 
 #include "autograd/functions/functions.h"
-#include "tests/core/numbers.h"
+#include "tests/core/ops/numbers.h"
 #include "tests/cuda_emulation/control.h"
 #include "tests/device.h"
 

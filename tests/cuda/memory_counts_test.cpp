@@ -3,9 +3,9 @@
 
 #include <doctest/doctest.h>
 
-#include "core/device_info.h"
-#include "core/ops.h"
-#include "experiments/harness/trainer.h"
+#include "core/device/device_info.h"
+#include "core/ops/ops.h"
+#include "experiments/training/trainer.h"
 #include "reft/presets.h"
 #include "tests/cuda_emulation/control.h"
 #include "tests/device.h"

@@ -4,9 +4,9 @@
 
 #include <doctest/doctest.h>
 
-#include "core/device_info.h"
-#include "core/ops.h"
-#include "experiments/harness/run_folder.h"
+#include "core/device/device_info.h"
+#include "core/ops/ops.h"
+#include "experiments/training/run_folder.h"
 #include "tests/device.h"
 #include "tests/error_text.h"
 

@@ -4,10 +4,10 @@
 #include <doctest/doctest.h>
 
 #include "core/cuda/uploads.h"
-#include "core/device_info.h"
-#include "core/ops.h"
-#include "core/tensor.h"
-#include "tests/core/numbers.h"
+#include "core/device/device_info.h"
+#include "core/ops/ops.h"
+#include "core/tensor/tensor.h"
+#include "tests/core/ops/numbers.h"
 #include "tests/cuda_emulation/control.h"
 #include "tests/device.h"
 #include "tests/environment.h"

@@ -1,16 +1,16 @@
-// The primitives of core/ops.h on a CUDA device against the same primitives on the CPU, in f32 and f64, on shapes that
-// do not fill the kernels' tiles; those of attention and of the Stiefel manifold have files of their own. Built where
-// the CUDA backend is, and run where there is a device, real or emulated.
+// The primitives of core/ops/ops.h on a CUDA device against the same primitives on the CPU, in f32 and f64, on shapes
+// that do not fill the kernels' tiles; those of attention and of the Stiefel manifold have files of their own. Built
+// where the CUDA backend is, and run where there is a device, real or emulated.
 #include <cmath>
 #include <initializer_list>
 #include <vector>
 
 #include <doctest/doctest.h>
 
-#include "core/device_info.h"
-#include "core/ops.h"
-#include "core/packed_matrix.h"
-#include "tests/core/numbers.h"
+#include "core/device/device_info.h"
+#include "core/ops/ops.h"
+#include "core/tensor/packed_matrix.h"
+#include "tests/core/ops/numbers.h"
 #include "tests/cuda/compare.h"
 #include "tests/device.h"
 

@@ -3,9 +3,9 @@
 
 #include <doctest/doctest.h>
 
-#include "core/ops.h"
-#include "core/recording.h"
-#include "models/generate.h"
+#include "core/device/recording.h"
+#include "core/ops/ops.h"
+#include "models/llama/generate.h"
 #include "tests/cuda_emulation/control.h"
 #include "tests/device.h"
 #include "tests/tiny_model.h"

@@ -1,14 +1,14 @@
 // Recorded work: what is replayed, and what cannot be recorded.
-#include "core/recording.h"
+#include "core/device/recording.h"
 
 #include <vector>
 
 #include <doctest/doctest.h>
 
-#include "core/device_info.h"
-#include "core/ops.h"
-#include "models/generate.h"
-#include "tests/core/numbers.h"
+#include "core/device/device_info.h"
+#include "core/ops/ops.h"
+#include "models/llama/generate.h"
+#include "tests/core/ops/numbers.h"
 #include "tests/device.h"
 #include "tests/error_text.h"
 #include "tests/tiny_model.h"

@@ -5,8 +5,8 @@
 
 #include <doctest/doctest.h>
 
-#include "core/ops.h"
-#include "tests/core/numbers.h"
+#include "core/ops/ops.h"
+#include "tests/core/ops/numbers.h"
 #include "tests/cuda/compare.h"
 #include "tests/device.h"
 

@@ -5,12 +5,12 @@
 
 #include <doctest/doctest.h>
 
-#include "experiments/harness/evaluate.h"
-#include "experiments/harness/trainer.h"
-#include "models/generate.h"
+#include "experiments/training/evaluate.h"
+#include "experiments/training/trainer.h"
+#include "models/llama/generate.h"
 #include "reft/presets.h"
-#include "reft/stiefel.h"
-#include "tests/core/numbers.h"
+#include "reft/stiefel/stiefel.h"
+#include "tests/core/ops/numbers.h"
 #include "tests/device.h"
 #include "tests/tiny_chat.h"
 #include "tests/tiny_model.h"

@@ -5,7 +5,7 @@
 #include <fmt/format.h>
 
 #include "block.h"
-#include "core/error.h"
+#include "core/base/error.h"
 #include "memory.h"
 #include "report.h"
 #include "streams.h"

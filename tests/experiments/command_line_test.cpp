@@ -5,11 +5,11 @@
 #include <doctest/doctest.h>
 #include <nlohmann/json.hpp>
 
-#include "core/random.h"
-#include "core/safetensors.h"
+#include "core/tensor/random.h"
+#include "core/tensor/safetensors.h"
 #include "tests/environment.h"
 #include "tests/experiments/command_bench.h"
-#include "tests/models/gguf_builder.h"
+#include "tests/models/checkpoints/gguf_builder.h"
 #include "tests/program.h"
 
 namespace {

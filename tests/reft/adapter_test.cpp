@@ -5,9 +5,9 @@
 #include <doctest/doctest.h>
 #include <nlohmann/json.hpp>
 
-#include "core/random.h"
-#include "core/safetensors.h"
-#include "models/generate.h"
+#include "core/tensor/random.h"
+#include "core/tensor/safetensors.h"
+#include "models/llama/generate.h"
 #include "tests/error_text.h"
 #include "tests/temporary_folder.h"
 #include "tests/tiny_chat.h"

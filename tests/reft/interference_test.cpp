@@ -4,8 +4,8 @@
 
 #include <doctest/doctest.h>
 
-#include "core/ops.h"
-#include "reft/stiefel.h"
+#include "core/ops/ops.h"
+#include "reft/stiefel/stiefel.h"
 #include "tests/compare.h"
 
 using csreft::DType;

@@ -9,7 +9,7 @@
 
 #include <cuda_runtime.h>
 
-#include "core/error.h"
+#include "core/base/error.h"
 
 #define CSREFT_SHARED(Type, name)                               \
   static_assert(std::is_trivial_v<Type>);                       \

@@ -1,0 +1,52 @@
+// A frozen weight matrix, laid out once for the matrix products of this machine.
+#pragma once
+
+#include <memory>
+
+#include "core/tensor/tensor.h"
+
+namespace csreft {
+
+// How a PackedMatrix keeps its elements.
+enum class Packing {
+  automatic,  // blocks where oneDNN has kernels for them (AVX-512), rows elsewhere: the fastest by measurement
+  rows,       // the tensor that was given, in place
+  blocks,     // oneDNN's preferred layout, even where it is no faster
+  tf32,       // the tensor in place, on a device: a product rounds both factors to TF32 and sums in f32
+  bf16,       // bf16 (on the host in blocks), half the memory: a product rounds both factors to it and sums in f32
+};
+
+// Whether this processor multiplies bf16 (AVX-512 BF16 or AMX), as Packing::bf16 must for a matrix on the host.
+bool has_bf16_products();
+
+// W [out, in], f32 or f64 (f64 is always used in place). Blocks are made from the tensor on first use, serve both
+// products, and the tensor is let go of: the matrix is in memory once, if nothing else holds it. A handle: copies share
+// the data. Thread-safe, but for the threads of OpenMP, which both products use themselves.
+class PackedMatrix {
+ public:
+  PackedMatrix() = default;
+  // Throws Error unless weight is an f32 or f64 matrix, for Packing::bf16 unless it is f32 and, on the host,
+  // has_bf16_products(), and for Packing::tf32 unless it is f32 on a device.
+  explicit PackedMatrix(const Tensor& weight, Packing packing = Packing::automatic);
+
+  bool defined() const { return impl_ != nullptr; }
+  std::int64_t out_features() const;
+  std::int64_t in_features() const;
+  DType dtype() const;  // of the products: f32 or f64
+  // What the products read their other factor as: dtype(), or bf16 where they round it to that before they start. A
+  // factor for several matrices is rounded once by whoever has it.
+  DType factor_dtype() const;
+
+  // x W^T: [n, in] -> [n, out], x of dtype() or factor_dtype(). Throw Error on a mismatch of shape or type.
+  Tensor apply(const Tensor& x) const;
+  // y W: [n, out] -> [n, in]; the gradient of x in apply, given the gradient y.
+  Tensor apply_transposed(const Tensor& y) const;
+  // sum += y W
+  void apply_transposed_add_(const Tensor& sum, const Tensor& y) const;
+
+ private:
+  class Impl;
+  std::shared_ptr<Impl> impl_;
+};
+
+}  // namespace csreft

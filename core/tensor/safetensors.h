@@ -1,0 +1,65 @@
+// The safetensors format: 8 bytes of header length (little endian), a JSON header {name: {dtype, shape, data_offsets}}
+// padded with spaces, and the elements of all tensors, row-major, without holes.
+#pragma once
+
+#include <filesystem>
+#include <map>
+#include <memory>
+#include <span>
+#include <string>
+#include <utility>
+#include <vector>
+
+#include "core/base/mapped_file.h"
+#include "core/tensor/tensor.h"
+
+namespace csreft {
+
+using SafeTensorsMetadata = std::map<std::string, std::string>;
+
+// One file, memory-mapped.
+class SafeTensors {
+ public:
+  // Element types of the format that are read.
+  enum class ElementType { f16, bf16, f32, f64, i32, i64 };
+  // A tensor as the header describes it.
+  struct Entry {
+    ElementType type;
+    Shape shape;
+    std::span<const std::byte> bytes;
+  };
+
+  // Throws Error, naming the file and the tensor, unless the header is sound and every tensor lies in the file, has a
+  // known dtype (F16, BF16, F32, F64, I32, I64), at most four axes, as many bytes as its shape needs, and shares none
+  // of them with another.
+  static SafeTensors open(const std::filesystem::path& path);
+
+  const std::filesystem::path& path() const { return file_->path(); }
+  // In alphabetical order.
+  std::vector<std::string> names() const;
+  bool contains(const std::string& name) const { return entries_.contains(name); }
+  // What get(name) will return. Throw Error for a tensor that the file lacks.
+  Shape shape(const std::string& name) const { return entry(name).shape; }
+  DType dtype(const std::string& name) const;
+  // F32, BF16, F64 and I32: the mapped elements themselves, read-only, which the tensor keeps mapped (a copy where the
+  // file does not align them). F16 becomes f32 and I64 i32, as copies. The elements' pages leave resident memory
+  // (MappedFile::forget) with the last tensor that views them, at once for a copy. Throws Error for a tensor that the
+  // file lacks and for an I64 value beyond i32.
+  Tensor get(const std::string& name) const;
+  const SafeTensorsMetadata& metadata() const { return metadata_; }
+
+ private:
+  const Entry& entry(const std::string& name) const;
+
+  std::shared_ptr<const MappedFile> file_;
+  std::map<std::string, Entry> entries_;
+  SafeTensorsMetadata metadata_;
+};
+
+// Writes tensors of any dtype, from any device, atomically (AtomicFile). The file depends on the arguments alone: wider
+// elements come first, so that all are aligned, and keep their order otherwise. Throws Error for an undefined tensor,
+// for a name that appears twice, is "__metadata__" or is not UTF-8, and as AtomicFile does.
+void save_safetensors(const std::filesystem::path& path, const std::vector<std::pair<std::string, Tensor>>& tensors,
+                      const SafeTensorsMetadata& metadata = {});
+
+}  // namespace csreft

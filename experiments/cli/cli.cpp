@@ -1,0 +1,155 @@
+#include "experiments/cli/cli.h"
+
+#include <cstdlib>
+
+#include "core/base/nearest.h"
+#include "core/base/whole_number.h"
+
+namespace csreft {
+
+std::string shell_quoted(const std::string& word) {
+  if (!word.empty() && word.find_first_of(" \t\n'\"\\$&|;<>()*?[]#~`{}!") == std::string::npos) return word;
+  std::string quoted = "'";
+  for (const char c : word) quoted += c == '\'' ? std::string("'\\''") : std::string(1, c);
+  return quoted + "'";
+}
+
+namespace {
+
+constexpr std::string_view default_command = "./run";
+
+// CLI11 marks the opposite of a switch, which the reader can see.
+std::string without_marks(std::string help) {
+  constexpr std::string_view mark = "{false}";
+  for (std::size_t at = 0; (at = help.find(mark, at)) != std::string::npos;) help.erase(at, mark.size());
+  return help;
+}
+
+// What the option that CLI11's "Could not convert: NAME = VALUE" speaks of takes.
+std::string expected_value(const CLI::App& app, const std::string& text) {
+  const std::size_t begin = text.find(": ") + 2;
+  const auto* const option = app.get_option_no_throw(text.substr(begin, text.find(" = ") - begin));
+  const std::string type = option != nullptr ? option->get_type_name() : "";
+  if (type == "FLOAT") return "a number";
+  if (type == "INT") return "a whole number";
+  return type == "UINT" ? "a whole number of 0 or more" : "another value";
+}
+
+}  // namespace
+
+std::string command_name() {
+  const char* name = std::getenv("CSREFT_COMMAND");
+  return name != nullptr && *name != '\0' ? shell_quoted(name) : std::string(default_command);
+}
+
+Flags::Flags(std::string_view name, std::string_view summary, std::vector<std::string> examples)
+    : app_(std::string(summary), fmt::format("{} {}", command_name(), name)), name_(name) {
+  app_.get_formatter()->column_width(34);
+  app_.set_help_flag("-h,--help", "this text")->group("Options");
+  std::string footer = "Examples:";
+  for (auto& example : examples) {
+    if (example.starts_with(default_command)) example.replace(0, default_command.size(), command_name());
+    footer += "\n  " + example;
+  }
+  app_.footer(footer);
+}
+
+CLI::Option* Flags::add_list(const std::string& flag, std::vector<std::string>& values, const std::string& help) {
+  return app_.add_option(flag, values, help)->group(group_)->type_name("FILE");
+}
+
+CLI::Option* Flags::add_switch(const std::string& flag, bool& value, const std::string& help) {
+  const bool has_opposite = flag.find('!') != std::string::npos;
+  const std::string_view state = !has_opposite ? "" : value ? " (default: on)" : " (default: off)";
+  return app_.add_flag(flag, value, fmt::format("{}{}", help, state))->group(group_);
+}
+
+std::vector<std::string_view> Flags::flag_names() const {
+  std::vector<std::string_view> names;
+  for (const auto* option : app_.get_options()) {
+    for (const auto& name : option->get_lnames()) names.push_back(name);
+  }
+  return names;
+}
+
+std::vector<std::string> Flags::given() const {
+  std::vector<std::string> flags;
+  for (const auto* option : app_.get_options()) {
+    if (option->count() > 0) flags.push_back(option->get_name());
+  }
+  return flags;
+}
+
+bool Flags::parse(Arguments arguments) {
+  command_ = command_name() + " " + name_;
+  for (const auto& argument : arguments) command_ += " " + shell_quoted(argument);
+  // CLI11 takes the words from the back.
+  std::vector<std::string> reversed(arguments.rbegin(), arguments.rend());
+  try {
+    app_.parse(reversed);
+  } catch (const CLI::CallForHelp&) {
+    fmt::print("{}", without_marks(app_.help()));
+    return false;
+  } catch (const CLI::ExtrasError&) {
+    const std::string word = app_.remaining().front();
+    const auto names = flag_names();
+    const std::string bare = word.substr(std::min(word.find_first_not_of('-'), word.size()));
+    const std::string_view near = nearest(bare.substr(0, bare.find('=')), names);
+    fail("unknown flag {}{}: expected one of those that {} {} --help lists", word,
+         near.empty() ? "" : fmt::format(" (did you mean --{}?)", near), command_name(), name_);
+  } catch (const CLI::ConversionError& error) {
+    fail("{}: expected {}", one_line(error.what()), expected_value(app_, error.what()));
+  } catch (const CLI::ParseError& error) {
+    fail("{}: expected what {} {} --help says", one_line(error.what()), command_name(), name_);
+  }
+  return true;
+}
+
+CLI::Validator Flags::not_negative() {
+  const auto check = [](const std::string& text) {
+    return text.starts_with('-') ? text + " is less than 0" : std::string();  // else it would be a large number
+  };
+  return {check, /*description=*/""};
+}
+
+std::string one_line(std::string text) {
+  for (char& c : text) {
+    const auto byte = static_cast<unsigned char>(c);
+    if (byte < 0x20 || byte == 0x7F) c = ' ';
+  }
+  return text;
+}
+
+std::unique_ptr<AtomicFile> open_output(const std::string& path) {
+  return path.empty() ? nullptr : std::make_unique<AtomicFile>(path);
+}
+
+void write_output(const std::unique_ptr<AtomicFile>& file, std::string_view text) {
+  if (file == nullptr) return;
+  file->write(text);
+  file->commit();
+}
+
+std::vector<std::string> split_commas(const std::string& text) {
+  std::vector<std::string> parts;
+  for (std::size_t begin = 0; begin <= text.size();) {
+    const std::size_t end = std::min(text.find_first_of(",;", begin), text.size());
+    parts.push_back(text.substr(begin, end - begin));
+    begin = end + 1;
+  }
+  return parts;
+}
+
+std::vector<std::int64_t> parse_layers(const std::string& text) {
+  std::vector<std::int64_t> layers;
+  if (text == "all") return layers;
+  for (const auto& part : split_commas(text)) {
+    const auto layer = parse_whole_number<std::int64_t>(part);
+    require(layer.has_value(), "--layers '{}' is not understood: expected auto, all, or numbers such as 6,12,18,24",
+            text);
+    layers.push_back(*layer);
+  }
+  return layers;
+}
+
+}  // namespace csreft

@@ -1,0 +1,95 @@
+// The command line: one table of experiments, one way to parse flags, one way to fail.
+#pragma once
+
+#include <cstdint>
+#include <memory>
+#include <span>
+#include <string>
+#include <string_view>
+#include <type_traits>
+#include <vector>
+
+#include <CLI/CLI.hpp>
+
+#include "core/base/atomic_file.h"
+#include "core/base/error.h"
+
+namespace csreft {
+
+using Arguments = std::span<const std::string>;
+
+// A word as a shell must be given it.
+std::string shell_quoted(const std::string& word);
+
+// How the user starts this programme: the path CSREFT_COMMAND, which a bundle sets, as a shell must be given it, or
+// ./run.
+std::string command_name();
+
+// The exit code of a command that Ctrl-C stopped.
+inline constexpr int interrupted_exit = 130;
+
+struct Experiment {
+  std::string_view name;
+  std::string_view summary;
+  // Returns the exit code. Errors are thrown.
+  int (*run)(Arguments arguments);
+};
+
+// The table, in experiments/main.cpp. To add an experiment: a file beside it, and a line there.
+std::span<const Experiment> experiments();
+
+// The flags of one experiment. `examples` are whole command lines from ./run on, which the help ends with.
+class Flags {
+ public:
+  Flags(std::string_view name, std::string_view summary, std::vector<std::string> examples);
+
+  // A flag with a value; its default is what `value` holds, and the help shows it.
+  template <typename T>
+  CLI::Option* add(const std::string& flag, T& value, const std::string& help) {
+    CLI::Option* option = app_.add_option(flag, value, help)->capture_default_str()->group(group_);
+    if constexpr (std::is_unsigned_v<T> && !std::is_same_v<T, bool>) option->check(not_negative());
+    return option;
+  }
+  // A flag that may be given more than once, or be followed by several values.
+  CLI::Option* add_list(const std::string& flag, std::vector<std::string>& values, const std::string& help);
+  // "--x", or "--x,!--no-x": then the help shows what `value` holds.
+  CLI::Option* add_switch(const std::string& flag, bool& value, const std::string& help);
+  // The heading under which the help lists the flags added from here on.
+  void group(std::string heading) { group_ = std::move(heading); }
+
+  // False if help was asked for, and printed. Throws Error for an unknown flag (and suggests the nearest), a missing or
+  // ill-formed value, or a required flag that is not there.
+  bool parse(Arguments arguments);
+  // Whether the experiment has the flag and the user gave it.
+  bool given(const std::string& flag) const {
+    const auto* option = app_.get_option_no_throw(flag);
+    return option != nullptr && option->count() > 0;
+  }
+  // All that the user gave, with their dashes.
+  std::vector<std::string> given() const;
+  // The command that repeats this run.
+  const std::string& command() const { return command_; }
+
+ private:
+  std::vector<std::string_view> flag_names() const;
+  static CLI::Validator not_negative();
+
+  CLI::App app_;
+  std::string name_;
+  std::string group_ = "Options";
+  std::string command_;
+};
+
+// The file that --out or --json names, opened before any work, so that a bad place is found at once; null for "".
+std::unique_ptr<AtomicFile> open_output(const std::string& path);
+// Writes and closes it; nothing if it is null.
+void write_output(const std::unique_ptr<AtomicFile>& file, std::string_view text);
+
+// "6,12,18" -> {6, 12, 18}; "all" -> {}. Throws Error for other text.
+std::vector<std::int64_t> parse_layers(const std::string& text);
+std::vector<std::string> split_commas(const std::string& text);
+
+// The text with a space for each control character, so that an error stays one line whatever a name in it holds.
+std::string one_line(std::string text);
+
+}  // namespace csreft

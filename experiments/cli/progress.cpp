@@ -1,0 +1,123 @@
+#include "experiments/cli/progress.h"
+
+#include <algorithm>
+#include <csignal>
+#include <utility>
+
+#include <fmt/format.h>
+#include <sys/ioctl.h>
+#include <unistd.h>
+
+namespace csreft {
+namespace {
+
+using namespace std::chrono_literals;
+
+constexpr auto terminal_interval = 100ms;
+constexpr auto log_interval = 10s;
+
+volatile std::sig_atomic_t n_signals = 0;
+struct sigaction former_interrupt;
+struct sigaction former_terminate;
+
+extern "C" void note_signal(int signal) {
+  if (n_signals != 0) {
+    // The second one: what would have happened without a handler.
+    std::signal(signal, SIG_DFL);
+    std::raise(signal);
+  }
+  n_signals = 1;
+}
+
+std::string clock_time(double seconds) {
+  const auto whole = static_cast<std::int64_t>(seconds + 0.5);
+  if (whole >= 3600) return fmt::format("{}:{:02}:{:02}", whole / 3600, whole / 60 % 60, whole % 60);
+  return fmt::format("{}:{:02}", whole / 60, whole % 60);
+}
+
+std::size_t terminal_width(std::FILE* out) {
+  winsize size{};
+  if (::ioctl(::fileno(out), TIOCGWINSZ, &size) != 0 || size.ws_col == 0) return 80;
+  return size.ws_col;
+}
+
+}  // namespace
+
+std::string progress_line(std::string_view name, std::int64_t done, std::int64_t total, double units,
+                          std::string_view unit, double seconds, std::string_view text, std::size_t width) {
+  constexpr std::int64_t bar_width = 20;
+  const std::int64_t whole = std::max<std::int64_t>(total, 1);
+  const std::int64_t reached = std::clamp<std::int64_t>(done, 0, whole);
+  const auto filled = static_cast<std::size_t>(reached * bar_width / whole);
+  std::string line = fmt::format("{}  {:#<{}}{:-<{}} {:3} %", name, "", filled, "",
+                                 static_cast<std::size_t>(bar_width) - filled, reached * 100 / whole);
+  if (!unit.empty() && seconds > 0)
+    line += fmt::format("   {:.{}f} {}/s", units / seconds, units < 100 * seconds ? 1 : 0, unit);
+  if (reached == whole) {
+    line += fmt::format("   {} in all", clock_time(seconds));
+  } else if (reached > 0) {
+    const auto left = static_cast<double>(whole - reached) * seconds / static_cast<double>(reached);
+    line += fmt::format("   {} left", clock_time(left));
+  }
+  if (!text.empty()) line += fmt::format("   {}", text);
+  if (line.size() > width) line.resize(width);
+  return line;
+}
+
+Progress::Progress(std::string name, std::int64_t total, std::string unit, bool quiet, std::FILE* out)
+    : name_(std::move(name)),
+      total_(total),
+      unit_(std::move(unit)),
+      out_(out),
+      quiet_(quiet),
+      terminal_(::isatty(::fileno(out)) != 0) {}
+
+Progress::~Progress() { finish(); }
+
+void Progress::update(std::int64_t done, double units, std::string_view text) {
+  if (quiet_) return;
+  done_ = done;
+  units_ = units;
+  text_ = text;
+  const auto now = Clock::now();
+  const bool due = terminal_ ? !shown_ || now - last_shown_ >= terminal_interval : now - last_shown_ >= log_interval;
+  if (due) show(now);
+}
+
+void Progress::show(Clock::time_point now) {
+  const double seconds = std::chrono::duration<double>(now - start_).count();
+  const std::size_t width = terminal_ ? terminal_width(out_) - 1 : 200;
+  const std::string line = progress_line(name_, done_, total_, units_, unit_, seconds, text_, width);
+  fmt::print(out_, "{}{}{}", terminal_ ? "\r\x1b[K" : "", line, terminal_ ? "" : "\n");
+  std::fflush(out_);
+  shown_ = true;
+  shown_done_ = done_;
+  last_shown_ = now;
+}
+
+void Progress::finish() {
+  // A log hears of the end only if it has heard of the beginning.
+  if (!std::exchange(quiet_, true) && shown_) {
+    if (terminal_ || shown_done_ != done_) show(Clock::now());
+    if (terminal_) fmt::print(out_, "\n");
+  }
+}
+
+InterruptGuard::InterruptGuard() {
+  n_signals = 0;
+  struct sigaction action {};
+  action.sa_handler = note_signal;
+  action.sa_flags = SA_RESTART;
+  ::sigemptyset(&action.sa_mask);
+  ::sigaction(SIGINT, &action, &former_interrupt);
+  ::sigaction(SIGTERM, &action, &former_terminate);
+}
+
+InterruptGuard::~InterruptGuard() {
+  ::sigaction(SIGINT, &former_interrupt, nullptr);
+  ::sigaction(SIGTERM, &former_terminate, nullptr);
+}
+
+bool interrupted() { return n_signals != 0; }
+
+}  // namespace csreft

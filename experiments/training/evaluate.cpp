@@ -1,0 +1,156 @@
+#include "experiments/training/evaluate.h"
+
+#include <algorithm>
+
+#include "experiments/cli/progress.h"
+
+namespace csreft {
+namespace {
+
+// Beyond the longest expected answer: a model that goes on talking is not given more room to hit by chance.
+constexpr std::int64_t extra_tokens = 4;
+
+bool has_answers(const Task& task) {
+  return std::ranges::all_of(task.examples, [](const Example& e) { return e.answer.has_value(); });
+}
+
+void add_gates(const GatesOfBatches& batches, TaskScore& score) {
+  std::int64_t n = 0;
+  for (const auto& gates : batches) {
+    if (!gates->alpha.defined()) continue;
+    const Tensor alpha = gates->alpha.value().to(DType::f64).to(Device{});
+    const auto k = static_cast<std::size_t>(alpha.cols());
+    score.mean_gates.resize(k, 0.0);
+    score.chosen.resize(k, 0);
+    for (std::int64_t e = 0; e < alpha.rows(); ++e) {
+      const auto row = alpha.span<double>().subspan(static_cast<std::size_t>(e) * k, k);
+      for (std::size_t i = 0; i < k; ++i) score.mean_gates[i] += row[i];
+      ++score.chosen[static_cast<std::size_t>(std::ranges::max_element(row) - row.begin())];
+    }
+    n += alpha.rows();
+  }
+  for (double& mean : score.mean_gates) mean /= static_cast<double>(n);
+}
+
+// The task by which gates may be decided.
+std::string gate_task(const Task& task, const EvaluationOptions& options) {
+  return options.task.empty() ? std::string(task_stem(task.name)) : options.task;
+}
+
+std::int64_t longest_response(const LanguageModel& model, const Task& task) {
+  std::size_t longest = 0;
+  for (const auto& e : task.examples) {
+    longest = std::max(longest, encode_response(*model.chat, model.tokenizer, e.output).size());
+  }
+  return static_cast<std::int64_t>(longest) + extra_tokens;
+}
+
+void score_accuracy(const LanguageModel& model, const Method* method, const Task& task, std::int64_t n,
+                    const EvaluationOptions& options, TaskScore& score, GatesOfBatches& gates) {
+  GenerationOptions generation;
+  generation.max_new_tokens = longest_response(model, task);
+  generation.stop_tokens = stop_tokens(model);
+  const GenerationAttachments attachments = generation_attachments(model, method, gate_task(task, options), &gates);
+  Progress progress("score " + task.name, n, "", options.quiet);
+  std::int64_t correct = 0;
+  for (std::int64_t begin = 0; begin < n && !interrupted(); begin += options.batch) {
+    const auto examples =
+        std::span(task.examples)
+            .subspan(static_cast<std::size_t>(begin), static_cast<std::size_t>(std::min(options.batch, n - begin)));
+    const auto prompts = encode_prompts(model, examples, options.system);
+    for (const auto& ids : generate(model.llama, prompts, generation, attachments)) {
+      const std::string output = model.tokenizer.decode(ids);
+      correct += is_correct(output, *task.examples[static_cast<std::size_t>(score.n)].answer) ? 1 : 0;
+      score.outputs.push_back(output);
+      ++score.n;
+    }
+    score.value = static_cast<double>(correct) / static_cast<double>(score.n);
+    progress.update(score.n, 0, fmt::format("accuracy {:.3f}", score.value));
+  }
+}
+
+void score_nll(const LanguageModel& model, const Method* method, const Task& task, std::int64_t n,
+               const EvaluationOptions& options, TaskScore& score, GatesOfBatches& gates) {
+  const NoGrad no_grad;
+  constexpr std::int64_t examples_per_pass = 4;
+  Progress progress("score " + task.name, n, "", options.quiet);
+  double total = 0.0;
+  std::int64_t tokens = 0;
+  for (std::int64_t begin = 0; begin < n && !interrupted(); begin += examples_per_pass) {
+    std::vector<EncodedExample> encoded;
+    for (std::int64_t i = begin; i < std::min(n, begin + examples_per_pass); ++i) {
+      encoded.push_back(encode_example(model, task, static_cast<std::size_t>(i), options.system,
+                                       model.llama.config().max_position_embeddings));
+    }
+    std::vector<const EncodedExample*> pointers;
+    for (const auto& e : encoded) pointers.push_back(&e);
+    const SupervisedBatch batch = pack_examples(pointers);
+    MethodPass pass;
+    if (method != nullptr) {
+      const std::vector<std::int32_t> tasks(encoded.size(), task_index(*method, gate_task(task, options)));
+      pass = method->attach(model.llama, {batch.tokens, batch.prompts, tasks});
+      gates.push_back(pass.gates);
+    }
+    const Variable hidden = model.llama.forward(batch.tokens, pass.points);
+    total += head_cross_entropy(gather_rows(hidden, batch.rows), model.llama.head(), batch.targets, 1.0).value().item();
+    tokens += batch.n_supervised();
+    score.n += static_cast<std::int64_t>(encoded.size());
+    score.value = total / static_cast<double>(std::max<std::int64_t>(tokens, 1));
+    progress.update(score.n, static_cast<double>(tokens), fmt::format("nll {:.4f}", score.value));
+  }
+}
+
+}  // namespace
+
+GenerationAttachments generation_attachments(const LanguageModel& model, const Method* method, const std::string& task,
+                                             GatesOfBatches* gates) {
+  if (method == nullptr) return {};
+  GenerationAttachments attachments;
+  const std::int32_t index = task_index(*method, task);
+  attachments.prompt = [&model, method, index, gates](const TokenBatch& prompts) {
+    const std::vector<std::int32_t> tasks(static_cast<std::size_t>(prompts.n_sequences()), index);
+    const MethodPass pass = method->attach(model.llama, {prompts, whole_prompts(prompts), tasks});
+    if (gates != nullptr) gates->push_back(pass.gates);
+    return pass.points;
+  };
+  attachments.generated = method->attach_generated(model.llama);
+  return attachments;
+}
+
+void check_task(const LanguageModel& model, const Method* method, const Task& task, const EvaluationOptions& options) {
+  const NoGrad no_grad;
+  if (method != nullptr) static_cast<void>(task_index(*method, gate_task(task, options)));
+  const std::int64_t context = model.llama.config().max_position_embeddings;
+  std::vector<std::int32_t> shortest;
+  for (std::size_t i = 0; i < task.examples.size(); ++i) {
+    EncodedExample e = encode_example(model, task, i, options.system, context);
+    e.ids.resize(static_cast<std::size_t>(e.prompt_length));
+    if (shortest.empty() || e.ids.size() < shortest.size()) shortest = std::move(e.ids);
+  }
+  if (method != nullptr) check_edits(model, *method, shortest, task.name);
+}
+
+TaskScore evaluate(const LanguageModel& model, const Method* method, const Task& task,
+                   const EvaluationOptions& options) {
+  require(options.batch >= 1, "an evaluation batch of {} is not possible: expected 1 or more", options.batch);
+  const auto all = static_cast<std::int64_t>(task.examples.size());
+  const std::int64_t n = options.max_examples > 0 ? std::min(all, options.max_examples) : all;
+  TaskScore score{.task = task.name, .metric = has_answers(task) ? "accuracy" : "nll"};
+  GatesOfBatches gates;
+  (score.metric == "accuracy" ? score_accuracy : score_nll)(model, method, task, n, options, score, gates);
+  add_gates(gates, score);
+  return score;
+}
+
+double mean_score(std::span<const TaskScore> scores, std::string_view metric) {
+  double sum = 0.0, n = 0.0;
+  for (const auto& score : scores) {
+    if (score.n == 0 || score.metric != metric) continue;
+    sum += score.value;
+    ++n;
+  }
+  require(n > 0.0, "no task was scored by {}: expected at least one", metric);
+  return sum / n;
+}
+
+}  // namespace csreft

@@ -1,0 +1,165 @@
+#include "models/llama/llama.h"
+
+#include <algorithm>
+#include <array>
+
+#include "core/base/hash.h"
+
+namespace csreft {
+namespace {
+
+constexpr std::array<std::string_view, 7> site_names{"q_proj",    "k_proj",  "v_proj",   "o_proj",
+                                                     "gate_proj", "up_proj", "down_proj"};
+
+std::uint64_t hash_bytes(const Tensor& tensor, std::uint64_t hash) {
+  const Tensor t = tensor.to(Device{});
+  return fnv1a({static_cast<const char*>(t.raw()), t.bytes()}, hash);
+}
+
+}  // namespace
+
+std::string_view to_string(LinearSite site) { return site_names[static_cast<std::size_t>(site)]; }
+
+LinearSite parse_linear_site(std::string_view name) {
+  const auto found = std::ranges::find(site_names, name);
+  require(found != site_names.end(), "unknown linear layer '{}': expected one of {}", name,
+          fmt::join(site_names, ", "));
+  return static_cast<LinearSite>(found - site_names.begin());
+}
+
+Llama::Llama(const Checkpoint& checkpoint, Weights weights, const TensorOptions& options)
+    : config_(checkpoint.config), options_(options), bf16_(weights == Weights::frozen_bf16) {
+  check_complete(checkpoint);
+  const bool trainable = weights == Weights::trainable;
+  const auto variable = [&](const std::string& name) {
+    const Tensor value = checkpoint.tensor(name).to(options);
+    if (!trainable) return Variable(value);
+    // A parameter is written to, so it must not lie in a mapped file.
+    parameters_.emplace_back(name, Variable::parameter(value.clone()));
+    return parameters_.back().second;
+  };
+  const Packing packing = weights == Weights::frozen_bf16   ? Packing::bf16
+                          : weights == Weights::frozen_tf32 ? Packing::tf32
+                                                            : Packing::automatic;
+  const auto matrix = [&](const std::string& name) -> LinearWeight {
+    if (trainable) return variable(name);
+    return PackedMatrix(checkpoint.tensor(name).to(options), packing);
+  };
+
+  embedding_ = variable("model.embed_tokens.weight");
+  for (std::int64_t l = 0; l < config_.n_layers; ++l) {
+    const std::string prefix = fmt::format("model.layers.{}.", l);
+    layers_.push_back({.attention_norm = variable(prefix + "input_layernorm.weight"),
+                       .ffn_norm = variable(prefix + "post_attention_layernorm.weight"),
+                       .q_proj = matrix(prefix + "self_attn.q_proj.weight"),
+                       .k_proj = matrix(prefix + "self_attn.k_proj.weight"),
+                       .v_proj = matrix(prefix + "self_attn.v_proj.weight"),
+                       .o_proj = matrix(prefix + "self_attn.o_proj.weight"),
+                       .gate_proj = matrix(prefix + "mlp.gate_proj.weight"),
+                       .up_proj = matrix(prefix + "mlp.up_proj.weight"),
+                       .down_proj = matrix(prefix + "mlp.down_proj.weight")});
+  }
+  norm_ = variable("model.norm.weight");
+  if (!config_.tie_word_embeddings) {
+    head_ = matrix("lm_head.weight");
+  } else if (trainable) {
+    head_ = embedding_;
+  } else {
+    head_ = PackedMatrix(embedding_.value(), packing);
+  }
+
+  const auto frequencies = rope_inverse_frequencies(config_);
+  inverse_frequencies_ =
+      Tensor::from(std::span<const double>(frequencies), {static_cast<std::int64_t>(frequencies.size())});
+  const std::int64_t sample = std::min<std::int64_t>(64, config_.vocab_size);
+  fingerprint_ = hash_bytes(embedding_.value().slice(0, sample), hash_bytes(norm_.value(), fnv1a_start));
+}
+
+void Llama::check(const TokenBatch& batch) const {
+  if (batch.ids.device() != Device{}) return;  // of a step, whose maker has checked it
+  for (const auto id : batch.ids.span<std::int32_t>()) {
+    require(id >= 0 && id < config_.vocab_size, "token id {} lies outside the model's vocabulary of {}", id,
+            config_.vocab_size);
+  }
+  for (const auto position : batch.positions.span<std::int32_t>()) {
+    require(position < config_.max_position_embeddings,
+            "a sequence of {} tokens or more exceeds the model's context of {}", position + 1,
+            config_.max_position_embeddings);
+  }
+}
+
+TensorOptions Llama::cache_options() const {
+  const bool keeps_bf16 = bf16_ && options_.device.type != DeviceType::cpu;
+  return {keeps_bf16 ? DType::bf16 : options_.dtype, options_.device};
+}
+
+Variable Llama::forward(const TokenBatch& batch, const Attachments& attachments, const KvCache* cache) const {
+  check(batch);
+  const auto attached = [&](std::int64_t layer) {
+    const auto& layers = attachments.block_output_layers;
+    return attachments.block_output && (!layers || layers->contains(layer));
+  };
+  Stream stream{gather_rows(embedding_, batch.ids), {}};
+  for (std::int64_t layer = 0; layer < config_.n_layers; ++layer) {
+    stream = block(layer, stream, batch, attachments, cache);
+    if (attached(layer)) stream = {attachments.block_output(layer, stream.sum()), {}};
+  }
+  return normalise(stream, norm_).norm;
+}
+
+Tensor Llama::hidden_states(const TokenBatch& batch, std::int64_t layer) const {
+  require(0 <= layer && layer < config_.n_layers, "layer {} does not exist: the model has layers 0 to {}", layer,
+          config_.n_layers - 1);
+  check(batch);
+  const NoGrad no_grad;
+  Stream stream{gather_rows(embedding_, batch.ids), {}};
+  for (std::int64_t l = 0; l <= layer; ++l) stream = block(l, stream, batch, {}, nullptr);
+  return stream.sum().value();
+}
+
+AddedAndNormed Llama::normalise(const Stream& stream, const Variable& weight) const {
+  const auto& [hidden, update] = stream;
+  if (update.defined()) return add_rms_norm(hidden, update, weight, config_.rms_norm_eps);
+  return {hidden, rms_norm(hidden, weight, config_.rms_norm_eps)};
+}
+
+// h += attention(norm(h)); h += down(silu(gate(norm(h))) * up(norm(h)))
+Llama::Stream Llama::block(std::int64_t layer, const Stream& stream, const TokenBatch& batch,
+                           const Attachments& attachments, const KvCache* cache) const {
+  const LlamaLayer& weights = layers_[static_cast<std::size_t>(layer)];
+  const auto attach = [&](LinearSite site, const Variable& x, const Variable& y) {
+    return attachments.linear ? attachments.linear(layer, site, x, y) : y;
+  };
+  const auto turn = [&](const Variable& x) { return rope(x, batch.positions, inverse_frequencies_); };
+  const ops::AttentionHeads heads{config_.n_heads, config_.n_kv_heads, config_.head_dim, bf16_};
+
+  const auto [hidden, x] = normalise(stream, weights.attention_norm);
+  const auto qkv = linears(x, {weights.q_proj, weights.k_proj, weights.v_proj});
+  const Variable q = turn(attach(LinearSite::q_proj, x, qkv[0]));
+  Variable k = turn(attach(LinearSite::k_proj, x, qkv[1]));
+  Variable v = attach(LinearSite::v_proj, x, qkv[2]);
+  if (cache != nullptr) {
+    require(!k.requires_grad() && !v.requires_grad(), "keys and values in a cache have no gradient: expected NoGrad");
+    ops::scatter_rows_(cache->keys(layer), batch.cache_rows, k.value());
+    ops::scatter_rows_(cache->values(layer), batch.cache_rows, v.value());
+    // A step reads what is kept as it is.
+    const auto read = [&](const Tensor& kept) { return Variable(batch.longest > 0 ? kept : kept.to(options_.dtype)); };
+    if (batch.reads_cache) {
+      k = read(cache->keys(layer));
+      v = read(cache->values(layer));
+    }
+  }
+  const Variable mixed = batch.longest > 0
+                             ? Variable(ops::attention_step(q.value(), k.value(), v.value(), batch.layout.k_starts,
+                                                            batch.layout.k_lengths, batch.longest, heads))
+                             : attention(q, k, v, batch.layout, heads);
+  const auto [after_attention, z] =
+      normalise({hidden, attach(LinearSite::o_proj, mixed, linear(mixed, weights.o_proj))}, weights.ffn_norm);
+
+  const auto gate_and_up = linears(z, {weights.gate_proj, weights.up_proj});
+  const Variable gated =
+      silu_mul(attach(LinearSite::gate_proj, z, gate_and_up[0]), attach(LinearSite::up_proj, z, gate_and_up[1]));
+  return {after_attention, attach(LinearSite::down_proj, gated, linear(gated, weights.down_proj))};
+}
+
+}  // namespace csreft

@@ -1,0 +1,101 @@
+// Llama (Touvron et al. 2023): embedding, blocks of attention and SwiGLU with RMSNorm before each, a last RMSNorm and
+// the head. It knows nothing of fine-tuning; it offers the points at which something can attach.
+#pragma once
+
+#include <functional>
+#include <optional>
+#include <set>
+#include <string>
+#include <utility>
+#include <vector>
+
+#include "autograd/functions/functions.h"
+#include "models/checkpoints/checkpoint.h"
+#include "models/llama/kv_cache.h"
+#include "models/llama/llama_config.h"
+#include "models/llama/token_batch.h"
+
+namespace csreft {
+
+// The linear layers of a block, in Hugging Face's names.
+enum class LinearSite { q_proj, k_proj, v_proj, o_proj, gate_proj, up_proj, down_proj };
+
+// What a forward pass calls at the points of a block, where set.
+struct Attachments {
+  // After both residual additions of block `layer` (0-based): hidden states [n, d] -> what the next block reads.
+  std::function<Variable(std::int64_t layer, const Variable& hidden)> block_output;
+  // The blocks whose output that reads; nothing: every one's. Elsewhere the sum is made together with the next norm.
+  std::optional<std::set<std::int64_t>> block_output_layers;
+  // After a linear layer: its input x [n, in] and output y = x W^T [n, out] -> what is used in place of y.
+  std::function<Variable(std::int64_t layer, LinearSite site, const Variable& x, const Variable& y)> linear;
+};
+
+struct LlamaLayer {
+  Variable attention_norm, ffn_norm;  // [d]
+  LinearWeight q_proj, k_proj, v_proj, o_proj, gate_proj, up_proj, down_proj;
+};
+
+// Whether the model's own weights can be trained. Frozen ones are packed for this machine's matrix products, those of
+// linear layers in bf16, or for products in TF32, if so asked (Packing::bf16, Packing::tf32). With bf16 the products of
+// attention take it, too, on devices, and a cache keeps it.
+enum class Weights { frozen, frozen_tf32, frozen_bf16, trainable };
+
+class Llama {
+ public:
+  // Reads every weight. Throws Error for a checkpoint that is not complete, and for bf16 where the processor cannot.
+  // f64 is for gradient checks; on a device, tensor after tensor is read on the host and copied there.
+  explicit Llama(const Checkpoint& checkpoint, Weights weights = Weights::frozen, const TensorOptions& options = {});
+
+  const LlamaConfig& config() const { return config_; }
+  // The type of hidden states and weights, and where they lie.
+  const TensorOptions& options() const { return options_; }
+  // What a cache of its keys and values holds (models/llama/kv_cache.h): bf16 on a device whose products take that.
+  TensorOptions cache_options() const;
+  // The embedding matrix [vocabulary, d].
+  const Variable& embedding() const { return embedding_; }
+  const LinearWeight& head() const { return head_; }
+  // Trainable weights by their Hugging Face names; empty if frozen. A tied head is not listed twice.
+  const std::vector<std::pair<std::string, Variable>>& parameters() const { return parameters_; }
+  // A hash of some of the weights (FNV-1a over the last norm and the first rows of the embedding), by which an adapter
+  // knows its model.
+  std::uint64_t fingerprint() const { return fingerprint_; }
+
+  // The hidden states after the last norm, [n, d]. With a cache, keys and values of the batch are put there first.
+  // Throws Error for an id outside the vocabulary, for a position past the context, and for keys in a cache that would
+  // need a gradient.
+  Variable forward(const TokenBatch& batch, const Attachments& attachments = {}, const KvCache* cache = nullptr) const;
+  // The hidden states after block `layer`, [n, d], with nothing attached: what forward() has there, too, as long as
+  // nothing below changes it. Throws Error as forward() does.
+  Tensor hidden_states(const TokenBatch& batch, std::int64_t layer) const;
+  // Logits [n, vocabulary] of rows of forward()'s result.
+  Variable logits(const Variable& hidden) const { return linear(hidden, head_); }
+
+ private:
+  // The residual stream: hidden + update, which are added together with the norm that reads them.
+  struct Stream {
+    Variable hidden, update;  // update: undefined where there is nothing to add
+
+    Variable sum() const { return update.defined() ? add(hidden, update) : hidden; }
+  };
+  AddedAndNormed normalise(const Stream& stream, const Variable& weight) const;
+  Stream block(std::int64_t layer, const Stream& stream, const TokenBatch& batch, const Attachments& attachments,
+               const KvCache* cache) const;
+  void check(const TokenBatch& batch) const;
+
+  LlamaConfig config_;
+  TensorOptions options_;
+  bool bf16_;  // products may take bf16
+  Variable embedding_;
+  std::vector<LlamaLayer> layers_;
+  Variable norm_;
+  LinearWeight head_;
+  Tensor inverse_frequencies_;  // f64 [head_dim / 2]
+  std::vector<std::pair<std::string, Variable>> parameters_;
+  std::uint64_t fingerprint_ = 0;
+};
+
+// "q_proj" and so on, and back. Throws Error for another name.
+std::string_view to_string(LinearSite site);
+LinearSite parse_linear_site(std::string_view name);
+
+}  // namespace csreft

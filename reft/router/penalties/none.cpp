@@ -1,0 +1,14 @@
+#include "reft/router/penalties/entries.h"
+
+namespace csreft {
+
+const Penalty none_penalty{
+    .name = "none",
+    .summary = "no penalty",
+    .of_competing = true,
+    .of_independent = true,
+    .mean_of_examples = true,
+    .apply = [](const Variable& p) { return scale(sum(p), 0.0); },
+};
+
+}  // namespace csreft

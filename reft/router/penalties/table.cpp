@@ -1,0 +1,18 @@
+#include "reft/table.h"
+
+#include <array>
+
+#include "reft/router/penalties/entries.h"
+
+namespace csreft {
+namespace {
+
+constexpr std::array table{&none_penalty, &l1_penalty, &entropy_penalty, &mi_penalty};
+
+}  // namespace
+
+std::span<const Penalty* const> penalties() { return table; }
+
+const Penalty& find_penalty(std::string_view name) { return find_named(penalties(), "penalty", name); }
+
+}  // namespace csreft

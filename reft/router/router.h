@@ -1,0 +1,132 @@
+// The router of CS-ReFT: alpha = gate(V2 relu(V1 x + c1) + c2), one for all layers of an adapter (arXiv 2503.10617,
+// section 3), and the tables of what it may read, where its weights start, how its scores become gates, and how gates
+// are penalised. To add one: a file in router_inputs/, router_starts/, gates/ or penalties/, its declaration in
+// entries.h and its line in table.cpp of the same folder, and the file's name in meson.build.
+#pragma once
+
+#include <cstdint>
+#include <functional>
+#include <span>
+#include <string>
+#include <string_view>
+#include <vector>
+
+#include "models/llama/llama.h"
+#include "reft/parameter.h"
+#include "reft/positions.h"
+
+namespace csreft {
+
+// ---- what it reads --------------------------------------------------------------------------------------------------
+
+enum class RouterStates {
+  embeddings,  // the prompt's input embeddings
+  hidden,      // hidden states after a block below the first edit
+};
+
+struct RowRange {
+  std::int32_t begin, end;
+};
+
+// What the router reads of each prompt: the mean of the states of some of its tokens. Gradients do not flow into it.
+struct RouterInput {
+  std::string_view name;
+  std::string_view summary;
+  RouterStates states;
+  RowRange (*rows)(std::int32_t start, std::int32_t length);  // of a prompt at rows [start, start + length) of a batch
+};
+
+// The means of `states` [tokens, d] of a batch over the rows that the input names, [examples, d].
+Tensor mean_states(const RouterInput& input, const Tensor& states, const PromptSpans& prompts);
+// The input of every prompt of a batch, [examples, d]; hidden states are those after block `layer`.
+Tensor read_router_input(const RouterInput& input, std::int64_t layer, const Llama& model, const TokenBatch& batch,
+                         const PromptSpans& prompts);
+
+// Told how many of how many prompts have been read; false stops the reading.
+using OnRead = std::function<bool(std::int64_t done, std::int64_t total)>;
+
+// The same of prompts that are not in a batch yet, [prompts, d]; of those that were read, if on_read stops it.
+Tensor read_router_inputs(const RouterInput& input, std::int64_t layer, const Llama& model,
+                          std::span<const std::vector<std::int32_t>> prompts, const OnRead& on_read = {});
+
+// ---- gates ----------------------------------------------------------------------------------------------------------
+
+// The gates of a batch.
+struct Gates {
+  Variable alpha;          // [examples, k]: what edits are multiplied by
+  Variable probabilities;  // [examples, k]: what penalties read; undefined where no router is asked
+};
+
+// What decides a gate.
+enum class GateSource { router, task, nothing };
+
+// For each example, what gates are made of: scores [examples, k] for GateSource::router, the index of the example's
+// task for GateSource::task.
+struct GateInput {
+  Variable scores;
+  std::span<const std::int32_t> tasks;
+  std::int64_t examples;
+  std::int64_t subspaces;
+  TensorOptions tensors;
+};
+
+struct Gate {
+  std::string_view name;
+  std::string_view summary;
+  GateSource source;
+  bool competing;  // the probabilities of an example sum to one, so that more of one is less of the others
+  Gates (*apply)(const GateInput& input);
+};
+
+// ---- penalties ------------------------------------------------------------------------------------------------------
+
+// Omega: probabilities of a whole optimizer step [examples, k] -> [1].
+struct Penalty {
+  std::string_view name;
+  std::string_view summary;
+  // Whether it says anything of gates that compete (of which an example has one in all), and of gates that do not.
+  bool of_competing, of_independent;
+  bool mean_of_examples;  // so that parts of a step can be penalised apart
+  Variable (*apply)(const Variable& probabilities);
+};
+
+// ---- the network ----------------------------------------------------------------------------------------------------
+
+struct RouterShape {
+  std::int64_t input;      // d
+  std::int64_t hidden;     // the paper's is d / 2
+  std::int64_t subspaces;  // k
+};
+
+// "router.0.weight" [hidden, d], "router.0.bias", "router.2.weight" [k, hidden], "router.2.bias": weights of deviation
+// 1 / sqrt(inputs), biases zero.
+std::vector<Parameter> make_router_parameters(const RouterShape& shape, std::uint64_t seed, std::uint64_t stream,
+                                              const TensorOptions& tensors);
+
+// Scores V2 relu(V1 x + c1) + c2: x [examples, d] -> [examples, k]. `parameters` as made above.
+Variable router_scores(const Tensor& x, std::span<const Parameter> parameters);
+
+// Where the router's weights start, given what it reads of the training prompts.
+struct RouterStart {
+  std::string_view name;
+  std::string_view summary;
+  bool reads_prompts;  // else `inputs` may be undefined
+  // Changes the values of `parameters`, which hold random ones. inputs: [prompts, d]. One that reads prompts has at
+  // least as many hidden units as subspaces. Returns how many of the subspaces start in use; 0 where the prompts cannot
+  // be told apart, and have one gate.
+  std::int64_t (*set)(std::span<const Parameter> parameters, const Tensor& inputs, std::uint64_t seed);
+};
+
+// ---- tables ---------------------------------------------------------------------------------------------------------
+
+std::span<const RouterInput* const> router_inputs();
+std::span<const RouterStart* const> router_starts();
+std::span<const Gate* const> gates();
+std::span<const Penalty* const> penalties();
+// By name. Throw Error, listing the names, for another.
+const RouterInput& find_router_input(std::string_view name);
+const RouterStart& find_router_start(std::string_view name);
+const Gate& find_gate(std::string_view name);
+const Penalty& find_penalty(std::string_view name);
+
+}  // namespace csreft

@@ -1,0 +1,39 @@
+// The Stiefel manifold: matrices R [r, d], r <= d, with orthonormal rows, R R^T = I. (Most of the literature writes
+// orthonormal columns, X = R^T.) Gradients and metrics: Edelman, Arias and Smith, "The geometry of algorithms with
+// orthogonality constraints", 1998, section 2.4.
+#pragma once
+
+#include <string_view>
+
+#include "reft/stiefel/manifold.h"
+#include "reft/stiefel/retractions.h"
+
+namespace csreft {
+
+using StiefelMetric = ops::StiefelMetric;
+
+// "euclidean" or "canonical", for programs that let their user choose. Throws Error for another name.
+StiefelMetric parse_stiefel_metric(std::string_view name);
+
+// The manifold with a metric and a retraction; vectors are transported by projection.
+Manifold stiefel(StiefelMetric metric = StiefelMetric::euclidean, const Retraction& retraction = find_retraction("qr"));
+
+// Throws Error unless `R` is an f32 or f64 matrix of blocks of block_rows rows, block_rows <= d; `what` names it.
+void check_stiefel_stack(const Tensor& R, std::int64_t block_rows, std::string_view what);
+
+// Points drawn uniformly (by the Haar measure): each block of a [rows, d] matrix of standard normal numbers, whose
+// element i is drawn from element i of the stream, made orthonormal by QR. block_rows = rows gives one point.
+Tensor random_stiefel(std::int64_t rows, std::int64_t d, std::int64_t block_rows, std::uint64_t seed,
+                      std::uint64_t stream, const TensorOptions& tensors = {});
+
+// Replaces each block of any matrix of full rank, in place, by the Q of its QR factors; on R's device.
+void orthonormalise(Tensor& R, std::int64_t block_rows);
+
+// On the host, as what follows. The largest |R_i R_i^T - I| over all elements and blocks.
+double orthonormality_error(const Tensor& R, std::int64_t block_rows);
+
+// How much the blocks' subspaces share, to see whether learnt subspaces stay apart: f64 [k, k] of Frobenius norms |R_i
+// R_j^T|, from 0 (orthogonal) to sqrt(block_rows) (the same, as on the diagonal).
+Tensor overlap(const Tensor& R, std::int64_t block_rows);
+
+}  // namespace csreft

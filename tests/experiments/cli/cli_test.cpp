@@ -1,0 +1,88 @@
+#include "experiments/cli/cli.h"
+
+#include <doctest/doctest.h>
+
+#include "tests/environment.h"
+#include "tests/error_text.h"
+#include "tests/program.h"
+
+namespace {
+
+using csreft::parse_layers;
+
+// The flags of an experiment with one of each kind.
+struct Sample {
+  double rate = 0.5;
+  std::uint64_t seed = 0;
+  bool tied = false;
+  std::vector<std::string> files{};
+  csreft::Flags flags{"sample", "A sample.", {"./run sample --rate 2"}};
+
+  Sample() {
+    flags.add("--rate", rate, "a rate");
+    flags.add("--seed", seed, "a seed");
+    flags.add_switch("--tied", tied, "a switch");
+    flags.add_list("--train", files, "files");
+  }
+  std::string refusal(const std::vector<std::string>& words) {
+    return error_text([&] { return flags.parse(words); });
+  }
+};
+
+}  // namespace
+
+TEST_CASE("flags take their values, lists gather theirs, and the command is kept") {
+  Sample sample;
+  const std::vector<std::string> words{"--rate=2", "--train", "a b.json", "--train", "c.json", "d.json", "--tied"};
+  CHECK(sample.flags.parse(words));
+  CHECK(sample.rate == 2);
+  CHECK(sample.tied);
+  CHECK(sample.files == std::vector<std::string>{"a b.json", "c.json", "d.json"});
+  CHECK(sample.flags.given("--rate"));
+  CHECK(sample.flags.command() == "./run sample --rate=2 --train 'a b.json' --train c.json d.json --tied");
+}
+
+TEST_CASE("a flag that is not given keeps its default") {
+  Sample sample;
+  CHECK(sample.flags.parse({}));
+  CHECK(sample.rate == 0.5);
+  CHECK_FALSE(sample.flags.given("--rate"));
+}
+
+TEST_CASE("unknown flags and ill-formed values are one line") {
+  CHECK(contains(Sample().refusal({"--ratee", "2"}), "unknown flag --ratee (did you mean --rate?)"));
+  CHECK(contains(Sample().refusal({"--ratee=2"}), "did you mean --rate?"));
+  CHECK(contains(Sample().refusal({"word"}), "unknown flag word"));
+  CHECK(contains(Sample().refusal({"--rate", "x"}), "--rate"));
+  CHECK(contains(Sample().refusal({"--rate"}), "--rate"));
+  CHECK(contains(Sample().refusal({"--seed", "-1"}), "--seed: -1 is less than 0"));
+  CHECK(contains(Sample().refusal({"--rate", "1", "--rate", "2"}), "--rate"));
+  CHECK(!contains(Sample().refusal({"--rate", "x\ny"}), "\n"));
+}
+
+TEST_CASE("layers are numbers with commas, or all") {
+  CHECK(parse_layers("6,12,18") == std::vector<std::int64_t>{6, 12, 18});
+  CHECK(parse_layers("6;12") == std::vector<std::int64_t>{6, 12});
+  CHECK(parse_layers("all").empty());
+  for (const char* text : {"", "a", "1,", "1,,2", "1.5", "1 2"}) {
+    CAPTURE(text);
+    CHECK(contains(error_text([&] { return parse_layers(text); }), "--layers"));
+  }
+}
+
+TEST_CASE("control characters do not break a line") {
+  CHECK(csreft::one_line("a\nb\r\tc\x1b[0m\x7f") == "a b  c [0m ");
+  CHECK(csreft::one_line("Grüße") == "Grüße");
+}
+
+TEST_CASE("commands to type are those of whoever starts the programme") {
+  CHECK(csreft::command_name() == "./run");
+  const EnvironmentVariable name("CSREFT_COMMAND", "/bundle/csreft");
+  const ProgramResult help = run_program({"train", "--help"});
+  CHECK(help.code == 0);
+  CHECK(contains(help.out, "/bundle/csreft train"));
+  CHECK_FALSE(contains(help.out, "./run"));
+  CHECK(contains(run_program({"train", "--what"}).err, "that /bundle/csreft train --help lists"));
+  const EnvironmentVariable other("CSREFT_COMMAND", "/my tools/csreft");
+  CHECK(csreft::command_name() == "'/my tools/csreft'");
+}

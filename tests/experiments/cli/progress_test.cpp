@@ -1,0 +1,65 @@
+#include "experiments/cli/progress.h"
+
+#include <csignal>
+#include <cstdio>
+#include <memory>
+#include <string>
+
+#include <doctest/doctest.h>
+#include <sys/wait.h>
+#include <unistd.h>
+
+using csreft::progress_line;
+
+TEST_CASE("a progress line shows the share, the rate and the time left") {
+  const std::string line = progress_line("train", 50, 200, 6000, "tok", 60, "loss 0.7312", 200);
+  CHECK(line == "train  #####---------------  25 %   100 tok/s   3:00 left   loss 0.7312");
+}
+
+TEST_CASE("a progress line ends with the whole time, and fits the terminal") {
+  CHECK(progress_line("train", 200, 200, 0, "", 3725, "", 200) == "train  #################### 100 %   1:02:05 in all");
+  CHECK(progress_line("train", 200, 200, 0, "", 3725, "", 12) == "train  #####");
+}
+
+TEST_CASE("a progress line says nothing that it cannot know") {
+  CHECK(progress_line("train", 0, 10, 0, "tok", 0, "", 200) == "train  --------------------   0 %");
+  CHECK(progress_line("train", 0, 0, 0, "", 1, "", 200) == "train  --------------------   0 %");
+  CHECK(progress_line("train", 15, 10, 0, "", 1, "", 200) == "train  #################### 100 %   0:01 in all");
+}
+
+TEST_CASE("short work leaves no trace in a log") {
+  const std::unique_ptr<std::FILE, int (*)(std::FILE*)> log(std::tmpfile(), std::fclose);
+  REQUIRE(log != nullptr);
+  {
+    csreft::Progress progress("train", 100, "tok", false, log.get());
+    for (int step = 1; step <= 100; ++step) progress.update(step, 10.0 * step);
+  }
+  CHECK(std::ftell(log.get()) == 0);
+}
+
+TEST_CASE("the first signal only sets a flag, which the next guard clears") {
+  {
+    const csreft::InterruptGuard guard;
+    CHECK_FALSE(csreft::interrupted());
+    std::raise(SIGINT);
+    CHECK(csreft::interrupted());
+  }
+  const csreft::InterruptGuard guard;
+  CHECK_FALSE(csreft::interrupted());
+}
+
+TEST_CASE("the second signal ends the process") {
+  std::fflush(nullptr);
+  const pid_t child = ::fork();
+  REQUIRE(child >= 0);
+  if (child == 0) {
+    const csreft::InterruptGuard guard;
+    std::raise(SIGTERM);
+    std::raise(SIGTERM);
+    ::_exit(0);
+  }
+  int status = 0;
+  REQUIRE(::waitpid(child, &status, 0) == child);
+  CHECK(WIFSIGNALED(status));
+  CHECK(WTERMSIG(status) == SIGTERM);
+}

@@ -1,0 +1,147 @@
+#include "experiments/training/evaluate.h"
+
+#include <cmath>
+
+#include <doctest/doctest.h>
+
+#include "tests/compare.h"
+#include "tests/error_text.h"
+#include "tests/tiny_chat.h"
+
+namespace {
+
+using csreft::evaluate;
+using csreft::Task;
+
+const csreft::LanguageModel& model() {
+  static const TinyChat chat;
+  static const csreft::LanguageModel loaded = chat.load();
+  return loaded;
+}
+
+std::unique_ptr<csreft::Method> small_method(const std::string& positions = "f5+l5") {
+  csreft::MethodOptions options;
+  options.layers = {0, 1};
+  options.rank = 2;
+  options.subspaces = 2;
+  options.router_hidden = 4;
+  options.positions = positions;
+  return csreft::create_method(options, model().llama.config(), 1);
+}
+
+Task without_answers(Task task) {
+  for (auto& e : task.examples) e.answer.reset();
+  return task;
+}
+
+csreft::EvaluationOptions options_of_batch(std::int64_t batch) { return {.batch = batch, .system = "", .quiet = true}; }
+
+}  // namespace
+
+TEST_CASE("accuracy counts the answers that are right, whatever the batch") {
+  Task task = letter_task(7);
+  const auto first = evaluate(model(), nullptr, task, options_of_batch(3));
+  CHECK(first.metric == "accuracy");
+  CHECK(first.n == 7);
+  REQUIRE(first.outputs.size() == 7);
+  CHECK(evaluate(model(), nullptr, task, options_of_batch(7)).outputs == first.outputs);
+  std::int64_t right = 0;
+  for (std::size_t i = 0; i < 7; ++i) right += csreft::is_correct(first.outputs[i], *task.examples[i].answer) ? 1 : 0;
+  CHECK(first.value == static_cast<double>(right) / 7);
+}
+
+TEST_CASE("nll is the mean over response tokens, by hand the logarithm of their probabilities") {
+  const Task task = without_answers(letter_task(5));
+  const auto score = evaluate(model(), nullptr, task, options_of_batch(2));
+  CHECK(score.metric == "nll");
+  CHECK(score.n == 5);
+  double sum = 0;
+  std::size_t tokens = 0;
+  const csreft::NoGrad no_grad;
+  for (std::size_t i = 0; i < 5; ++i) {
+    const auto example = encode_example(model(), task, i, "", 160);
+    const auto logits =
+        model()
+            .llama
+            .logits(model().llama.forward(csreft::pack_tokens(std::vector<std::vector<std::int32_t>>{example.ids})))
+            .value();
+    for (auto t = static_cast<std::size_t>(example.prompt_length); t < example.ids.size(); ++t, ++tokens) {
+      const auto row = logits.slice(static_cast<std::int64_t>(t) - 1, static_cast<std::int64_t>(t));
+      double total = 0;
+      for (const float x : row.span<float>()) total += std::exp(static_cast<double>(x));
+      sum += std::log(total) - row.span<float>()[static_cast<std::size_t>(example.ids[t])];
+    }
+  }
+  // f32 logits: rounding of 1e-6 each.
+  CHECK(score.value == doctest::Approx(sum / static_cast<double>(tokens)).epsilon(1e-5));
+}
+
+TEST_CASE("mean gates lie between 0 and 1, one for each subspace, by either metric") {
+  const auto method = small_method();
+  for (const Task& task : {letter_task(5), without_answers(letter_task(5))}) {
+    const auto gates = evaluate(model(), method.get(), task, options_of_batch(2)).mean_gates;
+    REQUIRE(gates.size() == 2);
+    for (const double alpha : gates) CHECK((alpha > 0 && alpha < 1));
+  }
+  CHECK(evaluate(model(), nullptr, letter_task(2), options_of_batch(2)).mean_gates.empty());
+}
+
+TEST_CASE("gates in generation are those of the prompts alone, whatever the router reads") {
+  const Task task = letter_task(5);
+  const auto prompts = csreft::encode_prompts(model(), task.examples, "");
+  for (const auto* input : csreft::router_inputs()) {
+    CAPTURE(input->name);
+    csreft::MethodOptions options = small_method()->options();
+    options.router_input = input->name;
+    options.gate = "softmax";
+    const auto method = csreft::create_method(options, model().llama.config(), 1);
+    const auto alpha = method->route(model().llama, prompts).alpha.value().to(csreft::DType::f64);
+    const auto sums = csreft::ops::sum_rows(alpha);
+    const auto score = evaluate(model(), method.get(), task, options_of_batch(2));
+    for (std::size_t i = 0; i < 2; ++i) {
+      CHECK(score.mean_gates[i] == doctest::Approx(sums.span<double>()[i] / 5).epsilon(1e-5));
+    }
+  }
+}
+
+TEST_CASE("first_token gives every prompt of a chat template one gate; prompt_mean and hidden do not") {
+  std::vector<csreft::Example> examples;
+  for (const char* text : {"What is the opposite of hot?", "Add 2 and 3.", "Is this film good or bad?"}) {
+    examples.push_back({.instruction = text, .input = "", .output = "", .answer = {}, .dataset = ""});
+  }
+  const auto prompts = csreft::encode_prompts(model(), examples, "");
+  const auto spread_of_gates = [&](const char* input) {
+    csreft::MethodOptions options = small_method()->options();
+    options.router_input = input;
+    const auto method = csreft::create_method(options, model().llama.config(), 1);
+    const auto alpha = method->route(model().llama, prompts).alpha.value();
+    return std::max(largest_difference(alpha.slice(0, 1), alpha.slice(1, 2)),
+                    largest_difference(alpha.slice(0, 1), alpha.slice(2, 3)));
+  };
+  CHECK(spread_of_gates("first_token") == 0.0);
+  CHECK(spread_of_gates("prompt_mean") > 1e-4);
+  CHECK(spread_of_gates("hidden") > 1e-4);
+}
+
+TEST_CASE("only the first examples are scored where a limit is set") {
+  auto options = options_of_batch(2);
+  options.max_examples = 3;
+  CHECK(evaluate(model(), nullptr, letter_task(7), options).n == 3);
+}
+
+TEST_CASE("a task with prompts that are too long or too short to edit is refused beforehand, by name") {
+  const auto refusal = [](const Task& task, const csreft::Method* method) {
+    return error_text([&] {
+      csreft::check_task(model(), method, task, options_of_batch(2));
+      return 0;
+    });
+  };
+  CHECK(refusal(letter_task(4), small_method().get()).empty());
+  const auto text = refusal(letter_task(4), small_method("100").get());
+  CHECK(contains(text, "letters: position 100 lies outside"));
+  Task task = letter_task(4);
+  task.examples[2].instruction = std::string(200, 'x');
+  CHECK(contains(refusal(task, nullptr), "letters: the prompt of example 2"));
+  CHECK(
+      contains(error_text([] { return evaluate(model(), nullptr, letter_task(1), options_of_batch(0)).n; }), "batch"));
+}

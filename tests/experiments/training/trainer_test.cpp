@@ -1,0 +1,329 @@
+#include "experiments/training/trainer.h"
+
+#include <algorithm>
+#include <cmath>
+#include <csignal>
+
+#include <doctest/doctest.h>
+
+#include "core/base/threads.h"
+#include "experiments/cli/progress.h"
+#include "experiments/training/evaluate.h"
+#include "reft/presets.h"
+#include "reft/stiefel/stiefel.h"
+#include "tests/device.h"
+#include "tests/error_text.h"
+#include "tests/temporary_folder.h"
+#include "tests/tiny_chat.h"
+
+namespace {
+
+using csreft::Method;
+using csreft::Task;
+using csreft::Trainer;
+using csreft::TrainOptions;
+using csreft::TrainResult;
+
+const csreft::LanguageModel& model() {
+  static const TinyChat chat;
+  static const csreft::LanguageModel loaded = chat.load(test_device());
+  return loaded;
+}
+
+std::unique_ptr<Method> small_method(const std::string& name = "csreft", bool router_norm = false) {
+  csreft::MethodOptions options;
+  options.method = name;
+  options.layers = {0, 1};
+  options.rank = 2;
+  options.subspaces = 2;
+  options.router_hidden = 4;
+  options.router_norm = router_norm;
+  return csreft::create_method(options, model().llama.config(), /*seed=*/5, model().llama.options());
+}
+
+csreft::MethodOptions normed_options() { return small_method("csreft", /*router_norm=*/true)->options(); }
+
+TrainOptions small_options() {
+  TrainOptions options;
+  options.batch = 4;
+  options.epochs = 2;
+  options.lr = 1e-2;
+  options.seed = 3;
+  options.quiet = true;
+  return options;
+}
+
+TrainResult train(Method& method, const TrainOptions& options, const std::filesystem::path& folder = {}) {
+  return Trainer(model(), method, std::vector<Task>{letter_task(12)}, options).run(folder);
+}
+
+std::vector<float> values(const Method& method) {
+  std::vector<float> all;
+  for (const auto& p : method.parameters()) {
+    const csreft::Tensor value = p.value.value().to(csreft::Device{});
+    const auto span = value.span<float>();
+    all.insert(all.end(), span.begin(), span.end());
+  }
+  return all;
+}
+
+double largest_difference(const std::vector<double>& a, const std::vector<double>& b) {
+  REQUIRE(a.size() == b.size());
+  double largest = 0;
+  for (std::size_t i = 0; i < a.size(); ++i) largest = std::max(largest, std::abs(a[i] - b[i]));
+  return largest;
+}
+
+// The losses of a run with this number of threads, in batches of about 4,000 tokens: large enough for elementwise work,
+// products and attention to be shared out.
+std::vector<double> losses_with(int threads) {
+  constexpr std::int64_t examples = 96;
+  csreft::set_threads(threads);
+  const auto method = small_method();
+  auto options = small_options();
+  options.batch = examples;
+  options.tokens_per_pass = 1 << 20;
+  return Trainer(model(), *method, std::vector<Task>{letter_task(examples)}, options).run().losses();
+}
+
+// Does `steps` steps of a run in `folder` and is stopped by signals, once for each step.
+void interrupt_after_each_step(const TrainOptions& options, const std::filesystem::path& folder, int steps,
+                               const csreft::MethodOptions& method_options) {
+  for (int s = 0; s < steps; ++s) {
+    const auto method =
+        csreft::create_method(method_options, model().llama.config(), /*seed=*/5, model().llama.options());
+    Trainer trainer(model(), *method, std::vector<Task>{letter_task(12)}, options);
+    const csreft::InterruptGuard guard;
+    std::raise(SIGINT);
+    const auto result = trainer.run(folder, /*resume=*/s > 0);
+    CHECK(result.interrupted);
+    CHECK(result.steps.size() == static_cast<std::size_t>(s) + 1);
+  }
+  const csreft::InterruptGuard no_signal_yet;
+}
+
+}  // namespace
+
+TEST_CASE("the same seed gives the same bits") {
+  const auto first = small_method(), second = small_method(), third = small_method();
+  const auto losses = train(*first, small_options()).losses();
+  CHECK(losses.size() == 6);
+  CHECK(train(*second, small_options()).losses() == losses);
+  CHECK(values(*first) == values(*second));
+  auto other_seed = small_options();
+  other_seed.seed = 4;
+  CHECK(train(*third, other_seed).losses() != losses);
+}
+
+TEST_CASE("one thread or two: the losses agree to 1e-5") {
+  // Sums are made in another order: rounding of f32, at losses around 6.
+  const int before = csreft::threads();
+  const auto one = losses_with(1), two = losses_with(2);
+  csreft::set_threads(before);
+  CHECK(largest_difference(one, two) < 1e-5);
+}
+
+TEST_CASE("a batch in several passes gives the loss and the gradient of one pass") {
+  // 1e-5 of losses around 6, over all steps: the gradients agree as well, or the later losses would not.
+  // l1 is a mean over examples; mi is not, and needs the gates of all passes at once, whatever the router reads.
+  struct Setting {
+    const char *penalty, *gate, *input;
+  };
+  for (const auto& [penalty, gate, input] : {Setting{"none", "soft", "prompt_mean"},
+                                             {"l1", "soft", "prompt_mean"},
+                                             {"mi", "softmax", "prompt_mean"},
+                                             {"mi", "softmax", "hidden"}}) {
+    csreft::MethodOptions method_options = small_method()->options();
+    method_options.penalty = penalty;
+    method_options.gate = gate;
+    method_options.router_input = input;
+    method_options.lambda = method_options.penalty == "none" ? 0.0 : 0.3;
+    std::vector<std::vector<double>> losses, norms;
+    for (const std::int64_t tokens : {4096, 60, 1}) {
+      const auto method = csreft::create_method(method_options, model().llama.config(), 5, model().llama.options());
+      auto options = small_options();
+      options.tokens_per_pass = tokens;
+      const auto result = train(*method, options);
+      losses.push_back(result.losses());
+      for (auto& n = norms.emplace_back(); const auto& m : result.steps) n.push_back(m.gradient_norm);
+    }
+    CAPTURE(penalty);
+    for (const std::size_t other : {1U, 2U}) {
+      CHECK(largest_difference(losses[0], losses[other]) < 1e-5);
+      CHECK(largest_difference(norms[0], norms[other]) < 1e-4);
+    }
+  }
+}
+
+TEST_CASE("a run that is stopped and resumed ends as one that is not, bit for bit") {
+  const auto options = small_options();
+  for (const auto& preset : csreft::presets()) {
+    CAPTURE(preset.name);
+    auto method_options = normed_options();
+    double router_lr = 1.0;
+    csreft::set_preset(preset, method_options, router_lr);
+    const auto make = [&] {
+      return csreft::create_method(method_options, model().llama.config(), /*seed=*/5, model().llama.options());
+    };
+    const TemporaryFolder whole, parts;
+    const auto method = make();
+    const auto losses = train(*method, options, whole.path()).losses();
+
+    interrupt_after_each_step(options, parts.path(), 4, method_options);
+    const auto resumed = make();
+    Trainer trainer(model(), *resumed, std::vector<Task>{letter_task(12)}, options);
+    const auto result = trainer.run(parts.path(), /*resume=*/true);
+    CHECK_FALSE(result.interrupted);
+    CHECK(result.losses() == losses);
+    CHECK(values(*resumed) == values(*method));
+    CHECK(parts.read("adapter/adapter.safetensors") == whole.read("adapter/adapter.safetensors"));
+    CHECK(parts.read("adapter/adapter.json") == whole.read("adapter/adapter.json"));
+  }
+}
+
+TEST_CASE("a line that was cut short when a run died does not keep it from going on") {
+  const TemporaryFolder folder;
+  interrupt_after_each_step(small_options(), folder.path(), 1, normed_options());
+  folder.write("metrics.jsonl", folder.read("metrics.jsonl") + R"({"step": 2, "lo)");
+  const auto method = small_method("csreft", /*router_norm=*/true);
+  Trainer trainer(model(), *method, std::vector<Task>{letter_task(12)}, small_options());
+  CHECK(trainer.run(folder.path(), /*resume=*/true).steps.size() == 6);
+  CHECK(csreft::read_metrics(folder / "metrics.jsonl").size() == 6);
+}
+
+TEST_CASE("a state that is missing or of another run is refused") {
+  const TemporaryFolder folder;
+  const auto resume = [&](const std::string& name) {
+    return error_text([&] {
+      const auto method = small_method(name);
+      Trainer trainer(model(), *method, std::vector<Task>{letter_task(12)}, small_options());
+      return trainer.run(folder.path(), /*resume=*/true).steps.size();
+    });
+  };
+  CHECK(contains(resume("csreft"), "state.safetensors"));
+  interrupt_after_each_step(small_options(), folder.path(), 1, normed_options());
+  CHECK(contains(resume("loreft"), "state.safetensors"));
+}
+
+TEST_CASE("metrics.jsonl has a line for each step, with what the result says") {
+  const TemporaryFolder folder;
+  const auto method = small_method();
+  const auto result = train(*method, small_options(), folder.path());
+  const auto lines = csreft::read_metrics(folder / "metrics.jsonl");
+  REQUIRE(lines.size() == result.steps.size());
+  for (std::size_t i = 0; i < lines.size(); ++i) {
+    CHECK(lines[i].step == static_cast<std::int64_t>(i) + 1);
+    CHECK(lines[i].loss == result.steps[i].loss);
+    CHECK(lines[i].tokens > 0);
+    CHECK(lines[i].gradient_norm > 0);
+    CHECK(lines[i].lr > 0);
+    CHECK(lines[i].gates == result.steps[i].gates);
+    REQUIRE(lines[i].gates.at("letters").size() == 2);
+    CHECK(lines[i].gates.at("letters")[0] > 0.0);
+  }
+}
+
+TEST_CASE("a gate that is decided by the task is told it in training and in scoring") {
+  Task first = letter_task(6), second = letter_task(6);
+  first.name = "one.train";
+  second.name = "two.train";
+  csreft::MethodOptions method_options = small_method()->options();
+  method_options.gate = "onehot";
+  method_options.tasks = {"one", "two"};
+  const auto method = csreft::create_method(method_options, model().llama.config(), 5, model().llama.options());
+  auto options = small_options();
+  options.max_steps = 2;
+  const auto result = Trainer(model(), *method, std::vector<Task>{first, second}, options).run();
+  CHECK(result.steps[0].gates.at("one.train") == std::vector{1.0, 0.0});
+  CHECK(result.steps[0].gates.at("two.train") == std::vector{0.0, 1.0});
+
+  second.name = "two.test";
+  csreft::EvaluationOptions evaluation;
+  evaluation.quiet = true;
+  CHECK(evaluate(model(), method.get(), second, evaluation).mean_gates == std::vector{0.0, 1.0});
+  evaluation.task = "one";
+  const auto score = evaluate(model(), method.get(), second, evaluation);
+  CHECK(score.mean_gates == std::vector{1.0, 0.0});
+  CHECK(score.chosen == std::vector<std::int64_t>{6, 0});
+  second.name = "three.test";
+  evaluation.task = "";
+  CHECK(contains(error_text([&] { check_task(model(), method.get(), second, evaluation); }), "no task 'three'"));
+}
+
+TEST_CASE("every method learns a small task by heart, and R stays orthonormal") {
+  for (const char* name : {"csreft", "loreft", "lora", "red"}) {
+    const std::string label(name);
+    CAPTURE(label);
+    const auto method = small_method(name);
+    auto options = small_options();
+    options.epochs = 40;
+    options.lr = 5e-2;
+    const auto losses = train(*method, options).losses();
+    // A random model of 16 dimensions cannot be moved all the way: far below the start is what counts.
+    CHECK(losses.back() < 0.8 * losses.front());
+    for (const auto& p : method->parameters()) {
+      if (p.manifold != csreft::ParameterManifold::stiefel) continue;
+      CAPTURE(p.name);
+      CHECK(csreft::orthonormality_error(p.value.value().to(csreft::Device()), p.block_rows) < 1e-5);
+    }
+  }
+}
+
+TEST_CASE("a loss that is no longer finite says at which step, and the last good values stay") {
+  const TemporaryFolder folder;
+  const auto method = small_method("loreft");
+  auto options = small_options();
+  options.lr = 1e30;
+  const auto text = error_text([&] { return train(*method, options, folder.path()).steps.size(); });
+  CHECK(contains(text, "not finite at step 2 of 6"));
+  CHECK(contains(text, "adapter"));
+  CHECK(values(*method) == values(*small_method("loreft")));  // those before step 1, the only ones with a finite loss
+  const auto loaded = csreft::load_adapter(folder / "adapter", model());
+  CHECK(values(*loaded.method) == values(*method));
+  CHECK(csreft::read_metrics(folder / "metrics.jsonl").size() == 1);
+}
+
+TEST_CASE("an empty response trains its end; a batch with no room for a response is refused") {
+  Task task = letter_task(4);
+  for (auto& e : task.examples) e.output = "";
+  const auto method = small_method();
+  auto options = small_options();
+  const auto result = Trainer(model(), *method, std::vector<Task>{task}, options).run();
+  CHECK(std::ranges::all_of(result.losses(), [](double x) { return std::isfinite(x) && x > 0; }));
+
+  options.max_length = 5;
+  CHECK(contains(error_text([&] { return Trainer(model(), *method, std::vector<Task>{task}, options).total_steps(); }),
+                 "--max-length 5"));
+  CHECK(contains(error_text([&] { return Trainer(model(), *method, std::vector<Task>{}, options).total_steps(); }),
+                 "no training example"));
+}
+
+TEST_CASE("what is cut at the greatest length is said") {
+  const auto method = small_method();
+  auto options = small_options();
+  CHECK(Trainer(model(), *method, std::vector<Task>{letter_task(4)}, options).notices().empty());
+  options.max_length = 45;
+  Task task = letter_task(4);
+  for (auto& e : task.examples) e.output = std::string(60, 'x');
+  const Trainer trainer(model(), *method, std::vector<Task>{task}, options);
+  REQUIRE(trainer.notices().size() == 1);
+  CHECK(contains(trainer.notices()[0], "4 of 4 examples"));
+}
+
+TEST_CASE("a penalty that compares a step's examples is said to be 0 in batches of one") {
+  auto options = normed_options();
+  options.gate = "top1";
+  options.penalty = "mi";
+  options.lambda = 0.3;
+  const auto notices = [&](std::int64_t batch) {
+    const auto method = csreft::create_method(options, model().llama.config(), /*seed=*/5, model().llama.options());
+    auto training = small_options();
+    training.batch = batch;
+    return Trainer(model(), *method, std::vector<Task>{letter_task(4)}, training).notices();
+  };
+  REQUIRE(notices(1).size() == 1);
+  CHECK(contains(notices(1)[0], "--batch 2"));
+  CHECK(notices(2).empty());
+  options.penalty = "entropy";
+  CHECK(notices(1).empty());
+}

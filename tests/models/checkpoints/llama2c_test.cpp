@@ -1,0 +1,177 @@
+#include "models/checkpoints/llama2c.h"
+
+#include <algorithm>
+
+#include <doctest/doctest.h>
+
+#include "tests/error_text.h"
+#include "tests/little_endian.h"
+#include "tests/temporary_folder.h"
+
+using csreft::Checkpoint;
+using csreft::open_checkpoint;
+using csreft::Tensor;
+using csreft::TokenizerFile;
+
+namespace {
+
+// hidden 8, FFN 6, 2 layers, 2 heads of 4, 1 key/value head, vocabulary 5, context 3.
+struct Sizes {
+  std::int32_t dim = 8, hidden_dim = 6, n_layers = 2, n_heads = 2, n_kv_heads = 1, vocab_size = 5, seq_len = 3;
+};
+
+std::string header_v0(const Sizes& sizes = {}) { return bytes_of(sizes); }
+
+std::string header_v1(std::int32_t version, bool shared) {
+  std::string header = bytes_of(std::uint32_t{0x616b3432}) + bytes_of(version) + bytes_of(Sizes{});
+  header += shared ? '\x01' : '\0';
+  header.resize(256);
+  return header;
+}
+
+// Floats that count from 0, so that a value tells its place in the file.
+std::string counting(std::size_t n) {
+  std::vector<float> values(n);
+  for (std::size_t i = 0; i < n; ++i) values[i] = static_cast<float>(i);
+  return bytes_of(values);
+}
+
+constexpr std::size_t embedding = 5 * 8, norms = 2 * 8, q = 2 * 8 * 8, k = 2 * 4 * 8, ffn = 2 * 6 * 8, rotation = 3 * 4;
+constexpr std::size_t shared_weights = embedding + 2 * norms + 2 * q + 2 * k + 3 * ffn + 8;
+
+Checkpoint open_bytes(const TemporaryFolder& folder, const std::string& bytes) {
+  return open_checkpoint(folder.write("model.bin", bytes));
+}
+
+std::string refusal(const std::string& bytes) {
+  const TemporaryFolder folder;
+  return error_text([&] { return open_bytes(folder, bytes); });
+}
+
+std::size_t first(const Checkpoint& checkpoint, const std::string& name) {
+  return static_cast<std::size_t>(checkpoint.tensor(name).data<float>()[0]);
+}
+
+}  // namespace
+
+TEST_CASE("version 0 is read with its sizes and llama2.c's constants") {
+  const TemporaryFolder folder;
+  const auto checkpoint = open_bytes(folder, header_v0() + counting(shared_weights + rotation));
+  const auto& config = checkpoint.config;
+  CHECK(checkpoint.name == "model.bin");
+  CHECK(checkpoint.chat_template.empty());
+  CHECK(config.hidden_size == 8);
+  CHECK(config.intermediate_size == 6);
+  CHECK(config.n_layers == 2);
+  CHECK(config.n_heads == 2);
+  CHECK(config.n_kv_heads == 1);
+  CHECK(config.head_dim == 4);
+  CHECK(config.vocab_size == 5);
+  CHECK(config.max_position_embeddings == 3);
+  CHECK(config.rms_norm_eps == 1e-5);
+  CHECK(config.rope_theta == 10'000);
+  CHECK(config.tie_word_embeddings);
+  CHECK(config.eos_token_ids == std::vector<std::int32_t>{2, 1});
+}
+
+TEST_CASE("version 0 stores embedding, attention, feed-forward, norm, rotation, head") {
+  const TemporaryFolder folder;
+  Sizes untied;
+  untied.vocab_size = -5;
+  const auto checkpoint = open_bytes(folder, header_v0(untied) + counting(shared_weights + rotation + embedding));
+  CHECK_FALSE(checkpoint.config.tie_word_embeddings);
+  CHECK(checkpoint.config.vocab_size == 5);
+  std::size_t at = embedding;
+  CHECK(first(checkpoint, "model.embed_tokens.weight") == 0);
+  CHECK(first(checkpoint, "model.layers.0.input_layernorm.weight") == at);
+  CHECK(first(checkpoint, "model.layers.1.input_layernorm.weight") == at + 8);
+  CHECK(first(checkpoint, "model.layers.0.self_attn.q_proj.weight") == (at += norms));
+  CHECK(first(checkpoint, "model.layers.1.self_attn.q_proj.weight") == at + q / 2);
+  CHECK(first(checkpoint, "model.layers.0.self_attn.k_proj.weight") == (at += q));
+  CHECK(first(checkpoint, "model.layers.0.self_attn.v_proj.weight") == (at += k));
+  CHECK(first(checkpoint, "model.layers.0.self_attn.o_proj.weight") == (at += k));
+  CHECK(first(checkpoint, "model.layers.0.post_attention_layernorm.weight") == (at += q));
+  CHECK(first(checkpoint, "model.layers.0.mlp.gate_proj.weight") == (at += norms));
+  CHECK(first(checkpoint, "model.layers.0.mlp.down_proj.weight") == (at += ffn));
+  CHECK(first(checkpoint, "model.layers.0.mlp.up_proj.weight") == (at += ffn));
+  CHECK(first(checkpoint, "model.norm.weight") == (at += ffn));
+  CHECK(first(checkpoint, "lm_head.weight") == at + 8 + rotation);
+}
+
+TEST_CASE("version 1 stores the norms first") {
+  for (const bool shared : {true, false}) {
+    CAPTURE(shared);
+    const TemporaryFolder folder;
+    const auto checkpoint =
+        open_bytes(folder, header_v1(1, shared) + counting(shared_weights + (shared ? 0 : embedding)));
+    CHECK(checkpoint.config.tie_word_embeddings == shared);
+    std::size_t at = 0;
+    CHECK(first(checkpoint, "model.layers.0.input_layernorm.weight") == at);
+    CHECK(first(checkpoint, "model.layers.0.post_attention_layernorm.weight") == (at += norms));
+    CHECK(first(checkpoint, "model.norm.weight") == (at += norms));
+    CHECK(first(checkpoint, "model.embed_tokens.weight") == (at += 8));
+    CHECK(first(checkpoint, "model.layers.0.self_attn.q_proj.weight") == (at += embedding));
+    CHECK(first(checkpoint, "model.layers.0.self_attn.k_proj.weight") == (at += q));
+    CHECK(first(checkpoint, "model.layers.0.self_attn.v_proj.weight") == (at += k));
+    CHECK(first(checkpoint, "model.layers.0.self_attn.o_proj.weight") == (at += k));
+    CHECK(first(checkpoint, "model.layers.0.mlp.gate_proj.weight") == (at += q));
+    CHECK(first(checkpoint, "model.layers.0.mlp.down_proj.weight") == (at += ffn));
+    CHECK(first(checkpoint, "model.layers.0.mlp.up_proj.weight") == (at += ffn));
+    if (!shared) CHECK(first(checkpoint, "lm_head.weight") == at + ffn);
+  }
+}
+
+TEST_CASE("rows of q and k leave Meta's order, those of v stay") {
+  const TemporaryFolder folder;
+  const auto checkpoint = open_bytes(folder, header_v0() + counting(shared_weights + rotation));
+  const auto rows = [&](const std::string& name) {
+    const Tensor t = checkpoint.tensor("model.layers.0.self_attn." + name + ".weight");
+    std::vector<float> offsets;
+    for (std::int64_t row = 0; row < t.rows(); ++row) {
+      offsets.push_back((t.data<float>()[row * 8] - *std::min_element(t.span<float>().begin(), t.span<float>().end())) /
+                        8);
+    }
+    return offsets;
+  };
+  CHECK(rows("q_proj") == std::vector<float>{0, 2, 1, 3, 4, 6, 5, 7});
+  CHECK(rows("k_proj") == std::vector<float>{0, 2, 1, 3});
+  CHECK(rows("v_proj") == std::vector<float>{0, 1, 2, 3});
+}
+
+TEST_CASE("the tokenizer is the file beside the model") {
+  const TemporaryFolder folder;
+  const auto bytes = header_v0() + counting(shared_weights + rotation);
+  const auto tokenizer = [&] { return std::get<TokenizerFile>(open_bytes(folder, bytes).tokenizer).path; };
+  CHECK(tokenizer() == folder / "tokenizer.bin");
+  folder.write("tokenizer.model", "x");
+  CHECK(tokenizer() == folder / "tokenizer.model");
+  folder.write("tokenizer.bin", "x");
+  CHECK(tokenizer() == folder / "tokenizer.bin");
+}
+
+TEST_CASE("a file whose size is not what its header demands is refused") {
+  const auto whole = header_v0() + counting(shared_weights + rotation);
+  CHECK(refusal(whole).empty());
+  CHECK(contains(refusal(whole.substr(0, whole.size() - 1)), "truncated or corrupt"));
+  CHECK(contains(refusal(whole.substr(0, 28)), "truncated or corrupt"));
+  CHECK(contains(refusal(whole.substr(0, 27)), "truncated: 27 bytes"));
+  CHECK(contains(refusal(whole + "1234"), "its header demands"));
+  CHECK(contains(refusal(header_v1(1, true).substr(0, 255)), "expected a header of 256"));
+  CHECK(contains(refusal(header_v1(1, true)), "truncated or corrupt"));
+}
+
+TEST_CASE("a version or sizes that are none of llama2.c's float files are refused") {
+  CHECK(contains(refusal(header_v1(2, true)), "llama2.c version 2 (int8): expected 0 or 1"));
+  CHECK(contains(refusal(header_v1(7, true)), "llama2.c version 7: expected 0 or 1"));
+  const auto with = [](const auto& change) {
+    Sizes sizes;
+    change(sizes);
+    return refusal(header_v0(sizes) + counting(shared_weights + rotation));
+  };
+  CHECK(contains(with([](Sizes& s) { s.n_heads = 0; }), "0 attention heads do not divide the hidden size 8"));
+  CHECK(contains(with([](Sizes& s) { s.n_heads = 3; }), "3 attention heads do not divide the hidden size 8"));
+  CHECK(contains(with([](Sizes& s) { s.n_kv_heads = 3; }), "key/value heads is 3: expected 1 to 2"));
+  CHECK(contains(with([](Sizes& s) { s.dim = -8; }), "the hidden size is -8"));
+  CHECK(contains(with([](Sizes& s) { s.vocab_size = INT32_MIN; }), "the vocabulary's size is -2147483648"));
+  CHECK(contains(with([](Sizes& s) { s.vocab_size = 1 << 20; }), "truncated or corrupt"));
+}

@@ -1,0 +1,155 @@
+#include "models/text/chat_template.h"
+
+#include <cstdint>
+#include <filesystem>
+#include <fstream>
+#include <string>
+#include <string_view>
+#include <vector>
+
+#include <doctest/doctest.h>
+#include <fmt/format.h>
+#include <unistd.h>
+
+#include "core/base/error.h"
+
+namespace {
+
+using csreft::find_chat_template;
+using csreft::Tokenizer;
+using Ids = std::vector<std::int32_t>;
+
+// One token a byte, at 3 + byte; 0 is BOS and, with `chatml`, 1 and 2 are ChatML's tokens, 2 being EOS.
+Tokenizer byte_tokenizer(bool chatml, bool add_bos) {
+  csreft::TokenTable table;
+  table.text = {"<s>", "<|im_start|>", "<|im_end|>"};
+  for (int byte = 0; byte < 256; ++byte) table.text.emplace_back(1, static_cast<char>(byte));
+  table.special.assign(table.text.size(), false);
+  table.special[0] = true;
+  table.bos = 0;
+  table.eos = 2;
+  table.add_bos = add_bos;
+  csreft::TokenMatcher special;
+  for (std::int32_t id : {1, 2}) {
+    if (chatml) special.add(table.text[static_cast<std::size_t>(id)], id);
+  }
+  return Tokenizer(table, [special](std::string_view text) {
+    Ids ids;
+    while (!text.empty()) {
+      const auto* token = special.match(text);
+      ids.push_back(token != nullptr ? token->second : 3 + static_cast<unsigned char>(text[0]));
+      text.remove_prefix(token != nullptr ? token->first.size() : 1);
+    }
+    return ids;
+  });
+}
+
+std::string prompt(std::string_view name, std::string_view system, std::string_view instruction,
+                   std::string_view input) {
+  return find_chat_template(name).prompt(system, instruction, input);
+}
+
+}  // namespace
+
+TEST_CASE("ChatML's prompt has a system message only when one is given") {
+  CHECK(prompt("chatml", "", "Hi", "") == "<|im_start|>user\nHi<|im_end|>\n<|im_start|>assistant\n");
+  CHECK(prompt("chatml", "", "Add", "1 2") == "<|im_start|>user\nAdd\n1 2<|im_end|>\n<|im_start|>assistant\n");
+  CHECK(prompt("chatml", "Be brief", "Hi", "") ==
+        "<|im_start|>system\nBe brief<|im_end|>\n<|im_start|>user\nHi<|im_end|>\n<|im_start|>assistant\n");
+}
+
+TEST_CASE("Llama 2's prompt") {
+  CHECK(prompt("llama2", "", "Add", "1 2") == "[INST] Add\n1 2 [/INST]");
+  CHECK(prompt("llama2", "Be brief", "Hi", "") == "[INST] <<SYS>>\nBe brief\n<</SYS>>\n\nHi [/INST]");
+}
+
+TEST_CASE("Alpaca's prompt, with and without an input") {
+  CHECK(prompt("alpaca", "", "Hi", "") ==
+        "Below is an instruction that describes a task. Write a response that appropriately completes the request.\n\n"
+        "### Instruction:\nHi\n\n### Response:");
+  CHECK(prompt("alpaca", "", "Add", "1 2") ==
+        "Below is an instruction that describes a task, paired with an input that provides further context. Write a "
+        "response that appropriately completes the request.\n\n"
+        "### Instruction:\nAdd\n\n### Input:\n1 2\n\n### Response:");
+  CHECK(prompt("alpaca", "Be brief.", "Hi", "") == "Be brief.\n\n### Instruction:\nHi\n\n### Response:");
+}
+
+TEST_CASE("no template is the instruction and its input") {
+  CHECK(prompt("none", "", "Hi", "") == "Hi");
+  CHECK(prompt("none", "Be brief.", "Add", "1 2") == "Be brief.\n\nAdd\n1 2");
+}
+
+TEST_CASE("braces in a text stay as they are") {
+  for (const auto& chat : csreft::chat_templates()) {
+    CHECK(chat.prompt("", "{} {0}", "{x}").find("{} {0}") != std::string::npos);
+  }
+}
+
+TEST_CASE("an unknown template is an error that suggests the known ones") {
+  CHECK_THROWS_WITH_AS(find_chat_template("chat"),
+                       "unknown chat template 'chat': expected one of chatml, llama2, alpaca, none", csreft::Error);
+}
+
+TEST_CASE("a template is chosen from the model's own") {
+  const auto plain = byte_tokenizer(false, true);
+  CHECK(csreft::choose_chat_template("{{'<|im_start|>' + role}}", plain).name == "chatml");
+  CHECK(csreft::choose_chat_template("{{'[INST] ' + content}}", plain).name == "llama2");
+  CHECK(csreft::choose_chat_template("", plain).name == "alpaca");
+  CHECK(csreft::choose_chat_template("", byte_tokenizer(true, false)).name == "chatml");
+  CHECK_THROWS_WITH_AS(csreft::choose_chat_template("<|user|>", plain), doctest::Contains("chatml, llama2, alpaca"),
+                       csreft::Error);
+}
+
+TEST_CASE("a prompt starts with BOS where the tokenizer adds it, and a response ends with its template's token") {
+  const auto plain = byte_tokenizer(false, true);
+  const auto& none = find_chat_template("none");
+  CHECK(csreft::encode_prompt(none, plain, "", "a", "") == Ids{0, 3 + 'a'});
+  CHECK(csreft::encode_response(none, plain, "b") == Ids{3 + 'b', 2});
+
+  const auto turns = byte_tokenizer(true, false);
+  const auto& chatml = find_chat_template("chatml");
+  const auto ids = csreft::encode_prompt(chatml, turns, "", "a", "");
+  CHECK(ids.front() == 1);
+  CHECK(turns.decode(ids) == chatml.prompt("", "a", ""));
+  CHECK(csreft::encode_response(chatml, turns, "").back() == 2);
+  CHECK(csreft::stop_tokens(chatml, turns) == Ids{2});
+}
+
+TEST_CASE("generation stops at the turn's end and at EOS") {
+  csreft::TokenTable table;
+  table.text = {"<|endoftext|>", "<|im_end|>"};
+  table.special = {true, true};
+  table.eos = 0;
+  const Tokenizer tokenizer(table, [](std::string_view) { return Ids{1}; });
+  CHECK(csreft::stop_tokens(find_chat_template("chatml"), tokenizer) == Ids{1, 0});
+  CHECK(csreft::stop_tokens(find_chat_template("alpaca"), tokenizer) == Ids{0});
+}
+
+TEST_CASE("a tokenizer without a template's tokens is an error") {
+  const auto plain = byte_tokenizer(false, true);
+  const auto& chatml = find_chat_template("chatml");
+  CHECK_THROWS_WITH_AS(csreft::encode_prompt(chatml, plain, "", "a", ""), doctest::Contains("<|im_start|>"),
+                       csreft::Error);
+  CHECK_THROWS_WITH_AS(csreft::encode_response(chatml, plain, "a"), doctest::Contains("<|im_end|>"), csreft::Error);
+  const Tokenizer no_eos({}, [](std::string_view) { return Ids{}; });
+  CHECK_THROWS_WITH_AS(csreft::encode_response(find_chat_template("none"), no_eos, "a"), doctest::Contains("EOS"),
+                       csreft::Error);
+}
+
+TEST_CASE("a folder's chat template is read from chat_template.jinja or tokenizer_config.json") {
+  const auto folder = std::filesystem::temp_directory_path() / fmt::format("csreft_chat_template_{}", getpid());
+  std::filesystem::create_directories(folder);
+  const auto write = [&](const char* name, std::string_view content) { std::ofstream(folder / name) << content; };
+  CHECK(csreft::read_chat_template(folder).empty());
+  write("tokenizer_config.json", "{}");
+  CHECK(csreft::read_chat_template(folder).empty());
+  write("tokenizer_config.json", R"({"chat_template": "text"})");
+  CHECK(csreft::read_chat_template(folder) == "text");
+  write("tokenizer_config.json", R"({"chat_template": [{"name": "default", "template": "listed"}]})");
+  CHECK(csreft::read_chat_template(folder) == "listed");
+  write("tokenizer_config.json", R"({"chat_template": )");
+  CHECK_THROWS_WITH_AS(csreft::read_chat_template(folder), doctest::Contains("not valid JSON"), csreft::Error);
+  write("chat_template.jinja", "own file");
+  CHECK(csreft::read_chat_template(folder) == "own file");
+  std::filesystem::remove_all(folder);
+}
