@@ -4,13 +4,13 @@
 #include "core/base/folder.h"
 #include "core/base/hash.h"
 #include "core/base/json_file.h"
+#include "core/base/table.h"
 #include "experiments/ablations/ablation.h"
 #include "experiments/ablations/comparison.h"
 #include "experiments/cli/name_list.h"
 #include "experiments/cli/progress.h"
 #include "experiments/tasks/wordnet.h"
 #include "experiments/training/flag_groups.h"
-#include "reft/table.h"
 
 namespace csreft {
 namespace {

@@ -3,8 +3,8 @@
 #include <algorithm>
 #include <array>
 
+#include "core/base/table.h"
 #include "reft/router/router.h"
-#include "reft/table.h"
 
 namespace csreft {
 namespace {

@@ -1,8 +1,8 @@
 #include <array>
 
+#include "core/base/table.h"
 #include "reft/interventions/formulas.h"
 #include "reft/stiefel/stiefel.h"
-#include "reft/table.h"
 
 namespace csreft {
 namespace {

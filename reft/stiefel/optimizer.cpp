@@ -6,8 +6,8 @@
 #include <map>
 #include <set>
 
+#include "core/base/table.h"
 #include "core/ops/ops.h"
-#include "reft/table.h"
 
 namespace csreft {
 namespace {

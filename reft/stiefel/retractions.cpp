@@ -2,7 +2,7 @@
 
 #include <array>
 
-#include "reft/table.h"
+#include "core/base/table.h"
 
 namespace csreft {
 namespace {

@@ -1,4 +1,4 @@
-#include "reft/table.h"
+#include "core/base/table.h"
 
 #include <array>
 
