@@ -7,6 +7,7 @@
 #include "experiments/measure/bench_machine.h"
 #include "experiments/training/flag_groups.h"
 #include "experiments/training/run_folder.h"
+#include "reft/methods/edit_sites.h"
 
 namespace csreft {
 namespace {
@@ -94,19 +95,19 @@ double training_flops(const LlamaConfig& c, std::int64_t lowest_edit, double tok
 json bench_train_loreft(BenchOptions& options) {
   constexpr std::int64_t warmup_steps = 2;
   reset_peak_run_memory(parse_device(options.model.device));
-  MethodOptions method_options;
-  method_options.method = "loreft";
-  method_options.tied = false;
+  const MethodOptions method_options{"loreft", {{"positions", "f5+l5"}}};
   TrainOptions train;
   train.batch = options.batch;
   train.clip = 0.0;
   train.lr = 1e-4;
   train.system = options.model.system;
   const LanguageModel model = options.model.load();
-  const auto method = create_method(method_options, model.llama.config(), 0, model.llama.options());
+  const auto method = create_method(method_options, model.llama, 0);
   Trainer trainer(model, *method,
                   std::vector{bench_task(model, options, (options.steps + warmup_steps) * options.batch)}, train);
 
+  const std::int64_t lowest_edit =
+      parse_layers(method->options().at("layers").get<std::string>(), model.llama.config().n_layers).front();
   std::vector<double> losses;
   double tokens = 0.0, seconds = 0.0, flops = 0.0;
   for (std::int64_t s = 0; s < options.steps + warmup_steps; ++s) {
@@ -121,7 +122,7 @@ json bench_train_loreft(BenchOptions& options) {
     losses.push_back(metrics.loss);
     tokens += static_cast<double>(metrics.tokens);
     seconds += metrics.seconds;
-    flops += training_flops(model.llama.config(), method_options.layers.front(), static_cast<double>(metrics.tokens),
+    flops += training_flops(model.llama.config(), lowest_edit, static_cast<double>(metrics.tokens),
                             supervised);
   }
   json out{{"tokens_per_s", tokens / seconds},

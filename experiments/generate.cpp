@@ -1,7 +1,7 @@
 // Continues one prompt on the screen, or answers a file of instructions in AlpacaEval's form.
 #include "core/ops/checks.h"
 #include "experiments/cli/progress.h"
-#include "experiments/training/flag_groups.h"
+#include "experiments/training/adapted_model.h"
 #include "experiments/training/run_folder.h"
 
 namespace csreft {
@@ -23,10 +23,45 @@ void answer_prompt(const LanguageModel& model, const std::vector<std::int32_t>& 
   print(decoder.finish() + "\n");
 }
 
+// The adapters of each example, by index: those that it names, or else those in use.
+std::vector<std::vector<std::size_t>> adapters_of(const AdaptedModel& adapted, const Task& task) {
+  std::vector<std::vector<std::size_t>> uses;
+  for (std::size_t e = 0; e < task.examples.size(); ++e) {
+    const auto& names = task.examples[e].adapters;
+    std::vector<std::size_t> own = adapted.adapters ? adapted.adapters->in_use() : std::vector<std::size_t>{};
+    if (names) {
+      require(adapted.adapters != nullptr || names->empty(),
+              "{}: example {} names an adapter, and none is given: expected --adapter NAME=FOLDER", task.name, e);
+      own.clear();
+      for (const auto& name : *names) own.push_back(adapted.adapters->find(name));
+    }
+    uses.push_back(std::move(own));
+  }
+  return uses;
+}
+
+// How the adapters take part in a batch whose example e has uses[e].
+GenerationAttachments attachments_of(const AdaptedModel& adapted, std::int32_t task,
+                                     std::span<const std::vector<std::size_t>> uses) {
+  if (!adapted.adapters) return {};
+  const auto current = std::make_shared<std::unique_ptr<MethodPass>>();
+  GenerationAttachments out;
+  out.prompt = [&adapted, task, uses, current](const TokenBatch& prompts) {
+    const std::vector<std::int32_t> tasks(uses.size(), task);
+    *current = adapted.adapters->attach({prompts, whole_prompts(prompts), tasks}, uses);
+    return (*current)->points();
+  };
+  out.generated = [current](std::span<const std::int32_t> sequences) { return (*current)->generated(sequences); };
+  return out;
+}
+
 // [{dataset, instruction, output, generator}]: what AlpacaEval reads.
-nlohmann::json answer_file(const LanguageModel& model, const Task& task, const std::string& system,
-                           const std::string& generator, std::int64_t batch, const GenerationOptions& options,
-                           const GenerationAttachments& attachments, bool quiet) {
+nlohmann::json answer_file(const AdaptedModel& adapted, const Task& task, const std::string& task_name,
+                           std::int64_t batch, const GenerationOptions& options, bool quiet) {
+  const LanguageModel& model = adapted.model;
+  const std::string generator = adapted.label == "base" ? model.name : model.name + "+" + adapted.label;
+  const auto uses = adapters_of(adapted, task);
+  const std::int32_t index = adapted.adapters ? task_index(*adapted.adapters, task_name) : -1;
   nlohmann::json answers = nlohmann::json::array();
   const auto n = static_cast<std::int64_t>(task.examples.size());
   Progress progress("generate", n, "tok", quiet);
@@ -35,9 +70,10 @@ nlohmann::json answer_file(const LanguageModel& model, const Task& task, const s
     const auto examples =
         std::span(task.examples)
             .subspan(static_cast<std::size_t>(begin), static_cast<std::size_t>(std::min(batch, n - begin)));
-    const auto prompts = encode_prompts(model, examples, system);
+    const auto prompts = encode_prompts(model, examples, adapted.system);
+    const auto own = std::span(uses).subspan(static_cast<std::size_t>(begin), examples.size());
     const auto outputs = generate(
-        model.llama, prompts, options, attachments, [](std::size_t, std::int32_t) { return !interrupted(); },
+        model.llama, prompts, options, attachments_of(adapted, index, own), [](std::size_t, std::int32_t) { return !interrupted(); },
         static_cast<std::uint64_t>(begin));
     if (interrupted()) break;
     for (const auto& ids : outputs) {
@@ -59,21 +95,24 @@ nlohmann::json answer_file(const LanguageModel& model, const Task& task, const s
 int generate_text(Arguments arguments) {
   ModelFlags model_flags;
   GenerationOptions options;
-  std::string adapter_folder, prompt, input, data, out, task_name;
+  AdapterFlags adapter_flags;
+  std::string prompt, input, data, out;
   std::int64_t batch = 16;
   options.max_new_tokens = 256;
   Flags flags(
       "generate", "Continues one prompt, or answers a file of instructions.",
       {"./run generate --prompt 'What is the capital of France?'",
        "./run generate --adapter runs/quickstart-20260101-120000/adapter --prompt 'What is the opposite of hot?'",
+       "./run generate --adapter runs/a/adapter --alpha 1,0,0.5,0 --prompt 'What is the opposite of hot?'",
+       "./run generate --adapter a=runs/a/adapter --adapter b=runs/b/adapter --use b --scale 0.8 --prompt 'Hello'",
        "./run generate --data alpaca_eval.json --out outputs.json --max-new-tokens 512 --temperature 0.7 --top-p 0.9"});
   flags.group("Data");
   flags.add("--prompt", prompt, "an instruction, answered on the screen");
   flags.add("--input", input, "what the instruction of --prompt is about");
-  flags.add("--data", data, "a file of instructions, JSON of {instruction[, input, dataset]}");
+  flags.add("--data", data, "a file of instructions, JSON of {instruction[, input, dataset, adapter]}; adapter names those of --adapter");
   flags.add("--out", out, "where the answers to --data go: [{dataset, instruction, output, generator}]");
-  flags.add("--adapter", adapter_folder, "adapter folder; empty: the model as it is");
-  flags.add("--task", task_name, "the prompts' task, for an adapter whose gates are decided by it");
+  flags.group("Adapters");
+  adapter_flags.add_to(flags);
   flags.group("Generation");
   flags.add("--max-new-tokens", options.max_new_tokens, "longest answer");
   flags.add("--temperature", options.sampling.temperature, "0: always the most probable token");
@@ -92,18 +131,19 @@ int generate_text(Arguments arguments) {
 
   const Task task = data.empty() ? Task{} : load_task(data, Outputs::optional);
   const auto output = open_output(out);
-  const auto [model, method, system] = load_adapted_model(model_flags, adapter_folder, flags);
-  const std::string generator = method ? model.name + "+" + method->options().method : model.name;
+  const AdaptedModel adapted(model_flags, adapter_flags, flags);
+  const LanguageModel& model = adapted.model;
+  const Method* method = adapted.adapters.get();
   options.stop_tokens = stop_tokens(model);
-  const GenerationAttachments attachments = generation_attachments(model, method.get(), task_name);
 
   const InterruptGuard guard;
   if (data.empty()) {
-    answer_prompt(model, encode_prompt(*model.chat, model.tokenizer, system, prompt, input), options, attachments);
+    answer_prompt(model, encode_prompt(*model.chat, model.tokenizer, adapted.system, prompt, input), options,
+                  generation_attachments(method, adapter_flags.task));
   } else {
-    check_task(model, method.get(), task,
-               {.batch = batch, .max_examples = 0, .system = system, .task = task_name, .quiet = true});
-    const auto answers = answer_file(model, task, system, generator, batch, options, attachments, model_flags.quiet);
+    check_task(model, method, task,
+               {.batch = batch, .max_examples = 0, .system = adapted.system, .task = adapter_flags.task, .quiet = true});
+    const auto answers = answer_file(adapted, task, adapter_flags.task, batch, options, model_flags.quiet);
     write_output(output, answers.dump(2) + "\n");
     fmt::print("{} answers in {}\n", answers.size(), out);
   }

@@ -4,7 +4,7 @@
 #include <cmath>
 #include <numeric>
 
-#include "experiments/training/flag_groups.h"
+#include "experiments/training/adapted_model.h"
 #include "experiments/training/run_folder.h"
 
 namespace csreft {
@@ -99,11 +99,11 @@ std::string first_values(std::span<const float> x, std::size_t n) {
 }
 
 // alpha, and what the router thought of each subspace where that is another thing.
-void print_gates(const MethodOptions& options, const Gates& gates, json& result) {
+void print_gates(std::string_view gate_name, const Gates& gates, json& result) {
   if (!gates.alpha.defined()) return;
   const Tensor gate = gates.alpha.value().to(Device{});
   const auto alpha = gate.span<float>();
-  fmt::print("gate {}: alpha{}", options.gate, first_values(alpha, alpha.size()));
+  fmt::print("gate {}: alpha{}", gate_name, first_values(alpha, alpha.size()));
   result["alpha"] = std::vector<float>(alpha.begin(), alpha.end());
   if (gates.probabilities.defined() && !gates.probabilities.value().shares_storage_with(gates.alpha.value())) {
     const Tensor probabilities = gates.probabilities.value().to(Device{});
@@ -169,7 +169,8 @@ json edits_json(const std::vector<Edit>& edits) {
 
 int inspect(Arguments arguments) {
   ModelFlags model_flags;
-  std::string adapter_folder, prompt, input, out, task;
+  AdapterFlags adapter_flags;
+  std::string prompt, input, out;
   std::size_t values = 3;
   Flags flags(
       "inspect", "Shows what an adapter does to one prompt.",
@@ -177,18 +178,20 @@ int inspect(Arguments arguments) {
   flags.group("Data");
   flags.add("--prompt", prompt, "an instruction")->required();
   flags.add("--input", input, "what the instruction is about");
-  flags.add("--adapter", adapter_folder, "adapter folder; empty: the model as it is");
-  flags.add("--task", task, "the prompt's task, for an adapter whose gates are decided by it");
   flags.add("--values", values, "components shown of each hidden state");
   flags.add("--json", out, "write everything, whole hidden states included, here");
+  flags.group("Adapters");
+  adapter_flags.add_to(flags);
   model_flags.add_to(flags);
   if (!flags.parse(arguments)) return 0;
 
   const auto output = open_output(out);
-  const auto [model, method, system] = load_adapted_model(model_flags, adapter_folder, flags);
+  const AdaptedModel adapted(model_flags, adapter_flags, flags);
+  const LanguageModel& model = adapted.model;
+  const Method* method = adapted.adapters.get();
 
   const NoGrad no_grad;
-  const auto ids = encode_prompt(*model.chat, model.tokenizer, system, prompt, input);
+  const auto ids = encode_prompt(*model.chat, model.tokenizer, adapted.system, prompt, input);
   const TokenBatch batch = pack_tokens(std::vector<std::vector<std::int32_t>>{ids});
   fmt::print("{}: {} tokens, template {}\n", model.name, ids.size(), model.chat->name);
   const auto before = next_token(model, batch, {});
@@ -197,11 +200,11 @@ int inspect(Arguments arguments) {
   std::vector<double> after = before;
   if (method != nullptr) {
     const PromptSpans spans = whole_prompts(batch);
-    const std::vector<std::int32_t> tasks{task_index(*method, task)};
-    const MethodPass pass = method->attach(model.llama, {batch, spans, tasks});
-    after = next_token(model, batch, record_edits(pass.points, edits));
-    fmt::print("method {}, {} parameters\n", method->options().method, count_parameters(*method).total);
-    print_gates(method->options(), *pass.gates, result);
+    const std::vector<std::int32_t> tasks{task_index(*method, adapter_flags.task)};
+    const auto pass = method->attach({batch, spans, tasks});
+    after = next_token(model, batch, record_edits(pass->points(), edits));
+    fmt::print("method {}, {} parameters\n", adapted.label, count_parameters(*method).total);
+    if (pass->gates() != nullptr) print_gates(method->routing()->gate(), *pass->gates(), result);
     print_edits(model, edits, ids, values);
   }
   print_shift(model, before, after);

@@ -3,21 +3,15 @@
 
 #include "experiments/measure/random_llama.h"
 #include "experiments/training/flag_groups.h"
-#include "reft/presets.h"
+#include "reft/methods/edit_sites.h"
 
 namespace csreft {
 
 int roofline(Arguments arguments) {
   TrainingStep step{.config = llama2_7b_shape()};
-  MethodOptions options;
-  options.method = "csreft";
-  options.rank = 4;
-  options.subspaces = 4;
-  options.tied = true;
-  options.router_hidden = 32;
+  std::int64_t rank = 4, subspaces = 4;
+  constexpr std::int64_t router_hidden = 32;
   std::string layers = "3,9,18,24";
-  double router_lr = 0.0;
-  set_preset(presets().front(), options, router_lr);
 
   Flags flags("roofline",
               "Estimates, from two cards' data sheets, the least time of each operation of a training step of "
@@ -28,18 +22,18 @@ int roofline(Arguments arguments) {
   flags.add("--length", step.length, "tokens of each, of which half are the prompt");
   flags.group("Method");
   flags.add("--layers", layers, "edited blocks, 0-based");
-  flags.add("--rank", options.rank, "rank r of each subspace");
-  flags.add("--subspaces", options.subspaces, "number k of subspaces");
+  flags.add("--rank", rank, "rank r of each subspace");
+  flags.add("--subspaces", subspaces, "number k of subspaces");
   if (!flags.parse(arguments)) return 0;
   require(step.sequences >= 1 && step.length >= 20,
           "{} x {} tokens make no step: expected sequences of 20 tokens or more", step.sequences, step.length);
-  options.layers = parse_layers(layers);
-  const auto method = create_method(options, step.config, /*seed=*/0);
-  step.edited_layers = checked_layers(options, step.config);
-  step.rank = options.rank * options.subspaces;
-  for (const Parameter& p : method->parameters()) {
-    if (p.manifold == ParameterManifold::euclidean) step.adamw_parameters += p.value.value().numel();
-  }
+  check_rank(rank, subspaces, step.config);
+  step.edited_layers = parse_layers(layers, step.config.n_layers);
+  step.rank = rank * subspaces;
+  const std::int64_t d = step.config.hidden_size, places = static_cast<std::int64_t>(step.edited_layers.size());
+  const std::int64_t router = router_hidden * (d + 1) + subspaces * (router_hidden + 1);
+  const std::int64_t orthonormal = places * step.rank * d;           // R
+  step.adamw_parameters = places * step.rank * (d + 1) + router;  // W and b, and the router
 
   fmt::print(
       "## Roofline of a training step: an estimate\n\n`{}`. From data sheets, not measured: nothing here has run on a "
@@ -50,8 +44,8 @@ int roofline(Arguments arguments) {
       "takes longer: starting a kernel, what it reads twice, the router, the gradient's norm and the step on the "
       "Stiefel manifold are not counted, and few kernels reach a peak (attention here, by WMMA, cannot on an H100, "
       "whose peak is that of products of whole warp groups).\n\n{}",
-      flags.command(), options.subspaces, options.rank, fmt::join(step.edited_layers, ", "),
-      count_parameters(*method).total, step.sequences, step.length, roofline_table(step));
+      flags.command(), subspaces, rank, fmt::join(step.edited_layers, ", "),
+      orthonormal + step.adamw_parameters, step.sequences, step.length, roofline_table(step));
   return 0;
 }
 

@@ -1,12 +1,10 @@
-// A trained method on disk: a folder with adapter.json (every option, and which model it belongs to) and
-// adapter.safetensors (parameters and buffers by name), from which it is rebuilt whole and bit for bit.
+// A trained method on disk: a folder with adapter.json (the method, every option, and which model it belongs to) and the
+// files that the method keeps its values in, from which it is rebuilt whole and bit for bit.
 #pragma once
 
 #include <filesystem>
 #include <memory>
 #include <string>
-
-#include <nlohmann/json_fwd.hpp>
 
 #include "models/language_model.h"
 #include "reft/methods/method.h"
@@ -19,27 +17,26 @@ struct AdapterContext {
   std::string system;
 };
 
-// Writes both files, each of them whole or not at all; the folder is made if it is missing.
+// Writes all files, each of them whole or not at all; the folder is made if it is missing.
 void save_adapter(const std::filesystem::path& folder, const Method& method, const LanguageModel& model,
                   const AdapterContext& context);
 
-struct LoadedAdapter {
-  std::unique_ptr<Method> method;
+// What adapter.json says.
+struct AdapterDescription {
+  MethodOptions method;
   AdapterContext context;
+  nlohmann::json base_model;
 };
+// Throws Error for a missing or unsound file.
+AdapterDescription read_adapter_description(const std::filesystem::path& folder);
 
 // Throws Error for missing or unsound files, for an adapter of another model (sizes or weights differ), and for tensors
 // that are missing, extra or of another shape.
-LoadedAdapter load_adapter(const std::filesystem::path& folder, const LanguageModel& model);
+std::unique_ptr<Method> load_adapter(const std::filesystem::path& folder, const AdapterDescription& description,
+                                     const LanguageModel& model);
 
-// Overwrites the values of a method's parameters and buffers. Throws Error as load_adapter does; `where` names the
-// file.
-class SafeTensors;
-void load_values(const Method& method, const SafeTensors& file, const std::string& where);
-
+// {"method": name, option: value, ...}, and back. Throws Error for another form; `where` names the file.
 nlohmann::json to_json(const MethodOptions& options);
-// A missing key takes its default, so that adapters outlive the addition of an option. Throws Error for a key that is
-// unknown or of another type (a fraction where an integer is expected, null); `where` names the file.
 MethodOptions parse_method_options(const nlohmann::json& json, const std::string& where);
 
 }  // namespace csreft

@@ -1,7 +1,7 @@
 #include "reft/presets.h"
 
 #include <algorithm>
-#include <array>
+#include <vector>
 
 #include "core/base/table.h"
 #include "reft/router/router.h"
@@ -9,50 +9,115 @@
 namespace csreft {
 namespace {
 
-constexpr std::array table{
-    Preset{.name = "specialised",
-           .summary = "gates compete for each prompt: subspaces take skills without being told which there are",
-           .gate = "top1",
-           .penalty = "mi",
-           .lambda = 0.3,
-           .router_input = "hidden",
-           .router_norm = true,
-           .router_start = "clusters",
-           .router_lr = 0.1},
-    Preset{.name = "paper",
-           .summary = "independent sigmoid gates, as in the paper (whose router has --router-hidden d/2)",
-           .gate = "soft",
-           .penalty = "none",
-           .lambda = 0.0,
-           .router_input = "prompt_mean",
-           .router_norm = false,
-           .router_start = "random",
-           .router_lr = 1.0},
-};
+using nlohmann::json;
+
+// arXiv 2503.10617, section 3, as far as it says.
+json paper_router() {
+  return {{"edit", "loreft"},           {"gate", "soft"},       {"penalty", "none"},       {"lambda", 0.0},
+          {"router_input", "prompt_mean"}, {"router_norm", false}, {"router_start", "random"}, {"router_lr", 1.0}};
+}
+
+json with(json options, const json& more) {
+  options.update(more);
+  return options;
+}
+
+// pyreft's recipes for LLaMA-7B, with 32 blocks (arXiv 2404.03592, appendix D).
+json loreft_of_all_layers() {
+  return {{"layers", "all"}, {"rank", 8}, {"positions", "f7+l7"}, {"tied", true}};
+}
+
+std::vector<Preset> make_presets() {
+  return {
+      {"specialised",
+       "gates compete for each prompt: subspaces take skills without being told which there are",
+       {"csreft",
+        {{"edit", "direft"},
+         {"gate", "top1"},
+         {"penalty", "mi"},
+         {"lambda", 0.3},
+         {"router_input", "hidden"},
+         {"router_norm", true},
+         {"router_start", "clusters"},
+         {"router_lr", 0.1}}},
+       json::object()},
+      {"paper",
+       "independent sigmoid gates, as in the paper (whose router has --router-hidden d/2)",
+       {"csreft", paper_router()},
+       json::object()},
+      {"paper-budget",
+       "the paper's method in 655,588 numbers of Llama-2-7B with its router: 0.0097 %",
+       {"csreft",
+        with(paper_router(), {{"subspaces", 4},
+                              {"rank", 4},
+                              {"layers", "3,9,18,24 of 32"},
+                              {"positions", "f5=l5"},
+                              {"router_hidden", 32}})},
+       json::object()},
+      {"instruct",
+       "pyreft's recipe for instruction tuning of LLaMA-7B",
+       {"loreft", {{"layers", "3,9,18,24 of 32"}, {"rank", 4}, {"positions", "f5+l5"}}},
+       {{"epochs", 9}, {"lr", 9e-4}, {"batch", 128}, {"max_length", 768}}},
+      {"commonsense",
+       "pyreft's recipe for commonsense reasoning",
+       {"loreft", loreft_of_all_layers()},
+       {{"epochs", 6}, {"lr", 9e-4}, {"batch", 32}, {"warmup", 0.1}}},
+      {"math",
+       "pyreft's recipe for arithmetic",
+       {"loreft", loreft_of_all_layers()},
+       {{"epochs", 12}, {"lr", 9e-4}, {"batch", 32}, {"warmup", 0.1}}},
+      {"alpaca",
+       "pyreft's quick run on Alpaca",
+       {"loreft", {{"layers", "8,19 of 32"}, {"rank", 4}, {"positions", "f1+l1"}}},
+       json::object()},
+  };
+}
+
+bool competes(const json& gate) {
+  return Chosen<Gate>(gates(), "gate", gate.get<std::string>())->competes();
+}
 
 }  // namespace
 
-std::span<const Preset> presets() { return table; }
+std::span<const Preset> presets() {
+  static const std::vector<Preset> table = make_presets();
+  return table;
+}
 
 const Preset& find_preset(std::string_view name) { return find_named(presets(), "preset", name); }
 
-const Preset& preset_for(std::string_view gate, std::string_view penalty) {
-  const bool competing = find_gate(gate).competing && find_penalty(penalty).of_competing;
-  return *std::ranges::find(table, competing, [](const Preset& p) { return find_gate(p.gate).competing; });
+const Preset* suitable_preset(const MethodOptions& given) {
+  if (given.method != presets().front().method.method) return nullptr;
+  const bool independent = (given.contains("gate") && !competes(given.at("gate"))) ||
+                           (given.contains("penalty") && given.at("penalty") != "none" &&
+                            !find_penalty(given.at("penalty").get<std::string>()).of_competing);
+  return &find_preset(independent ? "paper" : "specialised");
 }
 
-void set_preset(const Preset& preset, MethodOptions& options, double& router_lr) {
-  for_each_setting(preset, options, router_lr, [](auto, const auto& value, auto& setting) { setting = value; });
+MethodOptions with_preset(const Preset& preset, const MethodOptions& given) {
+  MethodOptions out{given.method, with(preset.method.values, given.values)};
+  // No penalty is no weight, and no weight no penalty, where the other of the two was left to the preset.
+  if (given.contains("penalty") && given.at("penalty") == "none" && !given.contains("lambda")) out["lambda"] = 0.0;
+  if (given.contains("lambda") && given.at("lambda") == 0.0 && !given.contains("penalty")) out["penalty"] = "none";
+  return out;
 }
 
-std::string_view preset_name(const MethodOptions& options, double router_lr) {
-  for (const auto& preset : table) {
-    bool same = true;
-    for_each_setting(preset, options, router_lr,
-                     [&](auto, const auto& value, const auto& setting) { same = same && setting == value; });
-    if (same) return preset.name;
+std::string departures(const Preset& preset, const MethodOptions& resolved) {
+  std::string names;
+  for (const auto& [name, value] : preset.method.values.items()) {
+    if (name == "layers" || (resolved.contains(name) && resolved.at(name) == value)) continue;
+    names += (names.empty() ? "" : ", ") + name;
   }
-  return "custom";
+  return names;
+}
+
+std::string_view preset_name(const MethodOptions& resolved) {
+  const Preset* most = nullptr;
+  for (const auto& preset : presets()) {
+    if (preset.method.method != resolved.method || !departures(preset, resolved).empty()) continue;
+    if (most == nullptr || preset.method.values.size() > most->method.values.size()) most = &preset;
+  }
+  return most != nullptr ? most->name : "custom";
 }
 
 }  // namespace csreft

@@ -1,7 +1,8 @@
-// Settings of CS-ReFT's router that belong together, by name.
+// Settings that belong together, by name: published recipes, and those that this project has measured.
 #pragma once
 
 #include <span>
+#include <string>
 #include <string_view>
 
 #include "reft/methods/method.h"
@@ -11,35 +12,22 @@ namespace csreft {
 struct Preset {
   std::string_view name;
   std::string_view summary;
-  std::string_view gate;
-  std::string_view penalty;
-  double lambda;
-  std::string_view router_input;
-  bool router_norm;
-  std::string_view router_start;
-  double router_lr;  // times the learning rate
+  MethodOptions method;
+  nlohmann::json train = nlohmann::json::object();  // options of the training loop
 };
 
 std::span<const Preset> presets();
 // Throws Error, naming the nearest, for an unknown name.
 const Preset& find_preset(std::string_view name);
-// The first preset whose gates are of the kind that `gate` is and that `penalty` speaks of.
-const Preset& preset_for(std::string_view gate, std::string_view penalty);
+// The preset of the method whose other settings suit those that are given; null for a method without presets of its
+// own. A method's name alone is not a setting.
+const Preset* suitable_preset(const MethodOptions& given);
 
-// Calls visit(flag, the preset's value, where it belongs) for each setting: the one list of them.
-template <typename Options, typename Visit>
-void for_each_setting(const Preset& preset, Options& options, double& router_lr, Visit&& visit) {
-  visit("--gate", preset.gate, options.gate);
-  visit("--penalty", preset.penalty, options.penalty);
-  visit("--lambda", preset.lambda, options.lambda);
-  visit("--router-input", preset.router_input, options.router_input);
-  visit("--router-norm", preset.router_norm, options.router_norm);
-  visit("--router-start", preset.router_start, options.router_start);
-  visit("--router-lr", preset.router_lr, router_lr);
-}
-
-void set_preset(const Preset& preset, MethodOptions& options, double& router_lr);
-// The name of the preset that these settings are, or "custom".
-std::string_view preset_name(const MethodOptions& options, double router_lr);
+// The options of `preset` with those that are given in place of the preset's.
+MethodOptions with_preset(const Preset& preset, const MethodOptions& given);
+// The name of the method's preset that all these options follow (layers aside), or "custom".
+std::string_view preset_name(const MethodOptions& resolved);
+// The options in which `resolved` departs from the preset, as "gate, lambda"; layers aside.
+std::string departures(const Preset& preset, const MethodOptions& resolved);
 
 }  // namespace csreft

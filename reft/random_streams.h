@@ -18,7 +18,19 @@ constexpr std::uint64_t kmeans_stream = router_stream + 2;
 // The directions from which principal components are sought.
 constexpr std::uint64_t principal_components_stream = router_stream + 3;
 
-// The order of the training examples in epoch e: + e.
+// The order of the training examples in epoch e of task i of a sequence (0 in a mixture): + i phase_shuffle_streams + e.
 constexpr std::uint64_t epoch_shuffle_stream = 1U << 21U;
+constexpr std::uint64_t phase_shuffle_streams = 1U << 16U;
+
+// The parameters of place i that an intervention draws apart from R: + i most_intervention_parameters + the
+// parameter's number.
+constexpr std::uint64_t intervention_stream = std::uint64_t{1} << 32U;
+constexpr std::uint64_t most_intervention_parameters = 8;
+
+// Dropout in step s, pass p of it, at place i: (s << 24) + (p << 16) + i further.
+constexpr std::uint64_t dropout_stream = std::uint64_t{1} << 40U;
+
+// Noise of gates in step s, pass p of it: (s << 24) + (p << 16) further.
+constexpr std::uint64_t gate_noise_stream = std::uint64_t{1} << 62U;
 
 }  // namespace csreft

@@ -87,6 +87,10 @@ struct EditRows {
 Variable low_rank_update(const Variable& hidden, const EditRows& rows, const Variable& A, const Variable& b,
                          const Variable& P, const Variable& alpha = {});
 
+// The same with u [m, q] in place of A h + b: h + P^T (g * u), where u has passed through an activation.
+Variable low_rank_write(const Variable& hidden, const EditRows& rows, const Variable& u, const Variable& P,
+                        const Variable& alpha = {});
+
 // At the rows h that `rows` names: s * h + b, s and b [d] (RED, arXiv 2402.15179).
 Variable scale_shift(const Variable& hidden, const EditRows& rows, const Variable& s, const Variable& b);
 

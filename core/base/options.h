@@ -87,6 +87,15 @@ class Chosen {
 
   // Throws Error, listing the names and suggesting the nearest, for another name; `what` says what they are.
   Chosen(Table table, std::string what, std::string_view name) : table_(table), what_(std::move(what)) { select(name); }
+  // A copy has options of its own, of the same values.
+  Chosen(const Chosen& other) : table_(other.table_), what_(other.what_) { copy(other); }
+  Chosen& operator=(const Chosen& other) {
+    if (this != &other) copy(other);
+    return *this;
+  }
+  Chosen(Chosen&&) noexcept = default;
+  Chosen& operator=(Chosen&&) noexcept = default;
+  ~Chosen() = default;
 
   void select(std::string_view name) {
     const ChoiceEntry<T>& entry = find_named(table_, what_, name);
@@ -99,15 +108,23 @@ class Chosen {
   T* operator->() const { return value_.get(); }
 
  private:
+  void copy(const Chosen& other) {
+    select(other.name_);
+    set_options(*value_, options_json(*other.value_));
+  }
+
   Table table_;
   std::string what_, name_;
-  std::shared_ptr<T> value_;
+  std::unique_ptr<T> value_;
 };
 
 // What an owner describes itself to.
 class Options {
  public:
   explicit Options(OptionVisitor& visitor) : visitor_(visitor) {}
+  OptionVisitor& visitor() const { return visitor_; }
+  // Whether options that do not apply now are wanted, too.
+  bool visits_all_entries() const { return visitor_.visits_all_entries(); }
 
   template <typename T>
   void add(std::string_view name, T& value, std::string_view help) {
@@ -180,8 +197,9 @@ class OptionReader : public OptionVisitor {
   void visit(Option& option) override;
   // Throws Error, suggesting the nearest, for a name in `given` that was not visited.
   void check_all_known() const;
-  // The names in `given` that were not visited.
+  // The names in `given` that were not visited, and those that were, given or not.
   std::vector<std::string> unknown() const;
+  const std::vector<std::string>& known() const { return known_; }
 
  private:
   const nlohmann::json& given_;

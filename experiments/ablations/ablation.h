@@ -15,7 +15,7 @@ namespace csreft {
 struct AblationBase {
   MethodOptions method;  // layers, positions, rank and subspaces of CS-ReFT
   TrainOptions train;
-  const LlamaConfig& config;
+  const Llama& model;
   std::span<const Task> tasks;  // to learn from
 };
 

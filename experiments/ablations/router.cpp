@@ -7,52 +7,54 @@ namespace csreft {
 namespace {
 
 Variant with_preset(const AblationBase& base, std::string name, std::string_view preset) {
-  Variant variant{.name = std::move(name), .method = base.method, .train = base.train};
-  variant.method.method = "csreft";
-  set_preset(find_preset(preset), variant.method, variant.train.router_lr);
+  return {.name = std::move(name), .method = with_preset(find_preset(preset), base.method), .train = base.train};
+}
+
+// The paper's formula and start, with another gate.
+Variant with_gate(const AblationBase& base, std::string name, const std::string& gate) {
+  Variant variant = with_preset(base, std::move(name), "paper");
+  variant.method["gate"] = gate;
+  for (const auto& unknown : read_options(variant.method).unknown) variant.method.values.erase(unknown);
   return variant;
 }
 
-Variant with_gate(const AblationBase& base, std::string name, std::string gate) {
-  Variant variant = with_preset(base, std::move(name), "paper");
-  variant.method.gate = std::move(gate);
-  if (find_gate(variant.method.gate).source == GateSource::task) variant.method.tasks = task_stems(base.tasks);
+Variant manual(const AblationBase& base) {
+  Variant variant = with_gate(base, "manual", "onehot");
+  variant.method["tasks"] = task_stems(base.tasks);
   return variant;
 }
 
 Variant first_token(const AblationBase& base) {
   Variant variant = with_preset(base, "first_token", "paper");
-  variant.method.router_input = "first_token";
+  variant.method["router_input"] = "first_token";
   return variant;
 }
 
 // One subspace of as many dimensions.
 Variant loreft(const AblationBase& base) {
-  Variant variant{.name = "loreft", .method = base.method, .train = base.train};
-  variant.method.method = "loreft";
-  variant.method.rank = base.method.rank * base.method.subspaces;
+  Variant variant{.name = "loreft", .method = {"loreft", base.method.values}, .train = base.train};
+  variant.method["rank"] = base.method.at("rank").get<std::int64_t>() * base.method.at("subspaces").get<std::int64_t>();
+  variant.method.values.erase("subspaces");
   return variant;
 }
 
 // LoRA of q and v in every layer, of the smallest rank with which it trains at least as many numbers as `other`.
 Variant lora(const AblationBase& base, const Variant& other) {
   const auto size = [&](const MethodOptions& options) {
-    return count_parameters(*create_method(options, base.config, /*seed=*/0)).total;
+    return count_parameters(*create_method(options, base.model, /*seed=*/0)).total;
   };
-  Variant variant{.name = "lora", .method = base.method, .train = base.train};
-  variant.method.method = "lora";
-  variant.method.layers = {};
-  variant.method.rank = 1;
+  Variant variant{.name = "lora", .method = {"lora", {{"layers", "all"}, {"rank", 1}}}, .train = base.train};
   const std::int64_t of_rank_1 = size(variant.method);
-  variant.method.rank = (size(other.method) + of_rank_1 - 1) / of_rank_1;
+  const std::int64_t rank = (size(other.method) + of_rank_1 - 1) / of_rank_1;
+  variant.method["rank"] = rank;
   // PEFT's usual scale, alpha = 2 r.
-  variant.method.lora_alpha = 2.0 * static_cast<double>(variant.method.rank);
+  variant.method["lora_alpha"] = 2.0 * static_cast<double>(rank);
   return variant;
 }
 
 std::vector<Variant> router_variants(const AblationBase& base) {
   const Variant learned = with_preset(base, "learned", "specialised");
-  return {with_gate(base, "manual", "onehot"),
+  return {manual(base),
           learned,
           with_preset(base, "sigmoid", "paper"),
           with_gate(base, "ones", "ones"),

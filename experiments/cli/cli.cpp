@@ -3,7 +3,6 @@
 #include <cstdlib>
 
 #include "core/base/nearest.h"
-#include "core/base/whole_number.h"
 
 namespace csreft {
 
@@ -62,6 +61,24 @@ CLI::Option* Flags::add_switch(const std::string& flag, bool& value, const std::
   const bool has_opposite = flag.find('!') != std::string::npos;
   const std::string_view state = !has_opposite ? "" : value ? " (default: on)" : " (default: off)";
   return app_.add_flag(flag, value, fmt::format("{}{}", help, state))->group(group_);
+}
+
+void Flags::add_described(const std::string& flag, const std::string& help, const std::string& value,
+                          std::function<void(const std::string&)> on_text) {
+  app_.add_option_function<std::string>(flag, std::move(on_text), help)
+      ->group(group_)
+      ->default_str(value)
+      ->take_last()
+      ->type_name("");
+}
+
+void Flags::add_described_switch(const std::string& flag, const std::string& help, const std::string& value,
+                                 std::function<void(bool)> on_switch) {
+  const std::string names = fmt::format("{},!--no-{}", flag, flag.substr(2));
+  app_.add_flag_function(
+          names, [on_switch = std::move(on_switch)](std::int64_t count) { on_switch(count > 0); },
+          fmt::format("{} (default: {})", help, value))
+      ->group(group_);
 }
 
 std::vector<std::string_view> Flags::flag_names() const {
@@ -138,18 +155,6 @@ std::vector<std::string> split_commas(const std::string& text) {
     begin = end + 1;
   }
   return parts;
-}
-
-std::vector<std::int64_t> parse_layers(const std::string& text) {
-  std::vector<std::int64_t> layers;
-  if (text == "all") return layers;
-  for (const auto& part : split_commas(text)) {
-    const auto layer = parse_whole_number<std::int64_t>(part);
-    require(layer.has_value(), "--layers '{}' is not understood: expected auto, all, or numbers such as 6,12,18,24",
-            text);
-    layers.push_back(*layer);
-  }
-  return layers;
 }
 
 }  // namespace csreft

@@ -2,6 +2,7 @@
 #pragma once
 
 #include <cstdint>
+#include <functional>
 #include <memory>
 #include <span>
 #include <string>
@@ -54,6 +55,12 @@ class Flags {
   CLI::Option* add_list(const std::string& flag, std::vector<std::string>& values, const std::string& help);
   // "--x", or "--x,!--no-x": then the help shows what `value` holds.
   CLI::Option* add_switch(const std::string& flag, bool& value, const std::string& help);
+  // A flag that hands its text on; the help shows `value` as its default.
+  void add_described(const std::string& flag, const std::string& help, const std::string& value,
+                     std::function<void(const std::string&)> on_text);
+  // "--x" and "--no-x".
+  void add_described_switch(const std::string& flag, const std::string& help, const std::string& value,
+                            std::function<void(bool)> on_switch);
   // The heading under which the help lists the flags added from here on.
   void group(std::string heading) { group_ = std::move(heading); }
 
@@ -85,8 +92,6 @@ std::unique_ptr<AtomicFile> open_output(const std::string& path);
 // Writes and closes it; nothing if it is null.
 void write_output(const std::unique_ptr<AtomicFile>& file, std::string_view text);
 
-// "6,12,18" -> {6, 12, 18}; "all" -> {}. Throws Error for other text.
-std::vector<std::int64_t> parse_layers(const std::string& text);
 std::vector<std::string> split_commas(const std::string& text);
 
 // The text with a space for each control character, so that an error stays one line whatever a name in it holds.

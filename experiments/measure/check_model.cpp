@@ -13,7 +13,7 @@
 #include "experiments/measure/roofline.h"
 #include "experiments/training/trainer.h"
 #include "models/llama/generate.h"
-#include "reft/presets.h"
+#include "reft/methods/edit_sites.h"
 
 namespace csreft {
 namespace {
@@ -47,12 +47,14 @@ double bytes_needed(const LlamaConfig& config, Weights weights) {
 }
 
 std::unique_ptr<Method> checked_method(const std::string& name, const CheckedModel& checked, const Llama& llama) {
-  MethodOptions options;
-  double router_lr = 0.0;
-  if (name == "csreft") set_preset(presets().front(), options, router_lr);
-  options.method = name;
-  options.layers = name == "lora" ? std::vector<std::int64_t>{} : checked.edited_layers;  // LoRA: every layer
-  return create_method(options, llama.config(), /*seed=*/0, llama.options());
+  MethodOptions options{name};
+  if (name == "lora") {
+    options["layers"] = "all";
+  } else {
+    options["layers"] = layers_text(checked.edited_layers);
+    options["positions"] = "f5+l5";
+  }
+  return create_method(options, llama, /*seed=*/0);
 }
 
 class ModelCheck {
@@ -104,7 +106,7 @@ void ModelCheck::prompt(std::int64_t length) {
   for (const char* name : {"loreft", "csreft"}) {
     const auto method = checked_method(name, checked_, model_.llama);
     const double edited = best_seconds(run_.device(), seconds, [&] {
-      static_cast<void>(model_.llama.forward(batch, method->attach(model_.llama, {batch, spans, {}}).points));
+      static_cast<void>(model_.llama.forward(batch, method->attach({batch, spans})->points()));
     });
     run_.add({.what = fmt::format("edits of {}, prompt of {} tokens", name, length),
               .value = 100.0 * (edited - plain) / plain,

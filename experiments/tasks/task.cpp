@@ -39,6 +39,15 @@ const std::string& text_of(const json& element, const char* key, const std::stri
   return found->get_ref<const std::string&>();
 }
 
+// A name, or a list of names.
+std::vector<std::string> names_of(const json& element, const char* key, const std::string& where) {
+  const json& value = element.at(key);
+  if (value.is_string()) return {value.get<std::string>()};
+  require(value.is_array() && std::ranges::all_of(value, [](const json& name) { return name.is_string(); }),
+          "\"{}\" is {} in {}: expected a name or a list of names", key, value.dump(), where);
+  return value.get<std::vector<std::string>>();
+}
+
 Example read_example(const json& element, std::size_t index, const std::filesystem::path& path, Outputs outputs) {
   const std::string where = fmt::format("element {} of {}", index, path.string());
   require(element.is_object(), "{} is a {}: expected an object {{instruction, input, output[, answer]}}", where,
@@ -48,6 +57,7 @@ Example read_example(const json& element, std::size_t index, const std::filesyst
   if (outputs == Outputs::required || element.contains("output")) example.output = text_of(element, "output", where);
   if (element.contains("input")) example.input = text_of(element, "input", where);
   if (element.contains("dataset")) example.dataset = text_of(element, "dataset", where);
+  if (element.contains("adapter")) example.adapters = names_of(element, "adapter", where);
   if (element.contains("answer")) example.answer = text_of(element, "answer", where);
   return example;
 }

@@ -16,6 +16,8 @@ struct Example {
   std::string output;
   std::optional<std::string> answer;  // what the last word of the output must be; none: the task is scored by nll
   std::string dataset;                // AlpacaEval's name of the instruction's source; empty: none
+  // Names of the adapters that it is answered with; none: those in use.
+  std::optional<std::vector<std::string>> adapters{};
 };
 
 struct Task {

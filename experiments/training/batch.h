@@ -44,7 +44,6 @@ SupervisedBatch pack_examples(std::span<const EncodedExample* const> examples);
 
 // Throws Error, beginning with `where`, if the method edits a prompt nowhere or outside of it. Of several prompts the
 // shortest one tells.
-void check_edits(const LanguageModel& model, const Method& method, std::span<const std::int32_t> prompt,
-                 std::string_view where);
+void check_edits(const Method& method, std::span<const std::int32_t> prompt, std::string_view where);
 
 }  // namespace csreft

@@ -14,10 +14,11 @@ bool has_answers(const Task& task) {
   return std::ranges::all_of(task.examples, [](const Example& e) { return e.answer.has_value(); });
 }
 
-void add_gates(const GatesOfBatches& batches, TaskScore& score) {
+void add_gates(const PassesOfBatches& passes, TaskScore& score) {
   std::int64_t n = 0;
-  for (const auto& gates : batches) {
-    if (!gates->alpha.defined()) continue;
+  for (const auto& pass : passes) {
+    const Gates* gates = pass->gates();
+    if (gates == nullptr || !gates->alpha.defined()) continue;
     const Tensor alpha = gates->alpha.value().to(DType::f64).to(Device{});
     const auto k = static_cast<std::size_t>(alpha.cols());
     score.mean_gates.resize(k, 0.0);
@@ -46,11 +47,11 @@ std::int64_t longest_response(const LanguageModel& model, const Task& task) {
 }
 
 void score_accuracy(const LanguageModel& model, const Method* method, const Task& task, std::int64_t n,
-                    const EvaluationOptions& options, TaskScore& score, GatesOfBatches& gates) {
+                    const EvaluationOptions& options, TaskScore& score, PassesOfBatches& passes) {
   GenerationOptions generation;
   generation.max_new_tokens = longest_response(model, task);
   generation.stop_tokens = stop_tokens(model);
-  const GenerationAttachments attachments = generation_attachments(model, method, gate_task(task, options), &gates);
+  const GenerationAttachments attachments = generation_attachments(method, gate_task(task, options), &passes);
   Progress progress("score " + task.name, n, "", options.quiet);
   std::int64_t correct = 0;
   for (std::int64_t begin = 0; begin < n && !interrupted(); begin += options.batch) {
@@ -70,7 +71,7 @@ void score_accuracy(const LanguageModel& model, const Method* method, const Task
 }
 
 void score_nll(const LanguageModel& model, const Method* method, const Task& task, std::int64_t n,
-               const EvaluationOptions& options, TaskScore& score, GatesOfBatches& gates) {
+               const EvaluationOptions& options, TaskScore& score, PassesOfBatches& passes) {
   const NoGrad no_grad;
   constexpr std::int64_t examples_per_pass = 4;
   Progress progress("score " + task.name, n, "", options.quiet);
@@ -85,13 +86,14 @@ void score_nll(const LanguageModel& model, const Method* method, const Task& tas
     std::vector<const EncodedExample*> pointers;
     for (const auto& e : encoded) pointers.push_back(&e);
     const SupervisedBatch batch = pack_examples(pointers);
-    MethodPass pass;
+    Attachments points;
     if (method != nullptr) {
       const std::vector<std::int32_t> tasks(encoded.size(), task_index(*method, gate_task(task, options)));
-      pass = method->attach(model.llama, {batch.tokens, batch.prompts, tasks});
-      gates.push_back(pass.gates);
+      const std::shared_ptr<MethodPass> pass = method->attach({batch.tokens, batch.prompts, tasks});
+      passes.push_back(pass);
+      points = pass->points();
     }
-    const Variable hidden = model.llama.forward(batch.tokens, pass.points);
+    const Variable hidden = model.llama.forward(batch.tokens, points);
     total += head_cross_entropy(gather_rows(hidden, batch.rows), model.llama.head(), batch.targets, 1.0).value().item();
     tokens += batch.n_supervised();
     score.n += static_cast<std::int64_t>(encoded.size());
@@ -102,18 +104,20 @@ void score_nll(const LanguageModel& model, const Method* method, const Task& tas
 
 }  // namespace
 
-GenerationAttachments generation_attachments(const LanguageModel& model, const Method* method, const std::string& task,
-                                             GatesOfBatches* gates) {
+GenerationAttachments generation_attachments(const Method* method, const std::string& task, PassesOfBatches* passes) {
   if (method == nullptr) return {};
   GenerationAttachments attachments;
   const std::int32_t index = task_index(*method, task);
-  attachments.prompt = [&model, method, index, gates](const TokenBatch& prompts) {
+  const auto current = std::make_shared<std::shared_ptr<MethodPass>>();
+  attachments.prompt = [method, index, passes, current](const TokenBatch& prompts) {
     const std::vector<std::int32_t> tasks(static_cast<std::size_t>(prompts.n_sequences()), index);
-    const MethodPass pass = method->attach(model.llama, {prompts, whole_prompts(prompts), tasks});
-    if (gates != nullptr) gates->push_back(pass.gates);
-    return pass.points;
+    *current = method->attach({prompts, whole_prompts(prompts), tasks});
+    if (passes != nullptr) passes->push_back(*current);
+    return (*current)->points();
   };
-  attachments.generated = method->attach_generated(model.llama);
+  attachments.generated = [current](std::span<const std::int32_t> sequences) {
+    return (*current)->generated(sequences);
+  };
   return attachments;
 }
 
@@ -127,7 +131,7 @@ void check_task(const LanguageModel& model, const Method* method, const Task& ta
     e.ids.resize(static_cast<std::size_t>(e.prompt_length));
     if (shortest.empty() || e.ids.size() < shortest.size()) shortest = std::move(e.ids);
   }
-  if (method != nullptr) check_edits(model, *method, shortest, task.name);
+  if (method != nullptr) check_edits(*method, shortest, task.name);
 }
 
 TaskScore evaluate(const LanguageModel& model, const Method* method, const Task& task,
@@ -136,9 +140,9 @@ TaskScore evaluate(const LanguageModel& model, const Method* method, const Task&
   const auto all = static_cast<std::int64_t>(task.examples.size());
   const std::int64_t n = options.max_examples > 0 ? std::min(all, options.max_examples) : all;
   TaskScore score{.task = task.name, .metric = has_answers(task) ? "accuracy" : "nll"};
-  GatesOfBatches gates;
-  (score.metric == "accuracy" ? score_accuracy : score_nll)(model, method, task, n, options, score, gates);
-  add_gates(gates, score);
+  PassesOfBatches passes;
+  (score.metric == "accuracy" ? score_accuracy : score_nll)(model, method, task, n, options, score, passes);
+  add_gates(passes, score);
   return score;
 }
 

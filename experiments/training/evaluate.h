@@ -43,13 +43,13 @@ double mean_score(std::span<const TaskScore> scores, std::string_view metric);
 // hold or that the method edits nowhere.
 void check_task(const LanguageModel& model, const Method* method, const Task& task, const EvaluationOptions& options);
 
-// The gates of batches, each filled when its forward pass has come to the first edit.
-using GatesOfBatches = std::vector<std::shared_ptr<const Gates>>;
+// The passes over batches, with the gates that each has come to.
+using PassesOfBatches = std::vector<std::shared_ptr<const MethodPass>>;
 
-// How a method takes part in generation: edits while prompts are read, and what must stay attached afterwards. `task`
-// is that of all prompts, for gates that are decided by it. `gates`, if given, receives those of each batch of prompts.
-// Throws Error if the method needs a task and does not know this one.
-GenerationAttachments generation_attachments(const LanguageModel& model, const Method* method,
-                                             const std::string& task = {}, GatesOfBatches* gates = nullptr);
+// How a method takes part in generation: edits while prompts are read, and what stays attached afterwards. `task` is that
+// of all prompts, for gates that are decided by it. `passes`, if given, receives that of each batch of prompts. Throws
+// Error if the method needs a task and does not know this one.
+GenerationAttachments generation_attachments(const Method* method, const std::string& task = {},
+                                             PassesOfBatches* passes = nullptr);
 
 }  // namespace csreft

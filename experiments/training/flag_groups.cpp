@@ -15,21 +15,41 @@ namespace {
 
 std::string preset_lines() {
   std::string lines;
-  MethodOptions options;
-  double router_lr = 0.0;
   for (const auto& preset : presets()) {
-    lines += fmt::format("\n  {}: {}\n    (", preset.name, preset.summary);
     std::vector<std::string> flags;
-    for_each_setting(preset, options, router_lr, [&]<typename T>(std::string_view flag, const T& value, auto&) {
-      if constexpr (std::is_same_v<T, bool>) {
-        flags.push_back(value ? std::string(flag) : fmt::format("--no-{}", flag.substr(2)));
-      } else {
-        flags.push_back(fmt::format("{} {}", flag, value));
+    const auto add = [&](const nlohmann::json& options) {
+      for (const auto& [name, value] : options.items()) {
+        if (value.is_boolean()) {
+          flags.push_back(value.get<bool>() ? flag_of(name) : "--no-" + flag_of(name).substr(2));
+        } else {
+          const std::string text = value.is_string() ? value.get<std::string>() : value.dump();
+          flags.push_back(fmt::format("{} {}", flag_of(name), shell_quoted(text)));
+        }
       }
-    });
-    lines += fmt::format("{})", fmt::join(flags, " "));
+    };
+    add(preset.method.values);
+    add(preset.train);
+    lines += fmt::format("\n  {} ({}): {}\n    ({})", preset.name, preset.method.method, preset.summary,
+                         fmt::join(flags, " "));
   }
   return lines;
+}
+
+// Tells of flags that were given and that the method has no use for.
+void drop_unknown(MethodOptions& options, const nlohmann::json& given, std::vector<std::string>& notes) {
+  for (const auto& name : read_options(options).unknown) {
+    if (given.contains(name)) notes.push_back(fmt::format("{} means nothing to method {}", flag_of(name), options.method));
+    options.values.erase(name);
+  }
+}
+
+// "tasks", or "csreft.tasks" in a sum.
+bool is_tasks(const std::string& name) { return name == "tasks" || name.ends_with(".tasks"); }
+
+void name_tasks(MethodOptions& options, std::span<const Task> tasks) {
+  if (options.contains("tasks")) return;
+  const auto known = read_options(options).known;
+  if (std::ranges::any_of(known, is_tasks)) options["tasks"] = task_stems(tasks);
 }
 
 }  // namespace
@@ -60,129 +80,86 @@ void ModelFlags::add_to(Flags& flags) {
   flags.add_switch("--quiet", quiet, "no progress on stderr");
 }
 
-LanguageModel ModelFlags::load() const {
+LanguageModel ModelFlags::load(bool trainable) const {
   set_threads(threads);
   require(weights == "f32" || weights == "bf16" || weights == "tf32",
           "unknown weights '{}': expected f32, bf16 or tf32", weights);
   const Device where = parse_device(device);
   require(weights != "tf32" || where.type == DeviceType::cuda,
           "--weights tf32 needs --device cuda: the processor has no TF32, expected f32 or bf16");
-  const Weights held = weights == "bf16"   ? Weights::frozen_bf16
+  require(!trainable || weights == "f32", "--weights {} cannot be trained: expected f32", weights);
+  const Weights held = trainable           ? Weights::trainable
+                       : weights == "bf16"   ? Weights::frozen_bf16
                        : weights == "tf32" ? Weights::frozen_tf32
                                            : Weights::frozen;
   return load_language_model(model_path(model), chat_template, held, where);
 }
 
-std::vector<std::int64_t> spread_layers(std::int64_t n_layers) {
-  std::vector<std::int64_t> layers;
-  for (std::int64_t fifth = 1; fifth <= 4; ++fifth) {
-    const std::int64_t layer = fifth * n_layers / 5;
-    if (layers.empty() || layers.back() != layer) layers.push_back(layer);
-  }
-  return layers;
-}
-
-AdaptedModel load_adapted_model(const ModelFlags& model_flags, const std::string& adapter_folder, const Flags& flags) {
-  AdaptedModel out{model_flags.load(), nullptr, model_flags.system};
-  if (adapter_folder.empty()) {
-    require(!flags.given("--task"), "--task has no effect without --adapter");
-    return out;
-  }
-  // The folder of a run serves as well as the adapter in it.
-  std::filesystem::path folder = adapter_folder;
-  if (std::filesystem::exists(folder / "adapter" / "adapter.json")) folder /= "adapter";
-  LoadedAdapter adapter = load_adapter(folder, out.model);
-  out.method = std::move(adapter.method);
-  require(!flags.given("--task") || out.method->needs_task(),
-          "--task has no effect: the gates of {} are not decided by the task", adapter_folder);
-  if (!flags.given("--chat-template")) out.model.chat = &find_chat_template(adapter.context.chat_template);
-  if (!flags.given("--system")) out.system = adapter.context.system;
-  return out;
-}
-
-MethodFlags::MethodFlags() {
-  double router_lr = 0.0;
-  set_preset(presets().front(), options, router_lr);
-}
-
-void MethodFlags::add_to(Flags& flags) {
-  MethodOptions& o = options;
+void MethodFlags::add_to(Flags& flags, Arguments arguments) {
   flags.group("Method");
-  flags.add("--method", o.method, names_of(methods()));
-  flags.add("--layers", layers,
-            "edited blocks, 0-based: numbers such as 6,12,18,24, all, or auto (four, evenly spread)");
-  flags.add("--rank", o.rank, "rank r of each subspace, or of LoRA's matrices");
-  flags.add("--positions", o.positions, "edited tokens of a prompt: f5+l5, f5, l5, all, or a list 0,3,-1");
-  flags.add_switch("--tied", o.tied, "one set of parameters for all positions; without, one for each end");
-  flags.group("CS-ReFT");
-  flags.add("--preset", preset,
-            "settings that belong together; empty: what suits --gate and --penalty" + preset_lines());
-  flags.add("--subspaces", o.subspaces, "number k of subspaces");
-  flags.add_switch("--joint", o.joint, "all subspaces orthogonal to each other: R_i R_j^T = 0");
-  flags.add("--gate", o.gate, "how the router's scores become gates:" + summaries_of(gates()));
-  flags.add("--penalty", o.penalty, "Omega of the gates:" + summaries_of(penalties()));
-  flags.add("--lambda", o.lambda, "weight of the penalty in the loss");
-  flags.add("--router-input", o.router_input, "what the router reads:" + summaries_of(router_inputs()));
-  flags.add("--router-layer", o.router_layer,
-            "the block that --router-input hidden reads; -1: the one below the first edit");
-  flags.add("--router-hidden", o.router_hidden, "hidden width of the router (the paper's is half of the model's)");
-  flags.add_switch("--router-norm,!--no-router-norm", o.router_norm,
-                   "standardise the router's input by the training prompts");
-  flags.add("--router-start", o.router_start, "where its weights start:" + summaries_of(router_starts()));
-  flags.group("LoRA");
-  flags.add("--lora-alpha", o.lora_alpha, "scale: updates are multiplied by alpha / rank");
-  flags.add("--targets", targets, "linear layers that are updated");
-}
-
-// What was not given is the preset's.
-void MethodFlags::apply_preset(const Flags& flags, MethodOptions& out, double& router_lr) const {
-  const std::string penalty = flags.given("--penalty") ? options.penalty : "none";
-  const Preset& chosen = preset.empty() ? preset_for(options.gate, penalty) : find_preset(preset);
-  for_each_setting(chosen, out, router_lr, [&](std::string_view flag, const auto& value, auto& setting) {
-    if (!flags.given(std::string(flag))) setting = value;
-  });
-  // No penalty is no weight, and no weight no penalty, where the other of the two was left to the preset.
-  if (out.penalty == "none" && !flags.given("--lambda")) out.lambda = 0.0;
-  if (out.lambda == 0.0 && !flags.given("--penalty")) out.penalty = "none";
-  if (find_gate(out.gate).source == GateSource::router) return;
-  for (const char* flag :
-       {"--router-input", "--router-layer", "--router-hidden", "--router-norm", "--router-start", "--router-lr"}) {
-    require(!flags.given(flag), "{} means nothing to --gate {}, which asks no router", flag, out.gate);
+  flags.add("--method", method,
+            "what is trained, or several at once as lora+loreft (their flags then are --lora.rank, --loreft.rank; --rank is "
+            "of each that has one):" + summaries_of(methods()));
+  flags.add("--preset", preset, "settings that belong together; empty: for csreft what suits --gate and --penalty" + preset_lines());
+  std::map<std::string, std::string> headings{{"csreft", "CS-ReFT"}, {"sum", "Parts of the sum"}};
+  for (const auto* entry : methods()) {
+    const std::string name(entry->name);
+    options_.describe(*entry->create(), name);
+    if (!headings.contains(name)) headings[name] = "Method " + name;
   }
+  for (std::size_t i = 0; i < arguments.size(); ++i) {
+    constexpr std::string_view flag = "--method";
+    std::string value = i > 0 && arguments[i - 1] == flag ? arguments[i] : "";
+    if (arguments[i].starts_with("--method=")) value = arguments[i].substr(flag.size() + 1);
+    if (value.find('+') != std::string::npos) options_.describe(*read_options({value, {}}).settings, "sum");
+  }
+  options_.add_to(flags, "Method", headings);
 }
 
-MethodOptions MethodFlags::parsed(const LlamaConfig& config, const Flags& flags, double& router_lr,
-                                  std::span<const Task> tasks) const {
-  const MethodEntry& entry = find_method(options.method);
-  for (const auto* other : methods()) {
-    for (const std::string_view flag : other->flags) {
-      require(!flags.given(std::string(flag)) || std::ranges::count(entry.flags, flag) == 1,
-              "{} means nothing to --method {}: expected one of {}", flag, entry.name, fmt::join(entry.flags, ", "));
+MethodChoice MethodFlags::chosen(const Flags& flags, std::span<const Task> tasks) const {
+  const nlohmann::json given = options_.given();
+  MethodChoice choice{.method = {method, given}};
+  const Preset* followed = suitable_preset(choice.method);
+  if (!preset.empty()) {
+    followed = &find_preset(preset);
+    if (!flags.given("--method")) choice.method.method = followed->method.method;
+    require(choice.method.method == followed->method.method, "preset {} is of method {}: expected no --method {}",
+            preset, followed->method.method, method);
+  }
+  if (followed != nullptr) {
+    choice.method = with_preset(*followed, choice.method);
+    choice.train = followed->train;
+  }
+  drop_unknown(choice.method, given, choice.notes);
+  name_tasks(choice.method, tasks);
+  if (!preset.empty()) {
+    std::vector<std::string> departing;
+    for (const auto& [name, value] : followed->method.values.items()) {
+      if (given.contains(name) && given[name] != value) departing.push_back(flag_of(name));
+    }
+    if (!departing.empty()) {
+      choice.notes.push_back(fmt::format("{} of this run {} not as preset {} has {}: the run's preset is called custom",
+                                         fmt::join(departing, ", "), departing.size() > 1 ? "are" : "is", preset,
+                                         departing.size() > 1 ? "them" : "it"));
     }
   }
-  MethodOptions out = options;
-  const bool has_router = std::ranges::count(entry.flags, "--preset") == 1;
-  if (has_router) {
-    apply_preset(flags, out, router_lr);
-  } else {
-    double none = 0.0;
-    set_preset(find_preset("paper"), out, none);  // no trace of a router in the adapter of a method without one
-  }
-  if (has_router && find_gate(out.gate).source == GateSource::task) out.tasks = task_stems(tasks);
-  out.layers = layers == "auto" ? spread_layers(config.n_layers) : parse_layers(layers);
-  out.targets = split_commas(targets);
+  return choice;
+}
+
+void TrainFlags::add_to(Flags& flags, TrainOptions& defaults) {
+  options_.describe(defaults, "training");
+  options_.add_to(flags, "Training");
+}
+
+TrainOptions TrainFlags::chosen(const TrainOptions& defaults, const nlohmann::json& preset) const {
+  TrainOptions out = defaults;
+  nlohmann::json values = preset;
+  values.update(options_.given());
+  set_options(out, values);
   return out;
 }
 
-std::string MethodFlags::departures(const MethodOptions& parsed, double router_lr) const {
-  std::string flags;
-  if (preset.empty()) return flags;
-  for_each_setting(find_preset(preset), parsed, router_lr,
-                   [&](std::string_view flag, const auto& value, const auto& setting) {
-                     if (setting != value) flags += fmt::format("{}{}", flags.empty() ? "" : ", ", flag);
-                   });
-  return flags;
-}
+bool trains_model(const MethodOptions& options) { return configure(options)->trains_model(); }
 
 void SizeFlags::add_to(Flags& flags, EvaluationOptions& evaluation) {
   flags.add(
@@ -205,29 +182,6 @@ void SizeFlags::apply(std::vector<Task>& train, const EvaluationOptions& evaluat
             examples);
     if (train[t].examples.size() > n) train[t].examples.resize(n);
   }
-}
-
-void add_train_flags(Flags& flags, TrainOptions& o) {
-  flags.group("Training");
-  flags.add("--batch", o.batch, "examples in an optimizer step");
-  flags.add("--epochs", o.epochs, "passes over the training data");
-  flags.add("--steps", o.max_steps, "stop after this many steps; 0: all of them");
-  flags.add("--lr", o.lr, "largest learning rate");
-  flags.add("--router-lr", o.router_lr, "learning rate of the router, as a multiple of --lr")
-      ->default_str("the preset's");
-  flags.add("--stiefel-lr", o.stiefel_lr,
-            "learning rate of the orthonormal R, as a multiple of --lr (a Riemannian step has the length lr in all)");
-  flags.add_switch("--train-offsets,!--no-train-offsets", o.train_offsets,
-                   "train W - R in place of W: R turns without changing what an edit reads");
-  flags.add("--warmup", o.warmup, "share of the steps over which the rate rises; then it falls to 0, linearly");
-  flags.add("--beta2", o.beta2, "decay of Adam's second moments");
-  flags.add("--clip", o.clip, "largest norm of the gradient; 0: no clipping");
-  flags.add("--weight-decay", o.weight_decay, "AdamW's weight decay");
-  flags.add("--optimizer", o.optimizer, names_of(optimizer_rules()));
-  flags.add("--retraction", o.retraction, names_of(retractions()));
-  flags.add("--max-length", o.max_length, "tokens at which a training example is cut");
-  flags.add("--tokens-per-pass", o.tokens_per_pass, "a batch with more tokens is computed in several passes");
-  flags.add("--seed", o.seed, "of initial values and the order of examples");
 }
 
 }  // namespace csreft

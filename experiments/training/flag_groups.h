@@ -7,6 +7,7 @@
 #include <string_view>
 
 #include "experiments/cli/cli.h"
+#include "experiments/cli/option_flags.h"
 #include "experiments/tasks/task.h"
 #include "experiments/training/evaluate.h"
 #include "experiments/training/trainer.h"
@@ -28,44 +29,49 @@ struct ModelFlags {
   bool quiet = false;
 
   void add_to(Flags& flags);
-  // Sets the threads and loads to the device. Throws Error for a model that is not there.
-  LanguageModel load() const;
+  // Sets the threads and loads to the device, with weights that can be trained if so asked. Throws Error for a model that
+  // is not there.
+  LanguageModel load(bool trainable = false) const;
 };
 
-// --method, --layers, --rank, --positions, --tied and what each method reads.
-struct MethodFlags {
-  MethodOptions options;
-  std::string layers = "auto";
-  std::string targets = "q_proj,v_proj";
+// A method with its options, and options of the training loop that come with it.
+struct MethodChoice {
+  MethodOptions method;
+  nlohmann::json train = nlohmann::json::object();
+  // A line for each thing that a user should know: flags without use, departures from the preset.
+  std::vector<std::string> notes;
+};
+
+// --method, --preset and the flags that methods describe.
+class MethodFlags {
+ public:
+  std::string method{"csreft"};
   std::string preset;
 
-  // With the default preset.
-  MethodFlags();
-  void add_to(Flags& flags);
-  // The options for a model and for training tasks: `--layers auto` depends on how many the model has; what belongs to
-  // a preset and was not given is the preset's, router_lr too. Throws Error for a given flag that the chosen method
-  // does not read.
-  MethodOptions parsed(const LlamaConfig& config, const Flags& flags, double& router_lr,
-                       std::span<const Task> tasks) const;
-  // The given flags in which the parsed options depart from the preset that was named, as "--gate, --lambda"; empty
-  // where none was, or none does.
-  std::string departures(const MethodOptions& parsed, double router_lr) const;
+  // `arguments` are those that will be parsed: a sum of methods in them has flags of its own, --lora.rank.
+  void add_to(Flags& flags, Arguments arguments);
+  // What the user gave over what the preset has (named, or the one that suits). `tasks`: the training tasks, for methods
+  // that ask for their names. A flag that the method has no use for is a note. Throws Error for values that are not
+  // possible.
+  MethodChoice chosen(const Flags& flags, std::span<const Task> tasks) const;
 
  private:
-  void apply_preset(const Flags& flags, MethodOptions& out, double& router_lr) const;
+  OptionFlags options_;
 };
 
-// Four layers at fifths of the depth: 6, 12, 18 and 24 of 30.
-std::vector<std::int64_t> spread_layers(std::int64_t n_layers);
+// The flags of the training loop.
+class TrainFlags {
+ public:
+  void add_to(Flags& flags, TrainOptions& defaults);
+  // `defaults` with a preset's options, and the user's in their place.
+  TrainOptions chosen(const TrainOptions& defaults, const nlohmann::json& preset) const;
 
-// A model with an adapter, where a folder is named, and the prompt's form that belongs to it (unless flags say else).
-struct AdaptedModel {
-  LanguageModel model;
-  std::unique_ptr<Method> method;  // null without an adapter
-  std::string system;
+ private:
+  OptionFlags options_;
 };
-// Throws Error, too, for a --task that was given without need.
-AdaptedModel load_adapted_model(const ModelFlags& model_flags, const std::string& adapter_folder, const Flags& flags);
+
+// Whether a method's options ask for weights that can be trained.
+bool trains_model(const MethodOptions& options);
 
 // --examples and --tests: how much of each file is used.
 struct SizeFlags {
@@ -75,9 +81,6 @@ struct SizeFlags {
   // Cuts each training task to its first examples. Throws Error for flags that are not possible.
   void apply(std::vector<Task>& train, const EvaluationOptions& evaluation) const;
 };
-
-// --epochs, --batch, --lr and so on.
-void add_train_flags(Flags& flags, TrainOptions& options);
 
 // The path of a model: `smollm2` names the default, whose file the variable CSREFT_SMOLLM2 gives.
 std::filesystem::path model_path(const std::string& model);

@@ -21,48 +21,16 @@ constexpr std::int64_t steps_between_saves = 50;
 
 double seconds_since(Clock::time_point start) { return std::chrono::duration<double>(Clock::now() - start).count(); }
 
-std::vector<OptimizerParameter> optimizer_parameters(const Method& method, const TrainOptions& options) {
+std::vector<OptimizerParameter> optimizer_parameters(const Method& method) {
   std::vector<OptimizerParameter> out;
   for (const auto& p : method.parameters()) {
-    const bool on_stiefel = p.manifold == ParameterManifold::stiefel;
     out.push_back({.name = p.name,
                    .value = p.value.value(),
                    .manifold = p.manifold,
                    .block_rows = p.block_rows,
-                   .lr_scale = p.router     ? options.router_lr
-                               : on_stiefel ? options.stiefel_lr
-                                            : 1.0,
-                   .offset_from = options.train_offsets ? p.offset_from : ""});
+                   .lr_scale = p.lr_scale});
   }
   return out;
-}
-
-OptimizerOptions optimizer_options(const TrainOptions& options) {
-  OptimizerOptions out;
-  out.name = options.optimizer;
-  out.retraction = options.retraction;
-  out.adamw.weight_decay = options.weight_decay;
-  out.adamw.beta2 = options.beta2;
-  out.riemannian_adam.beta2 = options.beta2;
-  out.sgd.weight_decay = options.weight_decay;
-  return out;
-}
-
-void check_options(const TrainOptions& o) {
-  require(o.batch >= 1, "--batch {} is not possible: expected 1 or more", o.batch);
-  require(o.epochs >= 1, "--epochs {} is not possible: expected 1 or more", o.epochs);
-  require(o.lr > 0.0 && std::isfinite(o.lr), "--lr {} is not possible: expected more than 0", o.lr);
-  require(o.router_lr >= 0.0 && std::isfinite(o.router_lr), "--router-lr {} is not possible: expected 0 or more",
-          o.router_lr);
-  require(o.stiefel_lr >= 0.0 && std::isfinite(o.stiefel_lr), "--stiefel-lr {} is not possible: expected 0 or more",
-          o.stiefel_lr);
-  require(o.warmup >= 0.0 && o.warmup <= 1.0, "--warmup {} is not possible: expected a share from 0 to 1", o.warmup);
-  require(o.weight_decay >= 0.0 && std::isfinite(o.weight_decay),
-          "--weight-decay {} is not possible: expected 0 or more", o.weight_decay);
-  require(o.beta2 > 0.0 && o.beta2 < 1.0, "--beta2 {} is not possible: expected a number between 0 and 1", o.beta2);
-  require(o.clip >= 0.0, "--clip {} is not possible: expected 0 (off) or more", o.clip);
-  require(o.max_length >= 2, "--max-length {} is not possible: expected 2 or more", o.max_length);
-  require(o.max_steps >= 0, "--steps {} is not possible: expected 0 (all) or more", o.max_steps);
 }
 
 // Consecutive runs of examples of at most `tokens` tokens each (or one example).
@@ -155,12 +123,26 @@ std::vector<double> TrainResult::cross_entropies() const {
   return out;
 }
 
+void TrainOptions::describe(Options& options) {
+  options.add("batch", batch, "examples in an optimizer step", at_least(1));
+  options.add("epochs", epochs, "passes over the training data", at_least(1));
+  options.add("steps", max_steps, "stop after this many steps; 0: all of them", at_least(0));
+  options.add("lr", lr, "largest learning rate", positive());
+  options.add("warmup", warmup, "share of the steps over which the rate rises; then it falls to 0, linearly",
+              Range<double>{"a share from 0 to 1", [](double x) { return x >= 0.0 && x <= 1.0; }});
+  options.add("clip", clip, "largest norm of the gradient; 0: no clipping", not_negative());
+  options.choose("optimizer", optimizer, "how parameters are moved");
+  options.add("max_length", max_length, "tokens at which a training example is cut", at_least(2));
+  options.add("tokens_per_pass", tokens_per_pass, "a batch with more tokens is computed in several passes",
+              at_least(1));
+  options.add("seed", seed, "of initial values and the order of examples");
+}
+
 Trainer::Trainer(const LanguageModel& model, Method& method, std::span<const Task> tasks, TrainOptions options)
     : model_(model),
       method_(method),
       options_(std::move(options)),
-      optimizer_(optimizer_parameters(method, options_), optimizer_options(options_)) {
-  check_options(options_);
+      optimizer_(optimizer_parameters(method), options_.optimizer) {
   for (const Tensor& value : values()) good_values_.push_back(value.clone());
   std::int64_t cut = 0;
   for (std::size_t t = 0; t < tasks.size(); ++t) {
@@ -178,16 +160,15 @@ Trainer::Trainer(const LanguageModel& model, Method& method, std::span<const Tas
                                    examples_.size(),
                                    std::min(options_.max_length, model.llama.config().max_position_embeddings)));
   }
-  if (options_.batch == 1 && !method_.penalty_is_mean()) {
+  if (options_.batch == 1 && method_.routing() != nullptr && !method_.routing()->penalty_is_mean()) {
     notices_.push_back(
         "the penalty compares the examples of a step, and is 0 where there is one: --batch 2 or more gives it work");
   }
-  const auto n = static_cast<std::int64_t>(examples_.size());
-  steps_per_epoch_ = (n + options_.batch - 1) / options_.batch;
-  total_steps_ = steps_per_epoch_ * options_.epochs;
-  if (options_.max_steps > 0) total_steps_ = std::min(total_steps_, options_.max_steps);
+  phases_ = make_phases();
+  total_steps_ = phases_.back().first_step + phases_.back().steps;
+  moment_ = {.step = 0, .total_steps = total_steps_, .seed = options_.seed, .pass = 0};
   const EncodedExample& shortest = *std::ranges::min_element(examples_, {}, &EncodedExample::prompt_length);
-  check_edits(model_, method_, prompt_of(shortest), task_names_[shortest.task]);
+  check_edits(method_, prompt_of(shortest), task_names_[shortest.task]);
   check_supervision();
 }
 
@@ -197,7 +178,7 @@ bool Trainer::prepare() {
   for (const auto& e : examples_) prompts.push_back(prompt_of(e));
   std::optional<Progress> reading;
   bool whole = true;
-  const std::string found = method_.prepare(model_.llama, prompts, [&](std::int64_t done, std::int64_t total) {
+  const std::string found = method_.prepare(prompts, [&](std::int64_t done, std::int64_t total) {
     if (!reading) reading.emplace("read prompts", total, "", options_.quiet);
     reading->update(done);
     whole = done == total || !interrupted();
@@ -223,14 +204,40 @@ void Trainer::check_supervision() const {
   }
 }
 
-// Step s takes batch s mod steps_per_epoch of a shuffle that depends on the seed and the epoch alone, so that a run can
-// be continued at any step.
+std::vector<Trainer::Phase> Trainer::make_phases() const {
+  std::vector<Phase> phases(method_.learns_in_sequence() ? task_names_.size() : 1);
+  for (std::size_t i = 0; i < examples_.size(); ++i) {
+    phases[phases.size() == 1 ? 0 : examples_[i].task].examples.push_back(i);
+  }
+  std::int64_t done = 0;
+  for (Phase& phase : phases) {
+    const auto n = static_cast<std::int64_t>(phase.examples.size());
+    phase.first_step = done;
+    phase.steps_per_epoch = (n + options_.batch - 1) / options_.batch;
+    phase.steps = phase.steps_per_epoch * options_.epochs;
+    if (options_.max_steps > 0) phase.steps = std::min(phase.steps, options_.max_steps);
+    done += phase.steps;
+  }
+  return phases;
+}
+
+std::size_t Trainer::phase_of(std::int64_t step) const {
+  std::size_t phase = phases_.size() - 1;
+  while (phases_[phase].first_step > step) --phase;
+  return phase;
+}
+
+// Step s of a phase takes batch s mod steps_per_epoch of a shuffle that depends on the seed, the phase and the epoch
+// alone, so that a run can be continued at any step.
 std::vector<const EncodedExample*> Trainer::batch_of_step(std::int64_t step) const {
-  std::vector<std::size_t> order(examples_.size());
-  std::iota(order.begin(), order.end(), std::size_t{0});
-  Random random(options_.seed, epoch_shuffle_stream + static_cast<std::uint64_t>(step / steps_per_epoch_));
+  const std::size_t p = phase_of(step);
+  const Phase& phase = phases_[p];
+  step -= phase.first_step;
+  std::vector<std::size_t> order = phase.examples;
+  Random random(options_.seed, epoch_shuffle_stream + phase_shuffle_streams * p +
+                                   static_cast<std::uint64_t>(step / phase.steps_per_epoch));
   shuffle(order, random);
-  const auto begin = static_cast<std::size_t>(step % steps_per_epoch_ * options_.batch);
+  const auto begin = static_cast<std::size_t>(step % phase.steps_per_epoch * options_.batch);
   std::vector<const EncodedExample*> batch;
   for (std::size_t i = begin; i < std::min(begin + static_cast<std::size_t>(options_.batch), order.size()); ++i) {
     batch.push_back(&examples_[order[i]]);
@@ -246,7 +253,9 @@ StepMetrics Trainer::accumulate(std::span<const EncodedExample* const> examples)
   StepMetrics metrics;
   GateMeans gates(task_names_);
   const auto passes = split(examples, options_.tokens_per_pass);
-  const bool penalised_apart = passes.size() == 1 || method_.penalty_is_mean();
+  const Routing* routing = method_.routing();
+  const bool penalised_apart = passes.size() == 1 || routing == nullptr || routing->penalty_is_mean();
+  moment_.pass = 0;
   if (!penalised_apart) penalise(examples, 1.0, metrics);
   for (const auto pass : passes) {
     const double share = static_cast<double>(pass.size()) / static_cast<double>(examples.size());
@@ -257,21 +266,34 @@ StepMetrics Trainer::accumulate(std::span<const EncodedExample* const> examples)
       continue;
     }
     const std::vector<std::int32_t> tasks = tasks_of(pass);
-    const MethodPass attached = method_.attach(model_.llama, {batch.tokens, batch.prompts, tasks});
-    const Variable hidden = model_.llama.forward(batch.tokens, attached.points);
+    const auto attached = method_.attach({batch.tokens, batch.prompts, tasks, moment_});
+    ++moment_.pass;
+    const Variable hidden = model_.llama.forward(batch.tokens, attached->points());
     Variable loss = head_cross_entropy(gather_rows(hidden, batch.rows), model_.llama.head(), batch.targets,
                                        1.0 / static_cast<double>(supervised));
     metrics.cross_entropy += loss.value().item();
-    if (const Variable omega = penalised_apart ? method_.penalty(*attached.gates) : Variable(); omega.defined()) {
+    const Gates* decided = attached->gates();
+    const bool penalised = routing != nullptr && decided != nullptr && penalised_apart;
+    if (const Variable omega = penalised ? routing->penalty(*decided) : Variable(); omega.defined()) {
       metrics.penalty += share * omega.value().item();
-      loss = add(loss, scale(omega, share * method_.options().lambda));
+      loss = add(loss, scale(omega, share * routing->lambda()));
     }
     metrics.loss += loss.value().item();
-    gates.add(pass, attached.gates->alpha);
+    if (decided != nullptr) gates.add(pass, decided->alpha);
     if (std::isfinite(metrics.loss)) backward(loss);
   }
+  regularise(metrics);
   metrics.gates = gates.means();
   return metrics;
+}
+
+// What the method adds to the loss of a step by its parameters alone.
+void Trainer::regularise(StepMetrics& metrics) {
+  const Variable omega = method_.regulariser();
+  if (!omega.defined()) return;
+  metrics.penalty += omega.value().item();
+  metrics.loss += omega.value().item();
+  if (std::isfinite(metrics.loss)) backward(omega);
 }
 
 // share * lambda * Omega of the gates of these prompts alone: of a whole step whose Omega is no mean, or of a part in
@@ -280,10 +302,12 @@ void Trainer::penalise(std::span<const EncodedExample* const> examples, double s
   std::vector<std::vector<std::int32_t>> prompts;
   for (const auto* e : examples) prompts.push_back(prompt_of(*e));
   const std::vector<std::int32_t> tasks = tasks_of(examples);
-  const Variable omega = method_.penalty(method_.route(model_.llama, prompts, tasks));
+  const Routing* routing = method_.routing();
+  if (routing == nullptr) return;
+  const Variable omega = routing->penalty(routing->route(prompts, tasks, moment_));
   if (!omega.defined()) return;
   metrics.penalty += share * omega.value().item();
-  const Variable weighted = scale(omega, share * method_.options().lambda);
+  const Variable weighted = scale(omega, share * routing->lambda());
   metrics.loss += weighted.value().item();
   if (std::isfinite(metrics.loss)) backward(weighted);
 }
@@ -367,7 +391,11 @@ TrainResult Trainer::run(const std::filesystem::path& folder, bool resume) {
   for (std::int64_t s = done; s < total_steps_ && !result.interrupted; ++s) {
     const auto batch = batch_of_step(s);
     // The first step has a rate above zero: step s of n uses the factor of s + 1 in n + 1.
-    const double lr = options_.lr * learning_rate_factor(s + 1, total_steps_ + 1, options_.warmup);
+    const Phase& phase = phases_[phase_of(s)];
+    if (s == phase.first_step || s == done) method_.begin_task(static_cast<std::int64_t>(phase_of(s)));
+    moment_.step = s;
+    const double lr =
+        options_.lr * learning_rate_factor(s - phase.first_step + 1, phase.steps + 1, options_.warmup);
     StepMetrics metrics = step(batch, lr);
     metrics.step = s + 1;
     check_finite(metrics, folder);

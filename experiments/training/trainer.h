@@ -20,23 +20,18 @@ struct TrainOptions {
   std::int64_t batch = 16;
   std::int64_t epochs = 3;
   double lr = 4e-3;
-  double router_lr = 1.0;  // times lr
-  // Times lr, for the orthonormal R. A step of Riemannian Adam has the length lr in all, where AdamW moves each of a
-  // matrix's elements by about lr: with the same rate R would stand still while W moves.
-  double stiefel_lr = 30.0;
-  bool train_offsets = true;  // W - R in place of W (OptimizerParameter::offset_from)
-  double warmup = 0.06;       // share of all steps
-  double beta2 = 0.999;       // decay of Adam's second moments
-  double clip = 1.0;          // largest norm of the gradient; 0: no clipping
-  double weight_decay = 0.0;
-  std::string optimizer = "riemannian_adam";
-  std::string retraction = "qr";
+  double warmup = 0.06;  // share of all steps
+  double clip = 1.0;     // largest norm of the gradient; 0: no clipping
+  Chosen<OptimizerRule> optimizer = choose_optimizer();
   std::uint64_t seed = 0;
   std::int64_t max_length = 512;        // tokens of an example
   std::int64_t tokens_per_pass = 4096;  // a longer batch is split, and its gradients are summed
   std::int64_t max_steps = 0;           // 0: as many as the epochs have
+  // Not described: they are the model's and the screen's.
   std::string system;
   bool quiet = false;
+
+  void describe(Options& options);
 };
 
 struct TrainResult {
@@ -50,7 +45,8 @@ struct TrainResult {
   std::vector<double> cross_entropies() const;
 };
 
-// Trains `method` in place on the examples of all tasks, mixed and shuffled anew in each epoch. With a `folder`, writes
+// Trains `method` in place on the examples of all tasks, mixed and shuffled anew in each epoch; or, if the method learns
+// in sequence, on one task after the other, each with the epochs and the schedule of a run of its own. With a `folder`, writes
 // metrics.jsonl (a line a step), adapter/ and state.safetensors there as it goes, at the end and when interrupted; with
 // `resume`, continues from them as if it had never stopped. Stops when interrupted() (progress.h).
 // Throws Error for tasks without examples and when the loss is no longer finite: then it says at which step, and the
@@ -69,9 +65,18 @@ class Trainer {
   const std::vector<EncodedExample>& examples() const { return examples_; }
 
  private:
+  // Examples that are learnt together, in steps of their own: all of them or, where a method learns its tasks in
+  // sequence, those of one task.
+  struct Phase {
+    std::vector<std::size_t> examples;
+    std::int64_t first_step = 0, steps = 0, steps_per_epoch = 0;
+  };
+  std::vector<Phase> make_phases() const;
+  std::size_t phase_of(std::int64_t step) const;
   std::vector<const EncodedExample*> batch_of_step(std::int64_t step) const;
   StepMetrics accumulate(std::span<const EncodedExample* const> examples);
   void penalise(std::span<const EncodedExample* const> examples, double share, StepMetrics& metrics);
+  void regularise(StepMetrics& metrics);
   bool prepare();
   // Indices into the method's tasks.
   std::vector<std::int32_t> tasks_of(std::span<const EncodedExample* const> examples) const;
@@ -93,8 +98,9 @@ class Trainer {
   TrainOptions options_;
   std::vector<std::string> task_names_;
   std::vector<EncodedExample> examples_;
-  std::int64_t steps_per_epoch_ = 0;
+  std::vector<Phase> phases_;
   std::int64_t total_steps_ = 0;
+  TrainingMoment moment_;
   std::vector<std::string> notices_;
   Optimizer optimizer_;
   // The parameters before the latest update; there from the start, so that no step after the first allocates.

@@ -20,7 +20,8 @@ struct GenerationOptions {
 // What attaches while prompts are read and while tokens are generated.
 struct GenerationAttachments {
   std::function<Attachments(const TokenBatch& prompts)> prompt;  // unset: nothing
-  Attachments generated;
+  // While a token of each of these sequences is computed, again and again; asked anew when sequences have ended.
+  std::function<Attachments(std::span<const std::int32_t> sequences)> generated;  // unset: nothing
 };
 
 // Called with each new token of sequence `sequence`; returning false ends all of them (an interrupt, say).

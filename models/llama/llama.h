@@ -28,7 +28,12 @@ struct Attachments {
   std::optional<std::set<std::int64_t>> block_output_layers;
   // After a linear layer: its input x [n, in] and output y = x W^T [n, out] -> what is used in place of y.
   std::function<Variable(std::int64_t layer, LinearSite site, const Variable& x, const Variable& y)> linear;
+  // Whether a block's activations are computed again in the backward instead of being kept (autograd/checkpoint.h).
+  bool checkpointing = false;
 };
+
+// What calls all of these in order, each on what the one before it returned.
+Attachments chained(std::vector<Attachments> all);
 
 struct LlamaLayer {
   Variable attention_norm, ffn_norm;  // [d]

@@ -1,19 +1,20 @@
-#include "reft/interventions/formulas.h"
+#include "reft/interventions/intervention.h"
 
 namespace csreft {
 
 // LoReFT without the difference (arXiv 2404.03592, eq. 3): W h + b is added within the subspace, and what was there
-// stays. Starts at W = 0, b = 0: the identity.
+// stays.
+extern const Intervention direft;
 const Intervention direft{
     .name = "direft",
     .formula = "h + R^T (W h + b)",
-    .parameters = {{"R", Extent::rank_by_hidden, Start::orthonormal, ParameterManifold::stiefel},
-                   {"W", Extent::rank_by_hidden, Start::zero},
-                   {"b", Extent::rank, Start::zero}},
+    .parameters = {{"R", Extent::rank_by_hidden, Start::orthonormal, Start::orthonormal, ParameterManifold::stiefel},
+                   {"W", Extent::rank_by_hidden, Start::torch_linear, Start::zero},
+                   {"b", Extent::rank, Start::torch_linear, Start::zero}},
     .apply =
-        [](const Variable& hidden, const EditRows& rows, InterventionValues values, const Variable& alpha) {
-          const auto &R = values[0], &W = values[1], &b = values[2];
-          return low_rank_update(hidden, rows, W, b, R, alpha);
+        [](const EditInput& input) {
+          const auto &R = input.values[0], &W = input.values[1], &b = input.values[2];
+          return low_rank_edit(input, {.A = W, .b = b, .S = {}, .P = R});
         },
 };
 

@@ -1,6 +1,6 @@
-// The formulas of representation fine-tuning. To add one: a file beside this one, its declaration in formulas.h, its
-// line in the table of interventions.cpp, and the file's name in meson.build; the command line, the adapter files and
-// the report then know it.
+// The formulas of representation fine-tuning. To add one: a file beside this one, its line in the table of table.cpp,
+// and the file's name in meson.build; a method of that name, the command line, the adapter files and the report then
+// know it.
 #pragma once
 
 #include <cstdint>
@@ -9,47 +9,78 @@
 #include <string_view>
 #include <vector>
 
+#include "autograd/functions/functions.h"
+#include "reft/interventions/activation.h"
 #include "reft/parameter.h"
-#include "reft/positions.h"
 
 namespace csreft {
 
 enum class Extent { rank_by_hidden, rank, hidden };
-// How a parameter starts. `like_first` copies the intervention's first parameter: with W = R the edit is the identity,
-// and the formula uses W only in W - R.
-enum class Start { orthonormal, like_first, zero, one };
+// How a parameter starts.
+enum class Start {
+  orthonormal,   // drawn uniformly among matrices with orthonormal rows
+  torch_linear,  // as torch.nn.Linear draws a weight or a bias: uniform in +- 1 / sqrt(hidden size)
+  uniform,       // uniform in [0, 1)
+  like_first,    // a copy of the intervention's first parameter
+  zero,
+  one,
+};
 
 struct InterventionParameter {
   std::string_view name;  // its letter in the formula
   Extent extent;
-  Start start;
+  Start published;  // as the source (pyreft 0.1.0; RED's paper) starts it
+  Start identity;   // so that a new edit leaves hidden states as they are
   ParameterManifold manifold = ParameterManifold::euclidean;
 };
 
 // An intervention's parameters at one place, in the order of Intervention::parameters.
 using InterventionValues = std::span<const Variable>;
 
+// Where an intervention's formula is applied.
+struct EditInput {
+  const Variable& hidden;  // [n, d]
+  const EditRows& rows;    // the rows that are edited; others pass unchanged
+  InterventionValues values;
+  const Variable&
+      alpha;  // [s, k]: gates of k stacked subspaces (a stack of k r rows takes the place of r); undefined: none
+  const Activation& activation;
+};
+
 struct Intervention {
   std::string_view name;
   std::string_view formula;
   std::vector<InterventionParameter> parameters;
-  // Whether new parameters leave hidden states as they are, so that training starts from the base model.
-  bool starts_as_identity = true;
-  // Applies the formula at `rows` of hidden [n, d]. `alpha` [examples, k] gates k stacked subspaces (a stack of k r
-  // rows takes the place of r); undefined: no gate. A formula that has no rank ignores no gate: it throws Error for
-  // one.
-  Variable (*apply)(const Variable& hidden, const EditRows& rows, InterventionValues values, const Variable& alpha);
+  // Throws Error for gates that a formula without rank cannot have.
+  Variable (*apply)(const EditInput& input);
+  // Whether there is a start from which hidden states are left as they are.
+  bool has_identity = true;
 };
+
+// h + P^T (g * (act(A h + b) - S h)), the common form of the low-rank interventions (arXiv 2404.03592, section 3.2;
+// gated and stacked as in arXiv 2503.10617, eq. 3). A, b, S undefined: zero; without A, b is not activated.
+struct LowRankForm {
+  Variable A, b, S, P;
+};
+Variable low_rank_edit(const EditInput& input, const LowRankForm& form);
 
 // By name. Throws Error, listing the names, for another.
 const Intervention& find_intervention(std::string_view name);
 std::span<const Intervention* const> interventions();
+// Whether it has a parameter of low rank, and one that an activation can follow (W).
+bool has_rank(const Intervention& intervention);
+bool has_source(const Intervention& intervention);
 
-// New parameters "PREFIX.LETTER" of `blocks` stacked subspaces of rank `rank` each. Orthonormal ones are drawn from
-// (seed, stream); with `joint`, the whole stack is orthonormal, and its blocks lie on one manifold.
+struct InterventionShape {
+  std::int64_t hidden = 0;         // d
+  std::int64_t rank = 0;           // r
+  std::int64_t blocks = 1;         // k stacked subspaces of rank r each
+  bool joint = false;              // the whole stack is orthonormal, and stays so: R_i R_j^T = 0
+  bool starts_orthogonal = false;  // the blocks start orthogonal to each other, and may leave that
+};
+// New parameters "PREFIX.LETTER" at place `place` of a method, drawn from the streams of random_streams.h.
 std::vector<Parameter> make_intervention_parameters(const Intervention& intervention, const std::string& prefix,
-                                                    std::int64_t hidden, std::int64_t rank, std::int64_t blocks,
-                                                    bool joint, std::uint64_t seed, std::uint64_t stream,
-                                                    const TensorOptions& tensors);
+                                                    const InterventionShape& shape, bool identity, std::uint64_t seed,
+                                                    std::uint64_t place, const TensorOptions& tensors);
 
 }  // namespace csreft

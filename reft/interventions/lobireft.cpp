@@ -1,17 +1,18 @@
-#include "reft/interventions/formulas.h"
+#include "reft/interventions/intervention.h"
 
 namespace csreft {
 
-// A constant is added within the subspace. Starts at b = 0: the identity.
+// A constant is added within the subspace (pyreft's LobireftIntervention).
+extern const Intervention lobireft;
 const Intervention lobireft{
     .name = "lobireft",
     .formula = "h + R^T b",
-    .parameters = {{"R", Extent::rank_by_hidden, Start::orthonormal, ParameterManifold::stiefel},
-                   {"b", Extent::rank, Start::zero}},
+    .parameters = {{"R", Extent::rank_by_hidden, Start::orthonormal, Start::orthonormal, ParameterManifold::stiefel},
+                   {"b", Extent::rank, Start::uniform, Start::zero}},
     .apply =
-        [](const Variable& hidden, const EditRows& rows, InterventionValues values, const Variable& alpha) {
-          const auto &R = values[0], &b = values[1];
-          return low_rank_update(hidden, rows, /*A=*/{}, b, R, alpha);
+        [](const EditInput& input) {
+          const auto &R = input.values[0], &b = input.values[1];
+          return low_rank_edit(input, {.A = {}, .b = b, .S = {}, .P = R});
         },
 };
 

@@ -1,19 +1,20 @@
-#include "reft/interventions/formulas.h"
+#include "reft/interventions/intervention.h"
 
 namespace csreft {
 
 // Low-rank linear subspace ReFT (arXiv 2404.03592, eq. 2): within the subspace that the rows of R span, the hidden
-// state is moved to W h + b. Starts at W = R, b = 0: the identity.
+// state is moved to W h + b.
+extern const Intervention loreft;
 const Intervention loreft{
     .name = "loreft",
     .formula = "h + R^T (W h + b - R h)",
-    .parameters = {{"R", Extent::rank_by_hidden, Start::orthonormal, ParameterManifold::stiefel},
-                   {"W", Extent::rank_by_hidden, Start::like_first},
-                   {"b", Extent::rank, Start::zero}},
+    .parameters = {{"R", Extent::rank_by_hidden, Start::orthonormal, Start::orthonormal, ParameterManifold::stiefel},
+                   {"W", Extent::rank_by_hidden, Start::torch_linear, Start::like_first},
+                   {"b", Extent::rank, Start::torch_linear, Start::zero}},
     .apply =
-        [](const Variable& hidden, const EditRows& rows, InterventionValues values, const Variable& alpha) {
-          const auto &R = values[0], &W = values[1], &b = values[2];
-          return low_rank_update(hidden, rows, sub(W, R), b, R, alpha);
+        [](const EditInput& input) {
+          const auto &R = input.values[0], &W = input.values[1], &b = input.values[2];
+          return low_rank_edit(input, {.A = W, .b = b, .S = R, .P = R});
         },
 };
 

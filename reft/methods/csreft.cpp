@@ -1,14 +1,12 @@
 // CS-ReFT (arXiv 2503.10617): h' = h + sum_i alpha_i R_i^T (W_i h + b_i - R_i h), k subspaces with one router for all
 // layers. The subspaces are stacked, so that an edit is one pass whatever k is: with R, W in R^{kr x d} and alpha
-// repeated r times, h' = h + R^T (alpha * ((W - R) h + b)).
+// repeated r times, h' = h + R^T (alpha * ((W - R) h + b)). Another formula of low rank may take LoReFT's place.
 #include <algorithm>
-#include <cmath>
+#include <array>
 
-#include "reft/methods/edit_sites.h"
-#include "reft/methods/entries.h"
+#include "reft/methods/csreft_settings.h"
 #include "reft/random_streams.h"
 #include "reft/router/norm.h"
-#include "reft/router/router.h"
 
 namespace csreft {
 namespace {
@@ -23,81 +21,69 @@ std::vector<std::vector<std::int32_t>> spread(std::span<const std::vector<std::i
   return some;
 }
 
-class CsReft : public Method {
+// Without its gates: what the passes over batches share.
+class CsReft final : public Method, public Routing {
  public:
-  CsReft(const MethodOptions& options, const LlamaConfig& config, std::uint64_t seed, const TensorOptions& tensors)
+  CsReft(const CsReftOptions& options, const Llama& model, std::uint64_t seed)
       : options_(options),
+        model_(model),
         seed_(seed),
-        tensors_(tensors),
-        sites_(find_intervention("loreft"), options, config, options.subspaces, seed, tensors),
+        sites_(find_intervention(options.edit), options.edits, shape_of(options), model, seed),
         input_(find_router_input(options.router_input)),
         start_(find_router_start(options.router_start)),
-        gate_(find_gate(options.gate)),
         penalty_(find_penalty(options.penalty)),
         parameters_(sites_.parameters()) {
-    check_gate();
-    check_router_layer(checked_layers(options, config).front());
-    if (gate_.source != GateSource::router) return;
-    router_ = make_router_parameters({config.hidden_size, options.router_hidden, options.subspaces}, seed,
-                                     router_stream, tensors);
+    if (!options_.asks_router()) return;
+    const std::int64_t d = model.config().hidden_size;
+    router_ = make_router_parameters({d, options.router_hidden, options.competing()}, options.router_lr, seed,
+                                     router_stream, model.options());
     parameters_.insert(parameters_.end(), router_.begin(), router_.end());
-    if (options.router_norm) norm_ = make_router_norm(config.hidden_size, tensors);
+    if (options.router_norm) norm_ = make_router_norm(d, model.options());
   }
 
-  const MethodOptions& options() const override { return options_; }
   std::span<const Parameter> parameters() const override { return parameters_; }
   std::span<const std::pair<std::string, Tensor>> buffers() const override { return norm_; }
+  const Routing* routing() const override { return this; }
 
-  std::string prepare(const Llama& model, std::span<const std::vector<std::int32_t>> prompts,
-                      const OnRead& on_read) override {
+  std::string prepare(std::span<const std::vector<std::int32_t>> prompts, const OnRead& on_read) override {
     if (router_.empty() || (norm_.empty() && !start_.reads_prompts)) return {};
-    Tensor x = read_router_inputs(input_, options_.router_layer, model, spread(prompts), on_read);
+    Tensor x = read_router_inputs(input_, options_.router_layer, model_, spread(prompts), on_read);
     if (!norm_.empty()) {
       fit_router_norm(norm_, x);
       x = standardise(norm_, x);
     }
     const std::int64_t used = start_.set(router_, x, seed_);
-    if (used == options_.subspaces) return {};
+    if (used == options_.competing()) return {};
     return used == 0 ? "the router reads the same of every prompt, and cannot tell them apart"
                      : fmt::format("the prompts fall into {} clusters, so {} of {} subspaces are used", used, used,
-                                   options_.subspaces);
+                                   options_.competing());
   }
 
-  // The router's input is at hand before the first edit: embeddings at once, hidden states when their block is done.
-  MethodPass attach(const Llama& model, const PromptBatch& batch) const override {
-    MethodPass pass;
-    const auto n = static_cast<std::int64_t>(batch.prompts.starts.size());
-    const std::vector<std::int32_t> tasks(batch.tasks.begin(), batch.tasks.end());
-    const bool reads_hidden = !router_.empty() && input_.states == RouterStates::hidden;
-    if (!reads_hidden) {
-      const Tensor x = router_.empty() ? Tensor() : read_router_input(input_, -1, model, batch.tokens, batch.prompts);
-      *pass.gates = gates_of(x, tasks, n);
-    }
-    pass.points.block_output_layers = sites_.layers();
-    if (reads_hidden) pass.points.block_output_layers->insert(options_.router_layer);
-    pass.points.block_output = [this, gates = pass.gates, prompts = batch.prompts, reads_hidden, tasks, n,
-                                rows = sites_.rows(batch.prompts)](std::int64_t layer, const Variable& hidden) {
-      if (reads_hidden && layer == options_.router_layer) {
-        *gates = gates_of(mean_states(input_, hidden.value(), prompts), tasks, n);
-      }
-      return sites_.apply(layer, hidden, rows, gates->alpha);
-    };
-    return pass;
+  std::unique_ptr<MethodPass> attach(const PromptBatch& batch) const override;
+
+  std::string_view gate() const override { return options_.gate.name(); }
+  std::int64_t subspaces() const override { return options_.subspaces; }
+  std::span<const std::string> tasks() const override {
+    return options_.gate->source() == GateSource::task ? std::span<const std::string>(options_.tasks)
+                                                       : std::span<const std::string>();
   }
-
-  Gates route(const Llama& model, std::span<const std::vector<std::int32_t>> prompts,
-              std::span<const std::int32_t> tasks) const override {
-    const Tensor x = router_.empty() ? Tensor() : read_router_inputs(input_, options_.router_layer, model, prompts);
-    return gates_of(x, tasks, static_cast<std::int64_t>(prompts.size()));
-  }
-
-  bool needs_task() const override { return gate_.source == GateSource::task; }
-
   Variable penalty(const Gates& gates) const override {
-    return options_.lambda == 0.0 ? Variable() : penalty_.apply(gates.probabilities);
+    return lambda() == 0.0 ? Variable() : penalty_.apply(gates.probabilities);
   }
+  double lambda() const override { return options_.asks_router() ? options_.lambda : 0.0; }
+  bool penalty_is_mean() const override { return lambda() == 0.0 || penalty_.mean_of_examples; }
 
-  bool penalty_is_mean() const override { return options_.lambda == 0.0 || penalty_.mean_of_examples; }
+  Gates route(std::span<const std::vector<std::int32_t>> prompts, std::span<const std::int32_t> tasks,
+              const std::optional<TrainingMoment>& training) const override {
+    const auto n = static_cast<std::int64_t>(prompts.size());
+    if (router_.empty()) return gates_of({}, tasks, n, training);
+    if (!options_.by_token()) {
+      const Tensor x = read_router_inputs(input_, options_.router_layer, model_, prompts);
+      return gates_of(x, tasks, n, training);
+    }
+    const Tensor x = model_.hidden_states(pack_tokens(prompts), options_.router_layer);
+    return gates_of(x, tasks, x.rows(), training);
+  }
 
   std::vector<Tensor> bases() const override {
     std::vector<Tensor> bases;
@@ -107,82 +93,195 @@ class CsReft : public Method {
     return bases;
   }
 
- private:
-  void check_gate() const {
-    require(std::isfinite(options_.lambda), "lambda {} is not possible: expected a number", options_.lambda);
-    require(options_.router_hidden >= 1, "a router of hidden width {} is not possible: expected 1 or more",
-            options_.router_hidden);
-    require(options_.lambda >= 0.0, "lambda {} rewards what penalty {} is against: expected more than 0",
-            options_.lambda, options_.penalty);
-    require(options_.penalty == "none" || gate_.source == GateSource::router,
-            "gate {} asks no router, so penalty {} has no effect: expected penalty none", gate_.name, penalty_.name);
-    require(penalty_.of_competing || !gate_.competing,
-            "penalty {} is a constant for gate {}, of which an example has one in all: expected gate soft",
-            penalty_.name, gate_.name);
-    require(penalty_.of_independent || gate_.competing,
-            "penalty {} is for gates of which an example has one in all: expected gate softmax or top1, not {}",
-            penalty_.name, gate_.name);
-    require((options_.penalty == "none") == (options_.lambda == 0.0),
-            "penalty {} with lambda {} has no effect: expected both a penalty and a lambda, or neither",
-            options_.penalty, options_.lambda);
-    require(!start_.reads_prompts || options_.router_hidden >= options_.subspaces,
-            "a router of hidden width {} cannot start from {} clusters: expected a width of at least {}",
-            options_.router_hidden, options_.subspaces, options_.subspaces);
-    if (gate_.source != GateSource::task) return;
-    require(!options_.tasks.empty(), "gate {} needs the names of the tasks", gate_.name);
-    require(static_cast<std::int64_t>(options_.tasks.size()) <= options_.subspaces,
-            "gate {} gives each task a subspace: expected --subspaces of at least {}, the number of tasks, not {}",
-            gate_.name, options_.tasks.size(), options_.subspaces);
-  }
-
-  // "hidden" reads a block's output that no edit has changed: of one below the first edit, or of that one, before it.
-  void check_router_layer(std::int64_t first_edit) {
-    if (gate_.source != GateSource::router || input_.states != RouterStates::hidden) {
-      require(options_.router_layer == -1, "router input {} reads no layer: expected no --router-layer, or hidden",
-              input_.name);
-      return;
-    }
-    if (options_.router_layer == -1) options_.router_layer = std::max<std::int64_t>(first_edit - 1, 0);
-    require(0 <= options_.router_layer && options_.router_layer <= first_edit,
-            "router input hidden cannot read layer {}: expected one from 0 to {}, where the first edit is",
-            options_.router_layer, first_edit);
-  }
-
-  // x: the router's input [n, d]; undefined where no router is asked.
-  Gates gates_of(Tensor x, std::span<const std::int32_t> tasks, std::int64_t n) const {
-    GateInput input{.scores = {}, .tasks = tasks, .examples = n, .subspaces = options_.subspaces, .tensors = tensors_};
-    if (gate_.source == GateSource::router) {
+  // x: what the router reads for each row [rows, d]; undefined where no router is asked.
+  Gates gates_of(Tensor x, std::span<const std::int32_t> tasks, std::int64_t rows,
+                 const std::optional<TrainingMoment>& training) const {
+    GateInput input{.scores = {},
+                    .tasks = tasks,
+                    .rows = rows,
+                    .gates = options_.competing(),
+                    .tensors = model_.options(),
+                    .training = training};
+    if (options_.asks_router()) {
       if (!norm_.empty()) x = standardise(norm_, x);
       input.scores = router_scores(x, router_);
-    } else if (gate_.source == GateSource::task) {
-      require(static_cast<std::int64_t>(tasks.size()) == n,
-              "gate {} is decided by the task: expected --task with one of {}", gate_.name,
+    } else if (options_.gate->source() == GateSource::task) {
+      require(static_cast<std::int64_t>(tasks.size()) == rows,
+              "gate {} is decided by the task: expected --task with one of {}", gate(),
               fmt::join(options_.tasks, ", "));
     }
-    return gate_.apply(input);
+    Gates gates = options_.gate->apply(input);
+    gates.alpha = beside_shared(gates.alpha);
+    return gates;
   }
 
-  MethodOptions options_;
+  const CsReftOptions& settings() const { return options_; }
+  const EditSites& sites() const { return sites_; }
+  const RouterInput& input() const { return input_; }
+  const Llama& model() const { return model_; }
+
+ private:
+  static InterventionShape shape_of(const CsReftOptions& options) {
+    return {.blocks = options.subspaces, .joint = options.joint, .starts_orthogonal = options.shared > 0};
+  }
+
+  // [rows, gates] -> [rows, k]: the shared subspaces come first, and their gates are one.
+  Variable beside_shared(const Variable& gates) const {
+    if (options_.shared == 0) return gates;
+    const std::int64_t k = options_.subspaces, n = options_.competing();
+    std::vector<double> place(static_cast<std::size_t>(k * n), 0.0), open(static_cast<std::size_t>(k), 0.0);
+    for (std::int64_t i = 0; i < n; ++i) place[static_cast<std::size_t>((options_.shared + i) * n + i)] = 1.0;
+    std::fill_n(open.begin(), options_.shared, 1.0);
+    const auto constant = [&](const std::vector<double>& values, const Shape& shape) {
+      return Variable(Tensor::from(std::span<const double>(values), shape).to(model_.options()));
+    };
+    return add_row(linear(gates, constant(place, {k, n})), constant(open, {k}));
+  }
+
+  CsReftOptions options_;
+  const Llama& model_;
   std::uint64_t seed_;
-  TensorOptions tensors_;
   EditSites sites_;
   const RouterInput& input_;
   const RouterStart& start_;
-  const Gate& gate_;
   const Penalty& penalty_;
   std::vector<Parameter> router_;      // empty where the gate asks no router
   std::vector<Parameter> parameters_;  // the edits' and the router's
   std::vector<std::pair<std::string, Tensor>> norm_;
 };
 
+// The router's input is at hand before the first edit: embeddings at once, hidden states when their block is done.
+class CsReftPass final : public MethodPass {
+ public:
+  CsReftPass(const CsReft& method, const PromptBatch& batch)
+      : method_(method),
+        options_(method.settings()),
+        prompts_(batch.prompts),
+        tasks_(batch.tasks.begin(), batch.tasks.end()),
+        training_(batch.training),
+        by_token_(options_.by_token() && batch.alpha.empty()),
+        rows_(method.sites().rows(batch.prompts)) {
+    if (!batch.alpha.empty()) {
+      finish(fixed(batch.alpha));
+    } else if (!options_.asks_router()) {
+      finish(method.gates_of({}, tasks_, examples(), training_));
+    } else if (method.input().states == RouterStates::hidden) {
+      reads_hidden_ = true;
+      if (by_token_) count_by_token(rows_);
+    } else {
+      const Tensor x = read_router_input(method.input(), -1, method.model(), batch.tokens, prompts_);
+      finish(method.gates_of(x, tasks_, examples(), training_));
+    }
+  }
+
+  Attachments points() override {
+    Attachments points;
+    points.block_output_layers = method_.sites().layers();
+    if (reads_hidden_) points.block_output_layers->insert(options_.router_layer);
+    points.block_output = [this](std::int64_t layer, const Variable& hidden) {
+      if (reads_hidden_ && layer == options_.router_layer) read(hidden.value());
+      return method_.sites().apply(layer, hidden, rows_, alpha_, training_);
+    };
+    return points;
+  }
+
+  // By prompt, a generated token has the gates of its prompt; by token, those that its own state decides.
+  Attachments generated(std::span<const std::int32_t> chosen) override {
+    if (!method_.sites().edits_generated()) return {};
+    const bool own_gates = by_token_;
+    auto rows = method_.sites().generated_rows(chosen);
+    if (own_gates) count_by_token(rows);
+    Attachments points;
+    points.block_output_layers = method_.sites().layers();
+    if (own_gates) points.block_output_layers->insert(options_.router_layer);
+    const auto n = static_cast<std::int64_t>(chosen.size());
+    points.block_output = [this, rows = std::move(rows), own_gates, n](std::int64_t layer, const Variable& hidden) {
+      if (own_gates && layer == options_.router_layer) {
+        token_alpha_ = method_.gates_of(hidden.value(), {}, n, {}).alpha;
+      }
+      return method_.sites().apply(layer, hidden, rows, own_gates ? token_alpha_ : alpha_, {});
+    };
+    return points;
+  }
+
+  const Gates* gates() const override { return &reported_; }
+
+ private:
+  std::int64_t examples() const { return static_cast<std::int64_t>(prompts_.starts.size()); }
+
+  // Gates given from outside, the same for all examples.
+  Gates fixed(std::span<const double> alpha) const {
+    require(static_cast<std::int64_t>(alpha.size()) == options_.subspaces,
+            "--alpha has {} numbers, the adapter {} subspaces: expected one for each", alpha.size(),
+            options_.subspaces);
+    const Tensor row = Tensor::from(alpha, {1, options_.subspaces}).to(method_.model().options());
+    const std::vector<std::int32_t> all(static_cast<std::size_t>(examples()), 0);
+    return {Variable(ops::gather_rows(row, index_tensor(all))), {}};
+  }
+
+  // The gates of a token are the row of alpha that has its number.
+  static void count_by_token(std::vector<EditRows>& rows) {
+    for (auto& group : rows) group.example = group.index;
+  }
+
+  void read(const Tensor& hidden) {
+    if (by_token_) {
+      finish(method_.gates_of(hidden, tasks_, hidden.rows(), training_));
+    } else {
+      finish(method_.gates_of(mean_states(method_.input(), hidden, prompts_), tasks_, examples(), training_));
+    }
+  }
+
+  // What is reported of gates by token: alpha is each prompt's mean, and probabilities those of the prompts' tokens.
+  void finish(const Gates& gates) {
+    alpha_ = gates.alpha;
+    reported_ = gates;
+    if (!by_token_) return;
+    std::vector<std::int32_t> tokens, offsets{0};
+    for (std::size_t e = 0; e < prompts_.starts.size(); ++e) {
+      for (std::int32_t i = 0; i < prompts_.lengths[e]; ++i) tokens.push_back(prompts_.starts[e] + i);
+      offsets.push_back(static_cast<std::int32_t>(tokens.size()));
+    }
+    const Tensor index = index_tensor(tokens);
+    reported_.alpha = Variable(ops::segment_mean(ops::gather_rows(gates.alpha.value(), index), index_tensor(offsets)));
+    reported_.probabilities = gather_rows(gates.probabilities, index);
+  }
+
+  const CsReft& method_;
+  const CsReftOptions& options_;
+  PromptSpans prompts_;
+  std::vector<std::int32_t> tasks_;
+  std::optional<TrainingMoment> training_;
+  bool by_token_;
+  bool reads_hidden_ = false;
+  std::vector<EditRows> rows_;
+  Variable alpha_;        // [examples or tokens, k]
+  Variable token_alpha_;  // [sequences, k], of the tokens that are generated now
+  Gates reported_;
+};
+
+std::unique_ptr<MethodPass> CsReft::attach(const PromptBatch& batch) const {
+  return std::make_unique<CsReftPass>(*this, batch);
+}
+
+class CsReftSettings final : public MethodSettings {
+ public:
+  void describe(Options& options) override { options_.describe(options); }
+  std::unique_ptr<Method> create(const Llama& model, std::uint64_t seed) override {
+    options_.check();
+    options_.resolve(model.config());
+    return std::make_unique<CsReft>(options_, model, seed);
+  }
+
+ private:
+  CsReftOptions options_;
+};
+
 }  // namespace
 
-const MethodEntry csreft_method{
-    "csreft",
-    "k subspaces mixed by a router: h + sum_i alpha_i R_i^T (W_i h + b_i - R_i h)",
-    {"--rank", "--positions", "--tied", "--subspaces", "--joint", "--preset", "--router-input", "--router-layer",
-     "--router-hidden", "--router-norm", "--router-start", "--router-lr", "--gate", "--penalty", "--lambda"},
-    [](const MethodOptions& options, const LlamaConfig& config, std::uint64_t seed, const TensorOptions& tensors)
-        -> std::unique_ptr<Method> { return std::make_unique<CsReft>(options, config, seed, tensors); }};
+extern const MethodEntry csreft_method;
+const MethodEntry csreft_method{"csreft",
+                                "k subspaces mixed by a router: h + sum_i alpha_i R_i^T (W_i h + b_i - R_i h)",
+                                [] { return std::make_unique<CsReftSettings>(); }};
 
 }  // namespace csreft

@@ -1,22 +1,55 @@
 #include "reft/methods/edit_sites.h"
 
+#include <algorithm>
+#include <array>
+#include <numeric>
+
 #include "reft/random_streams.h"
 
 namespace csreft {
+namespace {
 
-EditSites::EditSites(const Intervention& intervention, const MethodOptions& options, const LlamaConfig& config,
-                     std::int64_t blocks, std::uint64_t seed, const TensorOptions& tensors)
-    : intervention_(intervention), groups_(parse_positions(options.positions, options.tied)) {
-  check_rank(options.rank, blocks, config);
-  std::uint64_t stream = first_place_stream;
-  for (const auto layer : checked_layers(options, config)) {
+struct EditStart {
+  std::string_view name, summary;
+};
+constexpr std::array starts{EditStart{"published", "as the method's source draws them"},
+                            EditStart{"identity", "so that a new edit changes nothing, where the formula allows it"}};
+
+}  // namespace
+
+void EditOptions::describe(Options& options, const Intervention& intervention) {
+  options.add("layers", layers, "edited blocks, 0-based: numbers such as 6,12,18,24, all, or auto (four, evenly spread)");
+  if (has_rank(intervention)) options.add("rank", rank, "rank r of each subspace, or of LoRA's matrices", at_least(1));
+  options.add("positions", positions, positions_help());
+  options.add("tied", tied, "one set of parameters for all positions");
+  options.add_name("edit_start", start, "where an edit's parameters start", starts);
+  options.add("dropout", dropout, "share of the components of an edited state that training drops",
+              Range<double>{"0 or more and less than 1", [](double p) { return p >= 0.0 && p < 1.0; }});
+  if (has_source(intervention)) {
+    options.add_name("activation", activation, "of the edit's source W h + b", activations());
+  }
+}
+
+void EditOptions::resolve(const LlamaConfig& config) { layers = layers_text(parse_layers(layers, config.n_layers)); }
+
+EditSites::EditSites(const Intervention& intervention, const EditOptions& options, InterventionShape shape,
+                     const Llama& model, std::uint64_t seed)
+    : intervention_(intervention),
+      activation_(find_activation(options.activation)),
+      dropout_(options.dropout),
+      groups_(parse_positions(options.positions, options.tied)) {
+  const LlamaConfig& config = model.config();
+  if (has_rank(intervention)) check_rank(options.rank, shape.blocks, config);
+  shape.hidden = config.hidden_size;
+  shape.rank = options.rank;
+  std::uint64_t place = 0;
+  for (const auto layer : parse_layers(options.layers, config.n_layers)) {
     for (const auto& group : groups_) {
-      auto made =
-          make_intervention_parameters(intervention, fmt::format("{}.{}", layer, group.side), config.hidden_size,
-                                       options.rank, blocks, options.joint, seed, stream++, tensors);
-      auto& values = places_[layer].emplace_back();
+      auto made = make_intervention_parameters(intervention, fmt::format("{}.{}", layer, group.side), shape,
+                                               options.start == "identity", seed, place, model.options());
+      Place& here = places_[layer].emplace_back(Place{place++, {}});
       for (auto& parameter : made) {
-        values.push_back(parameter.value);
+        here.values.push_back(parameter.value);
         parameters_.push_back(std::move(parameter));
       }
     }
@@ -35,15 +68,44 @@ std::vector<EditRows> EditSites::rows(const PromptSpans& prompts) const {
   return rows;
 }
 
+std::vector<EditRows> EditSites::generated_rows(std::span<const std::int32_t> examples) const {
+  std::vector<std::int32_t> index(examples.size());
+  std::iota(index.begin(), index.end(), 0);
+  const EditRows all{index_tensor(index), index_tensor(examples)};
+  std::vector<EditRows> rows;
+  for (const auto& group : groups_) rows.push_back(group.generated ? all : EditRows{});
+  return rows;
+}
+
+bool EditSites::edits_generated() const { return std::ranges::any_of(groups_, &PositionGroup::generated); }
+
+Variable EditSites::drop(const Variable& hidden, const EditRows& rows, const Place& place,
+                         const TrainingMoment& moment) const {
+  const std::uint64_t stream = dropout_stream + (static_cast<std::uint64_t>(moment.step) << 24U) +
+                               (static_cast<std::uint64_t>(moment.pass) << 16U) + place.number;
+  return replace_rows(hidden, rows.index, dropout(gather_rows(hidden, rows.index), dropout_, moment.seed, stream));
+}
+
 Variable EditSites::apply(std::int64_t layer, const Variable& hidden, std::span<const EditRows> rows,
-                          const Variable& alpha) const {
+                          const Variable& alpha, const std::optional<TrainingMoment>& training) const {
   const auto found = places_.find(layer);
   if (found == places_.end()) return hidden;
   Variable edited = hidden;
   for (std::size_t g = 0; g < groups_.size(); ++g) {
-    edited = intervention_.apply(edited, rows[g], found->second[g], alpha);
+    if (!rows[g].index.defined()) continue;
+    const Place& place = found->second[g];
+    edited = intervention_.apply({edited, rows[g], place.values, alpha, activation_});
+    if (training && dropout_ > 0.0) edited = drop(edited, rows[g], place, *training);
   }
   return edited;
+}
+
+void check_rank(std::int64_t rank, std::int64_t subspaces, const LlamaConfig& config) {
+  require(rank >= 1, "rank {} is not possible: expected 1 or more", rank);
+  require(subspaces >= 1, "{} subspaces are not possible: expected 1 or more", subspaces);
+  require(rank * subspaces <= config.hidden_size,
+          "{} subspace(s) of rank {} do not fit hidden states of size {}: expected rank x subspaces of at most {}",
+          subspaces, rank, config.hidden_size, config.hidden_size);
 }
 
 }  // namespace csreft

@@ -4,36 +4,81 @@
 
 #include <cstdint>
 #include <map>
+#include <optional>
 #include <set>
 #include <span>
+#include <string>
 #include <vector>
 
+#include "core/base/options.h"
+#include "models/llama/llama.h"
 #include "reft/interventions/intervention.h"
-#include "reft/methods/method.h"
+#include "reft/positions.h"
+#include "reft/training_moment.h"
 
 namespace csreft {
+
+// What the methods that edit hidden states have in common.
+struct EditOptions {
+  std::string layers = "auto";
+  std::int64_t rank = 4;
+  std::string positions = "all";
+  bool tied = false;
+  std::string start;  // "published" or "identity"
+  double dropout = 0.0;
+  std::string activation = "linear";
+
+  void describe(Options& options, const Intervention& intervention);
+  // Replaces "auto" by the layers themselves. Throws Error for layers that the model lacks.
+  void resolve(const LlamaConfig& config);
+};
 
 // One intervention at every (layer, position group) of an adapter.
 class EditSites {
  public:
   // `blocks` stacked subspaces at each place. Parameters are "LAYER.SIDE.LETTER", in rising order of layers; those of
-  // place i are drawn from stream first_place_stream + i of `seed`.
-  EditSites(const Intervention& intervention, const MethodOptions& options, const LlamaConfig& config,
-            std::int64_t blocks, std::uint64_t seed, const TensorOptions& tensors);
+  // place i are drawn from the streams of place i of `seed`. `shape` says how the blocks lie to each other; its hidden
+  // size and rank are set here. Throws Error for a rank that does not fit the model.
+  EditSites(const Intervention& intervention, const EditOptions& options, InterventionShape shape, const Llama& model,
+            std::uint64_t seed);
 
   const std::vector<Parameter>& parameters() const { return parameters_; }
   // The layers that are edited.
   std::set<std::int64_t> layers() const;
+  // The edited rows of a packed batch, for each group. Throws Error where a prompt is edited nowhere.
   std::vector<EditRows> rows(const PromptSpans& prompts) const;
-  // Applies the edits of block `layer` (none if it is not edited) at `rows`, with gates alpha (undefined: none).
-  Variable apply(std::int64_t layer, const Variable& hidden, std::span<const EditRows> rows,
-                 const Variable& alpha) const;
+  // The rows that are edited in a batch of one generated token of each of `examples`, for each group: none for groups
+  // that end with the prompt.
+  std::vector<EditRows> generated_rows(std::span<const std::int32_t> examples) const;
+  bool edits_generated() const;
+  // Applies the edits of block `layer` (none if it is not edited): hidden [n, d], rows for each group, gates alpha
+  // [s, k] (undefined: none), whose rows the rows' `example` counts.
+  Variable apply(std::int64_t layer, const Variable& hidden, std::span<const EditRows> rows, const Variable& alpha,
+                 const std::optional<TrainingMoment>& training) const;
 
  private:
+  struct Place {
+    std::uint64_t number;  // of all places, in order
+    std::vector<Variable> values;
+  };
+  Variable drop(const Variable& hidden, const EditRows& rows, const Place& place, const TrainingMoment& moment) const;
+
   const Intervention& intervention_;
+  const Activation& activation_;
+  double dropout_;
   std::vector<PositionGroup> groups_;
   std::vector<Parameter> parameters_;
-  std::map<std::int64_t, std::vector<std::vector<Variable>>> places_;  // layer -> values for each group
+  std::map<std::int64_t, std::vector<Place>> places_;  // layer -> one for each group
 };
+
+// "auto" -> four layers at fifths of the depth (6, 12, 18 and 24 of 30); "all"; "6,12,18,24"; or, "3,9,18,24 of 32", the
+// layers at the same share of another depth. In rising order. Throws Error for other text, for a layer that the model
+// lacks, and for one that is named twice.
+std::vector<std::int64_t> parse_layers(const std::string& text, std::int64_t n_layers);
+// The layers as text that parse_layers() reads.
+std::string layers_text(std::span<const std::int64_t> layers);
+
+// Throws Error unless 1 <= rank * subspaces <= hidden size.
+void check_rank(std::int64_t rank, std::int64_t subspaces, const LlamaConfig& config);
 
 }  // namespace csreft

@@ -4,62 +4,82 @@
 #include <vector>
 
 #include "reft/methods/edit_sites.h"
-#include "reft/methods/entries.h"
+#include "reft/methods/method.h"
 
 namespace csreft {
 namespace {
 
-class InterventionMethod : public Method {
+class InterventionPass final : public MethodPass {
  public:
-  InterventionMethod(const MethodOptions& options, const LlamaConfig& config, std::uint64_t seed,
-                     const TensorOptions& tensors)
-      : options_(options), sites_(find_intervention(options.method), options, config, /*blocks=*/1, seed, tensors) {}
+  InterventionPass(const EditSites& sites, const PromptBatch& batch)
+      : sites_(sites), rows_(sites.rows(batch.prompts)), training_(batch.training) {}
 
-  const MethodOptions& options() const override { return options_; }
-  std::span<const Parameter> parameters() const override { return sites_.parameters(); }
-
-  MethodPass attach(const Llama&, const PromptBatch& batch) const override {
-    MethodPass pass;
-    pass.points.block_output_layers = sites_.layers();
-    pass.points.block_output = [this, rows = sites_.rows(batch.prompts)](std::int64_t layer, const Variable& hidden) {
-      return sites_.apply(layer, hidden, rows, /*alpha=*/{});
-    };
-    return pass;
+  Attachments points() override { return attachments(rows_); }
+  Attachments generated(std::span<const std::int32_t> examples) override {
+    if (!sites_.edits_generated()) return {};
+    return attachments(sites_.generated_rows(examples));
   }
 
  private:
-  MethodOptions options_;
+  Attachments attachments(std::vector<EditRows> rows) const {
+    Attachments points;
+    points.block_output_layers = sites_.layers();
+    points.block_output = [this, rows = std::move(rows)](std::int64_t layer, const Variable& hidden) {
+      return sites_.apply(layer, hidden, rows, /*alpha=*/{}, training_);
+    };
+    return points;
+  }
+
+  const EditSites& sites_;
+  std::vector<EditRows> rows_;
+  std::optional<TrainingMoment> training_;
+};
+
+class InterventionMethod final : public Method {
+ public:
+  InterventionMethod(const Intervention& intervention, const EditOptions& options, const Llama& model,
+                     std::uint64_t seed)
+      : sites_(intervention, options, {}, model, seed) {}
+
+  std::span<const Parameter> parameters() const override { return sites_.parameters(); }
+  std::unique_ptr<MethodPass> attach(const PromptBatch& batch) const override {
+    require(batch.alpha.empty(), "the adapter has no gates to override: expected one of csreft, or no --alpha");
+    return std::make_unique<InterventionPass>(sites_, batch);
+  }
+
+ private:
   EditSites sites_;
 };
 
-// An intervention without a low-rank parameter has no rank.
-std::vector<std::string_view> flags_of(const Intervention& intervention) {
-  const bool ranked = std::ranges::any_of(intervention.parameters,
-                                          [](const InterventionParameter& p) { return p.extent != Extent::hidden; });
-  if (!ranked) return {"--positions", "--tied"};
-  return {"--rank", "--positions", "--tied"};
-}
+class InterventionSettings final : public MethodSettings {
+ public:
+  explicit InterventionSettings(const Intervention& intervention) : intervention_(intervention) {
+    options_.start = "published";
+  }
+
+  void describe(Options& options) override { options_.describe(options, intervention_); }
+  std::unique_ptr<Method> create(const Llama& model, std::uint64_t seed) override {
+    options_.resolve(model.config());
+    return std::make_unique<InterventionMethod>(intervention_, options_, model, seed);
+  }
+
+ private:
+  const Intervention& intervention_;
+  EditOptions options_;
+};
 
 }  // namespace
 
-std::span<const MethodEntry* const> intervention_methods() {
+std::span<const MethodEntry> intervention_methods() {
   static const auto entries = [] {
     std::vector<MethodEntry> made;
     for (const auto* intervention : interventions()) {
-      made.push_back({intervention->name, intervention->formula, flags_of(*intervention),
-                      [](const MethodOptions& options, const LlamaConfig& config, std::uint64_t seed,
-                         const TensorOptions& tensors) -> std::unique_ptr<Method> {
-                        return std::make_unique<InterventionMethod>(options, config, seed, tensors);
-                      }});
+      made.push_back({intervention->name, intervention->formula,
+                      [intervention] { return std::make_unique<InterventionSettings>(*intervention); }});
     }
     return made;
   }();
-  static const auto pointers = [] {
-    std::vector<const MethodEntry*> made;
-    for (const auto& entry : entries) made.push_back(&entry);
-    return made;
-  }();
-  return pointers;
+  return entries;
 }
 
 }  // namespace csreft

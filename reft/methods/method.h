@@ -1,128 +1,173 @@
 // The one interface through which the training loop, the command line, the adapter files and the report know a
-// fine-tuning method: its parameters by name, where it attaches, its penalty, and what it can show of itself. To add a
-// method: a file beside this one, its declaration in entries.h, a line in the table of table.cpp, and the file's name
-// in meson.build.
+// fine-tuning method: its options, its parameters by name, what it needs of the model, where it attaches and, where it
+// routes, its gates. To add a method: a file beside this one and its line in the table of table.cpp (and the file's
+// name in meson.build).
 #pragma once
 
 #include <cstdint>
+#include <filesystem>
+#include <functional>
 #include <memory>
+#include <optional>
 #include <span>
 #include <string>
 #include <string_view>
 #include <utility>
 #include <vector>
 
+#include <nlohmann/json.hpp>
+
+#include "core/base/options.h"
+#include "models/language_model.h"
 #include "models/llama/llama.h"
 #include "reft/parameter.h"
 #include "reft/positions.h"
 #include "reft/router/router.h"
+#include "reft/training_moment.h"
 
 namespace csreft {
 
-// Every choice that a method may offer; each reads those it knows. Kept whole in the adapter, which rebuilds from it.
+// A method and those of its options that are not at their defaults: {"rank": 8, "gate": "top1"}. The names, defaults
+// and ranges are the method's own (MethodSettings::describe).
 struct MethodOptions {
   std::string method = "csreft";
-  std::vector<std::int64_t> layers{6, 12, 18, 24};  // edited blocks, 0-based; empty: all of them
-  std::int64_t rank = 4;
-  std::string positions = "f5+l5";
-  bool tied = false;
+  nlohmann::json values = nlohmann::json::object();
 
-  // CS-ReFT
-  std::int64_t subspaces = 4;
-  bool joint = false;  // all subspaces orthogonal to each other, on one manifold
-  std::string router_input = "prompt_mean";
-  std::int64_t router_layer = -1;  // whose hidden states router_input "hidden" reads; -1: the one below the first edit
-  std::int64_t router_hidden = 64;
-  bool router_norm = false;  // standardise the router's input by the training prompts' mean and deviation
-  std::string router_start = "random";
-  std::string gate = "soft";
-  std::string penalty = "none";
-  double lambda = 0.0;
-  std::vector<std::string> tasks{};  // the names of the training tasks, for a gate that is decided by them
-
-  // LoRA
-  double lora_alpha = 32.0;
-  std::vector<std::string> targets{"q_proj", "v_proj"};
+  nlohmann::json& operator[](const std::string& name) { return values[name]; }
+  const nlohmann::json& at(const std::string& name) const { return values.at(name); }
+  bool contains(const std::string& name) const { return values.contains(name); }
 };
 
 // A packed batch and where its prompts lie in it.
 struct PromptBatch {
   const TokenBatch& tokens;
   const PromptSpans& prompts;
-  // Each example's task, an index into MethodOptions::tasks; empty, or -1, where it is not known.
+  // Each example's task, an index into the method's tasks; empty, or -1, where it is not known.
   std::span<const std::int32_t> tasks{};
+  std::optional<TrainingMoment> training{};  // nothing: no dropout, no noise
+  std::span<const double> alpha{};           // gates [k] to use for all examples in place of the method's; empty: none
 };
 
-// One forward pass of a method.
-struct MethodPass {
-  Attachments points;
-  // Of a method that has gates, once the forward pass has come to the first edit; otherwise undefined.
-  std::shared_ptr<Gates> gates = std::make_shared<Gates>();
+// One forward pass over a batch, and the tokens that are generated after it. Owns its gates.
+class MethodPass {
+ public:
+  MethodPass() = default;
+  virtual ~MethodPass() = default;
+  MethodPass(const MethodPass&) = delete;
+  MethodPass& operator=(const MethodPass&) = delete;
+
+  // What a forward pass over the batch calls; valid while this lives.
+  virtual Attachments points() = 0;
+  // The same for a batch of one new token of each of some of the examples, after points() has been used. `examples`:
+  // which, as indices into the batch.
+  virtual Attachments generated(std::span<const std::int32_t> /*examples*/) { return {}; }
+  // Of the batch's examples, once the forward pass has come to the first edit; null for a method without gates.
+  virtual const Gates* gates() const { return nullptr; }
+};
+
+// The part of a method that decides for each prompt which of its subspaces take part.
+class Routing {
+ public:
+  virtual ~Routing() = default;
+  virtual std::string_view gate() const = 0;
+  virtual std::int64_t subspaces() const = 0;
+  // The gates of prompts, of these tasks, without any edit.
+  virtual Gates route(std::span<const std::vector<std::int32_t>> prompts, std::span<const std::int32_t> tasks,
+                      const std::optional<TrainingMoment>& training) const = 0;
+  // The training tasks' names, where the task of an example decides its gates; generation must then be told which.
+  virtual std::span<const std::string> tasks() const { return {}; }
+  // Omega of an optimizer step's gates, [1]; undefined if there is none. lambda() times it is added to the loss.
+  virtual Variable penalty(const Gates& gates) const = 0;
+  virtual double lambda() const = 0;
+  // Whether Omega is a mean over examples, so that the parts of a step may be penalised apart.
+  virtual bool penalty_is_mean() const = 0;
+  // The stacked bases R [k r, d] of each edited place, for measures of how subspaces overlap.
+  virtual std::vector<Tensor> bases() const = 0;
 };
 
 class Method {
  public:
   virtual ~Method() = default;
 
-  virtual const MethodOptions& options() const = 0;
+  // Its name and all of its options as they were understood: "auto" is resolved.
+  const MethodOptions& options() const { return options_; }
   virtual std::span<const Parameter> parameters() const = 0;
   // What is learnt without gradients and kept in the adapter (statistics of the router's input).
   virtual std::span<const std::pair<std::string, Tensor>> buffers() const { return {}; }
   // Looks at the training prompts once, before the first step; tells `on_read`, if set, how many it has read of how
   // many. Returns what a user should know of what it found, or nothing.
-  virtual std::string prepare(const Llama&, std::span<const std::vector<std::int32_t>> /*prompts*/,
-                              const OnRead& /*on_read*/ = {}) {
+  virtual std::string prepare(std::span<const std::vector<std::int32_t>> /*prompts*/, const OnRead& /*on_read*/ = {}) {
     return {};
   }
-  // For a batch whose prompts are edited, or whose prompts are all there is.
-  virtual MethodPass attach(const Llama& model, const PromptBatch& batch) const = 0;
-  // For tokens generated after a prompt that attach() has seen.
-  virtual Attachments attach_generated(const Llama& /*model*/) const { return {}; }
-  // The gates of prompts, of these tasks, without any edit; undefined for a method that has none.
-  virtual Gates route(const Llama& /*model*/, std::span<const std::vector<std::int32_t>> /*prompts*/,
-                      std::span<const std::int32_t> /*tasks*/ = {}) const {
-    return {};
-  }
-  // Whether the gates are decided by the task of an example, so that generation must be told which.
-  virtual bool needs_task() const { return false; }
-  // Omega of an optimizer step's gates, [1], to be added lambda times to the loss; undefined if the method has none.
-  virtual Variable penalty(const Gates& /*gates*/) const { return {}; }
-  // Whether Omega is a mean over examples, so that the parts of a step may be penalised apart.
-  virtual bool penalty_is_mean() const { return true; }
-  // The stacked bases R [k r, d] of each place with subspaces, for measures of how they overlap.
-  virtual std::vector<Tensor> bases() const { return {}; }
+  virtual std::unique_ptr<MethodPass> attach(const PromptBatch& batch) const = 0;
+  virtual const Routing* routing() const { return nullptr; }
+  // Whether the training tasks are learnt one after the other, in their order, and not mixed; begin_task(i) is called
+  // before the first step of task i.
+  virtual bool learns_in_sequence() const { return false; }
+  virtual void begin_task(std::int64_t /*task*/) {}
+  // What is added to the loss of each optimizer step beside the cross-entropy and the penalty on gates, [1]; undefined:
+  // nothing.
+  virtual Variable regulariser() const { return {}; }
+
+  // The files of the adapter's folder, beside adapter.json: adapter.safetensors, if the method has no layout of its
+  // own.
+  virtual void save(const std::filesystem::path& folder, const LanguageModel& model) const;
+  // Throws Error for files that are missing or unsound, and for tensors that are missing, extra or of another shape.
+  virtual void load(const std::filesystem::path& folder);
+
+ private:
+  friend std::unique_ptr<Method> create_method(const MethodOptions&, const Llama&, std::uint64_t, std::string_view);
+
+  MethodOptions options_;
 };
 
-struct MethodEntry {
-  std::string_view name;
-  std::string_view summary;
-  // The flags that it reads, beyond --layers.
-  std::vector<std::string_view> flags;
-  // Throws Error for options that the model cannot follow: a layer or a rank that it does not have.
-  std::unique_ptr<Method> (*create)(const MethodOptions& options, const LlamaConfig& config, std::uint64_t seed,
-                                    const TensorOptions& tensors);
+// The options of a method, and the way from them to the method.
+class MethodSettings {
+ public:
+  virtual ~MethodSettings() = default;
+  virtual void describe(Options& options) = 0;
+  // Whether the model's own weights are trained: then it must be loaded with Weights::trainable.
+  virtual bool trains_model() const { return false; }
+  // Resolves what depends on the model ("auto") in the options. Throws Error for options that the model cannot follow
+  // and for those that exclude each other.
+  virtual std::unique_ptr<Method> create(const Llama& model, std::uint64_t seed) = 0;
 };
+
+using MethodEntry = ChoiceEntry<MethodSettings>;
 
 std::span<const MethodEntry* const> methods();
-// Throws Error, naming the nearest, for an unknown method.
-const MethodEntry& find_method(std::string_view name);
-// Throws Error, naming the nearest, for an unknown method.
-std::unique_ptr<Method> create_method(const MethodOptions& options, const LlamaConfig& config, std::uint64_t seed,
-                                      const TensorOptions& tensors = {});
+// A method's settings with these options. "lora+loreft" is a sum of methods: an option of one of them has its name in
+// front ("lora.rank"), and without a name belongs to each that has it. Throws Error for an unknown method (naming the
+// nearest), an unknown option, and a value that is not possible; `where` begins the text ("" for flags).
+std::unique_ptr<MethodSettings> configure(const MethodOptions& options, std::string_view where = {});
+// The same where options may be given that the method does not have.
+struct ReadOptions {
+  std::unique_ptr<MethodSettings> settings;
+  std::vector<std::string> known, unknown;  // names that the method has; names given that it has not
+};
+ReadOptions read_options(const MethodOptions& options, std::string_view where = {});
+// The same as configure(), created for a model. The method refers to the model, which must outlive it.
+std::unique_ptr<Method> create_method(const MethodOptions& options, const Llama& model, std::uint64_t seed,
+                                      std::string_view where = {});
 
-// The index of a task among the method's; -1 for a method that needs none. Throws Error, naming them, if the method
-// needs one and was not trained on this; `task` may be empty.
+// The index of a task among those that decide the method's gates; -1 where none does. Throws Error, naming them, if the
+// method needs one and was not trained on this; `task` may be empty.
 std::int32_t task_index(const Method& method, std::string_view task);
 
-// Layers in rising order, all of them for an empty list. Throws Error for one that the model lacks or one named twice.
-std::vector<std::int64_t> checked_layers(const MethodOptions& options, const LlamaConfig& config);
-// Throws Error unless 1 <= rank * subspaces <= hidden size.
-void check_rank(std::int64_t rank, std::int64_t subspaces, const LlamaConfig& config);
+// Parameters and buffers, by name.
+std::vector<std::pair<std::string, Tensor>> named_tensors(const Method& method);
+class SafeTensors;
+// Overwrites their values. Throws Error as Method::load does; `where` names the file.
+void load_values(const Method& method, const SafeTensors& file, const std::string& where);
 
-// Trainable numbers, with and without the router.
+// Trainable numbers: all, and of each part.
 struct ParameterCount {
   std::int64_t total = 0;
-  std::int64_t without_router = 0;
+  std::int64_t edits = 0, router = 0, adapters = 0, model = 0;
+
+  std::int64_t without_router() const { return total - router; }
+  // "73,728 in edits, 37,252 in the router": nothing where there is one part.
+  std::string parts() const;
 };
 ParameterCount count_parameters(const Method& method);
 

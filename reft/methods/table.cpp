@@ -1,70 +1,75 @@
-#include "core/base/table.h"
-
 #include <algorithm>
 
-#include "reft/methods/entries.h"
+#include "reft/methods/method.h"
+#include "reft/methods/sum.h"
 
 namespace csreft {
+
+extern const MethodEntry csreft_method, lora_method, olora_method, full_method;
+// One for each formula of interventions/.
+std::span<const MethodEntry> intervention_methods();
 
 std::span<const MethodEntry* const> methods() {
   static const auto table = [] {
     std::vector<const MethodEntry*> entries{&csreft_method};
-    std::ranges::copy(intervention_methods(), std::back_inserter(entries));
-    entries.push_back(&lora_method);
+    for (const auto& entry : intervention_methods()) entries.push_back(&entry);
+    entries.insert(entries.end(), {&lora_method, &olora_method, &full_method});
     return entries;
   }();
   return table;
 }
 
-const MethodEntry& find_method(std::string_view name) { return find_named(methods(), "method", name); }
+namespace {
 
-std::unique_ptr<Method> create_method(const MethodOptions& options, const LlamaConfig& config, std::uint64_t seed,
-                                      const TensorOptions& tensors) {
-  return find_method(options.method).create(options, config, seed, tensors);
-}
-
-std::int32_t task_index(const Method& method, std::string_view task) {
-  if (!method.needs_task()) return -1;
-  const std::vector<std::string>& tasks = method.options().tasks;
-  const auto found = std::ranges::find(tasks, task);
-  if (found != tasks.end()) return static_cast<std::int32_t>(found - tasks.begin());
-  const std::string known = fmt::format("{}", fmt::join(tasks, ", "));
-  if (task.empty())
-    fail("gate {} is decided by the task: expected --task with one of {}", method.options().gate, known);
-  const std::vector<std::string_view> names(tasks.begin(), tasks.end());
-  fail("gate {} knows no task '{}'{}: expected one of {}, from a file NAME.test.json or by --task NAME",
-       method.options().gate, task, suggestion(task, names), known);
-}
-
-std::vector<std::int64_t> checked_layers(const MethodOptions& options, const LlamaConfig& config) {
-  std::vector<std::int64_t> layers = options.layers;
-  if (layers.empty()) {
-    for (std::int64_t l = 0; l < config.n_layers; ++l) layers.push_back(l);
+// An option without a method's name goes to each method of the sum that has it.
+nlohmann::json by_part(const std::vector<std::string>& parts, MethodSettings& settings, const nlohmann::json& values) {
+  const std::vector<std::string> known = option_names(settings);
+  nlohmann::json out = nlohmann::json::object();
+  for (const auto& [name, value] : values.items()) {
+    if (name.find('.') != std::string::npos) continue;
+    bool found = false;
+    for (const auto& part : parts) {
+      const std::string own = part + "." + name;
+      if (std::ranges::find(known, own) == known.end()) continue;
+      out[own] = value;
+      found = true;
+    }
+    if (!found) out[name] = value;  // refused as unknown
   }
-  std::ranges::sort(layers);
-  for (std::size_t i = 0; i < layers.size(); ++i) {
-    require(0 <= layers[i] && layers[i] < config.n_layers, "layer {} does not exist: the model has layers 0 to {}",
-            layers[i], config.n_layers - 1);
-    require(i == 0 || layers[i] != layers[i - 1], "layer {} is named twice: expected each layer once", layers[i]);
+  for (const auto& [name, value] : values.items()) {
+    if (name.find('.') != std::string::npos) out[name] = value;
   }
-  return layers;
+  return out;
 }
 
-void check_rank(std::int64_t rank, std::int64_t subspaces, const LlamaConfig& config) {
-  require(rank >= 1, "rank {} is not possible: expected 1 or more", rank);
-  require(subspaces >= 1, "{} subspaces are not possible: expected 1 or more", subspaces);
-  require(rank * subspaces <= config.hidden_size,
-          "{} subspace(s) of rank {} do not fit hidden states of size {}: expected rank x subspaces of at most {}",
-          subspaces, rank, config.hidden_size, config.hidden_size);
+}  // namespace
+
+ReadOptions read_options(const MethodOptions& options, std::string_view where) {
+  const auto parts = parts_of_sum(options.method);
+  ReadOptions out;
+  nlohmann::json values = options.values;
+  if (parts.size() == 1) {
+    out.settings = find_named(methods(), "method", options.method).create();
+  } else {
+    out.settings = sum_settings(parts);
+    values = by_part(parts, *out.settings, options.values);
+  }
+  OptionReader reader(values, std::string(where));
+  Options visited(reader);
+  out.settings->describe(visited);
+  out.unknown = reader.unknown();
+  out.known = reader.known();
+  return out;
 }
 
-ParameterCount count_parameters(const Method& method) {
-  ParameterCount count;
-  for (const auto& p : method.parameters()) {
-    count.total += p.value.value().numel();
-    if (!p.router) count.without_router += p.value.value().numel();
+std::unique_ptr<MethodSettings> configure(const MethodOptions& options, std::string_view where) {
+  ReadOptions read = read_options(options, where);
+  for (const auto& name : read.unknown) {
+    const std::vector<std::string_view> names(read.known.begin(), read.known.end());
+    fail("{}method {} has no option '{}'{}: expected one of {}", where, options.method, name, suggestion(name, names),
+         fmt::join(read.known, ", "));
   }
-  return count;
+  return std::move(read.settings);
 }
 
 }  // namespace csreft

@@ -41,17 +41,20 @@ std::span<const std::vector<std::int32_t>> first_prompts(std::span<const std::ve
 
 }  // namespace
 
-std::vector<Parameter> make_router_parameters(const RouterShape& shape, std::uint64_t seed, std::uint64_t stream,
-                                              const TensorOptions& tensors) {
+std::vector<Parameter> make_router_parameters(const RouterShape& shape, double lr_scale, std::uint64_t seed,
+                                              std::uint64_t stream, const TensorOptions& tensors) {
   const auto weight = [&](std::int64_t out, std::int64_t in, std::uint64_t layer) {
     return Variable::parameter(
         random_normal({out, in}, 0.0, 1.0 / std::sqrt(static_cast<double>(in)), seed, stream + layer, tensors));
   };
   const auto bias = [&](std::int64_t out) { return Variable::parameter(Tensor::zeros({out}, tensors)); };
-  return {{.name = "router.0.weight", .value = weight(shape.hidden, shape.input, 0), .router = true},
-          {.name = "router.0.bias", .value = bias(shape.hidden), .router = true},
-          {.name = "router.2.weight", .value = weight(shape.subspaces, shape.hidden, 1), .router = true},
-          {.name = "router.2.bias", .value = bias(shape.subspaces), .router = true}};
+  const auto parameter = [&](std::string name, const Variable& value) {
+    return Parameter{.name = std::move(name), .value = value, .lr_scale = lr_scale, .part = ParameterPart::router};
+  };
+  return {parameter("router.0.weight", weight(shape.hidden, shape.input, 0)),
+          parameter("router.0.bias", bias(shape.hidden)),
+          parameter("router.2.weight", weight(shape.gates, shape.hidden, 1)),
+          parameter("router.2.bias", bias(shape.gates))};
 }
 
 Tensor mean_states(const RouterInput& input, const Tensor& states, const PromptSpans& prompts) {

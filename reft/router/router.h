@@ -1,19 +1,23 @@
 // The router of CS-ReFT: alpha = gate(V2 relu(V1 x + c1) + c2), one for all layers of an adapter (arXiv 2503.10617,
 // section 3), and the tables of what it may read, where its weights start, how its scores become gates, and how gates
-// are penalised. To add one: a file in router_inputs/, router_starts/, gates/ or penalties/, its declaration in
-// entries.h and its line in table.cpp of the same folder, and the file's name in meson.build.
+// are penalised. To add one: a file in inputs/, starts/, gates/ or penalties/, its line in table.cpp of the same
+// folder, and the file's name in meson.build.
 #pragma once
 
 #include <cstdint>
 #include <functional>
+#include <memory>
+#include <optional>
 #include <span>
 #include <string>
 #include <string_view>
 #include <vector>
 
+#include "core/base/options.h"
 #include "models/llama/llama.h"
 #include "reft/parameter.h"
 #include "reft/positions.h"
+#include "reft/training_moment.h"
 
 namespace csreft {
 
@@ -27,6 +31,9 @@ enum class RouterStates {
 struct RowRange {
   std::int32_t begin, end;
 };
+
+// All rows of a prompt.
+inline RowRange whole_prompt_rows(std::int32_t start, std::int32_t length) { return {start, start + length}; }
 
 // What the router reads of each prompt: the mean of the states of some of its tokens. Gradients do not flow into it.
 struct RouterInput {
@@ -51,31 +58,37 @@ Tensor read_router_inputs(const RouterInput& input, std::int64_t layer, const Ll
 
 // ---- gates ----------------------------------------------------------------------------------------------------------
 
-// The gates of a batch.
+// The gates of a batch. A row is an example's or, where gates are decided token by token, a token's.
 struct Gates {
-  Variable alpha;          // [examples, k]: what edits are multiplied by
-  Variable probabilities;  // [examples, k]: what penalties read; undefined where no router is asked
+  Variable alpha;          // [rows, k]: what edits are multiplied by
+  Variable probabilities;  // [rows, gates]: what penalties read; undefined where no router is asked
 };
 
 // What decides a gate.
 enum class GateSource { router, task, nothing };
 
-// For each example, what gates are made of: scores [examples, k] for GateSource::router, the index of the example's
-// task for GateSource::task.
+// For each row, what gates are made of: scores [rows, gates] for GateSource::router, the index of its example's task
+// for GateSource::task.
 struct GateInput {
   Variable scores;
   std::span<const std::int32_t> tasks;
-  std::int64_t examples;
-  std::int64_t subspaces;
+  std::int64_t rows;
+  std::int64_t gates;
   TensorOptions tensors;
+  std::optional<TrainingMoment> training;  // nothing: evaluation, without noise
 };
 
-struct Gate {
-  std::string_view name;
-  std::string_view summary;
-  GateSource source;
-  bool competing;  // the probabilities of an example sum to one, so that more of one is less of the others
-  Gates (*apply)(const GateInput& input);
+// How scores become gates; one file each, with the options that are its own.
+class Gate {
+ public:
+  virtual ~Gate() = default;
+  virtual void describe(Options& /*options*/) {}
+  virtual GateSource source() const { return GateSource::router; }
+  // Whether the probabilities of a row sum to one, so that more of one gate is less of the others.
+  virtual bool competes() const = 0;
+  // Throws Error if there cannot be so many gates.
+  virtual void check(std::int64_t /*gates*/) const {}
+  virtual Gates apply(const GateInput& input) const = 0;
 };
 
 // ---- penalties ------------------------------------------------------------------------------------------------------
@@ -84,7 +97,7 @@ struct Gate {
 struct Penalty {
   std::string_view name;
   std::string_view summary;
-  // Whether it says anything of gates that compete (of which an example has one in all), and of gates that do not.
+  // Whether it says anything of gates that compete (those of an example sum to one), and of gates that do not.
   bool of_competing, of_independent;
   bool mean_of_examples;  // so that parts of a step can be penalised apart
   Variable (*apply)(const Variable& probabilities);
@@ -93,17 +106,17 @@ struct Penalty {
 // ---- the network ----------------------------------------------------------------------------------------------------
 
 struct RouterShape {
-  std::int64_t input;      // d
-  std::int64_t hidden;     // the paper's is d / 2
-  std::int64_t subspaces;  // k
+  std::int64_t input;   // d
+  std::int64_t hidden;  // the paper's is d / 2
+  std::int64_t gates;   // k, less the subspaces that are always open
 };
 
-// "router.0.weight" [hidden, d], "router.0.bias", "router.2.weight" [k, hidden], "router.2.bias": weights of deviation
-// 1 / sqrt(inputs), biases zero.
-std::vector<Parameter> make_router_parameters(const RouterShape& shape, std::uint64_t seed, std::uint64_t stream,
-                                              const TensorOptions& tensors);
+// "router.0.weight" [hidden, d], "router.0.bias", "router.2.weight" [gates, hidden], "router.2.bias": weights of
+// deviation 1 / sqrt(inputs), biases zero. They are trained at lr_scale times the learning rate.
+std::vector<Parameter> make_router_parameters(const RouterShape& shape, double lr_scale, std::uint64_t seed,
+                                              std::uint64_t stream, const TensorOptions& tensors);
 
-// Scores V2 relu(V1 x + c1) + c2: x [examples, d] -> [examples, k]. `parameters` as made above.
+// Scores V2 relu(V1 x + c1) + c2: x [rows, d] -> [rows, gates]. `parameters` as made above.
 Variable router_scores(const Tensor& x, std::span<const Parameter> parameters);
 
 // Where the router's weights start, given what it reads of the training prompts.
@@ -121,12 +134,11 @@ struct RouterStart {
 
 std::span<const RouterInput* const> router_inputs();
 std::span<const RouterStart* const> router_starts();
-std::span<const Gate* const> gates();
+std::span<const ChoiceEntry<Gate>* const> gates();
 std::span<const Penalty* const> penalties();
 // By name. Throw Error, listing the names, for another.
 const RouterInput& find_router_input(std::string_view name);
 const RouterStart& find_router_start(std::string_view name);
-const Gate& find_gate(std::string_view name);
 const Penalty& find_penalty(std::string_view name);
 
 }  // namespace csreft

@@ -1,17 +1,22 @@
-#include "reft/router/gates/entries.h"
+#include "reft/router/router.h"
 
 namespace csreft {
+namespace {
 
 // alpha = sigmoid(scores): the paper's. Gates are independent of each other.
-const Gate soft_gate{
-    .name = "soft",
-    .summary = "sigmoid of each score (the paper's): gates that do not compete",
-    .source = GateSource::router,
-    .competing = false,
-    .apply = [](const GateInput& input) -> Gates {
-      const Variable alpha = sigmoid(input.scores);
-      return {alpha, alpha};
-    },
+class SoftGate final : public Gate {
+ public:
+  bool competes() const override { return false; }
+  Gates apply(const GateInput& input) const override {
+    const Variable alpha = sigmoid(input.scores);
+    return {alpha, alpha};
+  }
 };
+
+}  // namespace
+
+extern const ChoiceEntry<Gate> soft_gate;
+const ChoiceEntry<Gate> soft_gate{"soft", "sigmoid of each score (the paper's): gates that do not compete",
+                                  [] { return std::make_unique<SoftGate>(); }};
 
 }  // namespace csreft

@@ -1,18 +1,16 @@
-#include "core/base/table.h"
-
 #include <array>
 
-#include "reft/router/gates/entries.h"
+#include "reft/router/router.h"
 
 namespace csreft {
-namespace {
 
-constexpr std::array table{&soft_gate, &softmax_gate, &top1_gate, &onehot_gate, &ones_gate};
+extern const ChoiceEntry<Gate> soft_gate, softmax_gate, top1_gate, topk_gate, hard_gate, gumbel_gate, onehot_gate,
+    ones_gate;
 
-}  // namespace
-
-std::span<const Gate* const> gates() { return table; }
-
-const Gate& find_gate(std::string_view name) { return find_named(gates(), "gate", name); }
+std::span<const ChoiceEntry<Gate>* const> gates() {
+  static const std::array table{&soft_gate, &softmax_gate, &top1_gate,   &topk_gate,
+                                &hard_gate, &gumbel_gate,  &onehot_gate, &ones_gate};
+  return table;
+}
 
 }  // namespace csreft

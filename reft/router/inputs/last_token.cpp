@@ -1,8 +1,9 @@
-#include "reft/router/inputs/entries.h"
+#include "reft/router/router.h"
 
 namespace csreft {
 
 // The embedding of the prompt's last token.
+extern const RouterInput last_token_input;
 const RouterInput last_token_input{
     .name = "last_token",
     .summary = "the embedding of the prompt's last token (constant under a chat template, too)",

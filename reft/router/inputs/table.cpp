@@ -1,10 +1,12 @@
-#include "core/base/table.h"
-
 #include <array>
 
-#include "reft/router/inputs/entries.h"
+#include "core/base/table.h"
+#include "reft/router/router.h"
 
 namespace csreft {
+
+extern const RouterInput prompt_mean_input, first_token_input, last_token_input, hidden_input;
+
 namespace {
 
 constexpr std::array table{&prompt_mean_input, &first_token_input, &last_token_input, &hidden_input};

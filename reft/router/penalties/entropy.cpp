@@ -1,8 +1,9 @@
-#include "reft/router/penalties/entries.h"
+#include "reft/router/router.h"
 
 namespace csreft {
 
 // mean over examples of sum_i H(p_i), H the entropy of a Bernoulli variable in nats: gates near 0 or 1.
+extern const Penalty entropy_penalty;
 const Penalty entropy_penalty{
     .name = "entropy",
     .summary = "mean over examples of the sum of their gates' binary entropies",

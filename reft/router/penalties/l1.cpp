@@ -1,8 +1,9 @@
-#include "reft/router/penalties/entries.h"
+#include "reft/router/router.h"
 
 namespace csreft {
 
 // mean over examples of sum_i p_i: few gates open.
+extern const Penalty l1_penalty;
 const Penalty l1_penalty{
     .name = "l1",
     .summary = "mean over examples of the sum of their gates",

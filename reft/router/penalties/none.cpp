@@ -1,7 +1,8 @@
-#include "reft/router/penalties/entries.h"
+#include "reft/router/router.h"
 
 namespace csreft {
 
+extern const Penalty none_penalty;
 const Penalty none_penalty{
     .name = "none",
     .summary = "no penalty",

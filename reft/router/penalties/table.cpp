@@ -1,10 +1,12 @@
-#include "core/base/table.h"
-
 #include <array>
 
-#include "reft/router/penalties/entries.h"
+#include "core/base/table.h"
+#include "reft/router/router.h"
 
 namespace csreft {
+
+extern const Penalty none_penalty, l1_penalty, entropy_penalty, mi_penalty;
+
 namespace {
 
 constexpr std::array table{&none_penalty, &l1_penalty, &entropy_penalty, &mi_penalty};

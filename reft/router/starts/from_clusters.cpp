@@ -11,8 +11,8 @@
 #include <cmath>
 #include <limits>
 
+#include "reft/router/router.h"
 #include "reft/router/starts/clusters.h"
-#include "reft/router/starts/entries.h"
 
 namespace csreft {
 namespace {
@@ -89,6 +89,7 @@ std::int64_t start_from_clusters(std::span<const Parameter> parameters, const Te
 
 }  // namespace
 
+extern const RouterStart clusters_start;
 const RouterStart clusters_start{
     .name = "clusters",
     .summary = "the nearest-centroid rule of 2 to k clusters of the training prompts, as many as there are (no labels)",

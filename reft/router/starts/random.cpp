@@ -1,8 +1,9 @@
-#include "reft/router/starts/entries.h"
+#include "reft/router/router.h"
 
 namespace csreft {
 
 // The weights as they were drawn.
+extern const RouterStart random_start;
 const RouterStart random_start{
     .name = "random",
     .summary = "weights as drawn",

@@ -1,10 +1,12 @@
-#include "core/base/table.h"
-
 #include <array>
 
-#include "reft/router/starts/entries.h"
+#include "core/base/table.h"
+#include "reft/router/router.h"
 
 namespace csreft {
+
+extern const RouterStart random_start, clusters_start;
+
 namespace {
 
 constexpr std::array table{&random_start, &clusters_start};

@@ -1,0 +1,52 @@
+// Flags and help of options that their owners describe (core/base/options.h).
+#pragma once
+
+#include <map>
+#include <string>
+#include <string_view>
+#include <vector>
+
+#include "core/base/options.h"
+#include "experiments/cli/cli.h"
+
+namespace csreft {
+
+// Collects descriptions, makes a flag of each option, and tells what the user gave. Options of one name are one flag,
+// whoever has them.
+class OptionFlags final : public OptionVisitor {
+ public:
+  // Adds what an owner describes; `owner` names it in the help ("lora").
+  template <typename Owner>
+  void describe(Owner& of, std::string owner) {
+    owner_ = std::move(owner);
+    Options options(*this);
+    of.describe(options);
+  }
+  // Makes the flags: under `shared`, if several owners have one or `heading` of its owner is not there, else under the
+  // owner's heading. Call it once, when all have been described.
+  void add_to(Flags& flags, std::string_view shared, const std::map<std::string, std::string>& headings = {});
+  // {name: value} of the options that the user gave. Throws Error for text that is no value of the option's type.
+  nlohmann::json given() const;
+
+  void visit(Option& option) override;
+  bool visits_all_entries() const override { return true; }
+  void enter(std::string_view choice, std::string_view entry) override;
+  void leave() override { entry_.clear(); }
+
+ private:
+  struct Entry {
+    Option option;                                             // without its value
+    std::vector<std::pair<std::string, std::string>> defaults;  // of each owner
+    std::string entry;                                          // "gate hard", if it belongs to one alone
+    std::string text;                                           // what the user gave
+    bool is_given = false;
+  };
+  std::string help_of(const Entry& entry) const;
+  static std::string default_of(const Entry& entry);
+  void add_flag(Flags& flags, Entry& entry);
+
+  std::vector<std::unique_ptr<Entry>> entries_;  // in the order of the first descriptions
+  std::string owner_, entry_;
+};
+
+}  // namespace csreft

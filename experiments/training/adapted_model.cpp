@@ -1,0 +1,128 @@
+#include "experiments/training/adapted_model.h"
+
+#include <algorithm>
+#include <cmath>
+#include <filesystem>
+
+#include "reft/adapter.h"
+
+namespace csreft {
+namespace {
+
+struct NamedFolder {
+  std::string name;
+  std::filesystem::path path;
+};
+
+// "NAME=FOLDER" or "FOLDER", which is its own name. The folder of a run serves as well as the adapter in it.
+NamedFolder named_folder(const std::string& text) {
+  NamedFolder out{text, text};
+  const std::size_t equals = text.find('=');
+  if (equals != std::string::npos && !std::filesystem::exists(text)) {
+    out = {text.substr(0, equals), text.substr(equals + 1)};
+  }
+  if (std::filesystem::exists(out.path / "adapter" / "adapter.json")) out.path /= "adapter";
+  return out;
+}
+
+std::vector<double> parse_alpha(const std::string& text) {
+  std::vector<double> alpha;
+  if (text.empty()) return alpha;
+  for (const auto& part : split_commas(text)) {
+    double value = 0.0;
+    const auto [end, error] = std::from_chars(part.data(), part.data() + part.size(), value);
+    require(error == std::errc() && end == part.data() + part.size() && std::isfinite(value),
+            "--alpha '{}' is not understood: expected numbers such as 1,0,0.5,0", text);
+    alpha.push_back(value);
+  }
+  return alpha;
+}
+
+struct Folders {
+  std::vector<NamedFolder> folders;
+  std::vector<AdapterDescription> descriptions;
+};
+
+Folders read_descriptions(const std::vector<std::string>& texts) {
+  Folders out;
+  for (const auto& text : texts) {
+    NamedFolder folder = named_folder(text);
+    require(std::ranges::find(out.folders, folder.name, &NamedFolder::name) == out.folders.end(),
+            "two adapters are named {}: expected NAME=FOLDER with another name", folder.name);
+    out.descriptions.push_back(read_adapter_description(folder.path));
+    out.folders.push_back(std::move(folder));
+  }
+  return out;
+}
+
+// A method that trains the model itself has left a whole model, which takes the place of --model.
+ModelFlags model_of(const ModelFlags& flags, const Folders& read) {
+  ModelFlags out = flags;
+  for (std::size_t i = 0; i < read.folders.size(); ++i) {
+    if (!trains_model(read.descriptions[i].method)) continue;
+    require(read.folders.size() == 1, "adapter {} is a whole model: expected it alone", read.folders[i].name);
+    out.model = read.folders[i].path.string();
+  }
+  return out;
+}
+
+std::vector<std::size_t> in_use(const std::string& use, const std::vector<NamedAdapter>& adapters) {
+  std::vector<std::size_t> chosen;
+  if (use.empty()) {
+    for (std::size_t i = 0; i < adapters.size(); ++i) chosen.push_back(i);
+    return chosen;
+  }
+  const AdapterSet all(adapters, {}, {});
+  for (const auto& name : split_commas(use)) chosen.push_back(all.find(name));
+  return chosen;
+}
+
+}  // namespace
+
+void AdapterFlags::add_to(Flags& flags) {
+  flags.add_list("--adapter", adapters,
+                 "adapter folder, or NAME=FOLDER; several are added to each other; none: the model as it is");
+  flags.add("--use", use, "of several adapters, those (by name, separated by commas) that prompts have; empty: all");
+  flags.add("--alpha", alpha, "gates to use in place of the router's, as 1,0,0.5,0; empty: the router's");
+  flags.add("--scale", scale, "scale of every edit and update");
+  flags.add("--task", task, "the prompts' task, for an adapter whose gates are decided by it");
+}
+
+AdaptedModel::AdaptedModel(const ModelFlags& model_flags, const AdapterFlags& adapter_flags, const Flags& flags)
+    : model{[&] {
+        const Folders read = read_descriptions(adapter_flags.adapters);
+        return model_of(model_flags, read).load();
+      }()},
+      system(model_flags.system) {
+  require(std::isfinite(adapter_flags.scale), "--scale is not a number: expected one such as 0.8");
+  const Folders read = read_descriptions(adapter_flags.adapters);
+  if (read.folders.empty()) {
+    for (const char* flag : {"--task", "--alpha", "--scale", "--use"}) {
+      require(!flags.given(flag), "{} has no effect without --adapter", flag);
+    }
+    return;
+  }
+  const AdapterContext& context = read.descriptions.front().context;
+  if (!flags.given("--chat-template")) model.chat = &find_chat_template(context.chat_template);
+  if (!flags.given("--system")) system = context.system;
+  if (trains_model(read.descriptions.front().method)) {
+    for (const char* flag : {"--task", "--alpha", "--scale", "--use"}) {
+      require(!flags.given(flag), "{} has no effect: {} is a whole model", flag, read.folders.front().name);
+    }
+    label = read.descriptions.front().method.method;
+    return;
+  }
+  std::vector<NamedAdapter> loaded;
+  for (std::size_t i = 0; i < read.folders.size(); ++i) {
+    loaded.push_back({read.folders[i].name, load_adapter(read.folders[i].path, read.descriptions[i], model)});
+  }
+  const auto chosen = in_use(adapter_flags.use, loaded);
+  adapters = std::make_unique<AdapterSet>(std::move(loaded), chosen,
+                                          Steering{parse_alpha(adapter_flags.alpha), adapter_flags.scale});
+  label = adapters->label();
+  const Routing* routing = adapters->routing();
+  require(!flags.given("--task") || (routing != nullptr && !routing->tasks().empty()),
+          "--task has no effect: no gates of {} are decided by the task", fmt::join(adapter_flags.adapters, ", "));
+}
+
+}  // namespace csreft

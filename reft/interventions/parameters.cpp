@@ -1,0 +1,63 @@
+// How an intervention's parameters are made.
+#include <algorithm>
+#include <cmath>
+
+#include "core/tensor/random.h"
+#include "reft/interventions/intervention.h"
+#include "reft/random_streams.h"
+#include "reft/stiefel/stiefel.h"
+
+namespace csreft {
+namespace {
+
+Shape shape_of(Extent extent, std::int64_t rows, std::int64_t hidden) {
+  switch (extent) {
+    case Extent::rank_by_hidden: return {rows, hidden};
+    case Extent::rank: return {rows};
+    default: return {hidden};
+  }
+}
+
+}  // namespace
+
+bool has_rank(const Intervention& intervention) {
+  return std::ranges::any_of(intervention.parameters,
+                             [](const InterventionParameter& p) { return p.extent != Extent::hidden; });
+}
+
+bool has_source(const Intervention& intervention) {
+  return std::ranges::any_of(intervention.parameters, [](const InterventionParameter& p) { return p.name == "W"; });
+}
+
+std::vector<Parameter> make_intervention_parameters(const Intervention& intervention, const std::string& prefix,
+                                                    const InterventionShape& shape, bool identity, std::uint64_t seed,
+                                                    std::uint64_t place, const TensorOptions& tensors) {
+  const std::int64_t rows = shape.rank * shape.blocks;
+  const std::int64_t block_rows = shape.joint ? rows : shape.rank;
+  const double bound = 1.0 / std::sqrt(static_cast<double>(shape.hidden));
+  std::vector<Parameter> made;
+  for (std::size_t i = 0; i < intervention.parameters.size(); ++i) {
+    const InterventionParameter& p = intervention.parameters[i];
+    const Shape extents = shape_of(p.extent, rows, shape.hidden);
+    const std::uint64_t stream = intervention_stream + place * most_intervention_parameters + i;
+    Tensor value;
+    switch (identity ? p.identity : p.published) {
+      case Start::orthonormal:
+        value = random_stiefel(rows, shape.hidden, shape.starts_orthogonal ? rows : block_rows, seed,
+                               first_place_stream + place, tensors);
+        break;
+      case Start::torch_linear: value = random_uniform(extents, -bound, bound, seed, stream, tensors); break;
+      case Start::uniform: value = random_uniform(extents, 0.0, 1.0, seed, stream, tensors); break;
+      case Start::like_first: value = made.front().value.value().clone(); break;
+      case Start::zero: value = Tensor::zeros(extents, tensors); break;
+      case Start::one: value = Tensor::full(extents, 1.0, tensors); break;
+    }
+    made.push_back({.name = fmt::format("{}.{}", prefix, p.name),
+                    .value = Variable::parameter(value),
+                    .manifold = p.manifold,
+                    .block_rows = p.manifold == ParameterManifold::stiefel ? block_rows : 0});
+  }
+  return made;
+}
+
+}  // namespace csreft

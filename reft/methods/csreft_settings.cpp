@@ -1,0 +1,117 @@
+#include "reft/methods/csreft_settings.h"
+
+#include <algorithm>
+#include <array>
+#include <cmath>
+
+namespace csreft {
+namespace {
+
+struct GateScope {
+  std::string_view name, summary;
+};
+constexpr std::array scopes{GateScope{"prompt", "one decision for all tokens of an example"},
+                            GateScope{"token", "one for each token, from its own state"}};
+
+// Formulas whose edits can be gated: those of low rank.
+std::vector<const Intervention*> gated_formulas() {
+  std::vector<const Intervention*> formulas;
+  for (const auto* intervention : interventions()) {
+    if (has_rank(*intervention)) formulas.push_back(intervention);
+  }
+  return formulas;
+}
+
+struct FormulaName {
+  std::string_view name, summary;
+};
+
+std::vector<FormulaName> formula_names() {
+  std::vector<FormulaName> names;
+  for (const auto* formula : gated_formulas()) names.push_back({formula->name, formula->formula});
+  return names;
+}
+
+void check_penalty(const CsReftOptions& o) {
+  const Penalty& penalty = find_penalty(o.penalty);
+  const bool competes = o.gate->competes();
+  const std::string& gate = o.gate.name();
+  require(o.lambda >= 0.0, "lambda {} rewards what penalty {} is against: expected more than 0", o.lambda, o.penalty);
+  require(penalty.of_competing || !competes,
+          "penalty {} is a constant for gate {}, whose gates sum to one: expected gate soft", penalty.name, gate);
+  require(penalty.of_independent || competes,
+          "penalty {} is for gates that sum to one: expected gate softmax or top1, not {}", penalty.name, gate);
+  require((o.penalty == "none") == (o.lambda == 0.0),
+          "penalty {} with lambda {} has no effect: expected both a penalty and a lambda, or neither", o.penalty,
+          o.lambda);
+}
+
+void check_router(const CsReftOptions& o) {
+  check_penalty(o);
+  require(o.router_start == "random" || o.router_hidden >= o.competing(),
+          "a router of hidden width {} cannot start from {} clusters: expected a width of at least {}",
+          o.router_hidden, o.competing(), o.competing());
+  require(!o.by_token() || o.router_input == "hidden",
+          "router input {} is the prompt's, not each token's: expected hidden with --gate-scope token", o.router_input);
+}
+
+}  // namespace
+
+void CsReftOptions::describe(Options& options) {
+  options.add_name("edit", edit, "formula of each subspace", formula_names());
+  edits.describe(options, find_intervention(edit));
+  options.add("subspaces", subspaces, "number k of subspaces", at_least(1));
+  options.add("shared", shared, "how many of them are always open, beside those that the gates decide about",
+              at_least(0));
+  options.add("joint", joint, "all subspaces orthogonal to each other: R_i R_j^T = 0");
+  options.choose("gate", gate, "how the router's scores become gates");
+  if (asks_router() || options.visits_all_entries()) describe_router(options);
+  if (gate->source() == GateSource::task || options.visits_all_entries()) {
+    options.add("tasks", tasks, "names of the tasks, for a gate that is decided by them; empty: those of --train");
+  }
+}
+
+void CsReftOptions::describe_router(Options& options) {
+  options.add_name("gate_scope", gate_scope, "what a gate is decided for", scopes);
+  options.add_name("penalty", penalty, "Omega of the gates", penalties());
+  options.add("lambda", lambda, "weight of the penalty in the loss",
+              Range<double>{"a number", [](double x) { return std::isfinite(x); }});
+  options.add_name("router_input", router_input, "what the router reads", router_inputs());
+  options.add("router_layer", router_layer,
+              "the block that --router-input hidden reads; -1: the one below the first edit");
+  options.add("router_hidden", router_hidden, "hidden width of the router (the paper's is half of the model's)",
+              at_least(1));
+  options.add("router_norm", router_norm, "standardise the router's input by the training prompts");
+  options.add_name("router_start", router_start, "where its weights start", router_starts());
+  options.add("router_lr", router_lr, "learning rate of the router, as a multiple of --lr", not_negative());
+}
+
+void CsReftOptions::check() const {
+  require(shared < subspaces, "--shared {} leaves none of {} subspaces to the gates: expected {} or less", shared,
+          subspaces, subspaces - 1);
+  gate->check(competing());
+  if (asks_router()) check_router(*this);
+  require(edits.activation == "linear" || has_source(find_intervention(edit)),
+          "--activation {} has nothing to act on in {}: expected linear", edits.activation, edit);
+  if (gate->source() != GateSource::task) return;
+  require(!tasks.empty(), "gate {} needs the names of the tasks", gate.name());
+  require(static_cast<std::int64_t>(tasks.size()) <= competing(),
+          "gate {} gives each task a subspace: expected --subspaces of at least {}, the number of tasks, not {}",
+          gate.name(), static_cast<std::int64_t>(tasks.size()) + shared, subspaces);
+}
+// "hidden" reads a block's output that no edit has changed: of one below the first edit, or of that one, before it.
+void CsReftOptions::resolve(const LlamaConfig& config) {
+  edits.resolve(config);
+  const std::int64_t first_edit = parse_layers(edits.layers, config.n_layers).front();
+  if (!asks_router()) return;
+  if (find_router_input(router_input).states != RouterStates::hidden) {
+    require(router_layer == -1, "router input {} reads no layer: expected no --router-layer, or hidden", router_input);
+    return;
+  }
+  if (router_layer == -1) router_layer = std::max<std::int64_t>(first_edit - 1, 0);
+  require(0 <= router_layer && router_layer <= first_edit,
+          "router input hidden cannot read layer {}: expected one from 0 to {}, where the first edit is", router_layer,
+          first_edit);
+}
+
+}  // namespace csreft

@@ -1,0 +1,133 @@
+#include "reft/methods/lora_sites.h"
+
+#include <algorithm>
+#include <cmath>
+
+#include "core/tensor/random.h"
+#include "reft/methods/edit_sites.h"
+#include "reft/random_streams.h"
+
+namespace csreft {
+namespace {
+
+constexpr std::string_view everywhere_name = "everywhere";
+
+struct Extents {
+  std::int64_t in, out;
+};
+
+Extents extents_of(LinearSite site, const LlamaConfig& config) {
+  const std::int64_t d = config.hidden_size;
+  switch (site) {
+    case LinearSite::q_proj: return {d, config.n_heads * config.head_dim};
+    case LinearSite::k_proj:
+    case LinearSite::v_proj: return {d, config.n_kv_heads * config.head_dim};
+    case LinearSite::o_proj: return {config.n_heads * config.head_dim, d};
+    case LinearSite::down_proj: return {config.intermediate_size, d};
+    default: return {d, config.intermediate_size};
+  }
+}
+
+}  // namespace
+
+void LoraOptions::describe(Options& options) {
+  options.add("layers", layers, "blocks that are updated, 0-based: numbers such as 6,12,18,24, all, or auto (four, evenly spread)");
+  options.add("rank", rank, "rank r of each subspace, or of LoRA's matrices", at_least(1));
+  options.add("lora_alpha", alpha, "scale: updates are multiplied by alpha / rank",
+              Range<double>{"a number", [](double x) { return std::isfinite(x); }});
+  options.add("rslora", rslora, "multiply by alpha / sqrt(rank) instead");
+  options.add("dropout", dropout, "share of the components of an update's input that training drops",
+              Range<double>{"0 or more and less than 1", [](double p) { return p >= 0.0 && p < 1.0; }});
+  options.add("targets", targets, "linear layers that are updated: q_proj, k_proj, v_proj, o_proj, gate_proj, up_proj, down_proj");
+  options.add("positions", positions, "tokens whose layers are updated: everywhere, or some of the prompt's");
+}
+
+void LoraOptions::resolve(const LlamaConfig& config) {
+  layers = layers_text(parse_layers(layers, config.n_layers));
+  require(!targets.empty(), "LoRA has no target: expected linear layers such as q_proj,v_proj");
+  for (auto& target : targets) {
+    // PEFT's short names, too: q, down.
+    if (target.find('_') == std::string::npos) target += "_proj";
+    static_cast<void>(parse_linear_site(target));
+  }
+}
+
+double LoraOptions::scale() const {
+  const auto r = static_cast<double>(rank);
+  return alpha / (rslora ? std::sqrt(r) : r);
+}
+
+LoraSites::LoraSites(const LoraOptions& options, const Llama& model, std::uint64_t seed, std::uint64_t first_place,
+                     const std::string& prefix)
+    : options_(options) {
+  const LlamaConfig& config = model.config();
+  check_rank(options.rank, 1, config);
+  if (options.positions != everywhere_name) groups_ = parse_positions(options.positions, /*tied=*/true);
+  std::uint64_t place = first_place;
+  for (const auto layer : parse_layers(options.layers, config.n_layers)) {
+    for (const auto& target : options.targets) {
+      const LinearSite site = parse_linear_site(target);
+      const auto [in, out] = extents_of(site, config);
+      const double bound = 1.0 / std::sqrt(static_cast<double>(in));
+      const Place here{Variable::parameter(random_uniform({options.rank, in}, -bound, bound, seed,
+                                                          first_place_stream + place, model.options())),
+                       Variable::parameter(Tensor::zeros({out, options.rank}, model.options())), place};
+      ++place;
+      require(places_.emplace(std::pair{layer, site}, here).second, "LoRA target {} is named twice", target);
+      const std::string name = fmt::format("{}{}.{}", prefix, layer, target);
+      parameters_.push_back({.name = name + ".A", .value = here.A, .part = ParameterPart::adapters});
+      parameters_.push_back({.name = name + ".B", .value = here.B, .part = ParameterPart::adapters});
+    }
+  }
+}
+
+Tensor LoraSites::rows(const PromptSpans& prompts) const {
+  return everywhere() ? Tensor() : edit_rows(groups_.front(), prompts).index;
+}
+
+Variable LoraSites::apply(std::int64_t layer, LinearSite site, const Variable& x, const Variable& y,
+                          const Tensor& rows, const std::optional<TrainingMoment>& training, bool frozen) const {
+  const auto found = places_.find({layer, site});
+  if (found == places_.end()) return y;
+  const Place& place = found->second;
+  const Variable A = frozen ? place.A.detach() : place.A, B = frozen ? place.B.detach() : place.B;
+  Variable read = rows.defined() ? gather_rows(x, rows) : x;
+  if (training && !frozen && options_.dropout > 0.0) {
+    const std::uint64_t stream = dropout_stream + (static_cast<std::uint64_t>(training->step) << 24U) +
+                                 (static_cast<std::uint64_t>(training->pass) << 16U) + place.number;
+    read = dropout(read, options_.dropout, training->seed, stream);
+  }
+  const Variable update = scale(linear(linear(read, A), B), options_.scale());
+  return rows.defined() ? add_at_rows(y, rows, update) : add(y, update);
+}
+
+LoraPass::LoraPass(std::span<const LoraSites> sites, const PromptBatch& batch, std::size_t frozen)
+    : sites_(sites), frozen_(frozen), training_(batch.training) {
+  for (const auto& set : sites) rows_.push_back(set.rows(batch.prompts));
+}
+
+Attachments LoraPass::points() {
+  Attachments points;
+  points.linear = [this](std::int64_t layer, LinearSite site, const Variable& x, const Variable& y) {
+    Variable updated = y;
+    for (std::size_t i = 0; i < sites_.size(); ++i) {
+      updated = sites_[i].apply(layer, site, x, updated, rows_[i], training_, i < frozen_);
+    }
+    return updated;
+  };
+  return points;
+}
+
+Attachments LoraPass::generated(std::span<const std::int32_t> /*examples*/) {
+  Attachments points;
+  points.linear = [this](std::int64_t layer, LinearSite site, const Variable& x, const Variable& y) {
+    Variable updated = y;
+    for (const auto& set : sites_) {
+      if (set.everywhere()) updated = set.apply(layer, site, x, updated, {}, {});
+    }
+    return updated;
+  };
+  return points;
+}
+
+}  // namespace csreft
