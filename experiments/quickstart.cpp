@@ -1,6 +1,8 @@
 // A small chat model learns four word skills from WordNet: LoReFT with one subspace against CS-ReFT with four of a
 // quarter of its rank, once with the paper's router and once with one that specialises, and a report that shows what
 // each has learnt.
+#include <ranges>
+
 #include "experiments/cli/progress.h"
 #include "experiments/tasks/wordnet.h"
 #include "experiments/training/config.h"
@@ -195,7 +197,8 @@ int quickstart(Arguments arguments) {
     add(last ? "csreft" : "csreft-paper", method, train,
         last ? std::move(whole) : RunFolder::take(folder / "csreft-paper", replace));
   }
-  for (auto& c : contestants) {
+  // The whole's folder first: it holds the others.
+  for (auto& c : contestants | std::views::reverse) {
     c.folder.begin(config_text("quickstart", arguments, c.run.options, c.train, model, /*files=*/{}));
   }
   fmt::print("{}: {} parameters, frozen; four skills with {} examples to learn from and {} to be tested on\n",
