@@ -11,6 +11,7 @@
 #include "experiments/cli/progress.h"
 #include "experiments/tasks/wordnet.h"
 #include "experiments/training/flag_groups.h"
+#include "experiments/training/run_flags.h"
 
 namespace csreft {
 namespace {
@@ -28,6 +29,7 @@ struct Options {
   std::string variants, out;
   std::int64_t seeds = 3;
   SizeFlags sizes;
+  SaveFlags saves;
   bool bare = false;
   bool smoke = false;
 };
@@ -52,6 +54,7 @@ void add_flags(Flags& flags, Options& o) {
   flags.add("--subspaces", o.method.subspaces, "number k of subspaces");
   flags.add("--positions", o.method.positions, "edited tokens of a prompt, with one set of parameters for all");
   add_train_flags(flags, o.train);
+  o.saves.add_to(flags);
   o.model.add_to(flags);
 }
 
@@ -125,6 +128,11 @@ json settings(const Options& o, const LanguageModel& model, const Tasks& tasks) 
 void keep_settings(const std::filesystem::path& folder, const json& wanted) {
   const auto file = folder / "ablation.json";
   if (!std::filesystem::exists(file)) {
+    std::error_code ignored;
+    const bool is_there = std::filesystem::is_directory(folder, ignored);
+    require(!is_there || std::filesystem::is_empty(folder),
+            "{} is not the folder of a comparison and holds other files: expected a new or an empty folder for --out",
+            folder.string());
     make_folder(folder);
     write_file_atomically(file, wanted.dump(2) + "\n");
     return;
@@ -146,6 +154,7 @@ int ablate(Arguments arguments) {
   add_flags(flags, o);
   if (!flags.parse(arguments)) return 0;
   apply_smoke(flags, o);
+  o.saves.apply(o.train);
   require(o.seeds >= 1, "--seeds {} is not possible: expected 1 or more", o.seeds);
   const Ablation& ablation = find_ablation(o.name);
   const Tasks tasks = load(o);
@@ -182,7 +191,8 @@ int ablate(Arguments arguments) {
       ++done;
       if (read_cell(where, variant) || interrupted()) continue;
       fmt::print("\n[{}/{}] {}, seed {}", done, n_cells, variant.name, variant.train.seed);
-      run_cell(model, variant, tasks.train, tasks.test, o.evaluation, where, arguments);
+      run_cell(model, variant, tasks.train, tasks.test, o.evaluation, where, arguments,
+               {.train = o.train_files, .test = o.test_files, .validation = {}});
       if (done < n_cells && !interrupted()) write_comparison(comparison);  // after the last it is written below
     }
   }

@@ -5,8 +5,8 @@
 #include "core/base/threads.h"
 #include "core/tensor/random.h"
 #include "experiments/measure/bench_machine.h"
+#include "experiments/measure/peak_memory.h"
 #include "experiments/training/flag_groups.h"
-#include "experiments/training/run_folder.h"
 #include "reft/methods/edit_sites.h"
 
 namespace csreft {

@@ -1,7 +1,7 @@
 // Scores a model, with or without an adapter, on tasks.
 #include "experiments/cli/progress.h"
 #include "experiments/training/adapted_model.h"
-#include "experiments/training/run_folder.h"
+#include "experiments/training/scores.h"
 
 namespace csreft {
 

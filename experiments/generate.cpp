@@ -2,7 +2,6 @@
 #include "core/ops/checks.h"
 #include "experiments/cli/progress.h"
 #include "experiments/training/adapted_model.h"
-#include "experiments/training/run_folder.h"
 
 namespace csreft {
 namespace {

@@ -41,7 +41,7 @@ int gpu_check(Arguments arguments) {
   const Device device = parse_device(device_text);
   require(smoke || (device.type == DeviceType::cuda && !is_emulated(device)),
           "gpu-check measures a real device, not {}: expected --device cuda, or --smoke", device_name(device));
-  const std::filesystem::path folder = out.empty() ? default_run_folder("gpu-check") : std::filesystem::path(out);
+  const std::filesystem::path folder = out.empty() ? make_dated_folder("gpu-check") : std::filesystem::path(out);
   make_folder(folder);
 
   const InterruptGuard guard;

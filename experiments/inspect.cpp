@@ -5,7 +5,6 @@
 #include <numeric>
 
 #include "experiments/training/adapted_model.h"
-#include "experiments/training/run_folder.h"
 
 namespace csreft {
 namespace {

@@ -1,10 +1,16 @@
 // A small chat model learns four word skills from WordNet: LoReFT with one subspace against CS-ReFT with four of a
 // quarter of its rank, once with the paper's router and once with one that specialises, and a report that shows what
 // each has learnt.
+#include <ranges>
+
 #include "experiments/cli/progress.h"
 #include "experiments/tasks/wordnet.h"
+#include "experiments/training/config.h"
 #include "experiments/training/flag_groups.h"
+#include "experiments/training/run_flags.h"
 #include "experiments/training/run_folder.h"
+#include "experiments/training/scores.h"
+#include "experiments/training/summary.h"
 #include "reft/presets.h"
 
 namespace csreft {
@@ -17,6 +23,8 @@ struct Options {
   std::int64_t n_test = 60;
   std::string wordnet = wordnet_dict;
   std::string out;
+  SaveFlags saves;
+  bool force = false;
   bool smoke = false;
 };
 
@@ -41,35 +49,24 @@ MethodOptions csreft_options(const Preset& preset, const std::vector<std::int64_
   return options;
 }
 
-std::vector<TaskScore> score_untrained(const LanguageModel& model, const std::vector<Task>& tests,
-                                       const EvaluationOptions& options) {
-  std::vector<TaskScore> scores;
-  for (const auto& test : tests) {
-    if (!interrupted()) scores.push_back(evaluate(model, nullptr, test, options));
-  }
-  return scores;
-}
-
 // A method with its trainer, made before any work, so that wrong flags are found at once.
 struct Contestant {
   MethodRun run;
   TrainOptions train;
   std::shared_ptr<Method> method;
   std::unique_ptr<Trainer> trainer;
-  std::filesystem::path folder;
+  RunFolder folder;
 };
 
 Contestant enter(const LanguageModel& model, const std::string& label, const MethodOptions& method_options,
-                 const std::vector<Task>& tasks, const TrainOptions& train, Arguments arguments,
-                 const std::filesystem::path& folder) {
-  Contestant c;
-  c.train = train;
-  c.method = create_method(method_options, model.llama.config(), train.seed, model.llama.options());
-  c.trainer = std::make_unique<Trainer>(model, *c.method, tasks, train);
-  c.folder = folder;
-  c.run = start_run(label, c.method);
-  write_config(folder, "quickstart", arguments, method_options, train);
-  return c;
+                 const std::vector<Task>& tasks, const TrainOptions& train, RunFolder folder) {
+  const std::shared_ptr<Method> method =
+      create_method(method_options, model.llama.config(), train.seed, model.llama.options());
+  return {.run = start_run(label, method),
+          .train = train,
+          .method = method,
+          .trainer = std::make_unique<Trainer>(model, *method, tasks, train),
+          .folder = std::move(folder)};
 }
 
 // The first test example of a skill that `after` answers right and `before` does not, or else the first of all.
@@ -119,21 +116,21 @@ void print_samples(const RunReport& report) {
 
 void write_results(const std::filesystem::path& folder, const LanguageModel& model, const Options& options,
                    const std::string& command, const std::vector<Skill>& skills, const std::vector<TaskScore>& before,
-                   const std::vector<Contestant>& done) {
+                   const std::vector<const Contestant*>& done) {
   std::vector<MethodRun> runs;
-  for (const auto& c : done) runs.push_back(c.run);
+  for (const auto* c : done) runs.push_back(c->run);
   RunReport report = start_report("Four word skills", command, model, options.train.seed);
-  add_scores(report, "before", before);
+  add_scores(report, untrained_label, before);
   nlohmann::json methods{{"before", {{"tasks", tasks_json(before)}}}};
-  for (const auto& c : done) {
-    add_to_report(report, model, c.run);
-    methods[c.run.label] = summary_json(model, c.run, c.train);
+  for (const auto* c : done) {
+    add_to_report(report, model, c->run);
+    methods[c->run.label] = summary_json(model, c->run, c->train);
   }
   report.interrupted = interrupted();
   add_samples(report, model, options.model.system, skills, before, runs);
   print_samples(report);
   nlohmann::json summary = done.empty() ? nlohmann::json{{"method", "none"}, {"seed", options.train.seed}}
-                                        : summary_json(model, done.back().run, done.back().train);
+                                        : summary_json(model, done.back()->run, done.back()->train);
   summary["methods"] = methods;
   summary["interrupted"] = interrupted();
   write_summary(folder, summary);
@@ -151,12 +148,14 @@ int quickstart(Arguments arguments) {
               {"./run quickstart", "./run quickstart --seed 1 --examples 250 --epochs 3 --out runs/long",
                "./run quickstart --smoke"});
   flags.group("Quickstart");
-  flags.add("--out", options.out, "folder of the run; empty: runs/quickstart-TIME");
+  flags.add("--out", options.out, "folder of the run, a new or an empty one; empty: runs/quickstart-TIME");
+  flags.add_switch("--force", options.force, "replace the run that is in --out");
   flags.add("--examples", options.n_train, "training examples of each skill");
   flags.add("--tests", options.n_test, "test examples of each skill");
   flags.add("--wordnet", options.wordnet, "WordNet's folder of database files");
   flags.add_switch("--smoke", options.smoke, "a minute's run of everything: few examples, few steps");
   add_train_flags(flags, options.train);
+  options.saves.add_to(flags);
   options.model.add_to(flags);
   if (!flags.parse(arguments)) return 0;
   if (options.smoke) {
@@ -165,6 +164,8 @@ int quickstart(Arguments arguments) {
     if (!flags.given("--steps")) options.train.max_steps = 4;
   }
   require(options.n_train >= 1 && options.n_test >= 1, "--examples and --tests: expected 1 or more");
+  options.saves.apply(options.train);
+  const Replace replace = options.force ? Replace::any : Replace::nothing;
 
   const auto skills = wordnet_skills(options.wordnet, static_cast<std::size_t>(options.n_train),
                                      static_cast<std::size_t>(options.n_test), options.train.seed);
@@ -173,8 +174,8 @@ int quickstart(Arguments arguments) {
     tasks.push_back(skill.train);
     tests.push_back(skill.test);
   }
-  const std::filesystem::path folder =
-      options.out.empty() ? default_run_folder("quickstart") : std::filesystem::path(options.out);
+  RunFolder whole = options.out.empty() ? RunFolder::take_new("quickstart") : RunFolder::take(options.out, replace);
+  const std::filesystem::path folder = whole.path();
   const LanguageModel model = options.model.load();
   options.train.system = options.model.system;
   options.train.quiet = options.model.quiet;
@@ -184,16 +185,21 @@ int quickstart(Arguments arguments) {
   const auto layers = spread_layers(model.llama.config().n_layers);
   std::vector<Contestant> contestants;
   const auto add = [&](const std::string& label, const MethodOptions& method, const TrainOptions& train,
-                       const std::filesystem::path& where) {
-    contestants.push_back(enter(model, label, method, tasks, train, arguments, where));
+                       RunFolder where) {
+    contestants.push_back(enter(model, label, method, tasks, train, std::move(where)));
   };
-  add("loreft", loreft_options(layers), options.train, folder / "loreft");
+  add("loreft", loreft_options(layers), options.train, RunFolder::take(folder / "loreft", replace));
   for (const std::string_view name : {"paper", "specialised"}) {
     TrainOptions train = options.train;
     const MethodOptions method = csreft_options(find_preset(name), layers, train.router_lr);
     if (flags.given("--router-lr")) train.router_lr = options.train.router_lr;
     const bool last = name == "specialised";
-    add(last ? "csreft" : "csreft-paper", method, train, last ? folder : folder / "csreft-paper");
+    add(last ? "csreft" : "csreft-paper", method, train,
+        last ? std::move(whole) : RunFolder::take(folder / "csreft-paper", replace));
+  }
+  // The whole's folder first: it holds the others.
+  for (auto& c : contestants | std::views::reverse) {
+    c.folder.begin(config_text("quickstart", arguments, c.run.options, c.train, model, /*files=*/{}));
   }
   fmt::print("{}: {} parameters, frozen; four skills with {} examples to learn from and {} to be tested on\n",
              model.name, parameter_count(model.llama.config()), options.n_train, options.n_test);
@@ -202,12 +208,12 @@ int quickstart(Arguments arguments) {
   const InterruptGuard guard;
   const auto before = score_untrained(model, tests, evaluation);
   print_scores("before", before);
-  std::vector<Contestant> done;
+  std::vector<const Contestant*> done;
   for (auto& contestant : contestants) {
     if (interrupted()) break;
-    train_and_score(contestant.run, *contestant.trainer, model, tests, evaluation, contestant.folder);
-    write_summary(contestant.folder, summary_json(model, contestant.run, contestant.train));
-    done.push_back(std::move(contestant));
+    train_and_score(contestant.run, *contestant.trainer, model, tests, evaluation, contestant.folder.path());
+    write_summary(contestant.folder.path(), summary_json(model, contestant.run, contestant.train));
+    done.push_back(&contestant);
   }
   write_results(folder, model, options, flags.command(), skills, before, done);
   fmt::print("\nreport: {}\n", (folder / "report.html").string());

@@ -1,9 +1,16 @@
 // Fine-tunes a model with one method on any number of tasks, scores it, and writes a run folder.
-#include "core/base/folder.h"
+#include <algorithm>
+#include <array>
+
+#include "core/base/json_file.h"
 #include "core/base/threads.h"
 #include "experiments/cli/progress.h"
+#include "experiments/training/config.h"
 #include "experiments/training/flag_groups.h"
+#include "experiments/training/run_flags.h"
 #include "experiments/training/run_folder.h"
+#include "experiments/training/scores.h"
+#include "experiments/training/summary.h"
 #include "reft/presets.h"
 
 namespace csreft {
@@ -16,7 +23,10 @@ struct TrainCommand {
   EvaluationOptions evaluation;
   std::vector<std::string> train_files, test_files;
   SizeFlags sizes;
+  ValidationFlags validation;
+  SaveFlags saves;
   std::string out, resume;
+  bool force = false, baseline = true;
 
   Flags flags{"train",
               "Fine-tunes a model with one method, scores it, and writes a run folder.",
@@ -24,15 +34,24 @@ struct TrainCommand {
                "./run train --method loreft --rank 16 --train a.json --train b.json --test a.test.json --seed 1",
                "./run train --gate soft --train a.json --train b.json --test a.test.json",
                "./run train --model path/to/Llama-2-7b --layers 3,9,18,24 --router-hidden 32 --train data.json",
-               "./run train --resume runs/train-20260101-120000"}};
+               "./run train --train a.json --test a.test.json --validation 0.1 --keep best",
+               "./run train --resume runs/train-20260101-120000",
+               "./run train --resume runs/train-20260101-120000 --epochs 8"}};
 
   TrainCommand() {
     flags.group("Data");
     flags.add_list("--train", train_files, "training data: JSON of {instruction, input, output[, answer]}");
     flags.add_list("--test", test_files, "test data; with `answer` scored by accuracy, without by nll");
     sizes.add_to(flags, evaluation);
-    flags.add("--out", out, "folder of the run, in place of a run that is there; empty: runs/train-TIME");
-    flags.add("--resume", resume, "continue the run in this folder, with its flags");
+    flags.add_switch("--baseline,!--no-baseline", baseline, "score the untrained model on the test data, too");
+    flags.group("Run");
+    flags.add("--out", out, "folder of the run, a new or an empty one; empty: runs/train-TIME");
+    flags.add_switch("--force", force, "replace the run that is in --out");
+    flags.add("--resume", resume,
+              "continue the run in this folder, with its flags; --epochs or --steps beside it extend the run, and the "
+              "learning rate falls to 0 at the new end");
+    saves.add_to(flags);
+    validation.add_to(flags, train);
     method.add_to(flags);
     train.router_lr = presets().front().router_lr;
     add_train_flags(flags, train);
@@ -44,59 +63,158 @@ struct TrainCommand {
     for (auto* files : {&train_files, &test_files}) {
       for (auto& file : *files) file = folder / file;
     }
+    if (!validation.files().empty()) {
+      for (auto& file : validation.sources) file = folder / file;
+    }
     if (model.model != default_model) model.model = folder / model.model;
   }
 };
 
+struct Data {
+  std::vector<Task> train, test, validation;
+};
+
+Data load_data(const TrainCommand& command) {
+  Data data{.train = load_tasks(command.train_files), .test = {}, .validation = {}};
+  command.sizes.apply(data.train, command.evaluation);
+  data.test = load_tasks(command.test_files);
+  data.validation = command.validation.take(data.train, command.train.seed);
+  return data;
+}
+
+void print_departures(const TrainCommand& command, const MethodOptions& options) {
+  const auto flags = command.method.departures(options, command.train.router_lr);
+  if (flags.empty()) return;
+  const bool several = flags.find(',') != std::string::npos;
+  fmt::print("note: {} of this run {} not as preset {} has {}: the run's preset is called custom\n", flags,
+             several ? "are" : "is", command.method.preset, several ? "them" : "it");
+}
+
+// The untrained model's scores that an earlier part of the run has kept; none if it kept none.
+std::vector<TaskScore> kept_untrained(const std::filesystem::path& folder) {
+  const auto file = folder / "summary.json";
+  if (!std::filesystem::exists(file)) return {};
+  const auto summary = read_json_object(file);
+  if (!summary.contains("untrained")) return {};
+  return parse_tasks(summary["untrained"], file.string());
+}
+
+// Says where a run goes on. False if there is nothing left to do.
+bool announce_resume(const Trainer& trainer, const RunFolder& folder) {
+  const auto [done, lost] = trainer.saved(folder.path());
+  const std::int64_t total = trainer.total_steps();
+  require(done <= total, "{} has done {} steps: expected --epochs and --steps that make no fewer, not {}",
+          folder.path().string(), done, total);
+  if (done == total && holds_finished_run(folder.path())) {
+    fmt::print("the run in {} is finished: all {} steps are done and scored; --epochs or --steps extends it\n",
+               folder.path().string(), total);
+    return false;
+  }
+  fmt::print("goes on after step {} of {}{}\n", done, total,
+             lost > 0 ? fmt::format("; {} step{} since the last save {} lost and done again", lost,
+                                    lost == 1 ? "" : "s", lost == 1 ? "is" : "are")
+                      : "");
+  return true;
+}
+
+// Scores the untrained model, unless that is known, then trains and scores.
+void train_with_baseline(MethodRun& run, Trainer& trainer, const LanguageModel& model, const std::vector<Task>& tests,
+                         const TrainCommand& command, const RunFolder& folder, bool resume) {
+  if (command.baseline) {
+    run.untrained = kept_untrained(folder.path());
+    if (run.untrained.empty()) run.untrained = score_untrained(model, tests, command.evaluation);
+    print_scores("untrained", run.untrained);
+  }
+  run.result.interrupted = true;
+  if (interrupted()) return run.untrained.clear();
+  // Until the run has come to its end.
+  write_summary(folder.path(), summary_json(model, run, command.train));
+  train_and_score(run, trainer, model, tests, command.evaluation, folder.path(), resume);
+}
+
+int finish(const MethodRun& run, const LanguageModel& model, const TrainCommand& command,
+           const std::filesystem::path& folder) {
+  write_summary(folder, summary_json(model, run, command.train));
+  RunReport report = start_report(run.label + " on " + model.name, command.flags.command(), model, command.train.seed);
+  add_to_report(report, model, run);
+  write_report(folder / "report.html", report);
+  if (!run.result.interrupted) {
+    fmt::print("report: {}\n", (folder / "report.html").string());
+    return 0;
+  }
+  fmt::print("interrupted; what was done is in: {}\n", folder.string());
+  fmt::print("to go on: {} train --resume {}\n", command_name(), shell_quoted(folder.string()));
+  return interrupted_exit;
+}
+
 // With `saved`, goes on with the run that the folder holds, and with its options.
-int run(TrainCommand& command, Arguments arguments, const std::filesystem::path& folder, const RunConfig* saved) {
-  require(!command.train_files.empty(), "there is no training data: expected --train FILE");
+int run(TrainCommand& command, Arguments arguments, RunFolder& folder, const RunConfig* saved) {
+  const auto& place = folder.path();
   command.train.system = command.evaluation.system = command.model.system;
   command.train.quiet = command.evaluation.quiet = command.model.quiet;
-  auto train_tasks = load_tasks(command.train_files);
-  command.sizes.apply(train_tasks, command.evaluation);
-  const auto test_tasks = load_tasks(command.test_files);
+  const Data data = load_data(command);
   const LanguageModel model = command.model.load();
   const MethodOptions options = saved != nullptr ? saved->method
                                                  : command.method.parsed(model.llama.config(), command.flags,
-                                                                         command.train.router_lr, train_tasks);
-  if (saved != nullptr) {
-    command.train = saved->train;
-    command.train.quiet = command.model.quiet;
-    if (saved->threads != 0 && saved->threads != threads()) {
-      fmt::print("note: with {} threads where the run had {}, last bits differ from those of a run in one go\n",
-                 threads(), saved->threads);
-    }
+                                                                         command.train.router_lr, data.train);
+  if (saved != nullptr && saved->threads != 0 && saved->threads != threads()) {
+    fmt::print("note: with {} threads where the run had {}, last bits differ from those of a run in one go\n",
+               threads(), saved->threads);
   }
-  if (const auto flags = command.method.departures(options, command.train.router_lr); !flags.empty()) {
-    const bool several = flags.find(',') != std::string::npos;
-    fmt::print("note: {} of this run {} not as preset {} has {}: the run's preset is called custom\n", flags,
-               several ? "are" : "is", command.method.preset, several ? "them" : "it");
-  }
+  print_departures(command, options);
   const std::shared_ptr<Method> method =
       create_method(options, model.llama.config(), command.train.seed, model.llama.options());
-  Trainer trainer(model, *method, train_tasks, command.train);
-  for (const auto& task : test_tasks) check_task(model, method.get(), task, command.evaluation);
-  if (saved == nullptr) write_config(folder, "train", arguments, method->options(), command.train);
+  Trainer trainer(model, *method, data.train, command.train);
+  for (const auto& task : data.test) check_task(model, method.get(), task, command.evaluation);
+  if (!data.validation.empty()) trainer.validate_on(data.validation, command.evaluation);
 
-  const bool resume = saved != nullptr && std::filesystem::exists(folder / "state.safetensors");
-  require(saved == nullptr || resume || !std::filesystem::exists(folder / "adapter"),
-          "{} has an adapter and no state.safetensors: expected what the run kept to go on from", folder.string());
-  fmt::print("{} on {}, into {}{}\n", options.method, model.name, folder.string(),
+  const bool resume = saved != nullptr && std::filesystem::exists(place / "state.safetensors");
+  require(saved == nullptr || resume || !std::filesystem::exists(place / "adapter"),
+          "{} has an adapter and no state.safetensors: expected what the run kept to go on from", place.string());
+  if (resume && !announce_resume(trainer, folder)) return 0;
+  if (saved == nullptr) {
+    const DataFiles files{command.train_files, command.test_files, command.validation.files()};
+    folder.begin(config_text("train", arguments, method->options(), command.train, model, files));
+  } else {
+    rewrite_train_options(place, command.train);
+  }
+  fmt::print("{} on {}, into {}{}\n", options.method, model.name, place.string(),
              saved != nullptr && !resume ? ": no step was done yet" : "");
   const InterruptGuard guard;
   MethodRun run = start_run(options.method, method);
-  train_and_score(run, trainer, model, test_tasks, command.evaluation, folder, resume);
-  write_summary(folder, summary_json(model, run, command.train));
-  RunReport report =
-      start_report(options.method + " on " + model.name, command.flags.command(), model, command.train.seed);
-  add_to_report(report, model, run);
-  write_report(folder / "report.html", report);
-  fmt::print("{}: {}\n", run.result.interrupted ? "interrupted; what was done is in" : "report",
-             run.result.interrupted ? folder.string() : (folder / "report.html").string());
-  if (run.result.interrupted)
-    fmt::print("to go on: {} train --resume {}\n", command_name(), shell_quoted(folder.string()));
-  return run.result.interrupted ? interrupted_exit : 0;
+  train_with_baseline(run, trainer, model, data.test, command, folder, resume);
+  return finish(run, model, command, place);
+}
+
+// The flags that may stand beside --resume take the place of the run's own.
+void change(TrainCommand& saved, const TrainCommand& given, const TrainOptions& train) {
+  saved.train = train;
+  if (given.flags.given("--threads")) saved.model.threads = given.model.threads;
+  if (given.flags.given("--device")) saved.model.device = given.model.device;
+  if (given.flags.given("--save-every")) saved.saves = given.saves;
+  if (given.flags.given("--epochs")) {
+    saved.train.epochs = given.train.epochs;
+    saved.train.max_steps = 0;
+  }
+  if (given.flags.given("--steps")) saved.train.max_steps = given.train.max_steps;
+  saved.model.quiet = given.model.quiet;
+}
+
+int resume(const TrainCommand& given) {
+  constexpr std::array allowed{"--resume", "--threads", "--quiet", "--epochs", "--steps", "--save-every", "--device"};
+  for (const auto& flag : given.flags.given()) {
+    require(std::ranges::find(allowed, flag) != allowed.end(),
+            "--resume continues a run with its own flags: expected no {} beside it, only {}", flag,
+            fmt::join(allowed.begin() + 1, allowed.end(), ", "));
+  }
+  RunFolder folder = RunFolder::reopen(given.resume);
+  const RunConfig config = read_config(given.resume, "train");
+  TrainCommand saved;
+  saved.flags.parse(config.arguments);
+  change(saved, given, config.train);
+  saved.saves.apply(saved.train);
+  if (std::filesystem::is_directory(config.started_in)) saved.name_files_from(config.started_in);
+  return run(saved, config.arguments, folder, &config);
 }
 
 }  // namespace
@@ -104,22 +222,14 @@ int run(TrainCommand& command, Arguments arguments, const std::filesystem::path&
 int train(Arguments arguments) {
   TrainCommand command;
   if (!command.flags.parse(arguments)) return 0;
-  if (command.resume.empty()) {
-    const std::filesystem::path folder =
-        command.out.empty() ? default_run_folder("train") : std::filesystem::path(command.out);
-    return run(command, arguments, folder, nullptr);
-  }
-  for (const auto& flag : command.flags.given()) {
-    require(flag == "--resume" || flag == "--threads" || flag == "--quiet",
-            "--resume continues a run with its own flags: expected no {} beside it", flag);
-  }
-  TrainCommand saved;
-  const RunConfig config = read_config(command.resume, "train");
-  saved.flags.parse(config.arguments);
-  if (command.flags.given("--threads")) saved.model.threads = command.model.threads;
-  saved.model.quiet = command.model.quiet;
-  if (std::filesystem::is_directory(config.started_in)) saved.name_files_from(config.started_in);
-  return run(saved, config.arguments, command.resume, &config);
+  if (!command.resume.empty()) return resume(command);
+  require(!command.train_files.empty(), "there is no training data: expected --train FILE");
+  command.saves.apply(command.train);
+  command.validation.check(command.train);
+  RunFolder folder = command.out.empty()
+                         ? RunFolder::take_new("train")
+                         : RunFolder::take(command.out, command.force ? Replace::any : Replace::nothing);
+  return run(command, arguments, folder, nullptr);
 }
 
 }  // namespace csreft

@@ -18,6 +18,9 @@ constexpr std::uint64_t kmeans_stream = router_stream + 2;
 // The directions from which principal components are sought.
 constexpr std::uint64_t principal_components_stream = router_stream + 3;
 
+// The examples of training task t that are set apart for validation: + t.
+constexpr std::uint64_t validation_stream = router_stream + (1U << 19U);
+
 // The order of the training examples in epoch e of task i of a sequence (0 in a mixture): + i phase_shuffle_streams + e.
 constexpr std::uint64_t epoch_shuffle_stream = 1U << 21U;
 constexpr std::uint64_t phase_shuffle_streams = 1U << 16U;

@@ -38,6 +38,13 @@ void redirect(int descriptor, const std::filesystem::path& file) {
   ::_exit(127);
 }
 
+// Sends the signal at its time. The process is not waited for, so its number stays its own.
+void send_signal(pid_t child, const ProgramOptions& options) {
+  if (options.signal == 0) return;
+  ::usleep(static_cast<useconds_t>(options.signal_after_ms) * 1000U);
+  ::kill(child, options.signal);
+}
+
 }  // namespace
 
 ProgramResult run_program(const std::vector<std::string>& arguments, const ProgramOptions& options) {
@@ -53,6 +60,7 @@ ProgramResult run_program(const std::vector<std::string>& arguments, const Progr
   const pid_t child = ::fork();
   if (child < 0) throw std::runtime_error("no process for the test");
   if (child == 0) execute(pointers, options, out, err);
+  send_signal(child, options);
   int status = 0;
   if (::waitpid(child, &status, 0) != child) throw std::runtime_error("the test's process is lost");
 

@@ -8,29 +8,15 @@
 
 #include "core/base/json_file.h"
 #include "experiments/cli/progress.h"
+#include "experiments/training/run_folder.h"
+#include "experiments/training/scores.h"
 
 namespace csreft {
 namespace {
 
 using nlohmann::json;
 
-TaskScore read_score(const std::string& task, const json& value, const json& summary) {
-  TaskScore score{.task = task, .metric = {}};
-  for (const auto& [key, number] : value.items()) {
-    if (key == "n") {
-      score.n = number.get<std::int64_t>();
-    } else {
-      score.metric = key;
-      score.value = number.get<double>();
-    }
-  }
-  if (const json& gates = summary.at("gates"); gates.contains(task)) {
-    score.mean_gates = gates.at(task).get<std::vector<double>>();
-  }
-  return score;
-}
-
-Cell read_summary(const json& summary) {
+Cell read_summary(const json& summary, const std::string& where) {
   Cell cell{.variant = {},
             .seed = summary.at("seed").get<std::uint64_t>(),
             .trainable_parameters = summary.at("trainable_parameters").get<std::int64_t>(),
@@ -39,9 +25,12 @@ Cell read_summary(const json& summary) {
             .tokens_per_second = summary.at("tokens_per_second").get<double>(),
             .seconds = summary.at("training_seconds").get<double>(),
             .peak_memory_bytes = summary.at("peak_memory_bytes").get<std::size_t>(),
-            .scores = {},
+            .scores = parse_tasks(summary.at("tasks"), where),
             .steps = {}};
-  for (const auto& [task, value] : summary.at("tasks").items()) cell.scores.push_back(read_score(task, value, summary));
+  const json& gates = summary.at("gates");
+  for (auto& score : cell.scores) {
+    if (gates.contains(score.task)) score.mean_gates = gates.at(score.task).get<std::vector<double>>();
+  }
   if (summary.contains("router")) {
     const json& router = summary["router"];
     cell.router = {router.at("normalised_mutual_information").get<double>(), router.at("dead_share").get<double>(),
@@ -66,7 +55,7 @@ std::optional<Cell> read_finished(const std::filesystem::path& folder, const std
   const json summary = read_json_object(file);
   try {
     if (summary.at("interrupted").get<bool>()) return std::nullopt;
-    Cell cell = read_summary(summary);
+    Cell cell = read_summary(summary, file.string());
     cell.variant = variant;
     cell.steps = read_metrics(folder / "metrics.jsonl");
     return cell;
@@ -120,16 +109,17 @@ void check_variant(const LanguageModel& model, const Variant& variant, std::span
 }
 
 void run_cell(const LanguageModel& model, const Variant& variant, std::span<const Task> train,
-              std::span<const Task> test, const EvaluationOptions& evaluation, const std::filesystem::path& folder,
-              Arguments arguments) {
-  const bool resume = std::filesystem::exists(folder / "state.safetensors");
+              std::span<const Task> test, const EvaluationOptions& evaluation, const std::filesystem::path& where,
+              Arguments arguments, const DataFiles& files) {
+  const bool resume = holds_run(where) && std::filesystem::exists(where / "state.safetensors");
+  RunFolder folder = resume ? RunFolder::reopen(where) : RunFolder::take(where, Replace::unfinished);
   const std::shared_ptr<Method> method =
       create_method(variant.method, model.llama.config(), variant.train.seed, model.llama.options());
   Trainer trainer(model, *method, train, variant.train);
-  if (!resume) write_config(folder, "ablate", arguments, variant.method, variant.train);
+  if (!resume) folder.begin(config_text("ablate", arguments, variant.method, variant.train, model, files));
   MethodRun run = start_run(variant.name, method);
-  train_and_score(run, trainer, model, test, evaluation, folder, resume);
-  write_summary(folder, summary_json(model, run, variant.train));
+  train_and_score(run, trainer, model, test, evaluation, folder.path(), resume);
+  write_summary(folder.path(), summary_json(model, run, variant.train));
 }
 
 Spread spread_of(std::span<const double> values) {

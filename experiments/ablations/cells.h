@@ -10,7 +10,8 @@
 #include <vector>
 
 #include "experiments/ablations/variant.h"
-#include "experiments/training/run_folder.h"
+#include "experiments/training/config.h"
+#include "experiments/training/summary.h"
 
 namespace csreft {
 
@@ -45,10 +46,10 @@ void check_variant(const LanguageModel& model, const Variant& variant, std::span
                    std::span<const Task> test, const EvaluationOptions& evaluation);
 
 // Trains (on from where it stopped, if it did), scores and writes the cell's folder; read_cell says whether it came to
-// its end.
+// its end. Throws Error for a folder that is not a cell's, and for one that another process works in.
 void run_cell(const LanguageModel& model, const Variant& variant, std::span<const Task> train,
               std::span<const Task> test, const EvaluationOptions& evaluation, const std::filesystem::path& folder,
-              Arguments arguments);
+              Arguments arguments, const DataFiles& files);
 
 // The names of the variants, in the order in which they first occur.
 std::vector<std::string> variants_of(std::span<const Cell> cells);

@@ -17,8 +17,10 @@ constexpr auto terminal_interval = 100ms;
 constexpr auto log_interval = 10s;
 
 volatile std::sig_atomic_t n_signals = 0;
+volatile std::sig_atomic_t save_is_wanted = 0;
 struct sigaction former_interrupt;
 struct sigaction former_terminate;
+struct sigaction former_hang_up;
 
 extern "C" void note_signal(int signal) {
   if (n_signals != 0) {
@@ -28,6 +30,8 @@ extern "C" void note_signal(int signal) {
   }
   n_signals = 1;
 }
+
+extern "C" void note_hang_up(int /*signal*/) { save_is_wanted = 1; }
 
 std::string clock_time(double seconds) {
   const auto whole = static_cast<std::int64_t>(seconds + 0.5);
@@ -105,19 +109,29 @@ void Progress::finish() {
 
 InterruptGuard::InterruptGuard() {
   n_signals = 0;
+  save_is_wanted = 0;
   struct sigaction action {};
   action.sa_handler = note_signal;
   action.sa_flags = SA_RESTART;
   ::sigemptyset(&action.sa_mask);
   ::sigaction(SIGINT, &action, &former_interrupt);
   ::sigaction(SIGTERM, &action, &former_terminate);
+  action.sa_handler = note_hang_up;
+  ::sigaction(SIGHUP, &action, &former_hang_up);
 }
 
 InterruptGuard::~InterruptGuard() {
   ::sigaction(SIGINT, &former_interrupt, nullptr);
   ::sigaction(SIGTERM, &former_terminate, nullptr);
+  ::sigaction(SIGHUP, &former_hang_up, nullptr);
 }
 
 bool interrupted() { return n_signals != 0; }
+
+bool take_save_request() {
+  const bool wanted = save_is_wanted != 0;
+  save_is_wanted = 0;
+  return wanted;
+}
 
 }  // namespace csreft

@@ -48,8 +48,8 @@ class Progress {
   std::string text_;
 };
 
-// While one lives, the first SIGINT or SIGTERM only makes interrupted() true; the second ends the process. At most one
-// lives at a time.
+// While one lives, the first SIGINT or SIGTERM only makes interrupted() true, and the second ends the process; SIGHUP
+// only asks for a save. At most one lives at a time.
 class InterruptGuard {
  public:
   InterruptGuard();
@@ -61,5 +61,7 @@ class InterruptGuard {
 
 // Whether a signal has arrived since the latest InterruptGuard was made.
 bool interrupted();
+// Whether SIGHUP has arrived since the last call.
+bool take_save_request();
 
 }  // namespace csreft

@@ -5,6 +5,7 @@
 #include <fstream>
 
 #include "core/base/threads.h"
+#include "core/device/device_info.h"
 #include "core/ops/ops.h"
 #include "core/tensor/packed_matrix.h"
 #include "core/tensor/random.h"
@@ -45,6 +46,10 @@ std::string machine_name() {
     }
   }
   return fmt::format("{}, {} threads", model, threads());
+}
+
+std::string hardware_name(const Device& device) {
+  return device.type == DeviceType::cpu ? machine_name() : device_name(device);
 }
 
 double measure_gemm(std::int64_t rows, std::int64_t in, std::int64_t out) {

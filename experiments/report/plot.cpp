@@ -140,10 +140,12 @@ std::vector<double> smoothed(const std::vector<double>& values) {
 }
 
 // A named block of (1, v[0]), (2, v[1]), ...
-std::string data_block(const std::string& name, const std::vector<double>& values) {
+// The values at `x`; empty: at 1, 2, ...
+std::string data_block(const std::string& name, const std::vector<double>& values, const std::vector<double>& x) {
   std::string block = fmt::format("${} << EOD\n", name);
   for (std::size_t i = 0; i < values.size(); ++i) {
-    block += std::isfinite(values[i]) ? fmt::format("{} {:.6g}\n", i + 1, values[i]) : "\n";
+    const double at = x.empty() ? static_cast<double>(i + 1) : x[i];
+    block += std::isfinite(values[i]) ? fmt::format("{} {:.6g}\n", at, values[i]) : "\n";
   }
   return block + "EOD\n";
 }
@@ -181,22 +183,32 @@ std::string draw(const LineChart& chart) {
   std::string script = preamble(chart.title, 340);
   script += fmt::format("set xlabel {}\nset ylabel {}\nset grid ytics lt 1 lc rgb '{}'\n", quote(chart.x_label),
                         quote(chart.y_label), pale);
-  std::size_t longest = 2;
+  double last = 2;
   std::string plots;
   for (std::size_t s = 0; s < chart.series.size(); ++s) {
-    const auto& [name, values] = chart.series[s];
+    const auto& [name, values, x] = chart.series[s];
     require(std::ranges::any_of(values, [](double v) { return std::isfinite(v); }),
             "no finite value in the line {} of the chart {}: expected at least one", name, chart.id);
-    longest = std::max(longest, values.size());
-    script += data_block(fmt::format("raw{}", s), values) + data_block(fmt::format("smooth{}", s), smoothed(values));
+    require(x.empty() || x.size() == values.size(), "{} values at {} places in the line {} of the chart {}",
+            values.size(), x.size(), name, chart.id);
+    last = std::max(last, x.empty() ? static_cast<double>(values.size()) : x.back());
     // The first colour is the grey of a comparison's starting point, which a curve does not have.
+    const std::string line = colour(s + 1);
+    if (s > 0) plots += ", ";
+    script += data_block(fmt::format("raw{}", s), values, x);
+    if (!x.empty()) {
+      plots += fmt::format("$raw{} using 1:2 with linespoints lw 2.2 pt 7 ps 0.4 lc rgb '{}' title {}", s, line,
+                           quote(name));
+      continue;
+    }
+    script += data_block(fmt::format("smooth{}", s), smoothed(values), x);
     plots += fmt::format(
-        "{0}$raw{1} using 1:2 with lines lw 1 lc rgb '#b0{2}' notitle, "
-        "$smooth{1} using 1:2 with lines lw 2.2 lc rgb '{3}' title {4}",
-        s ? ", " : "", s, colour(s + 1).substr(1), colour(s + 1), quote(name));
+        "$raw{0} using 1:2 with lines lw 1 lc rgb '#b0{1}' notitle, "
+        "$smooth{0} using 1:2 with lines lw 2.2 lc rgb '{2}' title {3}",
+        s, line.substr(1), line, quote(name));
   }
   require(!plots.empty(), "no lines in the chart {}: expected at least one", chart.id);
-  script += fmt::format("set xrange [1:{}]\nset yrange [*:*]\nplot {}\n", longest, plots);
+  script += fmt::format("set xrange [1:{}]\nset yrange [*:*]\nplot {}\n", last, plots);
   return finish_svg(run_gnuplot(script), chart.id, chart.title);
 }
 

@@ -17,14 +17,16 @@ bool has_gnuplot();
 struct LineChart {
   struct Series {
     std::string name;
-    std::vector<double> values;  // at x = 1, 2, ...; values that are not finite leave a gap
+    std::vector<double> values;  // values that are not finite leave a gap
+    std::vector<double> x{};     // of each value, increasing, the first 1 or more; empty: 1, 2, ...
   };
   std::string id;  // letters, digits and '-'
   std::string title, x_label, y_label;
   std::vector<Series> series;
 };
 
-// Each series pale as it is, and in full colour smoothed by an exponential average over about a twentieth of it.
+// Each series pale as it is, and in full colour smoothed by an exponential average over about a twentieth of it; one
+// with its own x in full colour as it is, with a dot at each value.
 std::string draw(const LineChart& chart);
 
 struct BarChart {

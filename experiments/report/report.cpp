@@ -18,8 +18,6 @@ namespace {
 
 using Names = std::vector<std::string>;
 
-constexpr const char* untrained = "before";
-
 std::string with_thousands(std::int64_t n) {
   std::string digits = std::to_string(n);
   for (std::ptrdiff_t i = std::ssize(digits) - 3; i > 0; i -= 3) digits.insert(static_cast<std::size_t>(i), ",");
@@ -97,7 +95,7 @@ std::optional<Summary> summarise(const RunReport& report, const std::string& met
     if (score.metric != metric || score.method != method) continue;
     alone.value += score.value;
     ++alone.n_tasks;
-    const auto* first = find_score(report, score.task, metric, untrained);
+    const auto* first = find_score(report, score.task, metric, untrained_label);
     if (first == nullptr) continue;
     both.value += score.value;
     before += first->value;
@@ -120,7 +118,7 @@ Names metrics_of(const RunReport& report) {
 Names methods_of(const RunReport& report, const std::string& metric) {
   Names methods;
   for (const auto& score : report.scores) {
-    if (score.metric == metric && score.method == untrained) add_once(methods, score.method);
+    if (score.metric == metric && score.method == untrained_label) add_once(methods, score.method);
   }
   for (const auto& score : report.scores) {
     if (score.metric == metric) add_once(methods, score.method);
@@ -136,7 +134,7 @@ std::string headline(const RunReport& report) {
   std::string cards;
   for (const std::string& metric : metrics_of(report)) {
     for (const std::string& method : methods_of(report, metric)) {
-      if (method == untrained) continue;
+      if (method == untrained_label) continue;
       const Summary summary = *summarise(report, metric, method);
       const auto details = std::ranges::find(report.methods, method, &RunReport::Method::name);
       cards += fmt::format("<div class=\"card\"><h3>{}</h3><div class=\"number\">", escape(method));
@@ -198,7 +196,7 @@ std::string scores_section(const RunReport& report) {
   const Names metrics = metrics_of(report);
   for (std::size_t i = 0; i < metrics.size(); ++i) charts += scores_chart(report, metrics[i], i);
   if (charts.empty()) return "";
-  const bool has_before = std::ranges::count(report.scores, untrained, &RunReport::Score::method) > 0;
+  const bool has_before = std::ranges::count(report.scores, untrained_label, &RunReport::Score::method) > 0;
   return fmt::format("<h2>{}</h2>\n{}", has_before ? "Before and after" : "After training", charts);
 }
 
@@ -215,6 +213,27 @@ std::string loss_section(const RunReport& report) {
   if (chart.series.empty()) return "";
   const std::string curve = figure(chart, "Pale: each step. Full colour: an exponential average of it.");
   return curve.empty() ? "" : "<h2>Training</h2>\n" + curve;
+}
+
+std::string validation_section(const RunReport& report) {
+  LineChart chart{.id = "validation",
+                  .title = "Cross-entropy on validation data",
+                  .x_label = "optimizer step",
+                  .y_label = "nats per token",
+                  .series = {}};
+  std::string rows;
+  for (const auto& [method, steps, values, kept] : report.validations) {
+    if (steps.empty()) continue;
+    chart.series.push_back({.name = method, .values = values, .x = {steps.begin(), steps.end()}});
+    const auto best = static_cast<std::size_t>(std::ranges::min_element(values) - values.begin());
+    rows += fmt::format("<tr><td>{}</td><td>{:.4f}</td><td>{}</td><td>{:.4f}</td><td>{}</td></tr>\n", escape(method),
+                        values[best], steps[best], values.back(), kept > 0 ? kept : steps.back());
+  }
+  if (rows.empty()) return "";
+  return "<h2>Validation</h2>\n" + figure(chart, "Of examples that the method was not trained on.") +
+         "<div class=\"wide\"><table><thead><tr><th>Method</th><th>Lowest</th><th>at step</th><th>Last</th>"
+         "<th>Kept: step</th></tr></thead><tbody>\n" +
+         rows + "</tbody></table></div>\n";
 }
 
 // The tasks that a history speaks of, in the order of the test tasks of the same stems; others come after them.
@@ -346,8 +365,8 @@ std::string render_report(const RunReport& report) {
     page += "<p class=\"warning\">The run was interrupted: what follows is what it had reached by then.</p>\n";
   }
   if (!has_gnuplot()) page += "<p class=\"faint\">No pictures: there was no gnuplot when this page was made.</p>\n";
-  page += headline(report) + scores_section(report) + loss_section(report) + gates_section(report) +
-          methods_section(report) + samples_section(report) + run_section(report);
+  page += headline(report) + scores_section(report) + loss_section(report) + validation_section(report) +
+          gates_section(report) + methods_section(report) + samples_section(report) + run_section(report);
   return html_page(report.title, page);
 }
 

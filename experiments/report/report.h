@@ -14,6 +14,9 @@
 
 namespace csreft {
 
+// What the untrained model is called among the methods of a report's scores.
+inline constexpr const char* untrained_label = "untrained";
+
 // What write_report shows. Parts without contents are left out.
 struct RunReport {
   struct Method {
@@ -26,7 +29,7 @@ struct RunReport {
     std::size_t peak_memory_bytes{};
     std::vector<double> train_loss;  // cross-entropy of each step, in nats per supervised token
   };
-  // The result of `method`, or of the untrained model ("before"), on n examples of a task.
+  // The result of `method`, or of the untrained model (untrained_label), on n examples of a task.
   struct Score {
     std::string task;
     std::string metric;  // "accuracy" (0 to 1) or another, of which less is better, such as "nll"
@@ -46,6 +49,13 @@ struct RunReport {
     std::string method;
     std::vector<std::map<std::string, std::vector<double>>> steps;
   };
+  // How a method did on validation data in training.
+  struct Validation {
+    std::string method;
+    std::vector<std::int64_t> steps;    // after which it was measured, increasing
+    std::vector<double> cross_entropy;  // then
+    std::int64_t kept{};                // the step whose values were kept; 0: the last
+  };
   struct Router {
     std::string method;
     RouterMeasures measures;
@@ -62,6 +72,7 @@ struct RunReport {
   std::vector<std::pair<std::string, std::string>> facts;  // device, threads, seed, ...
   std::vector<Method> methods;
   std::vector<Score> scores;
+  std::vector<Validation> validations;
   std::vector<Gates> gates;
   std::vector<GateHistory> gate_histories;
   std::vector<Router> routers;

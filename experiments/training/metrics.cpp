@@ -1,5 +1,6 @@
 #include "experiments/training/metrics.h"
 
+#include <algorithm>
 #include <cerrno>
 #include <cstring>
 #include <sstream>
@@ -58,18 +59,27 @@ std::vector<StepMetrics> read_metrics(const std::filesystem::path& file, std::si
   return out;
 }
 
-MetricsLog::MetricsLog(std::filesystem::path file, std::span<const StepMetrics> done) : path_(std::move(file)) {
+std::string metrics_lines(std::span<const StepMetrics> steps) {
   std::string lines;
-  for (const auto& m : done) lines += metrics_line(m);
+  for (const auto& m : steps) lines += metrics_line(m);
+  return lines;
+}
+
+std::int64_t count_lines(const std::filesystem::path& file) {
+  if (!std::filesystem::exists(file)) return 0;
+  const std::string text = read_text_file(file);
+  return std::ranges::count(text, '\n');
+}
+
+LineLog::LineLog(std::filesystem::path file, std::string_view lines) : path_(std::move(file)) {
   write_file_atomically(path_, lines);
   file_ = ::open(path_.c_str(), O_WRONLY | O_APPEND | O_CLOEXEC);
   require(file_ >= 0, "cannot write {}: {}", path_.string(), std::strerror(errno));
 }
 
-MetricsLog::~MetricsLog() { ::close(file_); }
+LineLog::~LineLog() { ::close(file_); }
 
-void MetricsLog::add(const StepMetrics& metrics) {
-  const std::string line = metrics_line(metrics);
+void LineLog::add(std::string_view line) {
   const auto written = ::write(file_, line.data(), line.size());
   if (written == static_cast<ssize_t>(line.size())) return;
   const int reason = written < 0 ? errno : ENOSPC;
@@ -77,5 +87,7 @@ void MetricsLog::add(const StepMetrics& metrics) {
   if (written > 0) static_cast<void>(::ftruncate(file_, ::lseek(file_, 0, SEEK_END) - written) == 0);
   fail("cannot write {}: {}", path_.string(), std::strerror(reason));
 }
+
+void LineLog::sync() { require(::fdatasync(file_) == 0, "cannot write {}: {}", path_.string(), std::strerror(errno)); }
 
 }  // namespace csreft

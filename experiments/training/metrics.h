@@ -1,4 +1,4 @@
-// metrics.jsonl: a line for each optimizer step.
+// metrics.jsonl: a line for each optimizer step, and how such a file is written.
 #pragma once
 
 #include <cstdint>
@@ -7,6 +7,7 @@
 #include <map>
 #include <span>
 #include <string>
+#include <string_view>
 #include <vector>
 
 namespace csreft {
@@ -32,17 +33,25 @@ std::string metrics_line(const StepMetrics& metrics);
 std::vector<StepMetrics> read_metrics(const std::filesystem::path& file,
                                       std::size_t most = std::numeric_limits<std::size_t>::max());
 
-// A metrics.jsonl that is written as the steps are done: whole lines only, whatever happens.
-class MetricsLog {
- public:
-  // Starts a file of these steps in place of what was there. All members throw Error, with the system's reason, if the
-  // file cannot be written.
-  MetricsLog(std::filesystem::path file, std::span<const StepMetrics> done);
-  ~MetricsLog();
-  MetricsLog(const MetricsLog&) = delete;
-  MetricsLog& operator=(const MetricsLog&) = delete;
+// The lines of all of them.
+std::string metrics_lines(std::span<const StepMetrics> steps);
+// How many whole lines the file has; 0 where there is none.
+std::int64_t count_lines(const std::filesystem::path& file);
 
-  void add(const StepMetrics& metrics);
+// A file that grows by a line at a time: whole lines only, whatever happens.
+class LineLog {
+ public:
+  // Starts a file of these lines in place of what was there. All members throw Error, with the system's reason, if the
+  // file cannot be written.
+  LineLog(std::filesystem::path file, std::string_view lines);
+  ~LineLog();
+  LineLog(const LineLog&) = delete;
+  LineLog& operator=(const LineLog&) = delete;
+
+  // With its newline.
+  void add(std::string_view line);
+  // Forces all lines to the disk.
+  void sync();
 
  private:
   std::filesystem::path path_;

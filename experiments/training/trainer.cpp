@@ -17,7 +17,6 @@ namespace csreft {
 namespace {
 
 using Clock = std::chrono::steady_clock;
-constexpr std::int64_t steps_between_saves = 50;
 
 double seconds_since(Clock::time_point start) { return std::chrono::duration<double>(Clock::now() - start).count(); }
 
@@ -85,9 +84,10 @@ class GateMeans {
   std::vector<double> n_;
 };
 
-std::string describe(const StepMetrics& metrics) {
+std::string describe(const StepMetrics& metrics, const std::vector<ValidationRecord>& validation) {
   std::string text = fmt::format("cross-entropy {:.4f}", metrics.cross_entropy);
   if (metrics.penalty != 0.0) text += fmt::format(", penalty {:.3f}", metrics.penalty);
+  if (!validation.empty()) text += fmt::format(", validation {:.4f}", validation.back().cross_entropy);
   return text;
 }
 
@@ -374,20 +374,59 @@ void Trainer::check_finite(const StepMetrics& metrics, const std::filesystem::pa
        kept, options_.lr);
 }
 
-TrainResult Trainer::run(const std::filesystem::path& folder, bool resume) {
-  std::optional<MetricsLog> log;
-  std::int64_t done = 0;
-  TrainResult result;
-  result.interrupted = !resume && !prepare();
-  if (!folder.empty()) {
-    make_folder(folder);
-    if (resume) result.steps = load(folder);
-    done = static_cast<std::int64_t>(result.steps.size());
-    log.emplace(folder / "metrics.jsonl", result.steps);
+void Trainer::validate_on(std::vector<Task> tasks, const EvaluationOptions& options) {
+  for (const auto& task : tasks) check_task(model_, &method_, task, options);
+  validation_.emplace(model_, std::move(tasks), options);
+}
+
+bool Trainer::validation_is_due(std::int64_t step, const TrainResult& result) const {
+  if (!validation_ || step == 0) return false;
+  if (!result.validation.empty() && result.validation.back().step >= step) return false;
+  const std::int64_t every = options_.validate_every > 0 ? options_.validate_every : steps_per_epoch_;
+  return step % every == 0 || step == total_steps_;
+}
+
+bool Trainer::validate(std::int64_t step, TrainResult& result, std::optional<LineLog>& log) {
+  const auto record = validation_->measure(method_, step);
+  if (!record) return false;
+  result.validation.push_back(*record);
+  if (log) log->add(validation_line(*record));
+  if (options_.keep == "best" && best_of(result.validation).step == step) {
+    best_values_.clear();
+    for (const Tensor& value : values()) best_values_.push_back(value.clone());
   }
+  return true;
+}
+
+void Trainer::keep_best(TrainResult& result) {
+  if (best_values_.empty()) return;
+  ops::copy_all_(values(), best_values_);
+  result.kept_step = best_of(result.validation).step;
+}
+
+TrainResult Trainer::run(const std::filesystem::path& folder, bool resume) {
+  TrainResult result;
+  std::optional<LineLog> log, validation_log;
+  if (!folder.empty()) make_folder(folder);
+  if (!folder.empty() && resume) result = load(folder);
+  if (!resume) result.interrupted = !prepare();
+  if (!folder.empty()) {
+    log.emplace(folder / "metrics.jsonl", metrics_lines(result.steps));
+    if (validation_) validation_log.emplace(folder / "validation.jsonl", validation_lines(result.validation));
+  }
+  const auto done = static_cast<std::int64_t>(result.steps.size());
+  // One that a signal had prevented.
+  if (validation_is_due(done, result)) result.interrupted = !validate(done, result, validation_log);
+  const auto save_now = [&] {
+    log->sync();
+    if (validation_log) validation_log->sync();
+    save(folder, result);
+  };
+  if (!folder.empty() && resume && done == total_steps_) save_now();
 
   Progress progress("train", total_steps_ - done, "tok", options_.quiet);
   double tokens = 0.0;  // of this process
+  auto last_save = Clock::now();
   for (std::int64_t s = done; s < total_steps_ && !result.interrupted; ++s) {
     const auto batch = batch_of_step(s);
     // The first step has a rate above zero: step s of n uses the factor of s + 1 in n + 1.
@@ -401,13 +440,20 @@ TrainResult Trainer::run(const std::filesystem::path& folder, bool resume) {
     check_finite(metrics, folder);
     result.steps.push_back(metrics);
     tokens += static_cast<double>(metrics.tokens);
-    if (log) log->add(metrics);
+    if (log) log->add(metrics_line(metrics));
     result.interrupted = interrupted();
-    progress.update(s + 1 - done, tokens, describe(metrics));
+    if (!result.interrupted && validation_is_due(s + 1, result)) {
+      result.interrupted = !validate(s + 1, result, validation_log);
+    }
+    progress.update(s + 1 - done, tokens, describe(metrics, result.validation));
     const bool last = s + 1 == total_steps_ || result.interrupted;
-    if (!folder.empty() && (last || (s + 1) % steps_between_saves == 0)) save(folder, s + 1);
+    const bool due = options_.save_every > 0.0 && seconds_since(last_save) >= options_.save_every;
+    if (folder.empty() || !(take_save_request() || last || due)) continue;
+    save_now();
+    last_save = Clock::now();
   }
   progress.finish();
+  keep_best(result);
   return result;
 }
 

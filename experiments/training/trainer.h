@@ -5,12 +5,15 @@
 #include <filesystem>
 #include <functional>
 #include <map>
+#include <optional>
 #include <span>
 #include <string>
 #include <vector>
 
+#include "core/tensor/safetensors.h"
 #include "experiments/training/batch.h"
 #include "experiments/training/metrics.h"
+#include "experiments/training/validation.h"
 #include "reft/adapter.h"
 #include "reft/stiefel/optimizer.h"
 
@@ -30,12 +33,17 @@ struct TrainOptions {
   // Not described: they are the model's and the screen's.
   std::string system;
   bool quiet = false;
+  double save_every = 60.0;         // seconds from one save to the next; 0: only at the end
+  std::int64_t validate_every = 0;  // steps from one validation to the next; 0: an epoch
+  std::string keep = "last";        // of which step the adapter is kept: "last", or "best" on the validation data
 
   void describe(Options& options);
 };
 
 struct TrainResult {
   std::vector<StepMetrics> steps;
+  std::vector<ValidationRecord> validation{};
+  std::int64_t kept_step = 0;  // with --keep best, the step whose values the method has; 0: those of the last
   bool interrupted = false;
   // Over all steps, those before a resume too.
   double seconds() const;
@@ -48,14 +56,27 @@ struct TrainResult {
 // Trains `method` in place on the examples of all tasks, mixed and shuffled anew in each epoch; or, if the method learns
 // in sequence, on one task after the other, each with the epochs and the schedule of a run of its own. With a `folder`, writes
 // metrics.jsonl (a line a step), adapter/ and state.safetensors there as it goes, at the end and when interrupted; with
-// `resume`, continues from them as if it had never stopped. Stops when interrupted() (progress.h).
+// `resume`, continues from them as if it had never stopped. Stops when interrupted(), and saves when a save is asked
+// for (progress.h). A process that is killed leaves each of these files whole or absent, and a state to go on from.
 // Throws Error for tasks without examples and when the loss is no longer finite: then it says at which step, and the
 // method holds (and the folder keeps) the last values that gave a finite loss.
 class Trainer {
  public:
   Trainer(const LanguageModel& model, Method& method, std::span<const Task> tasks, TrainOptions options);
 
+  // From here on, run() measures the method on these tasks every options.validate_every steps and at the end, writes
+  // validation.jsonl, and with options.keep "best" ends with the values of the step that did best there.
+  void validate_on(std::vector<Task> tasks, const EvaluationOptions& options);
+
   TrainResult run(const std::filesystem::path& folder = {}, bool resume = false);
+
+  // What a folder holds to go on from.
+  struct Saved {
+    std::int64_t done = 0;  // steps
+    std::int64_t lost = 0;  // steps that were done since then, and must be done again
+  };
+  // Throws Error for a state that is missing, broken or of a run on other training data.
+  Saved saved(const std::filesystem::path& folder) const;
 
   std::int64_t total_steps() const { return total_steps_; }
   // A line for each thing that a user would not expect of these data and options.
@@ -88,10 +109,17 @@ class Trainer {
   void check_finite(const StepMetrics& metrics, const std::filesystem::path& folder);
   void remember_good_values();
   void restore_good_values();
-  void save(const std::filesystem::path& folder, std::int64_t step) const;
+  // A validation that is due after `step` steps and is not in the result.
+  bool validation_is_due(std::int64_t step, const TrainResult& result) const;
+  // False if a signal cut it short.
+  bool validate(std::int64_t step, TrainResult& result, std::optional<LineLog>& log);
+  void keep_best(TrainResult& result);
+  void save(const std::filesystem::path& folder, const TrainResult& result) const;
   void save_good_adapter(const std::filesystem::path& folder) const;
-  // The steps that were done when the state was saved.
-  std::vector<StepMetrics> load(const std::filesystem::path& folder);
+  SafeTensors open_state(const std::filesystem::path& folder) const;
+  // The steps and the validations that were done when the state was saved.
+  TrainResult load(const std::filesystem::path& folder);
+  void load_best(const SafeTensors& file);
 
   const LanguageModel& model_;
   Method& method_;
@@ -106,6 +134,9 @@ class Trainer {
   // The parameters before the latest update; there from the start, so that no step after the first allocates.
   std::vector<Tensor> good_values_;
   bool has_good_values_ = false;
+  std::optional<Validation> validation_;
+  // With options.keep "best": the parameters at the step of the lowest validation cross-entropy so far; else empty.
+  std::vector<Tensor> best_values_;
 };
 
 }  // namespace csreft

@@ -1,6 +1,12 @@
 // What a Trainer keeps on disk, so that a stopped run loses nothing: adapter/ for use, and state.safetensors (values,
-// moments and the number of steps done) to go on from.
+// moments, with --keep best the best values so far, and the number of steps done) to go on from.
 
+#include <algorithm>
+#include <optional>
+
+#include <unistd.h>
+
+#include "core/base/folder.h"
 #include "core/base/whole_number.h"
 #include "core/tensor/safetensors.h"
 #include "experiments/training/trainer.h"
@@ -10,6 +16,7 @@ namespace {
 
 constexpr const char* value_prefix = "value.";
 constexpr const char* buffer_prefix = "buffer.";
+constexpr const char* best_prefix = "best.";
 
 // The values that a method has apart from the optimizer's moments, by their names in the file.
 std::vector<std::pair<std::string, Tensor>> values_of(const Method& method) {
@@ -17,6 +24,22 @@ std::vector<std::pair<std::string, Tensor>> values_of(const Method& method) {
   for (const auto& p : method.parameters()) values.emplace_back(value_prefix + p.name, p.value.value());
   for (const auto& [name, buffer] : method.buffers()) values.emplace_back(buffer_prefix + name, buffer);
   return values;
+}
+
+// How many there were when the state was saved; nothing if it does not say.
+std::optional<std::int64_t> saved_count(const SafeTensors& file, const std::string& what) {
+  const auto found = file.metadata().find(what);
+  if (found == file.metadata().end()) return std::nullopt;
+  const auto count = parse_whole_number<std::int64_t>(found->second);
+  require(count.has_value() && *count >= 0, "{}: `{}` is '{}': expected a whole number of 0 or more",
+          file.path().string(), what, found->second);
+  return count;
+}
+
+std::int64_t steps_done(const SafeTensors& file) {
+  const auto steps = saved_count(file, "step");
+  require(steps.has_value(), "{} does not say how many steps were done", file.path().string());
+  return *steps;
 }
 
 }  // namespace
@@ -28,28 +51,52 @@ std::string Trainer::training_data() const {
   return fmt::format("{} examples of {} tokens", examples_.size(), tokens);
 }
 
+// In place of the one that is there in one go, so that a process that is killed leaves a whole one.
 void Trainer::save_good_adapter(const std::filesystem::path& folder) const {
-  save_adapter(folder / "adapter", method_, model_, {std::string(model_.chat->name), options_.system});
+  const auto made = folder / fmt::format("adapter.tmp-{}", ::getpid());
+  save_adapter(made, method_, model_, {std::string(model_.chat->name), options_.system});
+  replace_folder(made, folder / "adapter");
 }
 
-void Trainer::save(const std::filesystem::path& folder, std::int64_t step) const {
+void Trainer::save(const std::filesystem::path& folder, const TrainResult& result) const {
   std::vector<std::pair<std::string, Tensor>> tensors = optimizer_.state();
   for (auto& value : values_of(method_)) tensors.push_back(std::move(value));
+  for (std::size_t i = 0; i < best_values_.size(); ++i) {
+    tensors.emplace_back(best_prefix + method_.parameters()[i].name, best_values_[i]);
+  }
   save_safetensors(folder / "state.safetensors", tensors,
-                   {{"step", std::to_string(step)}, {"training_data", training_data()}});
+                   {{"step", std::to_string(result.steps.size())},
+                    {"validations", std::to_string(result.validation.size())},
+                    {"training_data", training_data()}});
+  if (best_values_.empty()) return save_good_adapter(folder);
+  std::vector<Tensor> latest;
+  for (const Tensor& value : values()) latest.push_back(value.clone());
+  ops::copy_all_(values(), best_values_);
   save_good_adapter(folder);
+  ops::copy_all_(values(), latest);
 }
 
-std::vector<StepMetrics> Trainer::load(const std::filesystem::path& folder) {
-  const auto file = SafeTensors::open(folder / "state.safetensors");
-  const std::string where = file.path().string();
+SafeTensors Trainer::open_state(const std::filesystem::path& folder) const {
+  auto file = SafeTensors::open(folder / "state.safetensors");
   const auto data = file.metadata().find("training_data");
   require(data == file.metadata().end() || data->second == training_data(),
           "the training data have changed: {}, expected the {} that the run in {} began with", training_data(),
           data->second, folder.string());
+  return file;
+}
+
+Trainer::Saved Trainer::saved(const std::filesystem::path& folder) const {
+  const std::int64_t done = steps_done(open_state(folder));
+  return {.done = done, .lost = std::max<std::int64_t>(count_lines(folder / "metrics.jsonl") - done, 0)};
+}
+
+TrainResult Trainer::load(const std::filesystem::path& folder) {
+  const auto file = open_state(folder);
+  const std::string where = file.path().string();
   std::vector<std::pair<std::string, Tensor>> moments;
   for (const auto& name : file.names()) {
-    if (!name.starts_with(value_prefix) && !name.starts_with(buffer_prefix)) moments.emplace_back(name, file.get(name));
+    const bool is_value = name.starts_with(value_prefix) || name.starts_with(buffer_prefix);
+    if (!is_value && !name.starts_with(best_prefix)) moments.emplace_back(name, file.get(name));
   }
   for (const auto& [name, value] : values_of(method_)) {
     require(file.contains(name) && file.shape(name) == value.shape(), "{} does not fit this run: tensor {} differs",
@@ -58,15 +105,31 @@ std::vector<StepMetrics> Trainer::load(const std::filesystem::path& folder) {
   }
   optimizer_.load_state(moments);
 
-  const auto step = file.metadata().find("step");
-  require(step != file.metadata().end(), "{} does not say how many steps were done", where);
-  const auto done = parse_whole_number<std::size_t>(step->second);
-  require(done.has_value(), "{}: '{}' is no number of steps", where, step->second);
+  const std::int64_t done = steps_done(file);
+  TrainResult result;
   // Steps after the last save are done again.
-  std::vector<StepMetrics> metrics = read_metrics(folder / "metrics.jsonl", *done);
-  require(metrics.size() == *done, "{} has {} steps, but the state was saved after {}",
-          (folder / "metrics.jsonl").string(), metrics.size(), *done);
-  return metrics;
+  result.steps = read_metrics(folder / "metrics.jsonl", static_cast<std::size_t>(done));
+  require(std::ssize(result.steps) == done, "{} has {} steps, but the state was saved after {}",
+          (folder / "metrics.jsonl").string(), result.steps.size(), done);
+  const auto validations = static_cast<std::size_t>(saved_count(file, "validations").value_or(0));
+  if (validation_) result.validation = read_validation(folder / "validation.jsonl", validations);
+  require(!validation_ || result.validation.size() == validations,
+          "{} has {} validations, but the state was saved after {}", (folder / "validation.jsonl").string(),
+          result.validation.size(), validations);
+  if (options_.keep == "best" && !result.validation.empty()) load_best(file);
+  return result;
+}
+
+void Trainer::load_best(const SafeTensors& file) {
+  best_values_.clear();
+  for (const auto& p : method_.parameters()) {
+    const std::string name = best_prefix + p.name;
+    const Tensor value = p.value.value();
+    require(file.contains(name) && file.shape(name) == value.shape(), "{} does not fit this run: tensor {} differs",
+            file.path().string(), name);
+    best_values_.push_back(value.clone());
+    ops::copy_(best_values_.back(), file.get(name).to(value.dtype()));
+  }
 }
 
 }  // namespace csreft

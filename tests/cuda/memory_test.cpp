@@ -6,7 +6,7 @@
 
 #include "core/device/device_info.h"
 #include "core/ops/ops.h"
-#include "experiments/training/run_folder.h"
+#include "experiments/measure/peak_memory.h"
 #include "tests/device.h"
 #include "tests/error_text.h"
 

@@ -65,7 +65,7 @@ TEST_CASE("an adapter whose gates are decided by the task generates only when it
 
 TEST_CASE("a run goes on with the options that it was started with, whatever the defaults are by then") {
   const Bench bench;
-  auto words = bench.train({{"--method", "csreft"}, {"--subspaces", "2"}, {"--epochs", "4"}});
+  auto words = bench.train({{"--method", "csreft"}, {"--subspaces", "2"}, {"--steps", "1"}});
   REQUIRE(bench.run(words).code == 0);
   auto config = nlohmann::json::parse(bench.chat.folder.read("run/config.json"));
   CHECK(config["method"]["gate"] == "top1");
@@ -73,7 +73,7 @@ TEST_CASE("a run goes on with the options that it was started with, whatever the
   config["method"]["gate"] = "softmax";
   config["train"]["router_lr"] = 0.5;
   bench.chat.folder.write("run/config.json", config.dump());
-  const auto resumed = bench.run({"train", "--quiet", "--resume", "run"});
+  const auto resumed = bench.run({"train", "--quiet", "--resume", "run", "--epochs", "2"});
   CAPTURE(resumed.err);
   REQUIRE(resumed.code == 0);
   const auto summary = nlohmann::json::parse(bench.chat.folder.read("run/summary.json"));

@@ -63,3 +63,12 @@ TEST_CASE("the second signal ends the process") {
   CHECK(WIFSIGNALED(status));
   CHECK(WTERMSIG(status) == SIGTERM);
 }
+
+TEST_CASE("a hang-up asks once for a save, and interrupts nothing") {
+  const csreft::InterruptGuard guard;
+  CHECK_FALSE(csreft::take_save_request());
+  std::raise(SIGHUP);
+  CHECK(csreft::take_save_request());
+  CHECK_FALSE(csreft::take_save_request());
+  CHECK_FALSE(csreft::interrupted());
+}

@@ -33,11 +33,12 @@ RunReport small_report() {
                      .seconds = 75,
                      .peak_memory_bytes = std::size_t{3} << 29U,
                      .train_loss = {2.0, 1.5, std::nan(""), 1.0}}};
-  report.scores = {{"a", "accuracy", "before", 0.25, 100}, {"b", "accuracy", "before", 0.35, 100},
-                   {"a", "accuracy", "csreft", 0.75, 100}, {"b", "accuracy", "csreft", 1.0, 100},
-                   {"c", "nll", "before", 2.5, 10},        {"c", "nll", "csreft", 1.25, 10}};
+  report.scores = {{"a", "accuracy", "untrained", 0.25, 100}, {"b", "accuracy", "untrained", 0.35, 100},
+                   {"a", "accuracy", "csreft", 0.75, 100},    {"b", "accuracy", "csreft", 1.0, 100},
+                   {"c", "nll", "untrained", 2.5, 10},        {"c", "nll", "csreft", 1.25, 10}};
   report.gates = {{.method = "csreft", .tasks = {"a", "b"}, .mean_alpha = {{0.1, 0.9}, {0.8, 0.2}}}};
   report.gate_histories = {{.method = "csreft", .steps = {{{"a", {0.5, 0.5}}}, {{"b", {0.2, 0.8}}}, {{"a", {0, 1}}}}}};
+  report.validations = {{.method = "csreft", .steps = {2, 4}, .cross_entropy = {1.25, 1.5}, .kept = 2}};
   report.routers = {{"csreft", {0.5, 0.25, 0.125}}};
   report.samples = {{.prompt = "2 < 3?", .outputs = {{"before", "no"}, {"csreft", "it is true."}}, .expected = "true"}};
   return report;
@@ -52,10 +53,12 @@ TEST_CASE("a report has its numbers in words, every section, and nothing from ou
   CHECK(contains(page, "30.0\u00a0% →</span> 87.5\u00a0%"));
   CHECK(contains(page, "2.500 →</span> 1.250"));
   CHECK(contains(page, "Mean accuracy over 2 tasks"));
+  CHECK(contains(page, "<td>csreft</td><td>1.2500</td><td>2</td><td>1.5000</td><td>2</td>"));
   CHECK(contains(page, "1,234,567"));
   CHECK(contains(page, "1.50 GiB"));
   CHECK(contains(page, "1 min 15 s"));
-  for (const char* section : {"Before and after", "Training", "What the router does", "Cost", "Samples"}) {
+  for (const char* section :
+       {"Before and after", "Training", "Validation", "What the router does", "Cost", "Samples"}) {
     CHECK(contains(page, std::string("<h2>") + section));
   }
   CHECK(contains(page, "Gates of csreft over training"));
@@ -106,7 +109,7 @@ TEST_CASE("a report leaves out what the run does not have") {
   CHECK_FALSE(contains(page, "<h2>"));
   CHECK_FALSE(contains(page, "<svg"));
 
-  report.scores = {{"c", "nll", "before", 2.5, 10}, {"c", "nll", "loreft", 1.25, 10}};
+  report.scores = {{"c", "nll", "untrained", 2.5, 10}, {"c", "nll", "loreft", 1.25, 10}};
   const std::string only_nll = render_report(report);
   CHECK(contains(only_nll, "nll (nats per token)"));
   CHECK_FALSE(contains(only_nll, "Accuracy"));

@@ -283,6 +283,23 @@ TEST_CASE("a loss that is no longer finite says at which step, and the last good
   CHECK(csreft::read_metrics(folder / "metrics.jsonl").size() == 1);
 }
 
+TEST_CASE("a hang-up saves the state, and the training goes on") {
+  // The second step fails: what is saved then was saved after the first.
+  auto options = small_options();
+  options.lr = 1e30;
+  options.save_every = 0.0;
+  const auto fails_after = [&](bool hang_up, const std::filesystem::path& folder) {
+    const csreft::InterruptGuard guard;
+    if (hang_up) std::raise(SIGHUP);
+    const auto method = small_method("loreft");
+    CHECK(contains(error_text([&] { return train(*method, options, folder).steps.size(); }), "step 2 of 6"));
+    return std::filesystem::exists(folder / "state.safetensors");
+  };
+  const TemporaryFolder quiet, asked;
+  CHECK_FALSE(fails_after(false, quiet.path()));
+  CHECK(fails_after(true, asked.path()));
+}
+
 TEST_CASE("an empty response trains its end; a batch with no room for a response is refused") {
   Task task = letter_task(4);
   for (auto& e : task.examples) e.output = "";

@@ -1,0 +1,50 @@
+#include "experiments/training/run.h"
+
+#include <cstdio>
+
+#include "experiments/cli/progress.h"
+#include "experiments/measure/peak_memory.h"
+#include "experiments/training/scores.h"
+
+namespace csreft {
+
+MethodRun start_run(const std::string& label, const std::shared_ptr<const Method>& method) {
+  return {.label = label, .method = method, .options = method->options(), .parameters = count_parameters(*method)};
+}
+
+std::vector<TaskScore> score_untrained(const LanguageModel& model, std::span<const Task> tests,
+                                       const EvaluationOptions& options) {
+  std::vector<TaskScore> scores;
+  for (const auto& test : tests) {
+    if (!interrupted()) scores.push_back(evaluate(model, nullptr, test, options));
+  }
+  return scores;
+}
+
+void train_and_score(MethodRun& run, Trainer& trainer, const LanguageModel& model, std::span<const Task> tests,
+                     const EvaluationOptions& evaluation, const std::filesystem::path& folder, bool resume) {
+  const std::int64_t in_router = run.parameters.total - run.parameters.without_router;
+  fmt::print("\n{}: {} trainable parameters{}, {} step{}\n", run.label, run.parameters.total,
+             in_router > 0
+                 ? fmt::format(" ({} in the edits, {} in the router)", run.parameters.without_router, in_router)
+                 : "",
+             trainer.total_steps(), trainer.total_steps() == 1 ? "" : "s");
+  for (const auto& notice : trainer.notices()) fmt::print("note: {}\n", notice);
+  std::fflush(stdout);
+  const Device device = model.llama.options().device;
+  reset_peak_run_memory(device);
+  run.result = trainer.run(folder, resume);
+  run.peak_memory_bytes = peak_run_memory(device);
+  if (const auto& records = run.result.validation; !records.empty()) {
+    fmt::print("{:<12} {:<24} {} after step {}{}\n", run.label, "validation", describe(records.back()),
+               records.back().step,
+               run.result.kept_step > 0 ? fmt::format("; kept: step {}", run.result.kept_step) : "");
+  }
+  for (const auto& task : tests) {
+    if (!interrupted()) run.scores.push_back(evaluate(model, run.method.get(), task, evaluation));
+  }
+  run.result.interrupted = run.result.interrupted || interrupted();
+  print_scores(run.label, run.scores);
+}
+
+}  // namespace csreft

@@ -1,0 +1,39 @@
+// One method, trained and scored.
+#pragma once
+
+#include <cstddef>
+#include <filesystem>
+#include <memory>
+#include <span>
+#include <string>
+#include <vector>
+
+#include "experiments/training/evaluate.h"
+#include "experiments/training/trainer.h"
+
+namespace csreft {
+
+struct MethodRun {
+  std::string label;  // in tables and pictures: the method's name
+  std::shared_ptr<const Method> method;
+  MethodOptions options{};
+  ParameterCount parameters;
+  TrainResult result{};
+  std::vector<TaskScore> untrained{};  // of the model without the method; empty: not scored
+  std::vector<TaskScore> scores{};
+  std::size_t peak_memory_bytes = 0;
+};
+
+// A run that has not been trained yet.
+MethodRun start_run(const std::string& label, const std::shared_ptr<const Method>& method);
+
+// The scores of the model without a method, on every task unless interrupted.
+std::vector<TaskScore> score_untrained(const LanguageModel& model, std::span<const Task> tests,
+                                       const EvaluationOptions& options);
+
+// Trains, measures the memory, scores on every task unless interrupted, and prints the scores. With `resume`, goes on
+// from what the folder holds.
+void train_and_score(MethodRun& run, Trainer& trainer, const LanguageModel& model, std::span<const Task> tests,
+                     const EvaluationOptions& evaluation, const std::filesystem::path& folder, bool resume = false);
+
+}  // namespace csreft

@@ -1,0 +1,104 @@
+#include "experiments/training/validation.h"
+
+#include <algorithm>
+#include <cmath>
+#include <sstream>
+
+#include "core/base/atomic_file.h"
+#include "core/base/json_file.h"
+
+namespace csreft {
+
+using nlohmann::json;
+
+namespace {
+
+double count_response_tokens(const LanguageModel& model, const Task& task, const std::string& system) {
+  double tokens = 0.0;
+  for (std::size_t i = 0; i < task.examples.size(); ++i) {
+    const EncodedExample e = encode_example(model, task, i, system, model.llama.config().max_position_embeddings);
+    tokens += static_cast<double>(e.ids.size()) - static_cast<double>(e.prompt_length);
+  }
+  return tokens;
+}
+
+}  // namespace
+
+json to_json(const ValidationRecord& record) {
+  json line{{"step", record.step}, {"cross_entropy", record.cross_entropy}};
+  if (record.accuracy) line["accuracy"] = *record.accuracy;
+  return line;
+}
+
+std::string validation_line(const ValidationRecord& record) { return to_json(record).dump() + "\n"; }
+
+std::string validation_lines(const std::vector<ValidationRecord>& records) {
+  std::string lines;
+  for (const auto& record : records) lines += validation_line(record);
+  return lines;
+}
+
+std::vector<ValidationRecord> read_validation(const std::filesystem::path& file, std::size_t most) {
+  std::vector<ValidationRecord> records;
+  if (!std::filesystem::exists(file)) return records;
+  std::istringstream lines(read_text_file(file));
+  for (std::string line; records.size() < most && std::getline(lines, line);) {
+    const std::string where = fmt::format("{}, line {}", file.string(), records.size() + 1);
+    const json values = parse_json_object(line, where);
+    records.push_back({get_json<std::int64_t>(values, "step", where), get_json<double>(values, "cross_entropy", where),
+                       find_json<double>(values, "accuracy", where)});
+  }
+  return records;
+}
+
+std::string describe(const ValidationRecord& record) {
+  return fmt::format("cross-entropy {:.4f}{}", record.cross_entropy,
+                     record.accuracy ? fmt::format(", accuracy {:.3f}", *record.accuracy) : "");
+}
+
+const ValidationRecord& best_of(const std::vector<ValidationRecord>& records) {
+  return *std::ranges::min_element(records, {}, &ValidationRecord::cross_entropy);
+}
+
+Validation::Validation(const LanguageModel& model, std::vector<Task> tasks, EvaluationOptions options)
+    : model_(model), tasks_(std::move(tasks)), options_(std::move(options)) {
+  options_.quiet = true;  // the training's own progress goes on
+  options_.max_examples = 0;
+  double all = 0.0;
+  for (auto& task : tasks_) {
+    const bool is_answered = std::ranges::all_of(task.examples, [](const Example& e) { return e.answer.has_value(); });
+    if (is_answered) answered_.push_back(task);
+    for (auto& example : task.examples) example.answer.reset();
+    n_tokens_.push_back(count_response_tokens(model_, task, options_.system));
+    all += n_tokens_.back();
+  }
+  require(all > 0.0, "there is nothing to predict in the validation data: expected examples with responses");
+}
+
+std::optional<ValidationRecord> Validation::measure(const Method& method, std::int64_t step) const {
+  const auto is_whole = [](const TaskScore& score, const Task& task) {
+    return score.n == static_cast<std::int64_t>(task.examples.size());
+  };
+  ValidationRecord record{.step = step, .cross_entropy = 0.0, .accuracy = {}};
+  double tokens = 0.0;
+  for (std::size_t t = 0; t < tasks_.size(); ++t) {
+    const TaskScore score = evaluate(model_, &method, tasks_[t], options_);
+    if (!is_whole(score, tasks_[t])) return std::nullopt;
+    record.cross_entropy += score.value * n_tokens_[t];
+    tokens += n_tokens_[t];
+  }
+  record.cross_entropy /= tokens;
+  require(std::isfinite(record.cross_entropy),
+          "the validation cross-entropy is not finite after step {}: expected a smaller --lr", step);
+  double correct = 0.0, examples = 0.0;
+  for (const auto& task : answered_) {
+    const TaskScore score = evaluate(model_, &method, task, options_);
+    if (!is_whole(score, task)) return std::nullopt;
+    correct += score.value * static_cast<double>(score.n);
+    examples += static_cast<double>(score.n);
+  }
+  if (examples > 0.0) record.accuracy = correct / examples;
+  return record;
+}
+
+}  // namespace csreft

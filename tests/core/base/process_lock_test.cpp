@@ -1,0 +1,50 @@
+#include "core/base/process_lock.h"
+
+#include <optional>
+
+#include <doctest/doctest.h>
+#include <sys/wait.h>
+#include <unistd.h>
+
+#include "tests/error_text.h"
+#include "tests/temporary_folder.h"
+
+namespace {
+
+std::string lock_error(const std::filesystem::path& folder) {
+  return error_text([&] {
+    const csreft::ProcessLock lock(folder);
+    return 0;
+  });
+}
+
+}  // namespace
+
+TEST_CASE("a folder is locked once, by a process that the error names, and free again afterwards") {
+  const TemporaryFolder folder;
+  std::optional<csreft::ProcessLock> lock;
+  lock.emplace(folder.path());
+  CHECK(contains(lock_error(folder.path()), "is in use by process " + std::to_string(::getpid())));
+  lock.reset();
+  CHECK(folder.count() == 0);
+  lock.emplace(folder.path());
+}
+
+TEST_CASE("the lock of a process that has died is free") {
+  const TemporaryFolder folder;
+  const pid_t child = ::fork();
+  if (child == 0) {
+    auto* const lock = new csreft::ProcessLock(folder.path());  // never released
+    ::_exit(lock == nullptr ? 1 : 0);
+  }
+  int status = 1;
+  REQUIRE(::waitpid(child, &status, 0) == child);
+  REQUIRE(status == 0);
+  CHECK(folder.count() == 1);
+  const csreft::ProcessLock lock(folder.path());
+}
+
+TEST_CASE("a folder that is not there cannot be locked") {
+  const TemporaryFolder folder;
+  CHECK(contains(lock_error(folder / "absent"), "absent"));
+}
