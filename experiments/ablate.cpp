@@ -21,8 +21,8 @@ using nlohmann::json;
 struct Options {
   std::string name;
   ModelFlags model;
-  MethodOptions method;
-  std::string layers = "auto";
+  OptionFlags method;
+  TrainFlags train_flags;
   TrainOptions train;
   EvaluationOptions evaluation;
   std::vector<std::string> train_files, test_files;
@@ -48,12 +48,9 @@ void add_flags(Flags& flags, Options& o) {
   flags.add_list("--test", o.test_files, "test data");
   o.sizes.add_to(flags, o.evaluation);
   flags.add_switch("--bare", o.bare, "without the words with which all prompts of a task begin and end");
-  flags.group("Method");
-  flags.add("--layers", o.layers, "edited blocks, 0-based: numbers, all, or auto (four, evenly spread)");
-  flags.add("--rank", o.method.rank, "rank r of each subspace");
-  flags.add("--subspaces", o.method.subspaces, "number k of subspaces");
-  flags.add("--positions", o.method.positions, "edited tokens of a prompt, with one set of parameters for all");
-  add_train_flags(flags, o.train);
+  o.method.describe(*configure({"csreft"}), "csreft");
+  o.method.add_to(flags, "Method: CS-ReFT's options, from which each variant departs");
+  o.train_flags.add_to(flags, o.train);
   o.saves.add_to(flags);
   o.model.add_to(flags);
 }
@@ -65,6 +62,15 @@ void apply_smoke(const Flags& flags, Options& o) {
   if (!flags.given("--steps")) o.train.max_steps = 2;
   if (!flags.given("--seeds")) o.seeds = 1;
   if (!flags.given("--batch")) o.train.batch = 4;
+}
+
+// CS-ReFT with the options given; the others are at their defaults.
+MethodOptions base_method(const Options& o) {
+  const MethodOptions given{"csreft", o.method.given()};
+  const auto defaults = options_json(*configure(given));
+  MethodOptions base = given;
+  for (const char* name : {"rank", "subspaces"}) base[name] = defaults.at(name);
+  return base;
 }
 
 struct Tasks {
@@ -146,27 +152,24 @@ void keep_settings(const std::filesystem::path& folder, const json& wanted) {
 
 int ablate(Arguments arguments) {
   Options o;
-  o.train.epochs = 2;
   Flags flags("ablate", "Compares variants over seeds on the same data, in one command that can be interrupted.",
               {"./run ablate router", "./run ablate router --smoke",
                "./run ablate router --variants learned,manual --seeds 5 --examples 250 --train a.train.json --train "
                "b.train.json --test a.test.json --test b.test.json --out runs/mine"});
   add_flags(flags, o);
   if (!flags.parse(arguments)) return 0;
+  o.train = o.train_flags.chosen(o.train, json::object());
   apply_smoke(flags, o);
   o.saves.apply(o.train);
   require(o.seeds >= 1, "--seeds {} is not possible: expected 1 or more", o.seeds);
   const Ablation& ablation = find_ablation(o.name);
   const Tasks tasks = load(o);
   const LanguageModel model = o.model.load();
-  o.method.layers = o.layers == "auto" ? spread_layers(model.llama.config().n_layers) : parse_layers(o.layers);
-  o.method.tied = true;
   o.train.system = o.evaluation.system = o.model.system;
   o.train.quiet = o.evaluation.quiet = o.model.quiet;
-  const auto all_variants = ablation.variants({o.method, o.train, model.llama.config(), tasks.train});
+  const auto all_variants = ablation.variants({base_method(o), o.train, model.llama, tasks.train});
   auto variants = chosen_variants(o, all_variants);
   for (auto& variant : variants) {
-    if (flags.given("--router-lr")) variant.train.router_lr = o.train.router_lr;
     check_variant(model, variant, tasks.train, tasks.test, o.evaluation);
   }
   const std::filesystem::path folder =

@@ -28,25 +28,11 @@ struct Options {
   bool smoke = false;
 };
 
-// All edit the same layers and positions in 16 dimensions.
-MethodOptions loreft_options(const std::vector<std::int64_t>& layers) {
-  MethodOptions options;
-  options.layers = layers;
-  options.method = "loreft";
-  options.rank = 16;
-  options.tied = true;
-  return options;
-}
+// All edit the same layers and tokens in 16 dimensions.
+MethodOptions loreft_options() { return {"loreft", {{"rank", 16}}}; }
 
-MethodOptions csreft_options(const Preset& preset, const std::vector<std::int64_t>& layers, double& router_lr) {
-  MethodOptions options;
-  set_preset(preset, options, router_lr);
-  options.layers = layers;
-  options.method = "csreft";
-  options.subspaces = 4;
-  options.rank = 4;
-  options.tied = true;
-  return options;
+MethodOptions csreft_options(const Preset& preset) {
+  return with_preset(preset, {"csreft", {{"subspaces", 4}, {"rank", 4}}});
 }
 
 // A method with its trainer, made before any work, so that wrong flags are found at once.
@@ -61,7 +47,7 @@ struct Contestant {
 Contestant enter(const LanguageModel& model, const std::string& label, const MethodOptions& method_options,
                  const std::vector<Task>& tasks, const TrainOptions& train, RunFolder folder) {
   const std::shared_ptr<Method> method =
-      create_method(method_options, model.llama.config(), train.seed, model.llama.options());
+      create_method(method_options, model.llama, train.seed);
   return {.run = start_run(label, method),
           .train = train,
           .method = method,
@@ -84,7 +70,7 @@ std::string answer(const LanguageModel& model, const Method* method, const Examp
   options.max_new_tokens = 40;
   options.stop_tokens = stop_tokens(model);
   const auto prompts = encode_prompts(model, std::span(&example, 1), system);
-  return model.tokenizer.decode(generate(model.llama, prompts, options, generation_attachments(model, method)).front());
+  return model.tokenizer.decode(generate(model.llama, prompts, options, generation_attachments(method)).front());
 }
 
 // Three generations of different skills, before and after.
@@ -141,7 +127,7 @@ void write_results(const std::filesystem::path& folder, const LanguageModel& mod
 
 int quickstart(Arguments arguments) {
   Options options;
-  options.train.epochs = 2;
+  TrainFlags train_flags;
   Flags flags("quickstart",
               "SmolLM2-135M learns four word skills from WordNet: CS-ReFT with the paper's router and with one that "
               "specialises, against LoReFT of equal budget, before and after, with a report.",
@@ -154,10 +140,11 @@ int quickstart(Arguments arguments) {
   flags.add("--tests", options.n_test, "test examples of each skill");
   flags.add("--wordnet", options.wordnet, "WordNet's folder of database files");
   flags.add_switch("--smoke", options.smoke, "a minute's run of everything: few examples, few steps");
-  add_train_flags(flags, options.train);
+  train_flags.add_to(flags, options.train);
   options.saves.add_to(flags);
   options.model.add_to(flags);
   if (!flags.parse(arguments)) return 0;
+  options.train = train_flags.chosen(options.train, nlohmann::json::object());
   if (options.smoke) {
     if (!flags.given("--examples")) options.n_train = 8;
     if (!flags.given("--tests")) options.n_test = 4;
@@ -182,19 +169,15 @@ int quickstart(Arguments arguments) {
   EvaluationOptions evaluation;
   evaluation.system = options.model.system;
   evaluation.quiet = options.model.quiet;
-  const auto layers = spread_layers(model.llama.config().n_layers);
   std::vector<Contestant> contestants;
   const auto add = [&](const std::string& label, const MethodOptions& method, const TrainOptions& train,
                        RunFolder where) {
     contestants.push_back(enter(model, label, method, tasks, train, std::move(where)));
   };
-  add("loreft", loreft_options(layers), options.train, RunFolder::take(folder / "loreft", replace));
+  add("loreft", loreft_options(), options.train, RunFolder::take(folder / "loreft", replace));
   for (const std::string_view name : {"paper", "specialised"}) {
-    TrainOptions train = options.train;
-    const MethodOptions method = csreft_options(find_preset(name), layers, train.router_lr);
-    if (flags.given("--router-lr")) train.router_lr = options.train.router_lr;
     const bool last = name == "specialised";
-    add(last ? "csreft" : "csreft-paper", method, train,
+    add(last ? "csreft" : "csreft-paper", csreft_options(find_preset(name)), options.train,
         last ? std::move(whole) : RunFolder::take(folder / "csreft-paper", replace));
   }
   // The whole's folder first: it holds the others.

@@ -11,7 +11,6 @@
 #include "experiments/training/run_folder.h"
 #include "experiments/training/scores.h"
 #include "experiments/training/summary.h"
-#include "reft/presets.h"
 
 namespace csreft {
 namespace {
@@ -19,6 +18,7 @@ namespace {
 struct TrainCommand {
   ModelFlags model;
   MethodFlags method;
+  TrainFlags train_flags;
   TrainOptions train;
   EvaluationOptions evaluation;
   std::vector<std::string> train_files, test_files;
@@ -33,12 +33,14 @@ struct TrainCommand {
               {"./run train --train sentiment.train.json --test sentiment.test.json",
                "./run train --method loreft --rank 16 --train a.json --train b.json --test a.test.json --seed 1",
                "./run train --gate soft --train a.json --train b.json --test a.test.json",
-               "./run train --model path/to/Llama-2-7b --layers 3,9,18,24 --router-hidden 32 --train data.json",
+               "./run train --model path/to/Llama-2-7b --preset paper-budget --train data.json",
+               "./run train --method lora+loreft --lora.rank 2 --loreft.rank 8 --train a.json --test a.test.json",
                "./run train --train a.json --test a.test.json --validation 0.1 --keep best",
                "./run train --resume runs/train-20260101-120000",
                "./run train --resume runs/train-20260101-120000 --epochs 8"}};
 
-  TrainCommand() {
+  // `arguments` are those that will be parsed.
+  explicit TrainCommand(Arguments arguments) {
     flags.group("Data");
     flags.add_list("--train", train_files, "training data: JSON of {instruction, input, output[, answer]}");
     flags.add_list("--test", test_files, "test data; with `answer` scored by accuracy, without by nll");
@@ -51,10 +53,9 @@ struct TrainCommand {
               "continue the run in this folder, with its flags; --epochs or --steps beside it extend the run, and the "
               "learning rate falls to 0 at the new end");
     saves.add_to(flags);
-    validation.add_to(flags, train);
-    method.add_to(flags);
-    train.router_lr = presets().front().router_lr;
-    add_train_flags(flags, train);
+    validation.add_to(flags);
+    method.add_to(flags, arguments);
+    train_flags.add_to(flags, train);
     model.add_to(flags);
   }
 
@@ -74,20 +75,38 @@ struct Data {
   std::vector<Task> train, test, validation;
 };
 
-Data load_data(const TrainCommand& command) {
-  Data data{.train = load_tasks(command.train_files), .test = {}, .validation = {}};
-  command.sizes.apply(data.train, command.evaluation);
-  data.test = load_tasks(command.test_files);
-  data.validation = command.validation.take(data.train, command.train.seed);
-  return data;
+// The data, the method and the options of the training, which depend on each other: a method may ask for the names of
+// the tasks, a preset has options of the training, and their seed draws what is set apart for validation.
+struct Prepared {
+  Data data;
+  MethodChoice choice;
+};
+
+Prepared prepare(TrainCommand& command, const RunConfig* saved) {
+  Prepared out{.data = {.train = load_tasks(command.train_files), .test = {}, .validation = {}}, .choice = {}};
+  if (saved == nullptr) {
+    out.choice = command.method.chosen(command.flags, out.data.train);
+    command.train = command.train_flags.chosen(command.train, out.choice.train);
+    command.validation.check(command.train);
+  } else {
+    out.choice.method = saved->method;
+  }
+  command.train.system = command.evaluation.system = command.model.system;
+  command.train.quiet = command.evaluation.quiet = command.model.quiet;
+  command.saves.apply(command.train);
+  command.sizes.apply(out.data.train, command.evaluation);
+  out.data.test = load_tasks(command.test_files);
+  out.data.validation = command.validation.take(out.data.train, command.train.seed);
+  return out;
 }
 
-void print_departures(const TrainCommand& command, const MethodOptions& options) {
-  const auto flags = command.method.departures(options, command.train.router_lr);
-  if (flags.empty()) return;
-  const bool several = flags.find(',') != std::string::npos;
-  fmt::print("note: {} of this run {} not as preset {} has {}: the run's preset is called custom\n", flags,
-             several ? "are" : "is", command.method.preset, several ? "them" : "it");
+// Layers that a preset gives for another depth are told as they are here.
+void print_layers(const MethodOptions& asked, const MethodOptions& resolved, const LlamaConfig& config) {
+  if (!asked.contains("layers") || !asked.at("layers").is_string()) return;
+  const auto text = asked.at("layers").get<std::string>();
+  if (text.find(" of ") == std::string::npos) return;
+  fmt::print("note: layers {} blocks are {} of the {} here\n", text, resolved.at("layers").get<std::string>(),
+             config.n_layers);
 }
 
 // The untrained model's scores that an earlier part of the run has kept; none if it kept none.
@@ -150,20 +169,15 @@ int finish(const MethodRun& run, const LanguageModel& model, const TrainCommand&
 // With `saved`, goes on with the run that the folder holds, and with its options.
 int run(TrainCommand& command, Arguments arguments, RunFolder& folder, const RunConfig* saved) {
   const auto& place = folder.path();
-  command.train.system = command.evaluation.system = command.model.system;
-  command.train.quiet = command.evaluation.quiet = command.model.quiet;
-  const Data data = load_data(command);
-  const LanguageModel model = command.model.load();
-  const MethodOptions options = saved != nullptr ? saved->method
-                                                 : command.method.parsed(model.llama.config(), command.flags,
-                                                                         command.train.router_lr, data.train);
+  const auto [data, choice] = prepare(command, saved);
+  const LanguageModel model = command.model.load(trains_model(choice.method));
   if (saved != nullptr && saved->threads != 0 && saved->threads != threads()) {
     fmt::print("note: with {} threads where the run had {}, last bits differ from those of a run in one go\n",
                threads(), saved->threads);
   }
-  print_departures(command, options);
-  const std::shared_ptr<Method> method =
-      create_method(options, model.llama.config(), command.train.seed, model.llama.options());
+  for (const auto& note : choice.notes) fmt::print("note: {}\n", note);
+  const std::shared_ptr<Method> method = create_method(choice.method, model.llama, command.train.seed);
+  print_layers(choice.method, method->options(), model.llama.config());
   Trainer trainer(model, *method, data.train, command.train);
   for (const auto& task : data.test) check_task(model, method.get(), task, command.evaluation);
   if (!data.validation.empty()) trainer.validate_on(data.validation, command.evaluation);
@@ -178,25 +192,26 @@ int run(TrainCommand& command, Arguments arguments, RunFolder& folder, const Run
   } else {
     rewrite_train_options(place, command.train);
   }
-  fmt::print("{} on {}, into {}{}\n", options.method, model.name, place.string(),
+  fmt::print("{} on {}, into {}{}\n", choice.method.method, model.name, place.string(),
              saved != nullptr && !resume ? ": no step was done yet" : "");
   const InterruptGuard guard;
-  MethodRun run = start_run(options.method, method);
+  MethodRun run = start_run(choice.method.method, method);
   train_with_baseline(run, trainer, model, data.test, command, folder, resume);
   return finish(run, model, command, place);
 }
 
 // The flags that may stand beside --resume take the place of the run's own.
 void change(TrainCommand& saved, const TrainCommand& given, const TrainOptions& train) {
+  const TrainOptions asked = given.train_flags.chosen(given.train, nlohmann::json::object());
   saved.train = train;
   if (given.flags.given("--threads")) saved.model.threads = given.model.threads;
   if (given.flags.given("--device")) saved.model.device = given.model.device;
   if (given.flags.given("--save-every")) saved.saves = given.saves;
   if (given.flags.given("--epochs")) {
-    saved.train.epochs = given.train.epochs;
+    saved.train.epochs = asked.epochs;
     saved.train.max_steps = 0;
   }
-  if (given.flags.given("--steps")) saved.train.max_steps = given.train.max_steps;
+  if (given.flags.given("--steps")) saved.train.max_steps = asked.max_steps;
   saved.model.quiet = given.model.quiet;
 }
 
@@ -209,10 +224,9 @@ int resume(const TrainCommand& given) {
   }
   RunFolder folder = RunFolder::reopen(given.resume);
   const RunConfig config = read_config(given.resume, "train");
-  TrainCommand saved;
+  TrainCommand saved(config.arguments);
   saved.flags.parse(config.arguments);
   change(saved, given, config.train);
-  saved.saves.apply(saved.train);
   if (std::filesystem::is_directory(config.started_in)) saved.name_files_from(config.started_in);
   return run(saved, config.arguments, folder, &config);
 }
@@ -220,12 +234,10 @@ int resume(const TrainCommand& given) {
 }  // namespace
 
 int train(Arguments arguments) {
-  TrainCommand command;
+  TrainCommand command(arguments);
   if (!command.flags.parse(arguments)) return 0;
   if (!command.resume.empty()) return resume(command);
   require(!command.train_files.empty(), "there is no training data: expected --train FILE");
-  command.saves.apply(command.train);
-  command.validation.check(command.train);
   RunFolder folder = command.out.empty()
                          ? RunFolder::take_new("train")
                          : RunFolder::take(command.out, command.force ? Replace::any : Replace::nothing);

@@ -101,9 +101,10 @@ std::vector<Cell> read_cells(const std::filesystem::path& folder, std::span<cons
   return cells;
 }
 
-void check_variant(const LanguageModel& model, const Variant& variant, std::span<const Task> train,
+void check_variant(const LanguageModel& model, Variant& variant, std::span<const Task> train,
                    std::span<const Task> test, const EvaluationOptions& evaluation) {
-  const auto method = create_method(variant.method, model.llama.config(), variant.train.seed, model.llama.options());
+  const auto method = create_method(variant.method, model.llama, variant.train.seed);
+  variant.method = method->options();
   const Trainer trainer(model, *method, train, variant.train);
   for (const auto& task : test) check_task(model, method.get(), task, evaluation);
 }
@@ -114,7 +115,7 @@ void run_cell(const LanguageModel& model, const Variant& variant, std::span<cons
   const bool resume = holds_run(where) && std::filesystem::exists(where / "state.safetensors");
   RunFolder folder = resume ? RunFolder::reopen(where) : RunFolder::take(where, Replace::unfinished);
   const std::shared_ptr<Method> method =
-      create_method(variant.method, model.llama.config(), variant.train.seed, model.llama.options());
+      create_method(variant.method, model.llama, variant.train.seed);
   Trainer trainer(model, *method, train, variant.train);
   if (!resume) folder.begin(config_text("ablate", arguments, variant.method, variant.train, model, files));
   MethodRun run = start_run(variant.name, method);

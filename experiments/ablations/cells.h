@@ -41,8 +41,9 @@ std::vector<Cell> read_cells(const std::filesystem::path& folder, std::span<cons
 // The folder of a cell within that of its comparison.
 std::filesystem::path cell_folder(const std::filesystem::path& folder, const Variant& variant);
 
-// Throws Error for a variant that cannot be trained on, or scored on, these tasks.
-void check_variant(const LanguageModel& model, const Variant& variant, std::span<const Task> train,
+// Resolves the options that depend on the model. Throws Error for a variant that cannot be trained on, or scored on,
+// these tasks.
+void check_variant(const LanguageModel& model, Variant& variant, std::span<const Task> train,
                    std::span<const Task> test, const EvaluationOptions& evaluation);
 
 // Trains (on from where it stopped, if it did), scores and writes the cell's folder; read_cell says whether it came to

@@ -34,7 +34,7 @@ Variant first_token(const AblationBase& base) {
 Variant loreft(const AblationBase& base) {
   Variant variant{.name = "loreft", .method = {"loreft", base.method.values}, .train = base.train};
   variant.method["rank"] = base.method.at("rank").get<std::int64_t>() * base.method.at("subspaces").get<std::int64_t>();
-  variant.method.values.erase("subspaces");
+  for (const auto& unknown : read_options(variant.method).unknown) variant.method.values.erase(unknown);
   return variant;
 }
 

@@ -13,35 +13,6 @@ using nlohmann::json;
 
 namespace {
 
-// Calls visit(key, member) for every option that config.json keeps: the one list from which both directions are made.
-template <typename Options, typename Visit>
-void for_each_option(Options& o, Visit&& visit) {
-  visit("batch", o.batch);
-  visit("epochs", o.epochs);
-  visit("lr", o.lr);
-  visit("router_lr", o.router_lr);
-  visit("stiefel_lr", o.stiefel_lr);
-  visit("train_offsets", o.train_offsets);
-  visit("beta2", o.beta2);
-  visit("warmup", o.warmup);
-  visit("clip", o.clip);
-  visit("weight_decay", o.weight_decay);
-  visit("optimizer", o.optimizer);
-  visit("retraction", o.retraction);
-  visit("seed", o.seed);
-  visit("max_length", o.max_length);
-  visit("tokens_per_pass", o.tokens_per_pass);
-  visit("max_steps", o.max_steps);
-  visit("system", o.system);
-}
-
-// Those that came later: a config.json without them has their defaults.
-template <typename Options, typename Visit>
-void for_each_later_option(Options& o, Visit&& visit) {
-  visit("validate_every", o.validate_every);
-  visit("keep", o.keep);
-}
-
 json describe_files(const std::vector<std::string>& files) {
   json list = json::array();
   for (const auto& file : files) {
@@ -56,11 +27,19 @@ json describe_files(const std::vector<std::string>& files) {
 }  // namespace
 
 json to_json(const TrainOptions& options) {
-  json out;
-  const auto keep = [&](const char* key, const auto& value) { out[key] = value; };
-  for_each_option(options, keep);
-  for_each_later_option(options, keep);
+  TrainOptions described = options;
+  json out = options_json(described);
+  out["system"] = options.system;
   return out;
+}
+
+TrainOptions parse_train_options(json saved, const std::string& where) {
+  require(saved.is_object(), "{}: the training options are not an object", where);
+  TrainOptions options;
+  options.system = find_json<std::string>(saved, "system", where).value_or("");
+  saved.erase("system");
+  set_options(options, saved, where + ": ");
+  return options;
 }
 
 std::string config_text(std::string_view experiment, Arguments arguments, const MethodOptions& method,
@@ -105,11 +84,7 @@ RunConfig read_config(const std::filesystem::path& folder, std::string_view expe
   out.threads = find_json<std::int64_t>(config, "threads", where).value_or(0);
   out.started_in = find_json<std::string>(config, "started_in", where).value_or("");
   out.method = parse_method_options(config["method"], where);
-  for_each_option(out.train,
-                  [&]<typename T>(const char* key, T& value) { value = get_json<T>(config["train"], key, where); });
-  for_each_later_option(out.train, [&]<typename T>(const char* key, T& value) {
-    value = find_json<T>(config["train"], key, where).value_or(value);
-  });
+  out.train = parse_train_options(config["train"], where);
   return out;
 }
 

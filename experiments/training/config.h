@@ -40,5 +40,7 @@ void rewrite_train_options(const std::filesystem::path& folder, const TrainOptio
 
 // Without `quiet` and `save_every`, which change nothing that is computed.
 nlohmann::json to_json(const TrainOptions& options);
+// The same back; a missing option has its default. Throws Error for another form; `where` names the file.
+TrainOptions parse_train_options(nlohmann::json saved, const std::string& where);
 
 }  // namespace csreft

@@ -23,12 +23,13 @@ std::vector<TaskScore> score_untrained(const LanguageModel& model, std::span<con
 
 void train_and_score(MethodRun& run, Trainer& trainer, const LanguageModel& model, std::span<const Task> tests,
                      const EvaluationOptions& evaluation, const std::filesystem::path& folder, bool resume) {
-  const std::int64_t in_router = run.parameters.total - run.parameters.without_router;
+  const std::string parts = run.parameters.parts();
   fmt::print("\n{}: {} trainable parameters{}, {} step{}\n", run.label, run.parameters.total,
-             in_router > 0
-                 ? fmt::format(" ({} in the edits, {} in the router)", run.parameters.without_router, in_router)
-                 : "",
-             trainer.total_steps(), trainer.total_steps() == 1 ? "" : "s");
+             parts.empty() ? "" : fmt::format(" ({})", parts), trainer.total_steps(),
+             trainer.total_steps() == 1 ? "" : "s");
+  if (const Routing* routing = run.method->routing(); routing != nullptr && routing->subspaces() > 1) {
+    fmt::print("note: {0} subspaces train {0} times the edits' numbers of one of their rank\n", routing->subspaces());
+  }
   for (const auto& notice : trainer.notices()) fmt::print("note: {}\n", notice);
   std::fflush(stdout);
   const Device device = model.llama.options().device;

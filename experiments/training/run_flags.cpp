@@ -65,15 +65,10 @@ void SaveFlags::add_to(Flags& flags) {
             "SIGHUP and goes on, Ctrl-C and SIGTERM and stops");
 }
 
-void ValidationFlags::add_to(Flags& flags, TrainOptions& options) {
-  flags.group("Validation");
+void ValidationFlags::add_to(Flags& flags) {
   flags.add_list("--validation", sources,
                  "data to measure the training on: files, or a share such as 0.1 of each training task, which is then "
                  "not trained on");
-  flags.add("--validate-every", options.validate_every, "steps from one measurement to the next; 0: an epoch");
-  flags.add("--keep", options.keep,
-            "the adapter that is kept and scored: of the last step, or of the best (the lowest validation "
-            "cross-entropy)");
 }
 
 std::vector<std::string> ValidationFlags::files() const {
@@ -92,10 +87,6 @@ std::vector<Task> ValidationFlags::take(std::vector<Task>& train, std::uint64_t 
 }
 
 void ValidationFlags::check(const TrainOptions& options) const {
-  require(options.validate_every >= 0, "--validate-every {} is not possible: expected 0 (an epoch) or more",
-          options.validate_every);
-  require(options.keep == "last" || options.keep == "best", "--keep {} is unknown: expected last or best",
-          options.keep);
   require(options.keep == "last" || !sources.empty(),
           "--keep best needs data to tell what is best: expected --validation FILE or SHARE beside it");
 }

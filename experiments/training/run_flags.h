@@ -23,17 +23,17 @@ struct SaveFlags {
   void apply(TrainOptions& options) const { options.save_every = parse_duration(every, "--save-every"); }
 };
 
-// --validation, --validate-every and --keep.
+// --validation
 struct ValidationFlags {
   std::vector<std::string> sources;  // files, or one share
 
-  void add_to(Flags& flags, TrainOptions& options);
+  void add_to(Flags& flags);
   // The files among the sources.
   std::vector<std::string> files() const;
   // The tasks of the files; or the share of each training task, drawn by the seed and taken out of it. Throws Error for
   // sources that are not understood, and for a training task of which nothing would be left.
   std::vector<Task> take(std::vector<Task>& train, std::uint64_t seed) const;
-  // Throws Error for options that contradict each other.
+  // Throws Error for options that need validation data where there are none.
   void check(const TrainOptions& options) const;
 };
 

@@ -22,7 +22,10 @@ std::vector<std::vector<double>> rows_of(const Tensor& matrix) {
   return rows;
 }
 
-Tensor overlap_of(const MethodRun& run) { return subspace_overlap(run.method->bases(), run.options.subspaces); }
+Tensor overlap_of(const MethodRun& run) {
+  const Routing& routing = *run.method->routing();
+  return subspace_overlap(routing.bases(), routing.subspaces());
+}
 
 double percent_of_base(std::int64_t parameters, const LanguageModel& model) {
   return 100.0 * static_cast<double>(parameters) / static_cast<double>(parameter_count(model.llama.config()));
@@ -53,9 +56,14 @@ json summary_json(const LanguageModel& model, const MethodRun& run, const TrainO
   json summary = {{"method", run.options.method},
                   {"model", model.name},
                   {"trainable_parameters", run.parameters.total},
-                  {"trainable_parameters_without_router", run.parameters.without_router},
+                  {"trainable_parameters_without_router", run.parameters.without_router()},
+                  {"trainable_parts",
+                   {{"edits", run.parameters.edits},
+                    {"router", run.parameters.router},
+                    {"adapters", run.parameters.adapters},
+                    {"model", run.parameters.model}}},
                   {"trainable_percent", percent_of_base(run.parameters.total, model)},
-                  {"trainable_percent_without_router", percent_of_base(run.parameters.without_router, model)},
+                  {"trainable_percent_without_router", percent_of_base(run.parameters.without_router(), model)},
                   {"tokens_per_second", run.result.tokens_per_second()},
                   {"training_seconds", run.result.seconds()},
                   {"peak_memory_bytes", run.peak_memory_bytes},
@@ -75,7 +83,7 @@ json summary_json(const LanguageModel& model, const MethodRun& run, const TrainO
     for (const auto& record : run.result.validation) summary["validation"].push_back(to_json(record));
   }
   if (run.result.kept_step > 0) summary["kept_step"] = run.result.kept_step;
-  if (run.options.method == "csreft") summary["preset"] = preset_name(run.options, train.router_lr);
+  summary["preset"] = preset_name(run.options);
   if (!summary["gates"].empty()) {
     const Tensor overlap = overlap_of(run);
     const RouterMeasures measures = router_measures(run.scores, overlap);
@@ -101,7 +109,7 @@ void add_to_report(RunReport& report, const LanguageModel& model, const MethodRu
   report.methods.push_back({.name = run.label,
                             .trainable_parameters = run.parameters.total,
                             .percent = percent_of_base(run.parameters.total, model),
-                            .percent_without_router = percent_of_base(run.parameters.without_router, model),
+                            .percent_without_router = percent_of_base(run.parameters.without_router(), model),
                             .tokens_per_second = run.result.tokens_per_second(),
                             .seconds = run.result.seconds(),
                             .peak_memory_bytes = run.peak_memory_bytes,

@@ -1,6 +1,7 @@
 #include "experiments/training/trainer.h"
 
 #include <algorithm>
+#include <array>
 #include <chrono>
 #include <cmath>
 #include <numeric>
@@ -19,6 +20,12 @@ namespace {
 using Clock = std::chrono::steady_clock;
 
 double seconds_since(Clock::time_point start) { return std::chrono::duration<double>(Clock::now() - start).count(); }
+
+struct KeptStep {
+  std::string_view name, summary;
+};
+constexpr std::array kept_steps{KeptStep{"last", "of the last step"},
+                                KeptStep{"best", "of the step with the lowest cross-entropy on --validation"}};
 
 std::vector<OptimizerParameter> optimizer_parameters(const Method& method) {
   std::vector<OptimizerParameter> out;
@@ -135,6 +142,9 @@ void TrainOptions::describe(Options& options) {
   options.add("max_length", max_length, "tokens at which a training example is cut", at_least(2));
   options.add("tokens_per_pass", tokens_per_pass, "a batch with more tokens is computed in several passes",
               at_least(1));
+  options.add("validate_every", validate_every, "steps from one measurement on --validation to the next; 0: an epoch",
+              at_least(0));
+  options.add_name("keep", keep, "the adapter that is kept and scored", kept_steps);
   options.add("seed", seed, "of initial values and the order of examples");
 }
 

@@ -21,7 +21,7 @@ namespace csreft {
 
 struct TrainOptions {
   std::int64_t batch = 16;
-  std::int64_t epochs = 3;
+  std::int64_t epochs = 2;
   double lr = 4e-3;
   double warmup = 0.06;  // share of all steps
   double clip = 1.0;     // largest norm of the gradient; 0: no clipping
@@ -30,12 +30,12 @@ struct TrainOptions {
   std::int64_t max_length = 512;        // tokens of an example
   std::int64_t tokens_per_pass = 4096;  // a longer batch is split, and its gradients are summed
   std::int64_t max_steps = 0;           // 0: as many as the epochs have
-  // Not described: they are the model's and the screen's.
+  std::int64_t validate_every = 0;      // steps from one validation to the next; 0: an epoch
+  std::string keep = "last";            // of which step the adapter is kept: "last", or "best" on the validation data
+  // Not described: they are the model's, the screen's and the disk's.
   std::string system;
   bool quiet = false;
-  double save_every = 60.0;         // seconds from one save to the next; 0: only at the end
-  std::int64_t validate_every = 0;  // steps from one validation to the next; 0: an epoch
-  std::string keep = "last";        // of which step the adapter is kept: "last", or "best" on the validation data
+  double save_every = 60.0;  // seconds from one save to the next; 0: only at the end
 
   void describe(Options& options);
 };
