@@ -392,7 +392,7 @@ void Trainer::validate_on(std::vector<Task> tasks, const EvaluationOptions& opti
 bool Trainer::validation_is_due(std::int64_t step, const TrainResult& result) const {
   if (!validation_ || step == 0) return false;
   if (!result.validation.empty() && result.validation.back().step >= step) return false;
-  const std::int64_t every = options_.validate_every > 0 ? options_.validate_every : steps_per_epoch_;
+  const std::int64_t every = options_.validate_every > 0 ? options_.validate_every : phases_.front().steps_per_epoch;
   return step % every == 0 || step == total_steps_;
 }
 
