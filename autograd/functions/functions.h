@@ -9,7 +9,7 @@
 
 #include "autograd/variable.h"
 #include "core/ops/ops.h"
-#include "core/tensor/packed_matrix.h"
+#include "core/ops/packed_matrix.h"
 
 namespace csreft {
 

@@ -1,9 +1,9 @@
 // Every primitive of the project, one declaration each. A primitive knows nothing of gradients: where a backward exists
 // it is a primitive of its own. Arithmetic is f32 or f64 (bf16 is storage). The real
-// tensors of a call lie on one device, and the backend's table (primitives.h) has the function that runs there:
-// core/cpu/NAME.cpp or core/cuda/NAME.cu. Index tensors (i32) lie on the host, where they are checked; a device gets
-// copies of them in the order of its stream, and the host does not wait. Where it is said, they may lie on the device
-// of the other tensors instead, as recorded work needs them (recording.h): then nobody checks what they hold.
+// tensors of a call lie on one device, and the backend (core/device/backend.h) has the function that runs
+// there: core/cpu/NAME.cpp or core/cuda/NAME.cu. Index tensors (i32) lie on the host, where they are checked; a device
+// gets copies of them in the order of its stream, and the host does not wait. Where it is said, they may lie on the
+// device of the other tensors instead, as recorded work needs them (recording.h): then nobody checks what they hold.
 //
 // Shapes are checked here, once, and a mismatch throws Error; inside the backends they are trusted.
 // A trailing underscore marks the functions that write into an argument. Results depend on the number of threads at

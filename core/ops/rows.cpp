@@ -37,26 +37,26 @@ void check_rounded_scatter(std::string_view op, const Tensor& y, const Tensor& r
 
 Tensor softmax(const Tensor& x) {
   checks::real_matrix("softmax", "x", x);
-  return unary("softmax", x, &Primitives::softmax);
+  return unary("softmax", x, &Backend::softmax);
 }
 
 Tensor one_hot_rows(const Tensor& x) {
   checks::real_matrix("one_hot_rows", "x", x);
-  return unary("one_hot_rows", x, &Primitives::one_hot_rows);
+  return unary("one_hot_rows", x, &Backend::one_hot_rows);
 }
 
 Tensor softmax_backward(const Tensor& dy, const Tensor& y) {
   checks::real_matrix("softmax_backward", "y", y);
-  return binary("softmax_backward", dy, y, &Primitives::softmax_backward);
+  return binary("softmax_backward", dy, y, &Backend::softmax_backward);
 }
 
-Tensor add_row(const Tensor& x, const Tensor& row) { return broadcast("add_row", x, row, &Primitives::add_row); }
-Tensor mul_row(const Tensor& x, const Tensor& row) { return broadcast("mul_row", x, row, &Primitives::mul_row); }
+Tensor add_row(const Tensor& x, const Tensor& row) { return broadcast("add_row", x, row, &Backend::add_row); }
+Tensor mul_row(const Tensor& x, const Tensor& row) { return broadcast("mul_row", x, row, &Backend::mul_row); }
 
 Tensor sum_rows(const Tensor& x) {
   checks::real_matrix("sum_rows", "x", x);
   Tensor y = empty_like(x, {x.cols()});
-  backend(x, &Primitives::sum_rows)(x, y);
+  backend(x, &Backend::sum_rows)(x, y);
   return y;
 }
 
@@ -65,7 +65,7 @@ Tensor gather_rows(const Tensor& x, const Tensor& index) {
   checks::index_beside("gather_rows", "index", index, index.numel(), x);
   checks::below("gather_rows", "index", index, x.rows());
   Tensor y = empty_like(x, {index.numel(), x.cols()});
-  backend(x, &Primitives::gather_rows)(x, index, y);
+  backend(x, &Backend::gather_rows)(x, index, y);
   return y;
 }
 
@@ -73,13 +73,13 @@ void scatter_rows_(const Tensor& y, const Tensor& index, const Tensor& rows) {
   const bool rounds = y.defined() && y.dtype() == DType::bf16;
   (rounds ? check_rounded_scatter : check_scatter)("scatter_rows_", y, rows);
   check_places("scatter_rows_", y, index, rows);
-  backend(y, &Primitives::scatter_rows)(index, rows, y);
+  backend(y, &Backend::scatter_rows)(index, rows, y);
 }
 
 void scatter_add_rows_(const Tensor& y, const Tensor& index, const Tensor& rows) {
   check_scatter("scatter_add_rows_", y, rows);
   check_host_places("scatter_add_rows_", y, index, rows);
-  backend(y, &Primitives::scatter_add_rows)(index, rows, y);
+  backend(y, &Backend::scatter_add_rows)(index, rows, y);
 }
 
 Tensor add_rows(const Tensor& x, const Tensor& index, const Tensor& rows) {
@@ -91,7 +91,7 @@ Tensor add_rows(const Tensor& x, const Tensor& index, const Tensor& rows) {
     named[static_cast<std::size_t>(row)] = true;
   }
   Tensor y = empty_like(x);
-  backend(x, &Primitives::add_rows)(x, index, rows, y);
+  backend(x, &Backend::add_rows)(x, index, rows, y);
   return y;
 }
 
@@ -99,7 +99,7 @@ Tensor segment_mean(const Tensor& x, const Tensor& offsets) {
   checks::real_matrix("segment_mean", "x", x);
   checks::offsets("segment_mean", "offsets", offsets, x.rows());
   Tensor y = empty_like(x, {offsets.numel() - 1, x.cols()});
-  backend(x, &Primitives::segment_mean)(x, offsets, y);
+  backend(x, &Backend::segment_mean)(x, offsets, y);
   return y;
 }
 
@@ -109,7 +109,7 @@ Tensor segment_mean_backward(const Tensor& dy, const Tensor& offsets) {
   const std::int64_t n = offsets.span<std::int32_t>().back();
   checks::offsets("segment_mean_backward", "offsets", offsets, n);
   Tensor dx = empty_like(dy, {n, dy.cols()});
-  backend(dy, &Primitives::segment_mean_backward)(dy, offsets, dx);
+  backend(dy, &Backend::segment_mean_backward)(dy, offsets, dx);
   return dx;
 }
 

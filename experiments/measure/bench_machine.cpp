@@ -6,7 +6,7 @@
 
 #include "core/base/threads.h"
 #include "core/ops/ops.h"
-#include "core/tensor/packed_matrix.h"
+#include "core/ops/packed_matrix.h"
 #include "core/tensor/random.h"
 
 namespace csreft {

@@ -2,7 +2,7 @@
 
 #include <array>
 
-#include "core/tensor/packed_matrix.h"
+#include "core/cpu/packed_matrix.h"
 #include "experiments/measure/device_bench.h"
 #include "experiments/measure/random_llama.h"
 
@@ -18,7 +18,7 @@ std::string share(double value, double limit, std::string_view type) {
 }  // namespace
 
 Weights checked_weights(const Device& device) {
-  return device.type == DeviceType::cuda || has_bf16_products() ? Weights::frozen_bf16 : Weights::frozen;
+  return device.type == DeviceType::cuda || cpu::has_bf16_products() ? Weights::frozen_bf16 : Weights::frozen;
 }
 
 DeviceLimits check_limits(CheckRun& run) {

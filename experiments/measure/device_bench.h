@@ -5,7 +5,7 @@
 #include <functional>
 
 #include "core/ops/ops.h"
-#include "core/tensor/packed_matrix.h"
+#include "core/ops/packed_matrix.h"
 
 namespace csreft {
 

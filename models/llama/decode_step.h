@@ -5,8 +5,8 @@
 #include <span>
 #include <vector>
 
-#include "core/device/readback.h"
 #include "core/device/recording.h"
+#include "core/tensor/readback.h"
 #include "models/llama/kv_cache.h"
 #include "models/llama/llama.h"
 #include "models/llama/sampler.h"
