@@ -14,4 +14,9 @@ const Backend& backend_of(const Device& device) {
   fail("no backend for {}: expected a device of type cpu or cuda", to_string(device));
 }
 
+void copy_bytes(void* to, const Device& to_device, const void* from, const Device& from_device, std::size_t bytes) {
+  const bool from_host = from_device.type == DeviceType::cpu;
+  backend_of(from_host ? to_device : from_device).copy_bytes(to, to_device, from, from_device, bytes);
+}
+
 }  // namespace csreft

@@ -71,7 +71,9 @@ struct Backend {
 #undef PRIMITIVE
 };
 
-// The backend of a device's kind: core/registry.cpp, the one file that knows all of them.
+// Defined in core/registry.cpp, the one file that knows all backends.
+
+// The backend of a device's kind.
 const Backend& backend_of(const Device& device);
 
 // Copies bytes from any device to any other; by the backend of the one that is not the host.

@@ -65,10 +65,6 @@ struct Checkpoint {
   Tensor tensor(const std::string& name) const;
 };
 
-// Opens a Hugging Face folder, a .gguf or a llama2.c .bin, and checks it (check_complete). Reads headers only. Throws
-// Error for anything else, saying what is accepted.
-Checkpoint open_checkpoint(const std::filesystem::path& path);
-
 // Throws Error unless the checkpoint holds every parameter of its config in the right shape, and nothing that a Llama
 // does not have (a bias, say); buffers that follow from the config are passed over.
 void check_complete(const Checkpoint& checkpoint);
