@@ -80,35 +80,35 @@ void matmul_tf32_add_(const Tensor& y, const Tensor& x, const Tensor& weight, Tr
 
 namespace {
 
-void check_gate(std::string_view op, const Tensor& u, const Tensor& alpha, const Tensor& example) {
+void check_gate(std::string_view op, const Tensor& u, const Tensor& alpha, const RowIndex& example) {
   checks::real_matrix(op, "u", u);
   checks::real_matrix(op, "alpha", alpha);
   checks::like(op, "alpha", alpha, alpha.shape(), u);
   require(alpha.cols() > 0 && u.cols() % alpha.cols() == 0, "{}: u has {} columns, expected a multiple of alpha's {}",
           op, u.cols(), alpha.cols());
-  checks::index(op, "example", example, u.rows());
-  checks::below(op, "example", example, alpha.rows());
+  checks::row_index(op, "example", example, u.rows(), alpha);
+  require(example.device() == Device{}, "{}: example is on {}, expected cpu", op, to_string(example.device()));
 }
 
 }  // namespace
 
-Tensor low_rank_gate_(const Tensor& u, const Tensor& b, const Tensor& alpha, const Tensor& example) {
+Tensor low_rank_gate_(const Tensor& u, const Tensor& b, const Tensor& alpha, const RowIndex& example) {
   constexpr std::string_view op = "low_rank_gate_";
   checks::real_matrix(op, "u", u);
   if (b.defined()) checks::like(op, "b", b, {u.cols()}, u);
   if (alpha.defined()) check_gate(op, u, alpha, example);
   const Tensor gated = alpha.defined() ? empty_like(u) : u;
-  if (b.defined() || alpha.defined()) backend(u, &Backend::low_rank_gate)(b, alpha, example, u, gated);
+  if (b.defined() || alpha.defined()) backend(u, &Backend::low_rank_gate)(b, alpha, example.entries(), u, gated);
   return gated;
 }
 
 LowRankGateGradient low_rank_gate_backward(const Tensor& c, const Tensor& u, const Tensor& alpha,
-                                           const Tensor& example) {
+                                           const RowIndex& example) {
   constexpr std::string_view op = "low_rank_gate_backward";
   check_gate(op, u, alpha, example);
   checks::like(op, "c", c, u.shape(), u);
   LowRankGateGradient d{empty_like(u), empty_like(u, {u.cols()}), empty_like(alpha)};
-  backend(u, &Backend::low_rank_gate_backward)(c, u, alpha, example, d.gated_c, d.db, d.dalpha);
+  backend(u, &Backend::low_rank_gate_backward)(c, u, alpha, example.entries(), d.gated_c, d.db, d.dalpha);
   return d;
 }
 

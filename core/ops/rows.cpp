@@ -1,21 +1,13 @@
 // Primitives on the rows of a matrix: what their arguments must be, and the call of a backend.
-#include <vector>
-
 #include "core/ops/dispatch.h"
 
 namespace csreft::ops {
 
 namespace {
 
-// An index of a row of y for each of `rows`.
-void check_places(std::string_view op, const Tensor& y, const Tensor& index, const Tensor& rows) {
-  checks::index_beside(op, "index", index, rows.rows(), y);
-  checks::below(op, "index", index, y.rows());
-}
-
-// The same, which the operation reads on the host.
-void check_host_places(std::string_view op, const Tensor& y, const Tensor& index, const Tensor& rows) {
-  check_places(op, y, index, rows);
+// An index of a row of y for each of `rows`, which the operation reads on the host.
+void check_host_places(std::string_view op, const Tensor& y, const RowIndex& index, const Tensor& rows) {
+  checks::row_index(op, "index", index, rows.rows(), y);
   require(index.device() == Device{}, "{}: index is on {}, expected cpu", op, to_string(index.device()));
 }
 
@@ -60,38 +52,33 @@ Tensor sum_rows(const Tensor& x) {
   return y;
 }
 
-Tensor gather_rows(const Tensor& x, const Tensor& index) {
+Tensor gather_rows(const Tensor& x, const RowIndex& index) {
   checks::real_matrix("gather_rows", "x", x);
-  checks::index_beside("gather_rows", "index", index, index.numel(), x);
-  checks::below("gather_rows", "index", index, x.rows());
-  Tensor y = empty_like(x, {index.numel(), x.cols()});
-  backend(x, &Backend::gather_rows)(x, index, y);
+  checks::row_index("gather_rows", "index", index, index.size(), x);
+  Tensor y = empty_like(x, {index.size(), x.cols()});
+  backend(x, &Backend::gather_rows)(x, index.entries(), y);
   return y;
 }
 
-void scatter_rows_(const Tensor& y, const Tensor& index, const Tensor& rows) {
+void scatter_rows_(const Tensor& y, const RowIndex& index, const Tensor& rows) {
   const bool rounds = y.defined() && y.dtype() == DType::bf16;
   (rounds ? check_rounded_scatter : check_scatter)("scatter_rows_", y, rows);
-  check_places("scatter_rows_", y, index, rows);
-  backend(y, &Backend::scatter_rows)(index, rows, y);
+  checks::row_index("scatter_rows_", "index", index, rows.rows(), y);
+  backend(y, &Backend::scatter_rows)(index.entries(), rows, y);
 }
 
-void scatter_add_rows_(const Tensor& y, const Tensor& index, const Tensor& rows) {
+void scatter_add_rows_(const Tensor& y, const RowIndex& index, const Tensor& rows) {
   check_scatter("scatter_add_rows_", y, rows);
   check_host_places("scatter_add_rows_", y, index, rows);
-  backend(y, &Backend::scatter_add_rows)(index, rows, y);
+  backend(y, &Backend::scatter_add_rows)(index.entries(), rows, y);
 }
 
-Tensor add_rows(const Tensor& x, const Tensor& index, const Tensor& rows) {
+Tensor add_rows(const Tensor& x, const RowIndex& index, const Tensor& rows) {
   check_scatter("add_rows", x, rows);
   check_host_places("add_rows", x, index, rows);
-  std::vector<bool> named(static_cast<std::size_t>(x.rows()));
-  for (const auto row : index.span<std::int32_t>()) {
-    require(!named[static_cast<std::size_t>(row)], "add_rows: index names row {} twice, expected each row once", row);
-    named[static_cast<std::size_t>(row)] = true;
-  }
+  require(index.distinct(), "add_rows: index names row {} twice, expected each row once", index.repeated());
   Tensor y = empty_like(x);
-  backend(x, &Backend::add_rows)(x, index, rows, y);
+  backend(x, &Backend::add_rows)(x, index.entries(), rows, y);
   return y;
 }
 

@@ -71,9 +71,10 @@ class Llama {
   Variable logits(const Variable& hidden) const { return linear(hidden, head_); }
 
  private:
-  // The residual stream: hidden + update, which are added together with the norm that reads them.
+  // The residual stream, hidden + update, [n, d] each. The norm that reads it makes the sum in the same pass.
   struct Stream {
-    Variable hidden, update;  // update: undefined where there is nothing to add
+    Variable hidden;
+    Variable update;  // undefined where there is nothing to add
 
     Variable sum() const { return update.defined() ? add(hidden, update) : hidden; }
   };
