@@ -16,5 +16,5 @@ struct ProgramOptions {
   std::filesystem::path out_file{};  // where its standard output goes; empty: ProgramResult::out
 };
 
-// Runs csreft with these arguments to its end. Throws std::runtime_error if it cannot be started.
+// Runs csreft with these arguments to its end. Throws Error if it cannot be started.
 ProgramResult run_program(const std::vector<std::string>& arguments, const ProgramOptions& options = {});
