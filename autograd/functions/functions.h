@@ -65,7 +65,7 @@ Variable rope(const Variable& x, const Tensor& positions, const Tensor& inverse_
 Variable attention(const Variable& q, const Variable& k, const Variable& v, const ops::AttentionLayout& layout,
                    const ops::AttentionHeads& heads);
 
-// Rows whose logits exist at a time.
+// Logits exist for this many rows at a time.
 inline constexpr std::int64_t head_chunk = 256;
 
 // scale * sum over i of -log softmax(hidden W^T)[i, target i]: hidden [n, d], W [vocabulary, d], targets i32 [n] ->

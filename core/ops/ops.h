@@ -1,9 +1,9 @@
 // Every primitive of the project, one declaration each. A primitive knows nothing of gradients: where a backward exists
-// it is a primitive of its own. Arithmetic is f32 or f64 (bf16 is storage). The real
-// tensors of a call lie on one device, and the backend (core/device/backend.h) has the function that runs
-// there: core/cpu/NAME.cpp or core/cuda/NAME.cu. Index tensors (i32) lie on the host, where they are checked; a device
-// gets copies of them in the order of its stream, and the host does not wait. Where it is said, they may lie on the
-// device of the other tensors instead, as recorded work needs them (recording.h): then nobody checks what they hold.
+// it is a primitive of its own. Arithmetic is f32 or f64 (bf16 is storage). The real tensors of a call lie on one
+// device, and its backend (core/device/backend.h) has the function that runs there: core/cpu/NAME.cpp or
+// core/cuda/NAME.cu. Index tensors (i32) lie on the host, where they are checked; a device gets copies of them in the
+// order of its stream, and the host does not wait. Where it is said, they may lie on the device of the other tensors
+// instead, as recorded work needs them (recording.h): then nobody checks what they hold.
 //
 // Shapes are checked here, once, and a mismatch throws Error; inside the backends they are trusted.
 // A trailing underscore marks the functions that write into an argument. Results depend on the number of threads at
@@ -99,7 +99,7 @@ struct Sampling {
 // vocabulary], vocabulary at most 2^21; tokens i32 [n]; draws i32 [n, 2]: of each row its sequence and how many draws
 // that has made. The draw is the next one of stream first_stream + sequence of the seed, as Random reads it, and is
 // counted; greedy choice draws none. All tensors lie on the logits' device, and the host looks at none of them. Weights
-// are whole multiples of 2^-31 of the largest, whose sums know no order: every device chooses the same token.
+// are whole multiples of 2^-31 of the largest, so that their sums are exact: every device chooses the same token.
 void sample_(const Tensor& logits, const Sampling& sampling, std::uint64_t first_stream, const Tensor& draws,
              const Tensor& tokens);
 

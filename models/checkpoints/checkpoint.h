@@ -34,9 +34,9 @@ struct TokenizerVocabulary {
   std::vector<std::string> tokens;
   // "left right", the first merged first; empty for "llama".
   std::vector<std::string> merges;
-  // One a token; empty where the file has none.
+  // One per token; empty where the file has none.
   std::vector<float> scores;
-  // One a token: 1 normal, 2 unknown, 3 control, 4 user-defined, 5 unused, 6 byte; empty where the file has none.
+  // One per token: 1 normal, 2 unknown, 3 control, 4 user-defined, 5 unused, 6 byte; empty where the file has none.
   std::vector<std::int32_t> types;
   std::optional<std::int32_t> bos_id, eos_id;
   // What the file says; nothing where it is silent.
