@@ -5,6 +5,7 @@
 #include "core/base/threads.h"
 #include "core/tensor/random.h"
 #include "experiments/measure/bench_machine.h"
+#include "experiments/measure/device_bench.h"
 #include "experiments/measure/peak_memory.h"
 #include "experiments/training/flag_groups.h"
 #include "reft/methods/edit_sites.h"
@@ -55,16 +56,17 @@ Task bench_task(const LanguageModel& model, const BenchOptions& options, std::in
 }
 
 json bench_gemm(BenchOptions& options) {
+  constexpr double seconds = 1.0;
   json out;
-  for (const auto& [rows, in, outs] : {std::array<std::int64_t, 3>{2048, 2048, 2048},
-                                       {512, 4096, 4096},
-                                       {1024, 576, 1536},
-                                       {1024, 1536, 576},
-                                       {256, 576, 49152},
-                                       {1, 576, 1536}}) {
-    const double rate = measure_gemm(rows, in, outs);
+  for (const auto& shape : {GemmShape{2048, 2048, 2048},
+                            {512, 4096, 4096},
+                            {1024, 576, 1536},
+                            {1024, 1536, 576},
+                            {256, 576, 49152},
+                            {1, 576, 1536}}) {
+    const double rate = measure_gemm({}, shape, Packing::automatic, seconds) * 1e-9;
     options.gemm_peak = std::max(options.gemm_peak, rate);
-    out[fmt::format("{}x{}x{}", rows, in, outs)] = rate;
+    out[fmt::format("{}x{}x{}", shape.rows, shape.in, shape.out)] = rate;
   }
   for (const auto& [shape, rate] : out.items()) {
     fmt::print("gemm {:<18} {:>8.1f} GFLOP/s  {:>4.0f} % of the best\n", shape, rate.get<double>(),
@@ -122,8 +124,7 @@ json bench_train_loreft(BenchOptions& options) {
     losses.push_back(metrics.loss);
     tokens += static_cast<double>(metrics.tokens);
     seconds += metrics.seconds;
-    flops += training_flops(model.llama.config(), lowest_edit, static_cast<double>(metrics.tokens),
-                            supervised);
+    flops += training_flops(model.llama.config(), lowest_edit, static_cast<double>(metrics.tokens), supervised);
   }
   json out{{"tokens_per_s", tokens / seconds},
            {"s_per_step", seconds / static_cast<double>(options.steps)},

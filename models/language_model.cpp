@@ -2,7 +2,9 @@
 
 #include <algorithm>
 
+#include "models/checkpoints/open_checkpoint.h"
 #include "models/text/byte_level_bpe.h"
+#include "models/text/load_tokenizer.h"
 #include "models/text/sentencepiece_tokenizer.h"
 
 namespace csreft {

@@ -1,6 +1,7 @@
 #include "tests/golden_model.h"
 
 #include "core/base/json_file.h"
+#include "models/checkpoints/open_checkpoint.h"
 #include "tests/device.h"
 #include "tests/golden_method.h"
 

@@ -3,7 +3,7 @@
 #include <algorithm>
 #include <array>
 
-#include "models/text/tokenizer.h"
+#include "models/text/load_tokenizer.h"
 #include "tests/autograd/golden_optim.h"
 #include "tests/golden_model.h"
 #include "tests/golden_smollm2.h"

@@ -6,6 +6,7 @@
 #include <optional>
 
 #include "core/base/json_file.h"
+#include "models/checkpoints/open_checkpoint.h"
 #include "models/language_model.h"
 #include "models/llama/generate.h"
 #include "models/text/sentencepiece_tokenizer.h"

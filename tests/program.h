@@ -18,5 +18,5 @@ struct ProgramOptions {
   int signal_after_ms = 0;
 };
 
-// Runs csreft with these arguments to its end. Throws std::runtime_error if it cannot be started.
+// Runs csreft with these arguments to its end. Throws Error if it cannot be started.
 ProgramResult run_program(const std::vector<std::string>& arguments, const ProgramOptions& options = {});

@@ -9,7 +9,7 @@
 
 #include "autograd/variable.h"
 #include "core/ops/ops.h"
-#include "core/tensor/packed_matrix.h"
+#include "core/ops/packed_matrix.h"
 
 namespace csreft {
 
@@ -32,10 +32,10 @@ Variable straight_through(const Tensor& hard, const Variable& soft);
 
 // ---- rows and reductions ------------------------------------------------------------------------------------------
 
-Variable sum(const Variable& x);                               // any shape -> [1]
-Variable add_row(const Variable& x, const Variable& row);      // [n, m] + [m]
-Variable softmax(const Variable& x);                           // of each row of [n, m]
-Variable gather_rows(const Variable& x, const Tensor& index);  // [n, m], i32 [k] -> [k, m]; also the embedding lookup
+Variable sum(const Variable& x);                                 // any shape -> [1]
+Variable add_row(const Variable& x, const Variable& row);        // [n, m] + [m]
+Variable softmax(const Variable& x);                             // of each row of [n, m]
+Variable gather_rows(const Variable& x, const RowIndex& index);  // [n, m], i32 [k] -> [k, m]; also the embedding lookup
 Variable segment_mean(const Variable& x, const Tensor& offsets);  // [n, m], i32 [s + 1] -> [s, m]; see ops.h
 
 // ---- linear layers ------------------------------------------------------------------------------------------------
@@ -52,18 +52,20 @@ std::vector<Variable> linears(const Variable& x, std::initializer_list<LinearWei
 
 // ---- Llama; see ops.h for shapes and sources ----------------------------------------------------------------------
 
+// x [n, d], weight [d].
 Variable rms_norm(const Variable& x, const Variable& weight, double eps);
 // The residual stream after an addition, and its norm, made in one pass; so are their gradients.
 struct AddedAndNormed {
-  Variable sum;   // a + b
-  Variable norm;  // rms_norm(a + b, weight, eps)
+  Variable sum;   // [n, d]: a + b
+  Variable norm;  // [n, d]: rms_norm(a + b, weight, eps)
 };
+// a and b [n, d], weight [d].
 AddedAndNormed add_rms_norm(const Variable& a, const Variable& b, const Variable& weight, double eps);
 Variable rope(const Variable& x, const Tensor& positions, const Tensor& inverse_frequencies);
 Variable attention(const Variable& q, const Variable& k, const Variable& v, const ops::AttentionLayout& layout,
                    const ops::AttentionHeads& heads);
 
-// Rows whose logits exist at a time.
+// Logits exist for this many rows at a time.
 inline constexpr std::int64_t head_chunk = 256;
 
 // scale * sum over i of -log softmax(hidden W^T)[i, target i]: hidden [n, d], W [vocabulary, d], targets i32 [n] ->
@@ -76,8 +78,8 @@ Variable head_cross_entropy(const Variable& hidden, const LinearWeight& weight, 
 
 // Which rows of the hidden states are edited, and to which example of the batch each belongs.
 struct EditRows {
-  Tensor index;    // i32 [m], without repetition
-  Tensor example;  // i32 [m]
+  RowIndex index;    // i32 [m] of the hidden states, distinct
+  RowIndex example;  // i32 [m] of the gates alpha
 };
 
 // At the rows h of hidden [n, d] that `rows` names: h + P^T (g * (A h + b)), the common form of the low-rank

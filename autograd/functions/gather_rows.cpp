@@ -3,7 +3,7 @@
 namespace csreft {
 
 // y[i] = x[index[i]];  dx[index[i]] += dy[i]
-Variable gather_rows(const Variable& x, const Tensor& index) {
+Variable gather_rows(const Variable& x, const RowIndex& index) {
   return record("gather_rows", ops::gather_rows(x.value(), index), {x},
                 [index, shape = x.shape(), options = x.value().options()](BackwardPass& pass) {
                   const Tensor dx = Tensor::zeros(shape, options);

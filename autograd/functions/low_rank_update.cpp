@@ -5,7 +5,7 @@ namespace csreft {
 using ops::Transpose;
 
 // At each edited row h of example e:  h' = h + P^T (g * u), u = A h + b, g = alpha[e] repeated. With c = P dh' (q
-// numbers a row):  dh = dh' + A^T (g * c),  dA = sum (g * c) h^T,  db = sum g * c,  dP = sum (g * u) dh'^T,  dalpha =
+// numbers per row):  dh = dh' + A^T (g * c),  dA = sum (g * c) h^T,  db = sum g * c,  dP = sum (g * u) dh'^T,  dalpha =
 // sum u * c over each block. All of it on the edited rows alone.
 Variable low_rank_update(const Variable& hidden, const EditRows& rows, const Variable& A, const Variable& b,
                          const Variable& P, const Variable& alpha) {

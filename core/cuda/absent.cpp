@@ -1,33 +1,47 @@
 // The CUDA backend of a build without CUDA.
-#include "core/cuda/device_info.h"
-#include "core/cuda/primitives.h"
+#include "core/base/error.h"
+#include "core/cuda/backend.h"
+#include "core/device/device_info.h"
+#include "core/ops/ops.h"
+#include "core/ops/packed_matrix.h"
 
 namespace csreft::cuda {
 namespace {
 
-[[noreturn]] void refuse() {
-  fail("this build has no CUDA backend: expected --device cpu, or a build with the option cuda=enabled");
-}
+template <typename Result, typename... Arguments>
+using Function = Result (*)(Arguments...);
+
+// Becomes any function of a backend.
+struct Refusal {
+  template <typename Result, typename... Arguments>
+  operator Function<Result, Arguments...>() const {
+    return [](Arguments...) -> Result {
+      fail("this build has no CUDA backend: expected --device cpu, or a build with the option cuda=enabled");
+    };
+  }
+};
 
 }  // namespace
 
-const Primitives& primitives() { refuse(); }
-void check_device(int /*index*/) { refuse(); }
-std::shared_ptr<void> allocate(std::size_t /*bytes*/, int /*index*/) { refuse(); }
-void set_zero(void* /*data*/, std::size_t /*bytes*/, int /*index*/) { refuse(); }
-void cast(const Tensor& /*x*/, const Tensor& /*y*/) { refuse(); }
-void copy(void* /*to*/, const Device& /*to_device*/, const void* /*from*/, const Device& /*from_device*/,
-          std::size_t /*bytes*/) {
-  refuse();
+const Backend& backend() {
+  constexpr Refusal refusal;
+  static const Backend instance{
+      .check_device = refusal,
+      .device_name = refusal,
+      .device_memory = refusal,
+      .reset_peak_memory = refusal,
+      .synchronize = refusal,
+      .allocate = refusal,
+      .set_zero = refusal,
+      .copy_bytes = refusal,
+      .copy_to_host = refusal,
+      .record = refusal,
+      .pack = refusal,
+#define PRIMITIVE(result, name, ...) .name = refusal,
+#include "core/device/primitives.inc"
+#undef PRIMITIVE
+  };
+  return instance;
 }
-void synchronize(int /*index*/) { refuse(); }
-std::shared_ptr<Graph> make_graph(int /*index*/) { refuse(); }
-void run_in_graph(Graph& /*graph*/, const std::function<void()>& /*work*/) { refuse(); }
-std::shared_ptr<PinnedCopy> make_pinned_copy(std::size_t /*bytes*/, int /*index*/) { refuse(); }
-void start_copy(PinnedCopy& /*copy*/, const Tensor& /*values*/) { refuse(); }
-const void* finish_copy(PinnedCopy& /*copy*/) { refuse(); }
-std::string device_name(int /*index*/) { refuse(); }
-DeviceMemory device_memory(int /*index*/) { refuse(); }
-void reset_peak_memory(int /*index*/) { refuse(); }
 
 }  // namespace csreft::cuda

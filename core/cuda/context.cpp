@@ -5,7 +5,7 @@
 #include <mutex>
 
 #include "core/cuda/check.h"
-#include "core/cuda/primitives.h"
+#include "core/cuda/device.h"
 
 namespace csreft::cuda {
 namespace {
@@ -31,6 +31,13 @@ void keep_freed_memory(int index) {
   check(cudaMemPoolSetAttribute(pool, cudaMemPoolAttrReleaseThreshold, &threshold), "cudaMemPoolSetAttribute");
 }
 
+cudaStream_t make_stream(int index) {
+  keep_freed_memory(index);
+  cudaStream_t stream = nullptr;
+  check(cudaStreamCreateWithFlags(&stream, cudaStreamNonBlocking), "cudaStreamCreateWithFlags");
+  return stream;
+}
+
 // cuBLAS would allocate its own within a capture. It has this one from the start, because which algorithm it takes
 // depends on the workspace: the bits of a product would depend on whether work was recorded before. The size is what
 // cuBLAS recommends for Hopper. It does not count as held by tensors, and stays as long as the process.
@@ -43,9 +50,8 @@ void give_workspace(cublasHandle_t blas, cudaStream_t stream) {
 
 }  // namespace
 
-Context::Context(int device) : index(device), uploads(device) {
-  keep_freed_memory(index);
-  check(cudaStreamCreateWithFlags(&stream, cudaStreamNonBlocking), "cudaStreamCreateWithFlags");
+Context::Context(int device)
+    : index(device), stream(make_stream(device)), allocator(device, stream), uploads(allocator) {
   check(cublasCreate(&blas), "cublasCreate");
   check(cublasSetStream(blas, stream), "cublasSetStream");
   // f32 products in f32, not in TF32, which keeps 10 bits of the fraction.

@@ -1,11 +1,12 @@
-// What the backend keeps for each device: its stream, its cuBLAS handle, and the ways of small and large arrays to it.
+// What the backend keeps for each device: its stream, its cuBLAS handle, its memory, and the ways of small and large
+// arrays to it.
 #pragma once
 
-#include <atomic>
 #include <cstddef>
 #include <cstdint>
 #include <span>
 
+#include "core/cuda/allocator.h"
 #include "core/cuda/runtime.h"
 #include "core/cuda/staging.h"
 #include "core/cuda/uploads.h"
@@ -13,22 +14,15 @@
 
 namespace csreft::cuda {
 
-// Bytes that tensors hold on a device.
-struct HeldMemory {
-  std::atomic<std::size_t> now{0}, peak{0};  // peak: the most since reset_peak_memory()
-
-  void add(std::size_t bytes);
-};
-
 // All work on a device goes through one stream, so everything happens in the order in which it was started; large
 // arrays of the host come in by another, which waits for the first and is waited for by it.
 struct Context {
   explicit Context(int index);
 
   int index;
-  cudaStream_t stream = nullptr;
+  cudaStream_t stream;
   cublasHandle_t blas = nullptr;
-  HeldMemory held;
+  Allocator allocator;
   Uploads uploads;
   Staging staging;
 };

@@ -1,4 +1,4 @@
-// -log softmax(logits)[target]: a block a row.
+// -log softmax(logits)[target]: one thread block per row.
 #include <cmath>
 
 #include "core/cuda/ops.h"

@@ -1,7 +1,7 @@
-// Which devices there are.
+#include "core/cuda/device.h"
+
+#include "core/base/error.h"
 #include "core/cuda/check.h"
-#include "core/cuda/device_info.h"
-#include "core/cuda/primitives.h"
 
 namespace csreft::cuda {
 

@@ -1,7 +1,7 @@
 // Sums, differences and products of equal shapes; constants, copies and other element types.
 #include "core/cuda/grid.cuh"
+#include "core/cuda/memory.h"
 #include "core/cuda/ops.h"
-#include "core/cuda/primitives.h"
 
 namespace csreft::cuda {
 namespace {
@@ -113,7 +113,7 @@ void fill(double value, const Tensor& y) {
   });
 }
 
-void copy(const Tensor& x, const Tensor& y) { copy(y.raw(), y.device(), x.raw(), x.device(), x.bytes()); }
+void copy(const Tensor& x, const Tensor& y) { copy_bytes(y.raw(), y.device(), x.raw(), x.device(), x.bytes()); }
 
 void cast(const Tensor& x, const Tensor& y) {
   visit_storage(x.dtype(), [&]<typename From>(From) {

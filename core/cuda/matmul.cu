@@ -3,7 +3,6 @@
 #include "core/cuda/check.h"
 #include "core/cuda/context.h"
 #include "core/cuda/ops.h"
-#include "core/cuda/primitives.h"
 
 namespace csreft::cuda {
 namespace {

@@ -1,7 +1,6 @@
 // Sums over all elements of one tensor or of several, in double: each block sums its share, one block adds the shares
 // in order.
 #include "core/cuda/ops.h"
-#include "core/cuda/primitives.h"
 #include "core/cuda/reduce.cuh"
 #include "core/cuda/tensors.cuh"
 

@@ -1,4 +1,5 @@
-// y = w * x * rstd, rstd = 1 / sqrt(mean(x^2) + eps): a block a row, whose threads read again what they have written.
+// y = w * x * rstd, rstd = 1 / sqrt(mean(x^2) + eps), with one thread block per row. Threads read again what they
+// wrote.
 #include <cmath>
 
 #include "core/cuda/columns.cuh"

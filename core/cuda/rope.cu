@@ -1,4 +1,4 @@
-// Rotary position embedding, components i and i + head_dim / 2 turned together: a block a row.
+// Rotary position embedding, components i and i + head_dim / 2 turned together: one thread block per row.
 #include <cmath>
 
 #include "core/cuda/grid.cuh"

@@ -80,7 +80,7 @@ struct ScatterAddRows {
   }
 };
 
-// A block a row of y: x and, where places[row] is not -1, that one of rows.
+// One thread block per row of y: x, plus rows[places[row]] where places[row] is not -1.
 template <typename T>
 __global__ void add_rows_kernel(const T* x, const std::int32_t* places, const T* rows, T* y, std::int64_t m) {
   const std::int64_t at = blockIdx.x * m, place = places[blockIdx.x];

@@ -1,7 +1,7 @@
-// Tokens drawn from their logits: a block a row. Nothing is sorted. Tokens have keys that rise with the logit and fall
-// with the id; the k-th token, the end of the nucleus and the token drawn are each the first, down from the highest
-// key, at which a sum of weights exceeds a number, and are found digit by digit of the key. Weights are integers: the
-// order in which atomics add them does not matter.
+// Tokens drawn from their logits, one thread block per row. Nothing is sorted. Tokens have keys that rise with the
+// logit and fall with the id; the k-th token, the end of the nucleus and the token drawn are each the first, down from
+// the highest key, at which a sum of weights exceeds a number, and are found digit by digit of the key. Weights are
+// integers: the order in which atomics add them does not matter.
 #include <numbers>
 
 #include "core/cuda/ops.h"

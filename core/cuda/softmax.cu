@@ -1,4 +1,4 @@
-// Softmax of each row, and where its largest element is: a block a row.
+// Softmax of each row, and where its largest element is: one thread block per row.
 #include <cmath>
 
 #include "core/cuda/ops.h"

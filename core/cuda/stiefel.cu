@@ -1,5 +1,5 @@
-// Gradients, retractions and optimizer steps on the Stiefel manifold: a block a point, all points of some thirty stacks
-// in one launch. Arithmetic is in double; matrices of a point's size lie in the device's memory, those of r x r in
+// Gradients, retractions and optimizer steps on the Stiefel manifold: one thread block per point, all points of some
+// thirty stacks in one launch. Arithmetic is in double; matrices of a point's size lie in the device's memory, those of r x r in
 // shared memory while that holds them.
 #include "core/cuda/ops.h"
 #include "core/cuda/orthonormal.cuh"

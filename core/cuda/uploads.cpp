@@ -5,8 +5,7 @@
 #include <cstring>
 
 #include "core/cuda/check.h"
-#include "core/cuda/graph.h"
-#include "core/cuda/primitives.h"
+#include "core/cuda/graph_memory.h"
 
 namespace csreft::cuda {
 namespace {
@@ -47,7 +46,7 @@ const void* Uploads::get_constant(const void* bytes, std::size_t n, cudaStream_t
   GraphMemory& graph = *current_graph_memory();
   if (const auto kept_memory = graph.constant(bytes, n)) return kept_memory.get();
   Place& place = oldest_place(n);
-  const std::shared_ptr<void> memory = allocate_block(n, index_);
+  const std::shared_ptr<void> memory = allocator_.allocate(n);
   send(place, bytes, n, memory.get(), stream);
   place.content.clear();  // its pinned bytes are others now
   place.last_use = ++uses_;
@@ -58,7 +57,7 @@ const void* Uploads::get_constant(const void* bytes, std::size_t n, cudaStream_t
 void Uploads::make() {
   if (pinned_ != nullptr) return;
   const std::shared_ptr<void> pinned = allocate_pinned(kept * place_bytes);
-  there_ = allocate_block(kept * place_bytes, index_);
+  there_ = allocator_.allocate(kept * place_bytes);
   for (std::size_t i = 0; i < kept; ++i) {
     Place& place = places_[i];
     place.pinned = bytes_of(pinned) + i * place_bytes;
@@ -76,7 +75,7 @@ Uploads::Place& Uploads::oldest_place(std::size_t n) {
   const std::size_t capacity = std::bit_ceil(n);
   // What is let go of is freed in the order of the stream: work that was started before still reads it.
   // Both are there before the place changes, which stays as it is where one of them fails.
-  std::shared_ptr<void> own_pinned = allocate_pinned(capacity), own_there = allocate_block(capacity, index_);
+  std::shared_ptr<void> own_pinned = allocate_pinned(capacity), own_there = allocator_.allocate(capacity);
   place.content.clear();
   place.own_pinned = std::move(own_pinned);
   place.own_there = std::move(own_there);

@@ -8,6 +8,7 @@
 #include <mutex>
 #include <vector>
 
+#include "core/cuda/allocator.h"
 #include "core/cuda/runtime.h"
 
 namespace csreft::cuda {
@@ -24,7 +25,7 @@ class Uploads {
   static constexpr std::size_t place_bytes = 16384;  // the indices of 4096 tokens
 
   // Makes nothing on the device until the first array is asked for.
-  explicit Uploads(int index) : index_(index) {}
+  explicit Uploads(Allocator& allocator) : allocator_(allocator) {}
 
   // The bytes on the device, for work that is started on the stream before `kept` further calls; for recorded work
   // (graph.h), as long as its graph lives.
@@ -48,7 +49,7 @@ class Uploads {
   void send(Place& place, const void* bytes, std::size_t n, void* to, cudaStream_t stream);
   const void* get_constant(const void* bytes, std::size_t n, cudaStream_t stream);
 
-  int index_;
+  Allocator& allocator_;
   std::mutex mutex_;
   std::shared_ptr<void> pinned_, there_;
   std::array<Place, kept> places_;

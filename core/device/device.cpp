@@ -4,7 +4,7 @@
 
 #include "core/base/error.h"
 #include "core/base/whole_number.h"
-#include "core/cuda/primitives.h"
+#include "core/device/backend.h"
 
 namespace csreft {
 
@@ -15,8 +15,9 @@ Device parse_device(const std::string& text) {
   if (text == "cuda") index = 0;
   if (text.starts_with(prefix)) index = parse_whole_number<int>(std::string_view(text).substr(prefix.size()));
   require(index && *index >= 0, "unknown device '{}': expected cpu, cuda or cuda:N", text);
-  cuda::check_device(*index);
-  return {DeviceType::cuda, *index};
+  const Device device{DeviceType::cuda, *index};
+  backend_of(device).check_device(device.index);
+  return device;
 }
 
 std::string to_string(const Device& device) {

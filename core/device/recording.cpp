@@ -2,16 +2,13 @@
 
 #include <utility>
 
-#include "core/cuda/primitives.h"
+#include "core/device/backend.h"
 
 namespace csreft {
 
 Recording::Recording(const Device& device, std::function<void()> work)
-    : work_(std::move(work)), graph_(device.type == DeviceType::cuda ? cuda::make_graph(device.index) : nullptr) {}
+    : run_(backend_of(device).record(std::move(work), device.index)) {}
 
-void Recording::run() {
-  if (graph_ == nullptr) return work_();
-  cuda::run_in_graph(*graph_, work_);
-}
+void Recording::run() { run_(); }
 
 }  // namespace csreft

@@ -2,15 +2,10 @@
 #pragma once
 
 #include <functional>
-#include <memory>
 
 #include "core/device/device.h"
 
 namespace csreft {
-
-namespace cuda {
-class Graph;
-}
 
 // On a CUDA device the host starts the work's kernels one by one the first time only; the second time they are
 // captured as a graph, and from then on one call starts them all. On the host, the work is done each time.
@@ -27,8 +22,7 @@ class Recording {
   void run();
 
  private:
-  std::function<void()> work_;
-  std::shared_ptr<cuda::Graph> graph_;  // null on the host
+  std::function<void()> run_;
 };
 
 }  // namespace csreft

@@ -37,6 +37,12 @@ void index_beside(std::string_view op, std::string_view name, const Tensor& t, s
           to_string(t.device()), to_string(other.device()));
 }
 
+void row_index(std::string_view op, std::string_view name, const RowIndex& index, std::int64_t n, const Tensor& other) {
+  index_beside(op, name, index.entries(), n, other);
+  require(index.bound() <= other.rows(), "{}: {} holds {}, expected 0 to {}", op, name, index.bound() - 1,
+          other.rows() - 1);
+}
+
 void below(std::string_view op, std::string_view name, const Tensor& index, std::int64_t limit) {
   if (index.device() != Device{}) return;
   for (const std::int32_t i : index.span<std::int32_t>()) {

@@ -17,6 +17,8 @@ void like(std::string_view op, std::string_view name, const Tensor& t, const Sha
 void index(std::string_view op, std::string_view name, const Tensor& t, std::int64_t n);
 // The same, on the host or on the device of `other`.
 void index_beside(std::string_view op, std::string_view name, const Tensor& t, std::int64_t n, const Tensor& other);
+// Names n rows among those of `other`, a matrix, and lies on the host or where that does.
+void row_index(std::string_view op, std::string_view name, const RowIndex& index, std::int64_t n, const Tensor& other);
 // Every element of an i32 tensor lies in [0, limit), if that is on the host.
 void below(std::string_view op, std::string_view name, const Tensor& index, std::int64_t limit);
 // i32, at least one element, rising from 0 to n.

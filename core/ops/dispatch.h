@@ -5,21 +5,16 @@
 #include <string_view>
 #include <vector>
 
-#include "core/cpu/primitives.h"
-#include "core/cuda/primitives.h"
+#include "core/device/backend.h"
 #include "core/ops/checks.h"
 #include "core/ops/ops.h"
 
 namespace csreft::ops {
 
-// The function that runs a primitive where its tensors lie. Another backend is one more table and one more case.
+// The function that runs a primitive where its tensors lie.
 template <typename Function>
-Function* backend(const Tensor& t, Function* Primitives::*primitive) {
-  switch (t.device().type) {
-    case DeviceType::cpu: return cpu::primitives().*primitive;
-    case DeviceType::cuda: return cuda::primitives().*primitive;
-  }
-  fail("primitives do not run on {}: expected a tensor on cpu or cuda", to_string(t.device()));
+Function* backend(const Tensor& t, Function* Backend::*primitive) {
+  return backend_of(t.device()).*primitive;
 }
 
 // A new tensor with the element type and the device of `other`.
@@ -28,8 +23,8 @@ inline Tensor empty_like(const Tensor& other, const Shape& shape) {
 }
 inline Tensor empty_like(const Tensor& other) { return empty_like(other, other.shape()); }
 
-using UnaryPrimitive = void (*Primitives::*)(const Tensor&, const Tensor&);
-using BinaryPrimitive = void (*Primitives::*)(const Tensor&, const Tensor&, const Tensor&);
+using UnaryPrimitive = void (*Backend::*)(const Tensor&, const Tensor&);
+using BinaryPrimitive = void (*Backend::*)(const Tensor&, const Tensor&, const Tensor&);
 
 // y = f(x), elementwise.
 inline Tensor unary(std::string_view op, const Tensor& x, UnaryPrimitive primitive) {

@@ -1,37 +1,31 @@
 // Elementwise primitives: what their arguments must be, and the call of a backend.
-#include <cstring>
 #include <vector>
 
 #include "core/ops/dispatch.h"
 
 namespace csreft::ops {
 
-Tensor add(const Tensor& a, const Tensor& b) { return binary("add", a, b, &Primitives::add); }
-Tensor sub(const Tensor& a, const Tensor& b) { return binary("sub", a, b, &Primitives::sub); }
-Tensor mul(const Tensor& a, const Tensor& b) { return binary("mul", a, b, &Primitives::mul); }
+Tensor add(const Tensor& a, const Tensor& b) { return binary("add", a, b, &Backend::add); }
+Tensor sub(const Tensor& a, const Tensor& b) { return binary("sub", a, b, &Backend::sub); }
+Tensor mul(const Tensor& a, const Tensor& b) { return binary("mul", a, b, &Backend::mul); }
 
 Tensor scale(const Tensor& x, double factor) {
   checks::real("scale", "x", x);
   Tensor y = empty_like(x);
-  backend(x, &Primitives::scale)(x, factor, y);
+  backend(x, &Backend::scale)(x, factor, y);
   return y;
 }
 
 void copy_(const Tensor& y, const Tensor& x) {
   if (y.defined() && y.dtype() == DType::i32) {
     checks::index("copy_", "x", x.defined() ? x.view({x.numel()}) : x, y.numel());
-    if (y.device().type == DeviceType::cpu && x.device().type == DeviceType::cpu) {
-      std::memcpy(y.raw(), x.raw(), x.bytes());
-    } else {
-      cuda::copy(y.raw(), y.device(), x.raw(), x.device(), x.bytes());
-    }
-    return;
+    return copy_bytes(y.raw(), y.device(), x.raw(), x.device(), x.bytes());
   }
   checks::real("copy_", "y", y);
   checks::real("copy_", "x", x);
   const Tensor here = x.to(y.device());
   checks::like("copy_", "x", here, y.shape(), y);
-  backend(y, &Primitives::copy)(here, y);
+  backend(y, &Backend::copy)(here, y);
 }
 
 void add_(const Tensor& y, const Tensor& x) { axpy_(y, 1, x); }
@@ -39,7 +33,7 @@ void add_(const Tensor& y, const Tensor& x) { axpy_(y, 1, x); }
 void axpy_(const Tensor& y, double factor, const Tensor& x) {
   checks::real("axpy_", "y", y);
   checks::like("axpy_", "x", x, y.shape(), y);
-  backend(y, &Primitives::axpy)(factor, x, y);
+  backend(y, &Backend::axpy)(factor, x, y);
 }
 
 std::vector<Tensor> scale_all(std::span<const Tensor> tensors, double factor) {
@@ -49,7 +43,7 @@ std::vector<Tensor> scale_all(std::span<const Tensor> tensors, double factor) {
     all.push_back(t.defined() ? empty_like(t) : Tensor{});
     if (t.defined()) y.push_back(all.back());
   }
-  if (!x.empty()) backend(x.front(), &Primitives::scale_all)(x, factor, y);
+  if (!x.empty()) backend(x.front(), &Backend::scale_all)(x, factor, y);
   return all;
 }
 
@@ -65,35 +59,35 @@ void copy_all_(std::span<const Tensor> y, std::span<const Tensor> x) {
       fail("copy_all_: x has shape {}, expected {}", x[i].shape().str(), y[i].shape().str());
     }
   }
-  backend(to.front(), &Primitives::copy_all)(from, to);
+  backend(to.front(), &Backend::copy_all)(from, to);
 }
 
-Tensor relu(const Tensor& x) { return unary("relu", x, &Primitives::relu); }
+Tensor relu(const Tensor& x) { return unary("relu", x, &Backend::relu); }
 Tensor relu_backward(const Tensor& dy, const Tensor& y) {
-  return binary("relu_backward", dy, y, &Primitives::relu_backward);
+  return binary("relu_backward", dy, y, &Backend::relu_backward);
 }
-Tensor sigmoid(const Tensor& x) { return unary("sigmoid", x, &Primitives::sigmoid); }
+Tensor sigmoid(const Tensor& x) { return unary("sigmoid", x, &Backend::sigmoid); }
 Tensor sigmoid_backward(const Tensor& dy, const Tensor& y) {
-  return binary("sigmoid_backward", dy, y, &Primitives::sigmoid_backward);
+  return binary("sigmoid_backward", dy, y, &Backend::sigmoid_backward);
 }
-Tensor silu_mul(const Tensor& gate, const Tensor& up) { return binary("silu_mul", gate, up, &Primitives::silu_mul); }
+Tensor silu_mul(const Tensor& gate, const Tensor& up) { return binary("silu_mul", gate, up, &Backend::silu_mul); }
 
 SiluMulGradient silu_mul_backward(const Tensor& dy, const Tensor& gate, const Tensor& up) {
   checks::real("silu_mul_backward", "dy", dy);
   checks::like("silu_mul_backward", "gate", gate, dy.shape(), dy);
   checks::like("silu_mul_backward", "up", up, dy.shape(), dy);
   SiluMulGradient d{empty_like(dy), empty_like(dy)};
-  backend(dy, &Primitives::silu_mul_backward)(dy, gate, up, d.dgate, d.dup);
+  backend(dy, &Backend::silu_mul_backward)(dy, gate, up, d.dgate, d.dup);
   return d;
 }
 
-Tensor binary_entropy(const Tensor& p) { return unary("binary_entropy", p, &Primitives::binary_entropy); }
+Tensor binary_entropy(const Tensor& p) { return unary("binary_entropy", p, &Backend::binary_entropy); }
 Tensor binary_entropy_backward(const Tensor& dy, const Tensor& p) {
-  return binary("binary_entropy_backward", dy, p, &Primitives::binary_entropy_backward);
+  return binary("binary_entropy_backward", dy, p, &Backend::binary_entropy_backward);
 }
-Tensor xlogx(const Tensor& x) { return unary("xlogx", x, &Primitives::xlogx); }
+Tensor xlogx(const Tensor& x) { return unary("xlogx", x, &Backend::xlogx); }
 Tensor xlogx_backward(const Tensor& dy, const Tensor& x) {
-  return binary("xlogx_backward", dy, x, &Primitives::xlogx_backward);
+  return binary("xlogx_backward", dy, x, &Backend::xlogx_backward);
 }
 
 }  // namespace csreft::ops

@@ -21,7 +21,7 @@ RmsNorm rms_norm(const Tensor& x, const Tensor& weight, double eps) {
   check_rms_norm("rms_norm", x, {});
   checks::like("rms_norm", "weight", weight, {x.cols()}, x);
   RmsNorm norm{empty_like(x), empty_like(x, {x.rows()})};
-  backend(x, &Primitives::rms_norm)(x, weight, eps, norm.y, norm.rstd);
+  backend(x, &Backend::rms_norm)(x, weight, eps, norm.y, norm.rstd);
   return norm;
 }
 
@@ -30,7 +30,7 @@ AddRmsNorm add_rms_norm(const Tensor& a, const Tensor& b, const Tensor& weight, 
   checks::like("add_rms_norm", "b", b, a.shape(), a);
   checks::like("add_rms_norm", "weight", weight, {a.cols()}, a);
   AddRmsNorm norm{empty_like(a), empty_like(a), empty_like(a, {a.rows()})};
-  backend(a, &Primitives::add_rms_norm)(a, b, weight, eps, norm.sum, norm.y, norm.rstd);
+  backend(a, &Backend::add_rms_norm)(a, b, weight, eps, norm.sum, norm.y, norm.rstd);
   return norm;
 }
 
@@ -41,7 +41,7 @@ Tensor rms_norm_backward(const Tensor& dy, const Tensor& x, const Tensor& weight
   checks::like("rms_norm_backward", "weight", weight, {x.cols()}, x);
   if (residual.defined()) checks::like("rms_norm_backward", "residual", residual, x.shape(), x);
   Tensor dx = empty_like(x);
-  backend(x, &Primitives::rms_norm_backward)(dy, x, weight, rstd, residual, dx);
+  backend(x, &Backend::rms_norm_backward)(dy, x, weight, rstd, residual, dx);
   return dx;
 }
 
@@ -49,7 +49,7 @@ Tensor rms_norm_backward_weight(const Tensor& dy, const Tensor& x, const Tensor&
   check_rms_norm("rms_norm_backward_weight", x, rstd);
   checks::like("rms_norm_backward_weight", "dy", dy, x.shape(), x);
   Tensor dw = empty_like(x, {x.cols()});
-  backend(x, &Primitives::rms_norm_backward_weight)(dy, x, rstd, dw);
+  backend(x, &Backend::rms_norm_backward_weight)(dy, x, rstd, dw);
   return dw;
 }
 
@@ -61,7 +61,7 @@ Tensor rope(const Tensor& x, const Tensor& positions, const Tensor& inverse_freq
           "rope: {} inverse frequencies do not fit rows of {} components, expected f64 [head_dim / 2]",
           inverse_frequencies.defined() ? inverse_frequencies.numel() : 0, x.cols());
   Tensor y = empty_like(x);
-  backend(x, &Primitives::rope)(x, positions, inverse_frequencies, inverse, y);
+  backend(x, &Backend::rope)(x, positions, inverse_frequencies, inverse, y);
   return y;
 }
 
@@ -122,7 +122,7 @@ Attention attention(const Tensor& q, const Tensor& k, const Tensor& v, const Att
                     const AttentionHeads& heads) {
   check_attention("attention", q, k, v, layout, heads);
   Attention result{empty_like(q), empty_like(q, {q.rows(), heads.n_heads})};
-  backend(q, &Primitives::attention)(q, k, v, layout, heads, result.out, result.lse);
+  backend(q, &Backend::attention)(q, k, v, layout, heads, result.out, result.lse);
   return result;
 }
 
@@ -147,7 +147,7 @@ Tensor attention_step(const Tensor& q, const Tensor& k, const Tensor& v, const T
     }
   }
   Tensor out = empty_like(q);
-  backend(q, &Primitives::attention_step)(q, k, v, starts, lengths, longest, heads, out);
+  backend(q, &Backend::attention_step)(q, k, v, starts, lengths, longest, heads, out);
   return out;
 }
 
@@ -163,7 +163,7 @@ void advance_step_(const StepInputs& inputs, const Tensor& tokens, const Tensor&
   checks::like(op, "steps", inputs.steps, {n}, tokens);
   checks::like(op, "drawn", drawn, {drawn.rows(), n}, tokens);
   checks::below(op, "steps", inputs.steps, drawn.rows());
-  backend(tokens, &Primitives::advance_step)(inputs, tokens, drawn);
+  backend(tokens, &Backend::advance_step)(inputs, tokens, drawn);
 }
 
 AttentionGradient attention_backward(const Tensor& dout, const Tensor& q, const Tensor& k, const Tensor& v,
@@ -175,7 +175,7 @@ AttentionGradient attention_backward(const Tensor& dout, const Tensor& q, const 
   checks::like("attention_backward", "out", forward.out, q.shape(), q);
   checks::like("attention_backward", "lse", forward.lse, {q.rows(), heads.n_heads}, q);
   AttentionGradient d{empty_like(q), empty_like(k), empty_like(v)};
-  backend(q, &Primitives::attention_backward)(dout, q, k, v, forward, layout, heads, d.dq, d.dk, d.dv);
+  backend(q, &Backend::attention_backward)(dout, q, k, v, forward, layout, heads, d.dq, d.dk, d.dv);
   return d;
 }
 
@@ -192,14 +192,14 @@ void check_cross_entropy(std::string_view op, const Tensor& logits, const Tensor
 Tensor cross_entropy(const Tensor& logits, const Tensor& targets) {
   check_cross_entropy("cross_entropy", logits, targets);
   Tensor loss = empty_like(logits, {logits.rows()});
-  backend(logits, &Primitives::cross_entropy)(logits, targets, loss);
+  backend(logits, &Backend::cross_entropy)(logits, targets, loss);
   return loss;
 }
 
 Tensor cross_entropy_with_gradient_(const Tensor& logits, const Tensor& targets) {
   check_cross_entropy("cross_entropy_with_gradient_", logits, targets);
   Tensor loss = empty_like(logits, {logits.rows()});
-  backend(logits, &Primitives::cross_entropy_with_gradient)(targets, logits, loss);
+  backend(logits, &Backend::cross_entropy_with_gradient)(targets, logits, loss);
   return loss;
 }
 

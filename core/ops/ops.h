@@ -1,9 +1,9 @@
 // Every primitive of the project, one declaration each. A primitive knows nothing of gradients: where a backward exists
-// it is a primitive of its own. Arithmetic is f32 or f64 (bf16 is storage). The real
-// tensors of a call lie on one device, and the backend's table (primitives.h) has the function that runs there:
-// core/cpu/NAME.cpp or core/cuda/NAME.cu. Index tensors (i32) lie on the host, where they are checked; a device gets
-// copies of them in the order of its stream, and the host does not wait. Where it is said, they may lie on the device
-// of the other tensors instead, as recorded work needs them (recording.h): then nobody checks what they hold.
+// it is a primitive of its own. Arithmetic is f32 or f64 (bf16 is storage). The real tensors of a call lie on one
+// device, and its backend (core/device/backend.h) has the function that runs there: core/cpu/NAME.cpp or
+// core/cuda/NAME.cu. Index tensors (i32) lie on the host, where they are checked; a device gets copies of them in the
+// order of its stream, and the host does not wait. Where it is said, they may lie on the device of the other tensors
+// instead, as recorded work needs them (recording.h): then nobody checks what they hold.
 //
 // Shapes are checked here, once, and a mismatch throws Error; inside the backends they are trusted.
 // A trailing underscore marks the functions that write into an argument. Results depend on the number of threads at
@@ -14,6 +14,7 @@
 #include <span>
 #include <vector>
 
+#include "core/ops/row_index.h"
 #include "core/tensor/tensor.h"
 
 namespace csreft::ops {
@@ -61,13 +62,13 @@ Tensor one_hot_rows(const Tensor& x);                        // [n, m]: 1 at the
 Tensor add_row(const Tensor& x, const Tensor& row);          // [n, m] + [m]
 Tensor mul_row(const Tensor& x, const Tensor& row);          // [n, m] * [m]
 Tensor sum_rows(const Tensor& x);                            // [n, m] -> [m]
-Tensor gather_rows(const Tensor& x, const Tensor& index);    // [n, m], i32 [k] -> [k, m]; also the embedding lookup
+Tensor gather_rows(const Tensor& x, const RowIndex& index);  // [n, m], i32 [k] -> [k, m]; also the embedding lookup
 // y[index[i]] = rows[i]; a y in bf16 takes rows of f32, which are rounded. The index of these two may lie on the
 // device; here it then names no row twice.
-void scatter_rows_(const Tensor& y, const Tensor& index, const Tensor& rows);
-void scatter_add_rows_(const Tensor& y, const Tensor& index, const Tensor& rows);  // y[index[i]] += rows[i], i rising
+void scatter_rows_(const Tensor& y, const RowIndex& index, const Tensor& rows);
+void scatter_add_rows_(const Tensor& y, const RowIndex& index, const Tensor& rows);  // y[index[i]] += rows[i], i rising
 // x with rows[i] added to its row index[i], i32 [k] without repetition: a sum of few rows, and the copy of the others.
-Tensor add_rows(const Tensor& x, const Tensor& index, const Tensor& rows);
+Tensor add_rows(const Tensor& x, const RowIndex& index, const Tensor& rows);
 // Mean of each run of rows: [n, m], i32 offsets [s + 1] -> [s, m]. offsets[0] = 0, rising, offsets[s] = n; a run of no
 // rows has mean 0.
 Tensor segment_mean(const Tensor& x, const Tensor& offsets);
@@ -98,7 +99,7 @@ struct Sampling {
 // vocabulary], vocabulary at most 2^21; tokens i32 [n]; draws i32 [n, 2]: of each row its sequence and how many draws
 // that has made. The draw is the next one of stream first_stream + sequence of the seed, as Random reads it, and is
 // counted; greedy choice draws none. All tensors lie on the logits' device, and the host looks at none of them. Weights
-// are whole multiples of 2^-31 of the largest, whose sums know no order: every device chooses the same token.
+// are whole multiples of 2^-31 of the largest, so that their sums are exact: every device chooses the same token.
 void sample_(const Tensor& logits, const Sampling& sampling, std::uint64_t first_stream, const Tensor& draws,
              const Tensor& tokens);
 
@@ -223,7 +224,7 @@ Tensor cross_entropy_with_gradient_(const Tensor& logits, const Tensor& targets)
 // u [n, q] holds h A^T and becomes h A^T + b, b [q] (undefined: zero); returned is g * u. Row i belongs to example
 // e = example[i] (i32 [n]), and g is alpha[e, j] in its block j of q / k columns, alpha [s, k]; where alpha is
 // undefined g is 1, and u itself is returned.
-Tensor low_rank_gate_(const Tensor& u, const Tensor& b, const Tensor& alpha, const Tensor& example);
+Tensor low_rank_gate_(const Tensor& u, const Tensor& b, const Tensor& alpha, const RowIndex& example);
 // The same in the backward, with c [n, q] the gradient of g * u: one pass makes the gradient of h A^T and those of b
 // and of alpha, which is 0 for examples without rows.
 struct LowRankGateGradient {
@@ -232,7 +233,7 @@ struct LowRankGateGradient {
   Tensor dalpha;   // [s, k]: sum over the example's rows and the block's columns of u * c
 };
 LowRankGateGradient low_rank_gate_backward(const Tensor& c, const Tensor& u, const Tensor& alpha,
-                                           const Tensor& example);
+                                           const RowIndex& example);
 
 // ---- optimizer steps ----------------------------------------------------------------------------------------------
 

@@ -11,7 +11,7 @@ namespace {
 // Gives the updates whose tensor `written` has one type and one device to the primitive there, together.
 template <typename Update>
 void for_alike(std::span<const Update> updates, Tensor Update::*written,
-               void (*Primitives::*primitive)(std::span<const Update>)) {
+               void (*Backend::*primitive)(std::span<const Update>)) {
   std::vector<Update> left(updates.begin(), updates.end());
   while (!left.empty()) {
     const Tensor first = left.front().*written;
@@ -32,14 +32,14 @@ void adamw_(std::span<const AdamWUpdate> updates) {
     checks::like("adamw_", "m", m, w.shape(), w);
     checks::like("adamw_", "v", v, w.shape(), w);
   }
-  for_alike(updates, &AdamWUpdate::w, &Primitives::adamw);
+  for_alike(updates, &AdamWUpdate::w, &Backend::adamw);
 }
 
 void momentum_sgd_(const Tensor& w, const Tensor& g, const Tensor& m, const SgdFactors& factors) {
   checks::real("momentum_sgd_", "w", w);
   checks::like("momentum_sgd_", "g", g, w.shape(), w);
   checks::like("momentum_sgd_", "m", m, w.shape(), w);
-  backend(w, &Primitives::momentum_sgd)(g, factors, m, w);
+  backend(w, &Backend::momentum_sgd)(g, factors, m, w);
 }
 
 // ---- the Stiefel manifold -------------------------------------------------------------------------------------------
@@ -59,7 +59,7 @@ Tensor stiefel_gradient(const Tensor& R, const Tensor& G, std::int64_t block_row
   check_stack("stiefel_gradient", R, block_rows);
   checks::like("stiefel_gradient", "G", G, R.shape(), R);
   Tensor X = empty_like(R);
-  backend(R, &Primitives::stiefel_gradient)(R, G, block_rows, metric, X);
+  backend(R, &Backend::stiefel_gradient)(R, G, block_rows, metric, X);
   return X;
 }
 
@@ -67,7 +67,7 @@ Tensor stiefel_retract(const Tensor& R, const Tensor& xi, std::int64_t block_row
   check_stack("stiefel_retract", R, block_rows);
   checks::like("stiefel_retract", "xi", xi, R.shape(), R);
   Tensor Y = empty_like(R);
-  backend(R, &Primitives::stiefel_retract)(R, xi, block_rows, retraction, Y);
+  backend(R, &Backend::stiefel_retract)(R, xi, block_rows, retraction, Y);
   return Y;
 }
 
@@ -82,7 +82,7 @@ void stiefel_step_(std::span<const StiefelUpdate> updates) {
             "{}: v does not fit {} blocks: expected f64 [{}] on {}", op, R.rows() / block_rows, R.rows() / block_rows,
             to_string(R.device()));
   }
-  for_alike(updates, &StiefelUpdate::R, &Primitives::stiefel_step);
+  for_alike(updates, &StiefelUpdate::R, &Backend::stiefel_step);
 }
 
 }  // namespace csreft::ops

@@ -11,7 +11,7 @@ Tensor matmul(const Tensor& a, const Tensor& b, Transpose transpose_a, Transpose
   const std::int64_t n = transpose_b == Transpose::yes ? b.rows() : b.cols();
   checks::like("matmul", "b", b, transpose_b == Transpose::yes ? Shape{n, k} : Shape{k, n}, a);
   Tensor y = empty_like(a, {m, n});
-  backend(a, &Primitives::matmul)(a, b, transpose_a, transpose_b, false, y);
+  backend(a, &Backend::matmul)(a, b, transpose_a, transpose_b, false, y);
   return y;
 }
 
@@ -22,7 +22,7 @@ void matmul_add_(const Tensor& y, const Tensor& a, const Tensor& b, Transpose tr
   const std::int64_t k = transpose_a == Transpose::yes ? a.rows() : a.cols();
   checks::like("matmul_add_", "a", a, transpose_a == Transpose::yes ? Shape{k, m} : Shape{m, k}, y);
   checks::like("matmul_add_", "b", b, transpose_b == Transpose::yes ? Shape{n, k} : Shape{k, n}, y);
-  backend(y, &Primitives::matmul)(a, b, transpose_a, transpose_b, true, y);
+  backend(y, &Backend::matmul)(a, b, transpose_a, transpose_b, true, y);
 }
 
 namespace {
@@ -31,7 +31,7 @@ namespace {
 struct RoundedProduct {
   std::string_view op, add_op;  // of make and of add
   DType dtype;
-  decltype(Primitives::matmul_bf16) Primitives::*primitive;
+  decltype(Backend::matmul_bf16) Backend::*primitive;
 
   // [m, n] of y = x op(weight), x [m, k].
   Shape shape(std::string_view name, const Tensor& x, const Tensor& weight, Transpose transpose_weight) const {
@@ -59,8 +59,8 @@ struct RoundedProduct {
   }
 };
 
-constexpr RoundedProduct bf16_product{"matmul_bf16", "matmul_bf16_add_", DType::bf16, &Primitives::matmul_bf16};
-constexpr RoundedProduct tf32_product{"matmul_tf32", "matmul_tf32_add_", DType::f32, &Primitives::matmul_tf32};
+constexpr RoundedProduct bf16_product{"matmul_bf16", "matmul_bf16_add_", DType::bf16, &Backend::matmul_bf16};
+constexpr RoundedProduct tf32_product{"matmul_tf32", "matmul_tf32_add_", DType::f32, &Backend::matmul_tf32};
 
 }  // namespace
 
@@ -80,35 +80,35 @@ void matmul_tf32_add_(const Tensor& y, const Tensor& x, const Tensor& weight, Tr
 
 namespace {
 
-void check_gate(std::string_view op, const Tensor& u, const Tensor& alpha, const Tensor& example) {
+void check_gate(std::string_view op, const Tensor& u, const Tensor& alpha, const RowIndex& example) {
   checks::real_matrix(op, "u", u);
   checks::real_matrix(op, "alpha", alpha);
   checks::like(op, "alpha", alpha, alpha.shape(), u);
   require(alpha.cols() > 0 && u.cols() % alpha.cols() == 0, "{}: u has {} columns, expected a multiple of alpha's {}",
           op, u.cols(), alpha.cols());
-  checks::index(op, "example", example, u.rows());
-  checks::below(op, "example", example, alpha.rows());
+  checks::row_index(op, "example", example, u.rows(), alpha);
+  require(example.device() == Device{}, "{}: example is on {}, expected cpu", op, to_string(example.device()));
 }
 
 }  // namespace
 
-Tensor low_rank_gate_(const Tensor& u, const Tensor& b, const Tensor& alpha, const Tensor& example) {
+Tensor low_rank_gate_(const Tensor& u, const Tensor& b, const Tensor& alpha, const RowIndex& example) {
   constexpr std::string_view op = "low_rank_gate_";
   checks::real_matrix(op, "u", u);
   if (b.defined()) checks::like(op, "b", b, {u.cols()}, u);
   if (alpha.defined()) check_gate(op, u, alpha, example);
   const Tensor gated = alpha.defined() ? empty_like(u) : u;
-  if (b.defined() || alpha.defined()) backend(u, &Primitives::low_rank_gate)(b, alpha, example, u, gated);
+  if (b.defined() || alpha.defined()) backend(u, &Backend::low_rank_gate)(b, alpha, example.entries(), u, gated);
   return gated;
 }
 
 LowRankGateGradient low_rank_gate_backward(const Tensor& c, const Tensor& u, const Tensor& alpha,
-                                           const Tensor& example) {
+                                           const RowIndex& example) {
   constexpr std::string_view op = "low_rank_gate_backward";
   check_gate(op, u, alpha, example);
   checks::like(op, "c", c, u.shape(), u);
   LowRankGateGradient d{empty_like(u), empty_like(u, {u.cols()}), empty_like(alpha)};
-  backend(u, &Primitives::low_rank_gate_backward)(c, u, alpha, example, d.gated_c, d.db, d.dalpha);
+  backend(u, &Backend::low_rank_gate_backward)(c, u, alpha, example.entries(), d.gated_c, d.db, d.dalpha);
   return d;
 }
 

@@ -5,19 +5,19 @@ namespace csreft::ops {
 
 void fill_uniform_(const Tensor& y, double low, double high, std::uint64_t seed, std::uint64_t stream) {
   checks::real("fill_uniform_", "y", y);
-  backend(y, &Primitives::fill_uniform)(low, high, seed, stream, y);
+  backend(y, &Backend::fill_uniform)(low, high, seed, stream, y);
 }
 
 void fill_normal_(const Tensor& y, double mean, double deviation, std::uint64_t seed, std::uint64_t stream) {
   checks::real("fill_normal_", "y", y);
-  backend(y, &Primitives::fill_normal)(mean, deviation, seed, stream, y);
+  backend(y, &Backend::fill_normal)(mean, deviation, seed, stream, y);
 }
 
 Tensor dropout(const Tensor& x, double p, std::uint64_t seed, std::uint64_t stream) {
   checks::real("dropout", "x", x);
   require(0.0 <= p && p < 1.0, "dropout: a probability of {}, expected at least 0 and less than 1", p);
   Tensor y = empty_like(x);
-  backend(x, &Primitives::dropout)(x, p, seed, stream, y);
+  backend(x, &Backend::dropout)(x, p, seed, stream, y);
   return y;
 }
 
@@ -37,7 +37,7 @@ void sample_(const Tensor& logits, const Sampling& sampling, std::uint64_t first
           to_string(logits.device()));
   require(fits(tokens, {n}), "sample_: tokens do not fit {} rows of logits, expected i32 [{}] on {}", n, n,
           to_string(logits.device()));
-  backend(logits, &Primitives::sample)(logits, sampling, first_stream, draws, tokens);
+  backend(logits, &Backend::sample)(logits, sampling, first_stream, draws, tokens);
 }
 
 }  // namespace csreft::ops

@@ -1,21 +1,13 @@
 // Primitives on the rows of a matrix: what their arguments must be, and the call of a backend.
-#include <vector>
-
 #include "core/ops/dispatch.h"
 
 namespace csreft::ops {
 
 namespace {
 
-// An index of a row of y for each of `rows`.
-void check_places(std::string_view op, const Tensor& y, const Tensor& index, const Tensor& rows) {
-  checks::index_beside(op, "index", index, rows.rows(), y);
-  checks::below(op, "index", index, y.rows());
-}
-
-// The same, which the operation reads on the host.
-void check_host_places(std::string_view op, const Tensor& y, const Tensor& index, const Tensor& rows) {
-  check_places(op, y, index, rows);
+// An index of a row of y for each of `rows`, which the operation reads on the host.
+void check_host_places(std::string_view op, const Tensor& y, const RowIndex& index, const Tensor& rows) {
+  checks::row_index(op, "index", index, rows.rows(), y);
   require(index.device() == Device{}, "{}: index is on {}, expected cpu", op, to_string(index.device()));
 }
 
@@ -37,61 +29,56 @@ void check_rounded_scatter(std::string_view op, const Tensor& y, const Tensor& r
 
 Tensor softmax(const Tensor& x) {
   checks::real_matrix("softmax", "x", x);
-  return unary("softmax", x, &Primitives::softmax);
+  return unary("softmax", x, &Backend::softmax);
 }
 
 Tensor one_hot_rows(const Tensor& x) {
   checks::real_matrix("one_hot_rows", "x", x);
-  return unary("one_hot_rows", x, &Primitives::one_hot_rows);
+  return unary("one_hot_rows", x, &Backend::one_hot_rows);
 }
 
 Tensor softmax_backward(const Tensor& dy, const Tensor& y) {
   checks::real_matrix("softmax_backward", "y", y);
-  return binary("softmax_backward", dy, y, &Primitives::softmax_backward);
+  return binary("softmax_backward", dy, y, &Backend::softmax_backward);
 }
 
-Tensor add_row(const Tensor& x, const Tensor& row) { return broadcast("add_row", x, row, &Primitives::add_row); }
-Tensor mul_row(const Tensor& x, const Tensor& row) { return broadcast("mul_row", x, row, &Primitives::mul_row); }
+Tensor add_row(const Tensor& x, const Tensor& row) { return broadcast("add_row", x, row, &Backend::add_row); }
+Tensor mul_row(const Tensor& x, const Tensor& row) { return broadcast("mul_row", x, row, &Backend::mul_row); }
 
 Tensor sum_rows(const Tensor& x) {
   checks::real_matrix("sum_rows", "x", x);
   Tensor y = empty_like(x, {x.cols()});
-  backend(x, &Primitives::sum_rows)(x, y);
+  backend(x, &Backend::sum_rows)(x, y);
   return y;
 }
 
-Tensor gather_rows(const Tensor& x, const Tensor& index) {
+Tensor gather_rows(const Tensor& x, const RowIndex& index) {
   checks::real_matrix("gather_rows", "x", x);
-  checks::index_beside("gather_rows", "index", index, index.numel(), x);
-  checks::below("gather_rows", "index", index, x.rows());
-  Tensor y = empty_like(x, {index.numel(), x.cols()});
-  backend(x, &Primitives::gather_rows)(x, index, y);
+  checks::row_index("gather_rows", "index", index, index.size(), x);
+  Tensor y = empty_like(x, {index.size(), x.cols()});
+  backend(x, &Backend::gather_rows)(x, index.entries(), y);
   return y;
 }
 
-void scatter_rows_(const Tensor& y, const Tensor& index, const Tensor& rows) {
+void scatter_rows_(const Tensor& y, const RowIndex& index, const Tensor& rows) {
   const bool rounds = y.defined() && y.dtype() == DType::bf16;
   (rounds ? check_rounded_scatter : check_scatter)("scatter_rows_", y, rows);
-  check_places("scatter_rows_", y, index, rows);
-  backend(y, &Primitives::scatter_rows)(index, rows, y);
+  checks::row_index("scatter_rows_", "index", index, rows.rows(), y);
+  backend(y, &Backend::scatter_rows)(index.entries(), rows, y);
 }
 
-void scatter_add_rows_(const Tensor& y, const Tensor& index, const Tensor& rows) {
+void scatter_add_rows_(const Tensor& y, const RowIndex& index, const Tensor& rows) {
   check_scatter("scatter_add_rows_", y, rows);
   check_host_places("scatter_add_rows_", y, index, rows);
-  backend(y, &Primitives::scatter_add_rows)(index, rows, y);
+  backend(y, &Backend::scatter_add_rows)(index.entries(), rows, y);
 }
 
-Tensor add_rows(const Tensor& x, const Tensor& index, const Tensor& rows) {
+Tensor add_rows(const Tensor& x, const RowIndex& index, const Tensor& rows) {
   check_scatter("add_rows", x, rows);
   check_host_places("add_rows", x, index, rows);
-  std::vector<bool> named(static_cast<std::size_t>(x.rows()));
-  for (const auto row : index.span<std::int32_t>()) {
-    require(!named[static_cast<std::size_t>(row)], "add_rows: index names row {} twice, expected each row once", row);
-    named[static_cast<std::size_t>(row)] = true;
-  }
+  require(index.distinct(), "add_rows: index names row {} twice, expected each row once", index.repeated());
   Tensor y = empty_like(x);
-  backend(x, &Primitives::add_rows)(x, index, rows, y);
+  backend(x, &Backend::add_rows)(x, index.entries(), rows, y);
   return y;
 }
 
@@ -99,7 +86,7 @@ Tensor segment_mean(const Tensor& x, const Tensor& offsets) {
   checks::real_matrix("segment_mean", "x", x);
   checks::offsets("segment_mean", "offsets", offsets, x.rows());
   Tensor y = empty_like(x, {offsets.numel() - 1, x.cols()});
-  backend(x, &Primitives::segment_mean)(x, offsets, y);
+  backend(x, &Backend::segment_mean)(x, offsets, y);
   return y;
 }
 
@@ -109,7 +96,7 @@ Tensor segment_mean_backward(const Tensor& dy, const Tensor& offsets) {
   const std::int64_t n = offsets.span<std::int32_t>().back();
   checks::offsets("segment_mean_backward", "offsets", offsets, n);
   Tensor dx = empty_like(dy, {n, dy.cols()});
-  backend(dy, &Primitives::segment_mean_backward)(dy, offsets, dx);
+  backend(dy, &Backend::segment_mean_backward)(dy, offsets, dx);
   return dx;
 }
 

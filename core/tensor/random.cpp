@@ -1,6 +1,6 @@
 #include "core/tensor/random.h"
 
-#include "core/ops/ops.h"
+#include "core/device/backend.h"
 #include "core/tensor/philox.h"
 
 namespace csreft {
@@ -30,14 +30,14 @@ std::uint64_t Random::below(std::uint64_t n) {
 Tensor random_normal(Shape shape, double mean, double deviation, std::uint64_t seed, std::uint64_t stream,
                      const TensorOptions& options) {
   Tensor t = Tensor::empty(shape, options);
-  ops::fill_normal_(t, mean, deviation, seed, stream);
+  backend_of(t.device()).fill_normal(mean, deviation, seed, stream, t);
   return t;
 }
 
 Tensor random_uniform(Shape shape, double low, double high, std::uint64_t seed, std::uint64_t stream,
                       const TensorOptions& options) {
   Tensor t = Tensor::empty(shape, options);
-  ops::fill_uniform_(t, low, high, seed, stream);
+  backend_of(t.device()).fill_uniform(low, high, seed, stream, t);
   return t;
 }
 

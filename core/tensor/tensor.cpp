@@ -3,43 +3,14 @@
 #include <algorithm>
 #include <cstring>
 
-#include "core/cuda/primitives.h"
-#include "core/device/allocator.h"
+#include "core/device/backend.h"
 
 namespace csreft {
 namespace {
 
-template <typename From, typename To>
-void convert(const From* from, To* to, std::int64_t n) {
-  for (std::int64_t i = 0; i < n; ++i) {
-    if constexpr (std::is_same_v<From, bfloat16>) {
-      to[i] = static_cast<To>(static_cast<float>(from[i]));
-    } else if constexpr (std::is_same_v<To, bfloat16>) {
-      to[i] = bfloat16(static_cast<float>(from[i]));
-    } else {
-      to[i] = static_cast<To>(from[i]);
-    }
-  }
-}
-
-template <typename From>
-void convert_from(const Tensor& from, Tensor& to) {
-  switch (to.dtype()) {
-    case DType::f32: return convert(from.data<From>(), to.data<float>(), to.numel());
-    case DType::bf16: return convert(from.data<From>(), to.data<bfloat16>(), to.numel());
-    case DType::f64: return convert(from.data<From>(), to.data<double>(), to.numel());
-    default: fail("a tensor of {} cannot become i32: expected f32, bf16 or f64", name_of(from.dtype()));
-  }
-}
-
 // Equal shapes and types, any devices.
 void copy_elements(const Tensor& from, const Tensor& to) {
-  if (from.numel() == 0) return;
-  if (from.device().type == DeviceType::cpu && to.device().type == DeviceType::cpu) {
-    std::memcpy(to.raw(), from.raw(), from.bytes());
-  } else {
-    cuda::copy(to.raw(), to.device(), from.raw(), from.device(), from.bytes());
-  }
+  copy_bytes(to.raw(), to.device(), from.raw(), from.device(), from.bytes());
 }
 
 }  // namespace
@@ -49,8 +20,7 @@ Tensor Tensor::empty(Shape shape, DType dtype, Device device) {
   t.shape_ = shape;
   t.dtype_ = dtype;
   t.device_ = device;
-  const auto storage =
-      device.type == DeviceType::cpu ? allocate_host(t.bytes()) : cuda::allocate(t.bytes(), device.index);
+  const auto storage = backend_of(device).allocate(t.bytes(), device.index);
   t.data_ = storage.get();
   t.storage_ = storage;
   return t;
@@ -58,30 +28,23 @@ Tensor Tensor::empty(Shape shape, DType dtype, Device device) {
 
 Tensor Tensor::zeros(Shape shape, DType dtype, Device device) {
   Tensor t = empty(shape, dtype, device);
-  if (device.type == DeviceType::cpu) {
-    std::memset(t.data_, 0, t.bytes());
-  } else {
-    cuda::set_zero(t.data_, t.bytes(), device.index);
-  }
+  backend_of(device).set_zero(t.data_, t.bytes(), device.index);
   return t;
 }
 
 Tensor Tensor::full(Shape shape, double value, DType dtype, Device device) {
-  if (device.type != DeviceType::cpu && dtype != DType::f32 && dtype != DType::f64) {
-    return full(shape, value, dtype).to(device);
-  }
-  Tensor t = empty(shape, dtype, device);
-  if (device.type != DeviceType::cpu) {
-    cuda::primitives().fill(value, t);
+  if (dtype == DType::f32 || dtype == DType::f64) {
+    Tensor t = empty(shape, dtype, device);
+    backend_of(device).fill(value, t);
     return t;
   }
-  switch (dtype) {
-    case DType::f32: std::ranges::fill(t.span<float>(), static_cast<float>(value)); break;
-    case DType::bf16: std::ranges::fill(t.span<bfloat16>(), bfloat16(static_cast<float>(value))); break;
-    case DType::f64: std::ranges::fill(t.span<double>(), value); break;
-    case DType::i32: std::ranges::fill(t.span<std::int32_t>(), static_cast<std::int32_t>(value)); break;
+  Tensor t = empty(shape, dtype);
+  if (dtype == DType::bf16) {
+    std::ranges::fill(t.span<bfloat16>(), bfloat16(static_cast<float>(value)));
+  } else {
+    std::ranges::fill(t.span<std::int32_t>(), static_cast<std::int32_t>(value));
   }
-  return t;
+  return t.to(device);
 }
 
 template <typename T>
@@ -153,19 +116,10 @@ Tensor Tensor::clone() const {
 
 Tensor Tensor::to(DType dtype) const {
   if (dtype == dtype_) return *this;
+  require(dtype_ != DType::i32 && dtype != DType::i32, "a tensor of {} cannot become {}: expected f32, bf16 or f64",
+          name_of(dtype_), name_of(dtype));
   Tensor t = empty(shape_, dtype, device_);
-  if (device_.type != DeviceType::cpu) {
-    require(dtype_ != DType::i32 && dtype != DType::i32, "a tensor of {} cannot become {}: expected f32, bf16 or f64",
-            name_of(dtype_), name_of(dtype));
-    cuda::cast(*this, t);
-    return t;
-  }
-  switch (dtype_) {
-    case DType::f32: convert_from<float>(*this, t); break;
-    case DType::bf16: convert_from<bfloat16>(*this, t); break;
-    case DType::f64: convert_from<double>(*this, t); break;
-    case DType::i32: fail("a tensor of i32 cannot become {}", name_of(dtype));
-  }
+  backend_of(device_).cast(*this, t);
   return t;
 }
 

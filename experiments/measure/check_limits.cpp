@@ -2,7 +2,7 @@
 
 #include <array>
 
-#include "core/tensor/packed_matrix.h"
+#include "core/cpu/packed_matrix.h"
 #include "experiments/measure/device_bench.h"
 #include "experiments/measure/random_llama.h"
 
@@ -18,7 +18,7 @@ std::string share(double value, double limit, std::string_view type) {
 }  // namespace
 
 Weights checked_weights(const Device& device) {
-  return device.type == DeviceType::cuda || has_bf16_products() ? Weights::frozen_bf16 : Weights::frozen;
+  return device.type == DeviceType::cuda || cpu::has_bf16_products() ? Weights::frozen_bf16 : Weights::frozen;
 }
 
 DeviceLimits check_limits(CheckRun& run) {
@@ -27,7 +27,7 @@ DeviceLimits check_limits(CheckRun& run) {
     const std::int64_t n = run.smoke() ? 32 : 8192;
     const double seconds = run.measuring(4.0);
     run.attempt("product in f32", 2 * seconds, [&] {
-      limits.gemm_f32 = measure_gemm(run.device(), n, Packing::automatic, seconds);
+      limits.gemm_f32 = measure_gemm(run.device(), {n, n, n}, Packing::automatic, seconds);
       run.add({.what = fmt::format("product in f32, {} cubed", n), .value = limits.gemm_f32 / tera, .unit = "TFLOP/s"});
     });
     const char* bf16 = "product with frozen weights in bf16";
@@ -35,13 +35,13 @@ DeviceLimits check_limits(CheckRun& run) {
       run.leave_out(fmt::format("{}: this processor does not multiply bf16", bf16));
     } else {
       run.attempt(bf16, 2 * seconds, [&] {
-        limits.gemm_bf16 = measure_gemm(run.device(), n, Packing::bf16, seconds);
+        limits.gemm_bf16 = measure_gemm(run.device(), {n, n, n}, Packing::bf16, seconds);
         run.add({.what = fmt::format("{}, {} cubed", bf16, n), .value = limits.gemm_bf16 / tera, .unit = "TFLOP/s"});
       });
     }
     if (run.device().type == DeviceType::cuda) {
       run.attempt("product in TF32", 2 * seconds, [&] {
-        const double rate = measure_gemm(run.device(), n, Packing::tf32, seconds);
+        const double rate = measure_gemm(run.device(), {n, n, n}, Packing::tf32, seconds);
         run.add({.what = fmt::format("product in TF32, {} cubed", n), .value = rate / tera, .unit = "TFLOP/s"});
       });
     }

@@ -6,9 +6,9 @@
 #include <optional>
 #include <regex>
 
+#include "core/base/child_process.h"
 #include "core/base/error.h"
 #include "core/device/device_info.h"
-#include "experiments/cli/child_process.h"
 #include "experiments/cli/progress.h"
 
 namespace csreft {
@@ -68,7 +68,7 @@ std::optional<TestCount> last_count(const std::string& output) {
 void run_tests(CheckRun& run, const fs::path& program, double seconds) {
   std::vector<std::string> words{program.string(), "--device", test_device(run.device())};
   if (run.smoke()) words.emplace_back(smoke_tests);
-  const ChildResult result = run_child(words, seconds);
+  const ChildResult result = run_child(words, {.seconds = seconds, .stop = interrupted});
   if (interrupted()) return run.leave_out("the tests: interrupted");
   if (result.timed_out) {
     return run.fail(fmt::format("the tests: not done after {:.0f} s; {} {} runs them alone", seconds, program.string(),
@@ -92,7 +92,7 @@ void sanitize(CheckRun& run, const fs::path& sanitizer, const fs::path& program,
   const ChildResult result =
       run_child({sanitizer.string(), "--tool", tool, "--error-exitcode", found_exit, program.string(), "--device",
                  test_device(run.device()), fmt::format("--source-file={}", fmt::join(small_tests, ","))},
-                seconds);
+                {.seconds = seconds, .stop = interrupted});
   if (interrupted()) return run.leave_out(tool + ": interrupted");
   if (result.timed_out) return run.leave_out(fmt::format("{}: not done after {:.0f} s", tool, seconds));
   const auto count = last_count(result.output);

@@ -36,11 +36,12 @@ double best_seconds(const Device& device, double seconds, const std::function<vo
   return best;
 }
 
-double measure_gemm(const Device& device, std::int64_t n, Packing packing, double seconds) {
-  const PackedMatrix weight(random_normal({n, n}, 0.0, 1.0, 1, 0, {DType::f32, device}), packing);
-  const Tensor x = random_normal({n, n}, 0.0, 1.0, 1, 1, {DType::f32, device});
-  const auto size = static_cast<double>(n);
-  return 2.0 * size * size * size / best_seconds(device, seconds, [&] { static_cast<void>(weight.apply(x)); });
+double measure_gemm(const Device& device, const GemmShape& shape, Packing packing, double seconds) {
+  const auto [rows, in, out] = shape;
+  const PackedMatrix weight(random_normal({out, in}, 0.0, 1.0, 1, 0, {DType::f32, device}), packing);
+  const Tensor x = random_normal({rows, in}, 0.0, 1.0, 1, 1, {DType::f32, device});
+  const double flops = 2.0 * static_cast<double>(rows) * static_cast<double>(in) * static_cast<double>(out);
+  return flops / best_seconds(device, seconds, [&] { static_cast<void>(weight.apply(x)); });
 }
 
 double measure_copy(const Device& device, std::int64_t bytes, double seconds) {

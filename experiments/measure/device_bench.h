@@ -5,7 +5,7 @@
 #include <functional>
 
 #include "core/ops/ops.h"
-#include "core/tensor/packed_matrix.h"
+#include "core/ops/packed_matrix.h"
 
 namespace csreft {
 
@@ -13,8 +13,11 @@ namespace csreft {
 // after one call to warm up. Fewer runs (one at least) if a signal has arrived (progress.h).
 double best_seconds(const Device& device, double seconds, const std::function<void()>& call);
 
-// FLOP/s of x W^T for x [n, n], W [n, n] frozen in f32, in bf16, or in f32 for TF32.
-double measure_gemm(const Device& device, std::int64_t n, Packing packing, double seconds);
+// FLOP/s of x W^T for x [rows, in], W [out, in] frozen in f32, in bf16, or in f32 for TF32.
+struct GemmShape {
+  std::int64_t rows, in, out;
+};
+double measure_gemm(const Device& device, const GemmShape& shape, Packing packing, double seconds);
 
 // Bytes read and written a second when `bytes` are copied from one place of the device's memory to another.
 double measure_copy(const Device& device, std::int64_t bytes, double seconds);

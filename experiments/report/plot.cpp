@@ -3,23 +3,14 @@
 #include <algorithm>
 #include <array>
 #include <cmath>
-#include <cstdio>
-#include <cstring>
-#include <memory>
 #include <regex>
 #include <string_view>
 
-#include <spawn.h>
-#include <sys/wait.h>
-#include <unistd.h>
-
+#include "core/base/child_process.h"
 #include "core/base/error.h"
-#include "experiments/cli/child_process.h"
 
 namespace csreft {
 namespace {
-
-using File = std::unique_ptr<std::FILE, int (*)(std::FILE*)>;
 
 // Grey for the first series (what the others are compared with), then Okabe and Ito's colours.
 constexpr std::array series_colours{"#8a8f98", "#0072b2", "#d55e00", "#009e73", "#cc79a7", "#e69f00", "#56b4e9"};
@@ -44,51 +35,16 @@ std::string quote(std::string_view text) {
   return quoted + "'";
 }
 
-File temporary_file() {
-  File file(std::tmpfile(), std::fclose);
-  require(file != nullptr, "no temporary file for gnuplot: {}", std::strerror(errno));
-  return file;
-}
-
-std::string contents(std::FILE* file) {
-  std::string text;
-  std::array<char, 4096> buffer{};
-  std::rewind(file);
-  while (const std::size_t n = std::fread(buffer.data(), 1, buffer.size(), file)) text.append(buffer.data(), n);
-  return text;
-}
-
 std::string run_gnuplot(const std::string& script) {
-  const File in = temporary_file();
-  const File out = temporary_file();
-  const File err = temporary_file();
-  require(std::fwrite(script.data(), 1, script.size(), in.get()) == script.size() && std::fflush(in.get()) == 0,
-          "cannot write a temporary file for gnuplot: {}", std::strerror(errno));
-  std::rewind(in.get());
-
-  posix_spawn_file_actions_t actions;
-  ::posix_spawn_file_actions_init(&actions);
-  ::posix_spawn_file_actions_adddup2(&actions, ::fileno(in.get()), STDIN_FILENO);
-  ::posix_spawn_file_actions_adddup2(&actions, ::fileno(out.get()), STDOUT_FILENO);
-  ::posix_spawn_file_actions_adddup2(&actions, ::fileno(err.get()), STDERR_FILENO);
-  std::string program = "gnuplot";
-  std::string without_settings = "-d";
-  const std::array<char*, 3> arguments{program.data(), without_settings.data(), nullptr};
-  pid_t process = 0;
-  const int code = ::posix_spawnp(&process, program.c_str(), &actions, nullptr, arguments.data(), environ);
-  ::posix_spawn_file_actions_destroy(&actions);
-  require(code == 0, "gnuplot cannot be started: {}; expected the programme of Debian's package gnuplot-nox",
-          std::strerror(code));
-
-  int status = 0;
-  while (::waitpid(process, &status, 0) < 0 && errno == EINTR) {
-  }
-  std::string svg = contents(out.get());
-  if (!WIFEXITED(status) || WEXITSTATUS(status) != 0 || svg.find("</svg>") == svg.npos) {
-    std::string message = std::regex_replace(contents(err.get()), std::regex("\\s+"), " ");
+  const auto program = find_program("gnuplot");
+  require(program.has_value(), "gnuplot is not found: expected the programme of Debian's package gnuplot-nox");
+  const char* const without_settings = "-d";
+  const ChildResult child = run_child({program->string(), without_settings}, {.input = script, .errors_apart = true});
+  if (child.code != 0 || child.output.find("</svg>") == std::string::npos) {
+    const std::string message = std::regex_replace(child.errors, std::regex("\\s+"), " ");
     fail("gnuplot failed:{}", message.empty() ? " no message" : message);
   }
-  return svg;
+  return child.output;
 }
 
 // Makes gnuplot's document an element of a page: no prolog, no tooltips, names of its own, the page's colours.

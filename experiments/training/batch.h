@@ -34,10 +34,10 @@ std::vector<std::vector<std::int32_t>> encode_prompts(const LanguageModel& model
 struct SupervisedBatch {
   TokenBatch tokens;
   PromptSpans prompts;
-  Tensor rows;     // i32 [m]: the tokens from which a response token is predicted
+  RowIndex rows;   // i32 [m]: the tokens from which a response token is predicted
   Tensor targets;  // i32 [m]: those response tokens
 
-  std::int64_t n_supervised() const { return rows.numel(); }
+  std::int64_t n_supervised() const { return rows.size(); }
 };
 
 SupervisedBatch pack_examples(std::span<const EncodedExample* const> examples);

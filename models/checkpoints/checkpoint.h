@@ -34,9 +34,9 @@ struct TokenizerVocabulary {
   std::vector<std::string> tokens;
   // "left right", the first merged first; empty for "llama".
   std::vector<std::string> merges;
-  // One a token; empty where the file has none.
+  // One per token; empty where the file has none.
   std::vector<float> scores;
-  // One a token: 1 normal, 2 unknown, 3 control, 4 user-defined, 5 unused, 6 byte; empty where the file has none.
+  // One per token: 1 normal, 2 unknown, 3 control, 4 user-defined, 5 unused, 6 byte; empty where the file has none.
   std::vector<std::int32_t> types;
   std::optional<std::int32_t> bos_id, eos_id;
   // What the file says; nothing where it is silent.
@@ -64,10 +64,6 @@ struct Checkpoint {
   // row i + head_dim / 2. Throws Error for a name that the checkpoint does not hold.
   Tensor tensor(const std::string& name) const;
 };
-
-// Opens a Hugging Face folder, a .gguf or a llama2.c .bin, and checks it (check_complete). Reads headers only. Throws
-// Error for anything else, saying what is accepted.
-Checkpoint open_checkpoint(const std::filesystem::path& path);
 
 // Throws Error unless the checkpoint holds every parameter of its config in the right shape, and nothing that a Llama
 // does not have (a bias, say); buffers that follow from the config are passed over.

@@ -5,8 +5,8 @@
 #include <span>
 #include <vector>
 
-#include "core/device/readback.h"
 #include "core/device/recording.h"
+#include "core/tensor/readback.h"
 #include "models/llama/kv_cache.h"
 #include "models/llama/llama.h"
 #include "models/llama/sampler.h"
@@ -26,7 +26,7 @@ struct Drawing {
 // step leaves them to the next; the tokens drawn, and nothing else, come to the host.
 class DecodeStep {
  public:
-  // For these slots of the cache, each of which holds a token at least; tokens[i] is the next of slots[i]. The model,
+  // For these slots of the cache, each of which holds at least one token; tokens[i] is the next of slots[i]. The model,
   // the cache and what is attached must outlive it. Throws Error for ids outside the vocabulary.
   DecodeStep(const Llama& model, KvCache& cache, const Attachments& attachments, std::vector<std::int32_t> slots,
              std::span<const std::int32_t> tokens, const Drawing& drawing);
@@ -34,15 +34,15 @@ class DecodeStep {
   DecodeStep& operator=(const DecodeStep&) = delete;
 
   const std::vector<std::int32_t>& slots() const { return slots_; }
-  // Starts a step: a device works on it while the host does other things; the host itself, when it is asked for the
-  // tokens. Throws Error for a sequence that outgrows the cache, and when all have ended.
+  // Starts a step. A device works on it in the background; on the host the work is done when tokens() asks for the
+  // result. Throws Error for a sequence that outgrows the cache, and when all have ended.
   void start();
   // Waits for the step that was started last, and gives the token that each slot drew; -1 where a logit was not finite.
   const std::vector<std::int32_t>& tokens();
-  // The slots that have ended go on no more, in this step and later: they take no room, the cache's rows of their last
-  // tokens become meaningless, and so do their logits and tokens. Once ended is for ever.
+  // Ends these slots, from the next step on and for good: they take no more room in the cache, and their rows of the
+  // logits, their tokens and the cache rows of their last tokens have no meaning any longer.
   void end(const std::vector<bool>& ended);
-  // From which the tokens were drawn, [slots, vocabulary], on the model's device; valid until the next step.
+  // What the tokens were drawn from, [slots, vocabulary], on the model's device; valid until the next step.
   const Tensor& logits() const { return logits_; }
 
  private:

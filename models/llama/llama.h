@@ -24,7 +24,7 @@ enum class LinearSite { q_proj, k_proj, v_proj, o_proj, gate_proj, up_proj, down
 struct Attachments {
   // After both residual additions of block `layer` (0-based): hidden states [n, d] -> what the next block reads.
   std::function<Variable(std::int64_t layer, const Variable& hidden)> block_output;
-  // The blocks whose output that reads; nothing: every one's. Elsewhere the sum is made together with the next norm.
+  // The layers for which block_output is called; unset: all. Elsewhere the next norm makes the sum in its own pass.
   std::optional<std::set<std::int64_t>> block_output_layers;
   // After a linear layer: its input x [n, in] and output y = x W^T [n, out] -> what is used in place of y.
   std::function<Variable(std::int64_t layer, LinearSite site, const Variable& x, const Variable& y)> linear;
@@ -76,9 +76,10 @@ class Llama {
   Variable logits(const Variable& hidden) const { return linear(hidden, head_); }
 
  private:
-  // The residual stream: hidden + update, which are added together with the norm that reads them.
+  // The residual stream, hidden + update, [n, d] each. The norm that reads it makes the sum in the same pass.
   struct Stream {
-    Variable hidden, update;  // update: undefined where there is nothing to add
+    Variable hidden;
+    Variable update;  // undefined where there is nothing to add
 
     Variable sum() const { return update.defined() ? add(hidden, update) : hidden; }
   };

@@ -14,7 +14,7 @@ struct TokenBatch {
   Tensor ids;                   // i32 [n]
   Tensor positions;             // i32 [n]: each token's index in its sequence
   ops::AttentionLayout layout;  // who attends to whom
-  Tensor cache_rows;            // i32 [n]: the rows of the KV cache that take these tokens; undefined without a cache
+  RowIndex cache_rows;          // i32 [n]: the rows of the KV cache that take these tokens; undefined without a cache
   bool reads_cache = false;     // whether keys and values are the cache's rows, which layout then speaks of
 
   // Of a step, one token of each sequence with a cache: the most tokens that a sequence may have; otherwise 0. All

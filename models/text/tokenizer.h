@@ -3,7 +3,6 @@
 
 #include <array>
 #include <cstdint>
-#include <filesystem>
 #include <functional>
 #include <memory>
 #include <optional>
@@ -80,14 +79,6 @@ class IncrementalDecoder {
   bool at_start_ = true;  // nothing decoded yet, so a leading space is the encoder's
   std::string pending_;   // the bytes of a character that is not whole yet
 };
-
-// A Hugging Face tokenizer.json with a byte-level BPE; bos, eos and add_bos from tokenizer_config.json beside it where
-// there is one. Throws Error, naming the file and what it holds, for every other model, normalizer or pre-tokenizer.
-Tokenizer load_tokenizer_json(const std::filesystem::path& file);
-
-// The tokenizer of a Hugging Face folder: tokenizer.json if it is a byte-level BPE, else tokenizer.model. Throws Error
-// if the folder has neither.
-Tokenizer load_tokenizer(const std::filesystem::path& folder);
 
 // For the implementations of tokenizers:
 

@@ -3,7 +3,7 @@
 #include <doctest/doctest.h>
 
 #include "autograd/functions/functions.h"
-#include "core/device/allocator.h"
+#include "core/cpu/allocator.h"
 #include "core/tensor/random.h"
 #include "tests/compare.h"
 

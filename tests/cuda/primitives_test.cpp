@@ -9,7 +9,7 @@
 
 #include "core/device/device_info.h"
 #include "core/ops/ops.h"
-#include "core/tensor/packed_matrix.h"
+#include "core/ops/packed_matrix.h"
 #include "tests/core/ops/numbers.h"
 #include "tests/cuda/compare.h"
 #include "tests/device.h"

@@ -4,8 +4,8 @@
 
 #include <doctest/doctest.h>
 
-#include "core/device/readback.h"
 #include "core/ops/ops.h"
+#include "core/tensor/readback.h"
 #include "tests/core/ops/numbers.h"
 #include "tests/device.h"
 #include "tests/error_text.h"

@@ -11,7 +11,7 @@
 #include <doctest/doctest.h>
 #include <nlohmann/json.hpp>
 
-#include "experiments/cli/child_process.h"
+#include "core/base/child_process.h"
 #include "experiments/measure/check_programs.h"
 #include "tests/environment.h"
 #include "tests/error_text.h"
@@ -105,17 +105,6 @@ TEST_CASE("a figure to reach is a least or a most, and the record says what fail
   CHECK(record.failed());
 }
 
-TEST_CASE("a child's output and exit code are kept, and one that takes too long is ended") {
-  const auto echo = csreft::run_child({"/bin/sh", "-c", "echo out; echo err >&2; exit 3"}, 60.0);
-  CHECK(echo.code == 3);
-  CHECK(echo.output == "out\nerr\n");
-  CHECK_FALSE(echo.timed_out);
-  const auto slow = csreft::run_child({"/bin/sleep", "60"}, 0.2);
-  CHECK(slow.timed_out);
-  CHECK(slow.code == 128 + 9);
-  CHECK(contains(error_text([] { csreft::run_child({"/nowhere/programme"}, 1.0); }), "cannot run /nowhere/programme"));
-}
-
 TEST_CASE("what compute-sanitizer finds is a failure, and what it passes is counted") {
   const TemporaryFolder folder;
   const auto sanitized = [&](const std::string& script) {
@@ -161,8 +150,9 @@ TEST_CASE("each file that compute-sanitizer is to run has tests") {
   if (!has_emulated_device) return;
   for (const char* file : csreft::sanitized_sources()) {
     CAPTURE(file);
-    const auto list = csreft::run_child(
-        {"/proc/self/exe", "--device", "emulated", fmt::format("--source-file={}", file), "--count"}, 60.0);
+    const auto list =
+        csreft::run_child({"/proc/self/exe", "--device", "emulated", fmt::format("--source-file={}", file), "--count"},
+                          {.seconds = 60.0});
     CAPTURE(list.output);
     CHECK(contains(list.output, "current filters: "));
     CHECK_FALSE(contains(list.output, "current filters: 0"));

@@ -1,5 +1,3 @@
-#include "models/checkpoints/checkpoint.h"
-
 #include <algorithm>
 #include <cmath>
 #include <numbers>
@@ -10,6 +8,7 @@
 #include "core/base/atomic_file.h"
 #include "core/tensor/random.h"
 #include "core/tensor/safetensors.h"
+#include "models/checkpoints/open_checkpoint.h"
 #include "tests/error_text.h"
 #include "tests/temporary_folder.h"
 

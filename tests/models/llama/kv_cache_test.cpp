@@ -88,12 +88,12 @@ TEST_CASE("a batch of a cache has positions and rows after what its slots hold")
     CHECK(TokenIds(span.begin(), span.end()) == expected);
   };
   check(first.positions, {0, 1, 0});
-  check(first.cache_rows, {0, 1, 5});
+  check(first.cache_rows.entries(), {0, 1, 5});
   CHECK_FALSE(first.reads_cache);  // there is nothing in it yet
   const auto second = cache.extend(Slots{1, 0}, std::vector<TokenIds>{{4, 5}, {6}});
   check(second.ids, {4, 5, 6});
   check(second.positions, {1, 2, 2});
-  check(second.cache_rows, {6, 7, 2});
+  check(second.cache_rows.entries(), {6, 7, 2});
   CHECK(second.reads_cache);
   check(second.layout.q_offsets, {0, 2, 3});
   check(second.layout.k_starts, {5, 0});

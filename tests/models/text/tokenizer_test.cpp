@@ -11,6 +11,7 @@
 
 #include "core/base/error.h"
 #include "models/text/byte_level_bpe.h"
+#include "models/text/load_tokenizer.h"
 #include "models/text/sentencepiece_tokenizer.h"
 #include "tests/models/text/scored_vocabulary.h"
 #include "tests/temporary_folder.h"

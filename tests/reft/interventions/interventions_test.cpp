@@ -180,8 +180,8 @@ TEST_CASE("stacked subspaces in one pass are the sum of their edits, each times 
       for (const auto& value : stack) block.emplace_back(value.value().slice(i * r, (i + 1) * r));
       const Tensor change = ops::sub(intervention->apply(Variable(hidden), rows, block, {}).value(), hidden);
       for (std::int64_t at = 0; at < 3; ++at) {
-        const auto row = rows.index.span<std::int32_t>()[static_cast<std::size_t>(at)];
-        const auto example = rows.example.span<std::int32_t>()[static_cast<std::size_t>(at)];
+        const auto row = rows.index.entries().span<std::int32_t>()[static_cast<std::size_t>(at)];
+        const auto example = rows.example.entries().span<std::int32_t>()[static_cast<std::size_t>(at)];
         ops::axpy_(sum.slice(row, row + 1), alpha.data<double>()[example * k + i], change.slice(row, row + 1));
       }
     }

@@ -1,6 +1,8 @@
 // A frozen weight matrix, laid out once for the matrix products of this machine.
 #pragma once
 
+#include <cstdint>
+#include <functional>
 #include <memory>
 
 #include "core/tensor/tensor.h"
@@ -16,8 +18,14 @@ enum class Packing {
   bf16,       // bf16 (on the host in blocks), half the memory: a product rounds both factors to it and sums in f32
 };
 
-// Whether this processor multiplies bf16 (AVX-512 BF16 or AMX), as Packing::bf16 must for a matrix on the host.
-bool has_bf16_products();
+// What a backend makes of W [out, in] (Backend::pack): the products of PackedMatrix, whose shapes and types are
+// checked. Thread-safe.
+struct PackedProducts {
+  DType factor_dtype;                                                             // PackedMatrix::factor_dtype
+  std::function<Tensor(const Tensor& x)> apply;                                   // x W^T
+  std::function<Tensor(const Tensor& y)> apply_transposed;                        // y W
+  std::function<void(const Tensor& sum, const Tensor& y)> apply_transposed_add_;  // sum += y W
+};
 
 // W [out, in], f32 or f64 (f64 is always used in place). Blocks are made from the tensor on first use, serve both
 // products, and the tensor is let go of: the matrix is in memory once, if nothing else holds it. A handle: copies share
@@ -25,8 +33,8 @@ bool has_bf16_products();
 class PackedMatrix {
  public:
   PackedMatrix() = default;
-  // Throws Error unless weight is an f32 or f64 matrix, for Packing::bf16 unless it is f32 and, on the host,
-  // has_bf16_products(), and for Packing::tf32 unless it is f32 on a device.
+  // Throws Error unless weight is an f32 or f64 matrix, for Packing::bf16 unless it is f32 and the processor or the
+  // device multiplies bf16, and for Packing::tf32 unless it is f32 on a device.
   explicit PackedMatrix(const Tensor& weight, Packing packing = Packing::automatic);
 
   bool defined() const { return impl_ != nullptr; }
@@ -45,8 +53,8 @@ class PackedMatrix {
   void apply_transposed_add_(const Tensor& sum, const Tensor& y) const;
 
  private:
-  class Impl;
-  std::shared_ptr<Impl> impl_;
+  struct Impl;
+  std::shared_ptr<const Impl> impl_;
 };
 
 }  // namespace csreft

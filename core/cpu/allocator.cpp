@@ -1,4 +1,4 @@
-#include "core/device/allocator.h"
+#include "core/cpu/allocator.h"
 
 #include <algorithm>
 #include <bit>

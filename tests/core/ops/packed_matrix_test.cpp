@@ -1,4 +1,4 @@
-#include "core/tensor/packed_matrix.h"
+#include "core/ops/packed_matrix.h"
 
 #include <thread>
 #include <vector>
@@ -6,7 +6,8 @@
 #include <doctest/doctest.h>
 
 #include "core/base/threads.h"
-#include "core/device/allocator.h"
+#include "core/cpu/allocator.h"
+#include "core/cpu/packed_matrix.h"
 #include "tests/core/ops/numbers.h"
 
 using csreft::DType;
@@ -57,7 +58,7 @@ TEST_CASE("a packed matrix multiplies as the matrix does, whatever its layout") 
 
 TEST_CASE("a matrix in bf16 multiplies factors that are rounded to bf16, and sums in f32") {
   const Tensor w = normal({96, 160}, 1, DType::f32);
-  if (!csreft::has_bf16_products()) {
+  if (!csreft::cpu::has_bf16_products()) {
     CHECK_THROWS_WITH_AS(PackedMatrix(w, Packing::bf16), doctest::Contains("does not multiply bf16"), Error);
     return;
   }
@@ -84,7 +85,7 @@ TEST_CASE("a matrix for products in TF32 is refused on the processor") {
 }
 
 TEST_CASE("a matrix in bf16 takes half the memory") {
-  if (!csreft::has_bf16_products()) return;
+  if (!csreft::cpu::has_bf16_products()) return;
   csreft::release_kept_host_memory();  // a kept block may be larger than what is asked for
   const auto before = csreft::host_memory().used;
   Tensor w = normal({256, 512}, 1, DType::f32);

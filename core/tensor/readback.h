@@ -2,20 +2,15 @@
 #pragma once
 
 #include <cstdint>
-#include <memory>
 #include <span>
-#include <vector>
 
+#include "core/device/backend.h"
 #include "core/tensor/tensor.h"
 
 namespace csreft {
 
-namespace cuda {
-class PinnedCopy;
-}
-
-// One copy at a time, of up to `capacity` integers. On a CUDA device the host does not wait for the work that makes
-// them until it asks for them.
+// One copy at a time, of up to `capacity` integers. The host does not wait for the work that makes them until it asks
+// for them.
 class Readback {
  public:
   Readback(const Device& device, std::int64_t capacity);
@@ -29,8 +24,7 @@ class Readback {
  private:
   Device device_;
   std::size_t capacity_, asked_ = 0;
-  std::vector<std::int32_t> here_;            // of the host
-  std::shared_ptr<cuda::PinnedCopy> pinned_;  // of a CUDA device
+  CopyToHost copy_;
 };
 
 }  // namespace csreft

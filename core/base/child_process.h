@@ -1,0 +1,43 @@
+// Another programme, run to its end or to a deadline.
+#pragma once
+
+#include <cstddef>
+#include <filesystem>
+#include <functional>
+#include <limits>
+#include <optional>
+#include <span>
+#include <string>
+#include <string_view>
+#include <vector>
+
+namespace csreft {
+
+struct ChildOptions {
+  std::filesystem::path folder{};    // where it runs; empty: here
+  std::string input{};               // its standard input
+  std::filesystem::path out_file{};  // where its standard output goes; empty: ChildResult::output
+  bool errors_apart = false;         // its standard error becomes ChildResult::errors, not a part of its output
+  std::size_t largest_file = 0;      // bytes that a file may grow to, as on a disk that fills up; 0: no limit
+  int signal = 0;                    // sent to it once, if it runs that long; 0: none
+  double signal_after = 0.0;         // seconds
+  double seconds = std::numeric_limits<double>::infinity();  // it is killed after that
+  std::function<bool()> stop{};                              // asked all the while: it is killed when that is true
+};
+
+struct ChildResult {
+  int code = 0;            // of exit; 128 + N if signal N ended it
+  bool timed_out = false;  // it took longer than it may, and was killed
+  std::string output;      // its standard output, and its errors where they came unless they are apart
+  std::string errors;
+};
+
+// Runs arguments[0], a path, with the others. Throws Error where it cannot be started.
+ChildResult run_child(const std::vector<std::string>& arguments, const ChildOptions& options = {});
+
+// Where the shell would find a programme, or `more` folders after those of PATH have it; nothing if it is nowhere.
+std::optional<std::filesystem::path> find_program(std::string_view name,
+                                                  std::span<const std::filesystem::path> more = {});
+bool is_program(const std::filesystem::path& file);
+
+}  // namespace csreft

@@ -1,0 +1,15 @@
+// The products of frozen matrices by oneDNN, or by gemv for a few rows.
+#pragma once
+
+#include "core/ops/packed_matrix.h"
+
+namespace csreft::cpu {
+
+// Whether this processor multiplies bf16 (AVX-512 BF16 or AMX), as Packing::bf16 must.
+bool has_bf16_products();
+
+// weight f32 or f64 [out, in]. Throws Error for Packing::tf32, and for Packing::bf16 unless weight is f32 and
+// has_bf16_products().
+PackedProducts pack(const Tensor& weight, Packing packing);
+
+}  // namespace csreft::cpu
