@@ -1,6 +1,7 @@
 #include "core/ops/checks.h"
 
 #include <cmath>
+#include <vector>
 
 namespace csreft::checks {
 
@@ -41,6 +42,14 @@ void below(std::string_view op, std::string_view name, const Tensor& index, std:
   if (index.device() != Device{}) return;
   for (const std::int32_t i : index.span<std::int32_t>()) {
     require(0 <= i && i < limit, "{}: {} holds {}, expected 0 to {}", op, name, i, limit - 1);
+  }
+}
+
+void each_once(std::string_view op, std::string_view name, const Tensor& index, std::int64_t limit) {
+  std::vector<bool> named(static_cast<std::size_t>(limit));
+  for (const auto row : index.span<std::int32_t>()) {
+    require(!named[static_cast<std::size_t>(row)], "{}: {} names row {} twice, expected each row once", op, name, row);
+    named[static_cast<std::size_t>(row)] = true;
   }
 }
 

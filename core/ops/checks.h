@@ -19,6 +19,8 @@ void index(std::string_view op, std::string_view name, const Tensor& t, std::int
 void index_beside(std::string_view op, std::string_view name, const Tensor& t, std::int64_t n, const Tensor& other);
 // Every element of an i32 tensor lies in [0, limit), if that is on the host.
 void below(std::string_view op, std::string_view name, const Tensor& index, std::int64_t limit);
+// No element of an i32 tensor on the host, all in [0, limit), is there twice.
+void each_once(std::string_view op, std::string_view name, const Tensor& index, std::int64_t limit);
 // i32, at least one element, rising from 0 to n.
 void offsets(std::string_view op, std::string_view name, const Tensor& t, std::int64_t n);
 // Throws Error unless temperature >= 0, top_k >= 0 and 0 < top_p <= 1.

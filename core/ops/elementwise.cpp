@@ -95,5 +95,25 @@ Tensor xlogx(const Tensor& x) { return unary("xlogx", x, &Primitives::xlogx); }
 Tensor xlogx_backward(const Tensor& dy, const Tensor& x) {
   return binary("xlogx_backward", dy, x, &Primitives::xlogx_backward);
 }
+Tensor silu(const Tensor& x) { return unary("silu", x, &Primitives::silu); }
+Tensor silu_backward(const Tensor& dy, const Tensor& x) {
+  return binary("silu_backward", dy, x, &Primitives::silu_backward);
+}
+Tensor tanh(const Tensor& x) { return unary("tanh", x, &Primitives::tanh); }
+Tensor tanh_backward(const Tensor& dy, const Tensor& y) {
+  return binary("tanh_backward", dy, y, &Primitives::tanh_backward);
+}
+Tensor gelu(const Tensor& x) { return unary("gelu", x, &Primitives::gelu); }
+Tensor gelu_backward(const Tensor& dy, const Tensor& x) {
+  return binary("gelu_backward", dy, x, &Primitives::gelu_backward);
+}
+Tensor sign(const Tensor& x) { return unary("sign", x, &Primitives::sign); }
+
+Tensor threshold(const Tensor& x, double tau) {
+  checks::real("threshold", "x", x);
+  Tensor y = empty_like(x);
+  backend(x, &Primitives::threshold)(x, tau, y);
+  return y;
+}
 
 }  // namespace csreft::ops

@@ -1,6 +1,4 @@
 // Primitives on the rows of a matrix: what their arguments must be, and the call of a backend.
-#include <vector>
-
 #include "core/ops/dispatch.h"
 
 namespace csreft::ops {
@@ -40,9 +38,12 @@ Tensor softmax(const Tensor& x) {
   return unary("softmax", x, &Primitives::softmax);
 }
 
-Tensor one_hot_rows(const Tensor& x) {
-  checks::real_matrix("one_hot_rows", "x", x);
-  return unary("one_hot_rows", x, &Primitives::one_hot_rows);
+Tensor top_k_rows(const Tensor& x, std::int64_t k) {
+  checks::real_matrix("top_k_rows", "x", x);
+  require(1 <= k && k <= x.cols(), "top_k_rows: k is {}, expected 1 to {}, the length of a row", k, x.cols());
+  Tensor y = empty_like(x);
+  backend(x, &Primitives::top_k_rows)(x, k, y);
+  return y;
 }
 
 Tensor softmax_backward(const Tensor& dy, const Tensor& y) {
@@ -85,11 +86,7 @@ void scatter_add_rows_(const Tensor& y, const Tensor& index, const Tensor& rows)
 Tensor add_rows(const Tensor& x, const Tensor& index, const Tensor& rows) {
   check_scatter("add_rows", x, rows);
   check_host_places("add_rows", x, index, rows);
-  std::vector<bool> named(static_cast<std::size_t>(x.rows()));
-  for (const auto row : index.span<std::int32_t>()) {
-    require(!named[static_cast<std::size_t>(row)], "add_rows: index names row {} twice, expected each row once", row);
-    named[static_cast<std::size_t>(row)] = true;
-  }
+  checks::each_once("add_rows", "index", index, x.rows());
   Tensor y = empty_like(x);
   backend(x, &Primitives::add_rows)(x, index, rows, y);
   return y;

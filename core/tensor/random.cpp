@@ -1,5 +1,7 @@
 #include "core/tensor/random.h"
 
+#include <cmath>
+
 #include "core/ops/ops.h"
 #include "core/tensor/philox.h"
 
@@ -39,6 +41,20 @@ Tensor random_uniform(Shape shape, double low, double high, std::uint64_t seed, 
   Tensor t = Tensor::empty(shape, options);
   ops::fill_uniform_(t, low, high, seed, stream);
   return t;
+}
+
+Tensor random_gumbel(Shape shape, std::uint64_t seed, std::uint64_t stream, const TensorOptions& options) {
+  Tensor t = Tensor::empty(shape, options);
+  ops::fill_gumbel_(t, seed, stream);
+  return t;
+}
+
+LinearInit linear_init(std::int64_t out, std::int64_t in, std::uint64_t seed, std::uint64_t stream,
+                       const TensorOptions& options) {
+  require(out > 0 && in > 0, "a linear layer of {} inputs and {} outputs, expected at least one of each", in, out);
+  const double bound = 1.0 / std::sqrt(static_cast<double>(in));
+  const Tensor all = random_uniform({out * in + out}, -bound, bound, seed, stream, options);
+  return {all.slice(0, out * in).clone().view({out, in}), all.slice(out * in, out * in + out).clone()};
 }
 
 }  // namespace csreft

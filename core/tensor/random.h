@@ -42,4 +42,16 @@ Tensor random_normal(Shape shape, double mean, double deviation, std::uint64_t s
 Tensor random_uniform(Shape shape, double low, double high, std::uint64_t seed, std::uint64_t stream,
                       const TensorOptions& options = {});
 
+// Standard Gumbel noise: to the logarithms of probabilities added, its largest element is a draw from them.
+Tensor random_gumbel(Shape shape, std::uint64_t seed, std::uint64_t stream, const TensorOptions& options = {});
+
+// What torch.nn.Linear(in, out) starts from: all elements uniform in [-1 / sqrt(in), 1 / sqrt(in)).
+struct LinearInit {
+  Tensor weight;  // [out, in]
+  Tensor bias;    // [out]
+};
+// The weight's elements are the first of the stream, the bias' the next. Throws Error unless in and out are positive.
+LinearInit linear_init(std::int64_t out, std::int64_t in, std::uint64_t seed, std::uint64_t stream,
+                       const TensorOptions& options = {});
+
 }  // namespace csreft

@@ -10,7 +10,7 @@ const Gate top1_gate{
     .competing = true,
     .apply = [](const GateInput& input) -> Gates {
       const Variable p = softmax(input.scores);
-      return {straight_through(ops::one_hot_rows(p.value()), p), p};
+      return {straight_through(ops::top_k_rows(p.value(), 1), p), p};
     },
 };
 
