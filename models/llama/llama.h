@@ -27,6 +27,8 @@ struct Attachments {
   // The blocks whose output that reads; nothing: every one's. Elsewhere the sum is made together with the next norm.
   std::optional<std::set<std::int64_t>> block_output_layers;
   // After a linear layer: its input x [n, in] and output y = x W^T [n, out] -> what is used in place of y.
+  // With checkpointing it is called once more in the backward: what it computes depends on its arguments and on
+  // parameters, and goes into its result alone.
   std::function<Variable(std::int64_t layer, LinearSite site, const Variable& x, const Variable& y)> linear;
 };
 
@@ -60,6 +62,12 @@ class Llama {
   // knows its model.
   std::uint64_t fingerprint() const { return fingerprint_; }
 
+  // Whether a forward pass that is recorded keeps of each block its input alone, and computes the block again in the
+  // backward (autograd/checkpoint.h): a third more work, in memory for one block's activations instead of all. What is
+  // attached to linear layers is computed again, too; what is attached to a block's output, which may say something to
+  // later blocks, is not. Model and attachments live until the backward. At first: no.
+  void set_checkpointing(bool on) { checkpointing_ = on; }
+
   // The hidden states after the last norm, [n, d]. With a cache, keys and values of the batch are put there first.
   // Throws Error for an id outside the vocabulary, for a position past the context, and for keys in a cache that would
   // need a gradient.
@@ -80,11 +88,14 @@ class Llama {
   AddedAndNormed normalise(const Stream& stream, const Variable& weight) const;
   Stream block(std::int64_t layer, const Stream& stream, const TokenBatch& batch, const Attachments& attachments,
                const KvCache* cache) const;
+  Stream checkpointed_block(std::int64_t layer, const Stream& stream, const TokenBatch& batch,
+                            const Attachments& attachments) const;
   void check(const TokenBatch& batch) const;
 
   LlamaConfig config_;
   TensorOptions options_;
   bool bf16_;  // products may take bf16
+  bool checkpointing_ = false;
   Variable embedding_;
   std::vector<LlamaLayer> layers_;
   Variable norm_;
