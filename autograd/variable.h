@@ -7,6 +7,7 @@
 // neither memory nor time.
 #pragma once
 
+#include <cstdint>
 #include <functional>
 #include <memory>
 #include <span>
@@ -46,6 +47,8 @@ class Variable {
   friend Variable record(std::string_view, Tensor, std::span<const Variable>,
                          std::function<void(struct BackwardPass&)>);
   friend void backward(const Variable&, const Tensor&);
+  friend class FirstPass;
+  friend class SecondPass;
 
   Tensor value_;
   std::shared_ptr<Node> node_;
@@ -109,5 +112,50 @@ inline Variable record(std::string_view name, Tensor y, std::initializer_list<Va
 // follows with respect to `loss`; without it `loss` must have one element and the seed is 1. Saved tensors are
 // released on the way. Throws Error if `loss` depends on no parameter, and for a second pass over the same graph.
 void backward(const Variable& loss, const Tensor& seed = {});
+
+// ---- computing a part of the graph twice (checkpoint.h) -----------------------------------------------------------
+
+// While one lives, functions of this thread record nothing, and it lists which Variables that require a gradient they
+// read from outside. What they compute must not be used outside as a Variable: a backward that reaches it throws Error.
+class FirstPass {
+ public:
+  FirstPass();
+  ~FirstPass();
+  FirstPass(const FirstPass&) = delete;
+  FirstPass& operator=(const FirstPass&) = delete;
+
+  // An input of the part: the value of `v`, and whether it requires a gradient.
+  Variable input(const Variable& v) const;
+  // Says that the part reads these, as record() does of what its functions read, or returns them.
+  void read(std::span<const Variable> variables);
+  // Each of those Variables once, in the order of their first use; no inputs.
+  const std::vector<Variable>& captured() const { return captured_; }
+
+ private:
+  FirstPass* outer_;
+  bool recorded_before_;
+  std::uint64_t start_;
+  std::vector<Variable> captured_;
+};
+
+// While one lives, functions of this thread record.
+class SecondPass {
+ public:
+  SecondPass();
+  ~SecondPass();
+  SecondPass(const SecondPass&) = delete;
+  SecondPass& operator=(const SecondPass&) = delete;
+
+  // As backward() of all `outputs` at once, each with its seed (undefined: none), within this pass: what was recorded
+  // before it gets its gradients, and the backward that this pass is part of goes on from there.
+  void backward(std::span<const Variable> outputs, std::span<const Tensor> seeds) const;
+
+ private:
+  bool recorded_before_;
+  std::uint64_t start_;
+};
+
+// True if functions of this thread record.
+bool is_recording();
 
 }  // namespace csreft

@@ -4,6 +4,7 @@
 
 #include <cstdint>
 #include <initializer_list>
+#include <span>
 #include <variant>
 #include <vector>
 
@@ -21,6 +22,9 @@ Variable mul(const Variable& a, const Variable& b);
 Variable scale(const Variable& x, double factor);
 Variable relu(const Variable& x);
 Variable sigmoid(const Variable& x);
+Variable silu(const Variable& x);  // x sigmoid(x)
+Variable tanh(const Variable& x);
+Variable gelu(const Variable& x);            // x Phi(x), exact, by erf; see ops.h
 Variable binary_entropy(const Variable& p);  // -p log p - (1 - p) log(1 - p), in nats
 Variable xlogx(const Variable& x);           // x log x, in nats
 Variable silu_mul(const Variable& gate, const Variable& up);
@@ -33,10 +37,17 @@ Variable straight_through(const Tensor& hard, const Variable& soft);
 // ---- rows and reductions ------------------------------------------------------------------------------------------
 
 Variable sum(const Variable& x);                                 // any shape -> [1]
+Variable abs_sum(const Variable& x);                             // the sum of |x|: any shape -> [1]
 Variable add_row(const Variable& x, const Variable& row);        // [n, m] + [m]
 Variable softmax(const Variable& x);                             // of each row of [n, m]
 Variable gather_rows(const Variable& x, const RowIndex& index);  // [n, m], i32 [k] -> [k, m]; also the embedding lookup
 Variable segment_mean(const Variable& x, const Tensor& offsets);  // [n, m], i32 [s + 1] -> [s, m]; see ops.h
+
+// hidden [n, d] with delta [m, d] added at the rows that index, i32 [m] on the host, names. Throws Error for a row that
+// is named twice.
+Variable add_at_rows(const Variable& hidden, const RowIndex& index, const Variable& delta);
+// The same with values [m, d] in the place of those rows.
+Variable replace_rows(const Variable& hidden, const RowIndex& index, const Variable& values);
 
 // ---- linear layers ------------------------------------------------------------------------------------------------
 
@@ -49,6 +60,11 @@ Variable linear(const Variable& x, const LinearWeight& weight);
 // W round x to bf16 that is done once; a W that is trained is multiplied by x as it is. Throws Error for a W that x
 // does not fit.
 std::vector<Variable> linears(const Variable& x, std::initializer_list<LinearWeight> weights);
+
+// Sum over i of sum |A A_i^T| -> [1]: how far the rows of A [r, d] are from orthogonal to those of the A_i [r_i, d],
+// the directions of earlier tasks (L_orth of O-LoRA, arXiv 2310.14152, with absolute values as in its released code).
+// Throws Error where there are no A_i.
+Variable orthogonality(const Variable& A, std::span<const Tensor> earlier);
 
 // ---- Llama; see ops.h for shapes and sources ----------------------------------------------------------------------
 

@@ -1,11 +1,51 @@
-// relu, sigmoid, and the entropy of a gate.
+// Nonlinear functions of single elements.
 #include <cmath>
+#include <numbers>
 
 #include "core/cpu/maps.h"
 #include "core/cpu/ops.h"
 #include "core/cpu/parallel.h"
 
 namespace csreft::cpu {
+namespace {
+
+// y = f(x), element by element.
+template <typename F>
+void unary(std::string_view op, const Tensor& x, const Tensor& y, const F& f) {
+  visit_real(y.dtype(), op, [&]<typename T>(T) {
+    const T* px = x.data<T>();
+    T* py = y.data<T>();
+    for_elements(y.numel(), [&](std::int64_t begin, std::int64_t end) {
+      for (std::int64_t i = begin; i < end; ++i) py[i] = f(px[i]);
+    });
+  });
+}
+
+// y = f(a, b), element by element.
+template <typename F>
+void binary(std::string_view op, const Tensor& a, const Tensor& b, const Tensor& y, const F& f) {
+  visit_real(y.dtype(), op, [&]<typename T>(T) {
+    const T* pa = a.data<T>();
+    const T* pb = b.data<T>();
+    T* py = y.data<T>();
+    for_elements(y.numel(), [&](std::int64_t begin, std::int64_t end) {
+      for (std::int64_t i = begin; i < end; ++i) py[i] = f(pa[i], pb[i]);
+    });
+  });
+}
+
+template <typename T>
+T logistic(T x) {
+  return T{1} / (T{1} + std::exp(-x));
+}
+
+// The distribution function of a standard normal variable.
+template <typename T>
+T normal_cdf(T x) {
+  return T{0.5} * (T{1} + std::erf(x / std::numbers::sqrt2_v<T>));
+}
+
+}  // namespace
 
 void relu(const Tensor& x, const Tensor& y) {
   visit_real(y.dtype(), "relu", [&]<typename T>(T) {
@@ -98,6 +138,45 @@ void xlogx_backward(const Tensor& dy, const Tensor& x, const Tensor& dx) {
       for (std::int64_t i = begin; i < end; ++i) pdx[i] = pdy[i] * (std::log(std::max(px[i], margin)) + T{1});
     });
   });
+}
+
+void silu(const Tensor& x, const Tensor& y) {
+  unary("silu", x, y, []<typename T>(T v) { return v * logistic(v); });
+}
+
+void silu_backward(const Tensor& dy, const Tensor& x, const Tensor& dx) {
+  binary("silu_backward", dy, x, dx, []<typename T>(T d, T v) {
+    const T s = logistic(v);
+    return d * s * (T{1} + v * (T{1} - s));
+  });
+}
+
+void tanh(const Tensor& x, const Tensor& y) {
+  unary("tanh", x, y, []<typename T>(T v) { return std::tanh(v); });
+}
+
+void tanh_backward(const Tensor& dy, const Tensor& y, const Tensor& dx) {
+  binary("tanh_backward", dy, y, dx, []<typename T>(T d, T v) { return d * (T{1} - v * v); });
+}
+
+void gelu(const Tensor& x, const Tensor& y) {
+  unary("gelu", x, y, []<typename T>(T v) { return v * normal_cdf(v); });
+}
+
+// d/dx (x Phi(x)) = Phi(x) + x exp(-x^2 / 2) / sqrt(2 pi)
+void gelu_backward(const Tensor& dy, const Tensor& x, const Tensor& dx) {
+  binary("gelu_backward", dy, x, dx, []<typename T>(T d, T v) {
+    constexpr T inverse_sqrt_2pi = std::numbers::inv_sqrtpi_v<T> / std::numbers::sqrt2_v<T>;
+    return d * (normal_cdf(v) + v * inverse_sqrt_2pi * std::exp(T{-0.5} * v * v));
+  });
+}
+
+void sign(const Tensor& x, const Tensor& y) {
+  unary("sign", x, y, []<typename T>(T v) { return v > T{0} ? T{1} : v < T{0} ? T{-1} : v; });
+}
+
+void threshold(const Tensor& x, double tau, const Tensor& y) {
+  unary("threshold", x, y, [tau]<typename T>(T v) { return v > static_cast<T>(tau) ? T{1} : T{0}; });
 }
 
 }  // namespace csreft::cpu

@@ -36,6 +36,15 @@ void sum(const Tensor& x, const Tensor& y) {
   });
 }
 
+void abs_sum(const Tensor& x, const Tensor& y) {
+  visit_real(x.dtype(), "abs_sum", [&]<typename T>(T) {
+    const T* px = x.data<T>();
+    *y.data<T>() = static_cast<T>(sum_chunks(x.numel(), [&](std::int64_t begin, std::int64_t end) {
+      return array(px + begin, end - begin).template cast<double>().abs().sum();
+    }));
+  });
+}
+
 double squared_norm(const Tensor& x) {
   return visit_real(x.dtype(), "squared_norm", [&]<typename T>(T) {
     const T* px = x.data<T>();

@@ -1,6 +1,4 @@
-// Softmax of each row, and where its largest element is.
-#include <algorithm>
-
+// Softmax of each row, and where its largest elements are.
 #include "core/cpu/maps.h"
 #include "core/cpu/ops.h"
 #include "core/cpu/parallel.h"
@@ -37,16 +35,18 @@ void softmax_backward(const Tensor& dy, const Tensor& y, const Tensor& dx) {
   });
 }
 
-void one_hot_rows(const Tensor& x, const Tensor& y) {
+void top_k_rows(const Tensor& x, std::int64_t k, const Tensor& y) {
   const std::int64_t m = x.cols();
-  if (m == 0) return;
-  visit_real(x.dtype(), "one_hot_rows", [&]<typename T>(T) {
+  visit_real(x.dtype(), "top_k_rows", [&]<typename T>(T) {
     const T* px = x.data<T>();
     T* py = y.data<T>();
-    for_rows(x.rows(), m, [&](std::int64_t row) {
+    for_rows(x.rows(), m * m, [&](std::int64_t row) {
       const T* in = px + row * m;
-      const std::int64_t largest = std::max_element(in, in + m) - in;
-      for (std::int64_t i = 0; i < m; ++i) py[row * m + i] = i == largest ? T{1} : T{0};
+      for (std::int64_t i = 0; i < m; ++i) {
+        std::int64_t before = 0;
+        for (std::int64_t j = 0; j < m; ++j) before += in[j] > in[i] || (in[j] == in[i] && j < i) ? 1 : 0;
+        py[row * m + i] = before < k ? T{1} : T{0};
+      }
     });
   });
 }

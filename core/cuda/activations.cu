@@ -1,5 +1,6 @@
-// relu, sigmoid, and the entropy of a gate.
+// Nonlinear functions of single elements.
 #include <cmath>
+#include <numbers>
 
 #include "core/cuda/grid.cuh"
 #include "core/cuda/ops.h"
@@ -64,6 +65,67 @@ struct XLogXBackward {
   }
 };
 
+struct Silu {
+  template <typename T>
+  __device__ T operator()(T x) const {
+    return x * Sigmoid{}(x);
+  }
+};
+struct SiluBackward {
+  template <typename T>
+  __device__ T operator()(T dy, T x) const {
+    const T s = Sigmoid{}(x);
+    return dy * s * (T{1} + x * (T{1} - s));
+  }
+};
+struct Tanh {
+  template <typename T>
+  __device__ T operator()(T x) const {
+    return ::tanh(x);
+  }
+};
+struct TanhBackward {
+  template <typename T>
+  __device__ T operator()(T dy, T y) const {
+    return dy * (T{1} - y * y);
+  }
+};
+// The distribution function of a standard normal variable.
+struct NormalCdf {
+  template <typename T>
+  __device__ T operator()(T x) const {
+    constexpr T sqrt_2 = std::numbers::sqrt2_v<T>;
+    return T{0.5} * (T{1} + erf(x / sqrt_2));
+  }
+};
+struct Gelu {
+  template <typename T>
+  __device__ T operator()(T x) const {
+    return x * NormalCdf{}(x);
+  }
+};
+// d/dx (x Phi(x)) = Phi(x) + x exp(-x^2 / 2) / sqrt(2 pi)
+struct GeluBackward {
+  template <typename T>
+  __device__ T operator()(T dy, T x) const {
+    constexpr T inverse_sqrt_2pi = std::numbers::inv_sqrtpi_v<T> / std::numbers::sqrt2_v<T>;
+    return dy * (NormalCdf{}(x) + x * inverse_sqrt_2pi * exp(T{-0.5} * x * x));
+  }
+};
+struct Sign {
+  template <typename T>
+  __device__ T operator()(T x) const {
+    return x > T{0} ? T{1} : x < T{0} ? T{-1} : x;
+  }
+};
+template <typename T>
+struct Threshold {
+  const T* x;
+  T tau;
+  T* y;
+  __device__ void operator()(std::int64_t i) const { y[i] = x[i] > tau ? T{1} : T{0}; }
+};
+
 template <typename F, typename T>
 struct UnaryElements {
   const T* x;
@@ -108,6 +170,24 @@ void binary_entropy_backward(const Tensor& dy, const Tensor& p, const Tensor& dp
 void xlogx(const Tensor& x, const Tensor& y) { unary<XLogX>("xlogx", x, y); }
 void xlogx_backward(const Tensor& dy, const Tensor& x, const Tensor& dx) {
   binary<XLogXBackward>("xlogx_backward", dy, x, dx);
+}
+void silu(const Tensor& x, const Tensor& y) { unary<Silu>("silu", x, y); }
+void silu_backward(const Tensor& dy, const Tensor& x, const Tensor& dx) {
+  binary<SiluBackward>("silu_backward", dy, x, dx);
+}
+void tanh(const Tensor& x, const Tensor& y) { unary<Tanh>("tanh", x, y); }
+void tanh_backward(const Tensor& dy, const Tensor& y, const Tensor& dx) {
+  binary<TanhBackward>("tanh_backward", dy, y, dx);
+}
+void gelu(const Tensor& x, const Tensor& y) { unary<Gelu>("gelu", x, y); }
+void gelu_backward(const Tensor& dy, const Tensor& x, const Tensor& dx) {
+  binary<GeluBackward>("gelu_backward", dy, x, dx);
+}
+void sign(const Tensor& x, const Tensor& y) { unary<Sign>("sign", x, y); }
+void threshold(const Tensor& x, double tau, const Tensor& y) {
+  visit_real(y.dtype(), "threshold", [&]<typename T>(T) {
+    for_elements(context(y), y.numel(), Threshold<T>{elements<const T>(x), static_cast<T>(tau), elements<T>(y)});
+  });
 }
 
 }  // namespace csreft::cuda

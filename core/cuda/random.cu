@@ -37,6 +37,16 @@ struct Normal {
 };
 
 template <typename T>
+struct Gumbel {
+  std::uint64_t seed, stream;
+  T* y;
+  __device__ void operator()(std::int64_t i) const {
+    const PhiloxBlock block = philox_block(seed, stream, static_cast<std::uint64_t>(i));
+    y[i] = static_cast<T>(-log(-log(open_uniform_of(block.words[0]))));
+  }
+};
+
+template <typename T>
 struct Dropout {
   const T* x;
   double p;
@@ -60,6 +70,12 @@ void fill_uniform(double low, double high, std::uint64_t seed, std::uint64_t str
 void fill_normal(double mean, double deviation, std::uint64_t seed, std::uint64_t stream, const Tensor& y) {
   visit_real(y.dtype(), "fill_normal_", [&]<typename T>(T) {
     for_elements(context(y), (y.numel() + 1) / 2, Normal<T>{mean, deviation, seed, stream, y.numel(), elements<T>(y)});
+  });
+}
+
+void fill_gumbel(std::uint64_t seed, std::uint64_t stream, const Tensor& y) {
+  visit_real(y.dtype(), "fill_gumbel_", [&]<typename T>(T) {
+    for_elements(context(y), y.numel(), Gumbel<T>{seed, stream, elements<T>(y)});
   });
 }
 

@@ -14,6 +14,9 @@ constexpr std::int64_t elements_per_thread = 16;
 struct Identity {
   __device__ double operator()(double x) const { return x; }
 };
+struct Absolute {
+  __device__ double operator()(double x) const { return fabs(x); }
+};
 struct Square {
   __device__ double operator()(double x) const { return x * x; }
 };
@@ -76,6 +79,10 @@ void sum_all(std::string_view op, std::span<const Tensor> tensors, Out* y) {
 
 void sum(const Tensor& x, const Tensor& y) {
   visit_real(x.dtype(), "sum", [&]<typename T>(T) { sum_all<Identity>("sum", {&x, 1}, elements<T>(y)); });
+}
+
+void abs_sum(const Tensor& x, const Tensor& y) {
+  visit_real(x.dtype(), "abs_sum", [&]<typename T>(T) { sum_all<Absolute>("abs_sum", {&x, 1}, elements<T>(y)); });
 }
 
 double squared_norm(const Tensor& x) { return squared_norms({&x, 1}); }

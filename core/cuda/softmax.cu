@@ -1,4 +1,4 @@
-// Softmax of each row, and where its largest element is: one thread block per row.
+// Softmax of each row, one thread block per row, and where the largest elements of each row are.
 #include <cmath>
 
 #include "core/cuda/ops.h"
@@ -32,23 +32,19 @@ __global__ void softmax_backward_kernel(const T* dy, const T* y, T* dx, std::int
   for (std::int64_t i = threadIdx.x; i < m; i += blockDim.x) dx[row + i] = y[row + i] * (dy[row + i] - sum);
 }
 
-// The largest element's index travels with it; of equal ones the first wins.
+// Element i is among the k largest of its row where fewer than k come before it.
 template <typename T>
-__global__ void one_hot_rows_kernel(const T* x, T* y, std::int64_t m) {
-  CSREFT_SHARED(WarpValues<T>, values);
-  CSREFT_SHARED(WarpValues<long long>, indices);
-  x += blockIdx.x * m;
-  y += blockIdx.x * m;
-  T max = x[0];
-  for (std::int64_t i = threadIdx.x; i < m; i += blockDim.x) max = Max{}(max, x[i]);
-  max = reduce_block(max, values, Max{});
-  long long first = m;
-  for (std::int64_t i = threadIdx.x; i < m && first == m; i += blockDim.x) {
-    if (x[i] == max) first = i;
+struct TopKRows {
+  const T* x;
+  T* y;
+  std::int64_t m, k;
+  __device__ void operator()(std::int64_t i) const {
+    const T* row = x + i / m * m;
+    std::int64_t before = 0;
+    for (std::int64_t j = 0; j < m; ++j) before += row[j] > x[i] || (row[j] == x[i] && j < i % m) ? 1 : 0;
+    y[i] = before < k ? T{1} : T{0};
   }
-  first = -reduce_block(-first, indices, Max{});
-  for (std::int64_t i = threadIdx.x; i < m; i += blockDim.x) y[i] = i == first ? T{1} : T{0};
-}
+};
 
 }  // namespace
 
@@ -68,11 +64,9 @@ void softmax_backward(const Tensor& dy, const Tensor& y, const Tensor& dx) {
   });
 }
 
-void one_hot_rows(const Tensor& x, const Tensor& y) {
-  if (x.numel() == 0) return;
-  visit_real(x.dtype(), "one_hot_rows", [&]<typename T>(T) {
-    launch(one_hot_rows_kernel<T>, row_grid(x.rows()), dim3(block_threads), 0, context(y).stream, elements<const T>(x),
-           elements<T>(y), x.cols());
+void top_k_rows(const Tensor& x, std::int64_t k, const Tensor& y) {
+  visit_real(x.dtype(), "top_k_rows", [&]<typename T>(T) {
+    for_elements(context(y), x.numel(), TopKRows<T>{elements<const T>(x), elements<T>(y), x.cols(), k});
   });
 }
 

@@ -1,6 +1,7 @@
 #include "core/ops/checks.h"
 
 #include <cmath>
+#include <vector>
 
 namespace csreft::checks {
 

@@ -89,5 +89,25 @@ Tensor xlogx(const Tensor& x) { return unary("xlogx", x, &Backend::xlogx); }
 Tensor xlogx_backward(const Tensor& dy, const Tensor& x) {
   return binary("xlogx_backward", dy, x, &Backend::xlogx_backward);
 }
+Tensor silu(const Tensor& x) { return unary("silu", x, &Backend::silu); }
+Tensor silu_backward(const Tensor& dy, const Tensor& x) {
+  return binary("silu_backward", dy, x, &Backend::silu_backward);
+}
+Tensor tanh(const Tensor& x) { return unary("tanh", x, &Backend::tanh); }
+Tensor tanh_backward(const Tensor& dy, const Tensor& y) {
+  return binary("tanh_backward", dy, y, &Backend::tanh_backward);
+}
+Tensor gelu(const Tensor& x) { return unary("gelu", x, &Backend::gelu); }
+Tensor gelu_backward(const Tensor& dy, const Tensor& x) {
+  return binary("gelu_backward", dy, x, &Backend::gelu_backward);
+}
+Tensor sign(const Tensor& x) { return unary("sign", x, &Backend::sign); }
+
+Tensor threshold(const Tensor& x, double tau) {
+  checks::real("threshold", "x", x);
+  Tensor y = empty_like(x);
+  backend(x, &Backend::threshold)(x, tau, y);
+  return y;
+}
 
 }  // namespace csreft::ops

@@ -53,12 +53,24 @@ Tensor binary_entropy_backward(const Tensor& dy, const Tensor& p);
 Tensor xlogx(const Tensor& x);
 // dy (log x + 1); x is kept 1e-7 away from 0, where the derivative has no finite value.
 Tensor xlogx_backward(const Tensor& dy, const Tensor& x);
+Tensor silu(const Tensor& x);  // x sigmoid(x)
+Tensor silu_backward(const Tensor& dy, const Tensor& x);
+Tensor tanh(const Tensor& x);
+Tensor tanh_backward(const Tensor& dy, const Tensor& y);  // y: what tanh returned
+// x Phi(x), Phi the distribution function of a standard normal variable, by erf (Hendrycks and Gimpel 2016; torch's
+// default, approximate='none').
+Tensor gelu(const Tensor& x);
+Tensor gelu_backward(const Tensor& dy, const Tensor& x);
+Tensor sign(const Tensor& x);                   // -1, 0 or 1
+Tensor threshold(const Tensor& x, double tau);  // 1 where x > tau, else 0
 
 // ---- rows of a matrix ---------------------------------------------------------------------------------------------
 
 Tensor softmax(const Tensor& x);                             // [n, m]: each row sums to 1
 Tensor softmax_backward(const Tensor& dy, const Tensor& y);  // y: what softmax returned
-Tensor one_hot_rows(const Tensor& x);                        // [n, m]: 1 at the first largest of each row, else 0
+// [n, m]: 1 at the k largest of each row, of equal ones the first; else 0. 1 <= k <= m. Every element is compared with
+// its whole row: for rows of some hundred elements.
+Tensor top_k_rows(const Tensor& x, std::int64_t k);
 Tensor add_row(const Tensor& x, const Tensor& row);          // [n, m] + [m]
 Tensor mul_row(const Tensor& x, const Tensor& row);          // [n, m] * [m]
 Tensor sum_rows(const Tensor& x);                            // [n, m] -> [m]
@@ -83,6 +95,9 @@ Tensor segment_mean_backward(const Tensor& dy, const Tensor& offsets);
 // double; devices differ by the rounding of logarithm, sine, cosine and sums.
 void fill_uniform_(const Tensor& y, double low, double high, std::uint64_t seed, std::uint64_t stream);
 void fill_normal_(const Tensor& y, double mean, double deviation, std::uint64_t seed, std::uint64_t stream);
+// Standard Gumbel noise: element i is -log(-log u), u = (w + 1/2) 2^-32 in (0, 1), w the first word of block i; in
+// double. Devices differ by the rounding of logarithms.
+void fill_gumbel_(const Tensor& y, std::uint64_t seed, std::uint64_t stream);
 // y = x / (1 - p) where the uniform draw of element i is at least p, in [0, 1), else 0 (Srivastava et al. 2014). Its
 // backward is the same of dy, with the same stream: no mask is kept.
 Tensor dropout(const Tensor& x, double p, std::uint64_t seed, std::uint64_t stream);
@@ -106,6 +121,7 @@ void sample_(const Tensor& logits, const Sampling& sampling, std::uint64_t first
 // ---- reductions ---------------------------------------------------------------------------------------------------
 
 Tensor sum(const Tensor& x);           // [1]
+Tensor abs_sum(const Tensor& x);       // [1]: the sum of |x|
 double squared_norm(const Tensor& x);  // summed in double
 // Of several tensors of one type on one device; undefined ones count for nothing. The host waits once.
 double squared_norms(std::span<const Tensor> tensors);

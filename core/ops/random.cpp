@@ -13,6 +13,11 @@ void fill_normal_(const Tensor& y, double mean, double deviation, std::uint64_t 
   backend(y, &Backend::fill_normal)(mean, deviation, seed, stream, y);
 }
 
+void fill_gumbel_(const Tensor& y, std::uint64_t seed, std::uint64_t stream) {
+  checks::real("fill_gumbel_", "y", y);
+  backend(y, &Backend::fill_gumbel)(seed, stream, y);
+}
+
 Tensor dropout(const Tensor& x, double p, std::uint64_t seed, std::uint64_t stream) {
   checks::real("dropout", "x", x);
   require(0.0 <= p && p < 1.0, "dropout: a probability of {}, expected at least 0 and less than 1", p);

@@ -12,6 +12,13 @@ Tensor sum(const Tensor& x) {
   return y;
 }
 
+Tensor abs_sum(const Tensor& x) {
+  checks::real("abs_sum", "x", x);
+  Tensor y = empty_like(x, {1});
+  backend(x, &Backend::abs_sum)(x, y);
+  return y;
+}
+
 double squared_norm(const Tensor& x) {
   checks::real("squared_norm", "x", x);
   return backend(x, &Backend::squared_norm)(x);

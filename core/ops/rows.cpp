@@ -32,9 +32,12 @@ Tensor softmax(const Tensor& x) {
   return unary("softmax", x, &Backend::softmax);
 }
 
-Tensor one_hot_rows(const Tensor& x) {
-  checks::real_matrix("one_hot_rows", "x", x);
-  return unary("one_hot_rows", x, &Backend::one_hot_rows);
+Tensor top_k_rows(const Tensor& x, std::int64_t k) {
+  checks::real_matrix("top_k_rows", "x", x);
+  require(1 <= k && k <= x.cols(), "top_k_rows: k is {}, expected 1 to {}, the length of a row", k, x.cols());
+  Tensor y = empty_like(x);
+  backend(x, &Backend::top_k_rows)(x, k, y);
+  return y;
 }
 
 Tensor softmax_backward(const Tensor& dy, const Tensor& y) {

@@ -45,4 +45,9 @@ CSREFT_HOST_DEVICE inline double positive_uniform_of(std::uint32_t word) {
   return (static_cast<double>(word) + 1.0) * 0x1p-32;
 }
 
+// (0, 1): the logarithm of it is finite and not 0.
+CSREFT_HOST_DEVICE inline double open_uniform_of(std::uint32_t word) {
+  return (static_cast<double>(word) + 0.5) * 0x1p-32;
+}
+
 }  // namespace csreft

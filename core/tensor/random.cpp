@@ -41,4 +41,10 @@ Tensor random_uniform(Shape shape, double low, double high, std::uint64_t seed, 
   return t;
 }
 
+Tensor random_gumbel(Shape shape, std::uint64_t seed, std::uint64_t stream, const TensorOptions& options) {
+  Tensor t = Tensor::empty(shape, options);
+  backend_of(t.device()).fill_gumbel(seed, stream, t);
+  return t;
+}
+
 }  // namespace csreft

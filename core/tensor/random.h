@@ -42,4 +42,7 @@ Tensor random_normal(Shape shape, double mean, double deviation, std::uint64_t s
 Tensor random_uniform(Shape shape, double low, double high, std::uint64_t seed, std::uint64_t stream,
                       const TensorOptions& options = {});
 
+// Standard Gumbel noise: to the logarithms of probabilities added, its largest element is a draw from them.
+Tensor random_gumbel(Shape shape, std::uint64_t seed, std::uint64_t stream, const TensorOptions& options = {});
+
 }  // namespace csreft

@@ -278,7 +278,8 @@ StepMetrics Trainer::accumulate(std::span<const EncodedExample* const> examples)
     const std::vector<std::int32_t> tasks = tasks_of(pass);
     const auto attached = method_.attach({batch.tokens, batch.prompts, tasks, moment_});
     ++moment_.pass;
-    const Variable hidden = model_.llama.forward(batch.tokens, attached->points());
+    const Attachments points = attached->points();  // a checkpointed block is computed again in the backward
+    const Variable hidden = model_.llama.forward(batch.tokens, points);
     Variable loss = head_cross_entropy(gather_rows(hidden, batch.rows), model_.llama.head(), batch.targets,
                                        1.0 / static_cast<double>(supervised));
     metrics.cross_entropy += loss.value().item();
@@ -443,8 +444,7 @@ TrainResult Trainer::run(const std::filesystem::path& folder, bool resume) {
     const Phase& phase = phases_[phase_of(s)];
     if (s == phase.first_step || s == done) method_.begin_task(static_cast<std::int64_t>(phase_of(s)));
     moment_.step = s;
-    const double lr =
-        options_.lr * learning_rate_factor(s - phase.first_step + 1, phase.steps + 1, options_.warmup);
+    const double lr = options_.lr * learning_rate_factor(s - phase.first_step + 1, phase.steps + 1, options_.warmup);
     StepMetrics metrics = step(batch, lr);
     metrics.step = s + 1;
     check_finite(metrics, folder);

@@ -3,6 +3,7 @@
 #include <algorithm>
 #include <array>
 
+#include "autograd/checkpoint.h"
 #include "core/base/hash.h"
 
 namespace csreft {
@@ -101,7 +102,8 @@ Variable Llama::forward(const TokenBatch& batch, const Attachments& attachments,
   };
   Stream stream{gather_rows(embedding_, batch.ids), {}};
   for (std::int64_t layer = 0; layer < config_.n_layers; ++layer) {
-    stream = block(layer, stream, batch, attachments, cache);
+    stream = attachments.checkpointing && cache == nullptr ? checkpointed_block(layer, stream, batch, attachments)
+                                                           : block(layer, stream, batch, attachments, cache);
     if (attached(layer)) stream = {attachments.block_output(layer, stream.sum()), {}};
   }
   return normalise(stream, norm_).norm;
@@ -121,6 +123,18 @@ AddedAndNormed Llama::normalise(const Stream& stream, const Variable& weight) co
   const auto& [hidden, update] = stream;
   if (update.defined()) return add_rms_norm(hidden, update, weight, config_.rms_norm_eps);
   return {hidden, rms_norm(hidden, weight, config_.rms_norm_eps)};
+}
+
+Llama::Stream Llama::checkpointed_block(std::int64_t layer, const Stream& stream, const TokenBatch& batch,
+                                        const Attachments& attachments) const {
+  const auto run = [this, layer, batch, linear = attachments.linear](std::span<const Variable> in) {
+    Attachments within;
+    within.linear = linear;
+    const Stream out = block(layer, {in[0], in[1]}, batch, within, nullptr);
+    return std::vector{out.hidden, out.update};
+  };
+  const std::vector<Variable> out = checkpoint(run, std::array{stream.hidden, stream.update});
+  return {out[0], out[1]};
 }
 
 // h += attention(norm(h)); h += down(silu(gate(norm(h))) * up(norm(h)))

@@ -27,8 +27,13 @@ struct Attachments {
   // The layers for which block_output is called; unset: all. Elsewhere the next norm makes the sum in its own pass.
   std::optional<std::set<std::int64_t>> block_output_layers;
   // After a linear layer: its input x [n, in] and output y = x W^T [n, out] -> what is used in place of y.
+  // With checkpointing it is called once more in the backward: what it computes depends on its arguments and on
+  // parameters, and goes into its result alone.
   std::function<Variable(std::int64_t layer, LinearSite site, const Variable& x, const Variable& y)> linear;
-  // Whether a block's activations are computed again in the backward instead of being kept (autograd/checkpoint.h).
+  // Whether a forward pass that is recorded keeps of each block its input alone, and computes the block again in the
+  // backward (autograd/checkpoint.h): a third more work, in memory for one block's activations instead of all. `linear`
+  // is then called again, too; block_output, which may say something to later blocks, is not. The model and these
+  // attachments must live until the backward.
   bool checkpointing = false;
 };
 
@@ -86,6 +91,8 @@ class Llama {
   AddedAndNormed normalise(const Stream& stream, const Variable& weight) const;
   Stream block(std::int64_t layer, const Stream& stream, const TokenBatch& batch, const Attachments& attachments,
                const KvCache* cache) const;
+  Stream checkpointed_block(std::int64_t layer, const Stream& stream, const TokenBatch& batch,
+                            const Attachments& attachments) const;
   void check(const TokenBatch& batch) const;
 
   LlamaConfig config_;

@@ -2,7 +2,6 @@
 
 #include <algorithm>
 #include <array>
-#include <numeric>
 
 #include "reft/random_streams.h"
 
@@ -18,7 +17,8 @@ constexpr std::array starts{EditStart{"published", "as the method's source draws
 }  // namespace
 
 void EditOptions::describe(Options& options, const Intervention& intervention) {
-  options.add("layers", layers, "edited blocks, 0-based: numbers such as 6,12,18,24, all, or auto (four, evenly spread)");
+  options.add("layers", layers,
+              "edited blocks, 0-based: numbers such as 6,12,18,24, all, or auto (four, evenly spread)");
   if (has_rank(intervention)) options.add("rank", rank, "rank r of each subspace, or of LoRA's matrices", at_least(1));
   options.add("positions", positions, positions_help());
   options.add("tied", tied, "one set of parameters for all positions");
@@ -69,9 +69,7 @@ std::vector<EditRows> EditSites::rows(const PromptSpans& prompts) const {
 }
 
 std::vector<EditRows> EditSites::generated_rows(std::span<const std::int32_t> examples) const {
-  std::vector<std::int32_t> index(examples.size());
-  std::iota(index.begin(), index.end(), 0);
-  const EditRows all{index_tensor(index), index_tensor(examples)};
+  const EditRows all = csreft::generated_rows(examples);
   std::vector<EditRows> rows;
   for (const auto& group : groups_) rows.push_back(group.generated ? all : EditRows{});
   return rows;

@@ -17,8 +17,8 @@ struct OLoraOptions {
 
   void describe(Options& options) {
     lora.describe(options);
-    options.add("orthogonality", orthogonality, "weight of the penalty that keeps a task's A orthogonal to earlier ones",
-                not_negative());
+    options.add("orthogonality", orthogonality,
+                "weight of the penalty that keeps a task's A orthogonal to earlier ones", not_negative());
     options.add("tasks", tasks, "names of the tasks, in the order of learning; empty: those of --train");
   }
 };
@@ -49,10 +49,10 @@ class OLora final : public Method {
     if (task_ == 0 || options_.orthogonality == 0.0) return {};
     Variable total;
     for (const auto& [where, place] : sites_[task_].places()) {
-      for (std::size_t i = 0; i < task_; ++i) {
-        const Variable products = linear(place.A, sites_[i].places().at(where).A.detach());  // A_t A_i^T
-        total = total.defined() ? add(total, abs_sum(products)) : abs_sum(products);
-      }
+      std::vector<Tensor> earlier;
+      for (std::size_t i = 0; i < task_; ++i) earlier.push_back(sites_[i].places().at(where).A.value());
+      const Variable here = csreft::orthogonality(place.A, earlier);
+      total = total.defined() ? add(total, here) : here;
     }
     return scale(total, options_.orthogonality);
   }

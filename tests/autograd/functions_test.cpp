@@ -60,6 +60,9 @@ std::vector<Case> elementwise_cases() {
   const auto silu_mul = [](Inputs x) { return csreft::silu_mul(x[0], x[1]); };
   const auto relu = [](Inputs x) { return csreft::relu(x[0]); };
   const auto sigmoid = [](Inputs x) { return csreft::sigmoid(x[0]); };
+  const auto silu = [](Inputs x) { return csreft::silu(x[0]); };
+  const auto tanh = [](Inputs x) { return csreft::tanh(x[0]); };
+  const auto gelu = [](Inputs x) { return csreft::gelu(x[0]); };
   const auto entropy = [](Inputs x) { return csreft::binary_entropy(x[0]); };
   const auto straight_through = [](Inputs x) {
     const Variable soft = csreft::mul(x[0], x[0]);
@@ -81,6 +84,12 @@ std::vector<Case> elementwise_cases() {
       {"relu", "all below zero", relu, {Tensor::full({3}, -1.0, {DType::f64, test_device()})}},
       {"sigmoid", "[5, 3]", sigmoid, {normal({5, 3})}},
       {"sigmoid", "far from zero", sigmoid, {uniform({9}, -30.0, 30.0)}},
+      {"silu", "[5, 3]", silu, {normal({5, 3})}},
+      {"silu", "far from zero", silu, {uniform({9}, -30.0, 30.0)}},
+      {"tanh", "[5, 3]", tanh, {normal({5, 3})}},
+      {"tanh", "far from zero", tanh, {uniform({9}, -15.0, 15.0)}},
+      {"gelu", "[5, 3]", gelu, {normal({5, 3})}},
+      {"gelu", "far from zero", gelu, {uniform({9}, -15.0, 15.0)}},
       {"binary_entropy", "[4, 3]", entropy, {uniform({4, 3}, 0.05, 0.95)}},
       {"binary_entropy", "near 0", entropy, {uniform({4}, 1e-3, 2e-3)}},
       {"binary_entropy", "near 1", entropy, {uniform({4}, 0.998, 0.999)}},
@@ -106,6 +115,14 @@ std::vector<Case> row_cases() {
   const auto mean = [](const Tensor& offsets) {
     return [offsets](Inputs x) { return csreft::segment_mean(x[0], offsets); };
   };
+  const auto add_at = [](const Tensor& index) {
+    return [index](Inputs x) { return csreft::add_at_rows(x[0], index, x[1]); };
+  };
+  const auto add_at_itself = [](Inputs x) { return csreft::add_at_rows(x[0], indices({2, 0, 1}), x[0]); };
+  const auto replace = [](const Tensor& index) {
+    return [index](Inputs x) { return csreft::replace_rows(x[0], index, x[1]); };
+  };
+  const auto replace_itself = [](Inputs x) { return csreft::replace_rows(x[0], indices({2, 0, 1}), x[0]); };
   return {
       {"sum", "[3, 4]", sum, {normal({3, 4})}},
       {"sum", "[1]", sum, {normal({1})}},
@@ -114,6 +131,8 @@ std::vector<Case> row_cases() {
        "no elements",
        [](Inputs x) { return csreft::sum(csreft::gather_rows(x[0], indices({}))); },
        {normal({2, 2})}},
+      {"abs_sum", "[5, 3]", [](Inputs x) { return csreft::abs_sum(x[0]); }, {away_from_zero({5, 3})}},
+      {"abs_sum", "[1]", [](Inputs x) { return csreft::abs_sum(x[0]); }, {away_from_zero({1})}},
       {"add_row", "[4, 3]", add_row, {normal({4, 3}), normal({3}, 1)}},
       {"add_row", "one row", add_row, {normal({1, 5}), normal({5}, 1)}},
       {"softmax", "[4, 5]", softmax, {normal({4, 5})}},
@@ -125,6 +144,11 @@ std::vector<Case> row_cases() {
       {"segment_mean", "of several lengths", mean(indices({0, 1, 4, 6})), {normal({6, 3})}},
       {"segment_mean", "with empty ones", mean(indices({0, 0, 2, 2, 5, 5})), {normal({5, 2})}},
       {"segment_mean", "one row", mean(indices({0, 1})), {normal({1, 4})}},
+      {"add_at_rows", "some rows", add_at(indices({4, 0, 2})), {normal({6, 3}), normal({3, 3}, 1)}},
+      {"add_at_rows", "every row", add_at(indices({1, 0})), {normal({2, 3}), normal({2, 3}, 1)}},
+      {"add_at_rows", "one matrix as both", add_at_itself, {normal({3, 3})}},
+      {"replace_rows", "some rows", replace(indices({4, 0, 2})), {normal({6, 3}), normal({3, 3}, 1)}},
+      {"replace_rows", "one matrix as both", replace_itself, {normal({3, 3})}},
   };
 }
 
@@ -138,7 +162,13 @@ std::vector<Case> linear_cases() {
     return sum;
   };
   const PackedMatrix square(normal({5, 5}, 3)), another(normal({5, 5}, 4));
+  const auto overlaps = [](std::vector<Tensor> earlier) {
+    return [earlier](Inputs x) { return csreft::orthogonality(x[0], earlier); };
+  };
   return {
+      // No overlap of these is nearer to zero than a step of a difference.
+      {"orthogonality", "one earlier task", overlaps({normal({3, 5}, 1)}), {normal({2, 5})}},
+      {"orthogonality", "several, of other ranks", overlaps({normal({3, 5}, 1), normal({1, 5}, 2)}), {normal({2, 5})}},
       {"linears",
        "all trained",
        [=](Inputs x) {
@@ -346,6 +376,9 @@ std::vector<Case> edit_cases() {
     return csreft::low_rank_update(Variable(normal({7, 5})), rows, Variable(normal({4, 5}, 1)), {},
                                    Variable(normal({4, 5}, 2)), x[0]);
   };
+  const auto gates_of_rows = [own = EditRows{indices({0, 2, 3, 6}), indices({0, 1, 2, 3})}](Inputs x) {
+    return csreft::low_rank_update(x[0], own, x[1], x[2], x[3], x[4]);
+  };
   const std::vector<Tensor> shift_inputs{normal({7, 5}), normal({5}, 1), normal({5}, 2)};
   return {
       update_case("all operands", "AbPg", rows),
@@ -358,6 +391,10 @@ std::vector<Case> edit_cases() {
       update_case("every row, in another order", "AbPg", every),
       update_case("no rows", "AbPg", none),
       {"low_rank_update", "frozen hidden states", hidden_frozen, {normal({4, 5}), normal({4}, 1), normal({4, 5}, 2)}},
+      {"low_rank_update",
+       "each row with gates of its own",
+       gates_of_rows,
+       {normal({7, 5}), normal({4, 5}, 1), normal({4}, 2), normal({4, 5}, 3), normal({4, 2}, 4)}},
       {"low_rank_update", "the gate alone", only_gate, {normal({3, 4})}},
       {"low_rank_update",
        "one matrix as A and P",

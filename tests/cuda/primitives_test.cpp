@@ -65,19 +65,27 @@ TEST_CASE("cuda: activations and their derivatives") {
                    ops::xlogx_backward(dy, p),
                    ops::silu_mul(x, up),
                    d.dgate,
-                   d.dup};
+                   d.dup,
+                   ops::silu(x),
+                   ops::silu_backward(dy, x),
+                   ops::tanh(x),
+                   ops::tanh_backward(dy, ops::tanh(x)),
+                   ops::gelu(x),
+                   ops::gelu_backward(dy, x),
+                   ops::sign(x),
+                   ops::threshold(x, 0.25)};
   });
 }
 
-TEST_CASE("cuda: softmax and the largest element of rows") {
+TEST_CASE("cuda: softmax and the largest elements of rows") {
   for (const auto& shape : {Shape{5, 4}, Shape{3, 300}, Shape{0, 4}}) {
     compare([&](const Place& on) {
       const Tensor x = on(shape, 1), dy = on(shape, 2), y = ops::softmax(x);
-      return Results{y, ops::softmax_backward(dy, y), ops::one_hot_rows(x)};
+      return Results{y, ops::softmax_backward(dy, y), ops::top_k_rows(x, 1), ops::top_k_rows(x, 3)};
     });
   }
   // The first of equal ones.
-  compare([](const Place& on) { return Results{ops::one_hot_rows(on(Tensor::full({2, 70}, 1.0, DType::f64)))}; });
+  compare([](const Place& on) { return Results{ops::top_k_rows(on(Tensor::full({2, 70}, 1.0, DType::f64)), 5)}; });
 }
 
 TEST_CASE("cuda: rows of a matrix") {
@@ -105,7 +113,7 @@ TEST_CASE("cuda: sums over all elements") {
     compare([n](const Place& on) {
       const Tensor x = on({n}, 1);
       const std::vector<Tensor> several{x, {}, on({5, 3}, 2)};
-      return Results{ops::sum(x), Tensor::full({1}, ops::squared_norm(x), on.dtype, on.device),
+      return Results{ops::sum(x), ops::abs_sum(x), Tensor::full({1}, ops::squared_norm(x), on.dtype, on.device),
                      Tensor::full({1}, ops::squared_norms(several), on.dtype, on.device)};
     });
   }
@@ -285,7 +293,8 @@ TEST_CASE("cuda: random numbers are the host's") {
       const csreft::TensorOptions options{on.dtype, on.device};
       const std::uint64_t stream = std::uint64_t{5} << 33U;
       const Tensor x = on({n}, 1);
-      return Results{csreft::random_normal({n}, 0.5, 2, 3, stream, options), ops::dropout(x, 0.3, 3, stream)};
+      return Results{csreft::random_normal({n}, 0.5, 2, 3, stream, options), ops::dropout(x, 0.3, 3, stream),
+                     csreft::random_gumbel({n}, 3, stream, options)};
     });
     for (const DType dtype : {DType::f32, DType::f64}) {
       const Tensor here = csreft::random_uniform({n}, -1.0 / 24, 1.0 / 24, ~0ULL, 9, dtype);

@@ -100,15 +100,112 @@ TEST_CASE("a listed position outside a prompt is an error") {
 
 TEST_CASE("what names no positions is refused with what is accepted") {
   for (const auto* text :
-       {"",     "f",   "l",   "x5",    "f5+",  "+l5", "f5+l", "f5l5", "f5+l5+f1", "f5+5",
-        "5+l5", "ff5", "f 5", "all,1", "1,,2", "1,",  ",1",   "1.5",  "one",      "f99999999999999999999"}) {
+       {"",      "f",      "l",   "x5",   "f5+",    "+l5",   "f5+l",  "f5l5", "f5+l5+f1",
+        "f5=f3", "f5++l5", "=",   "5+l",  "ff5",    "f 5",   "F5",    "f5=",  "=f5",
+        "first", "last",   "All", "f5,1", "f5+=l5", "1:f5",  "all,1", "1,,2", "1,",
+        ",1",    "1.5",    "one", "allx", ":",      "1:2:3", "1:x",   "2:6,", "f99999999999999999999"}) {
     CAPTURE(text);
-    CHECK(contains(parse_error(text), "expected f5+l5, f5, l5, all, or a list such as 0,3,-1"));
+    CHECK(contains(parse_error(text),
+                   "expected groups joined by + or =, each of them f5, l5, all, everywhere, or a "
+                   "list such as 0,3,-1,2:6"));
   }
   CHECK(contains(parse_error("f0"), "edit nothing"));
   CHECK(contains(parse_error("f5+l0"), "edit nothing"));
   CHECK(contains(parse_error("f-2"), "edit nothing"));
   CHECK(contains(parse_error("f5+f3"), "the same end twice"));
+}
+
+TEST_CASE("groups joined by = are one, with the tokens of both; those joined by + are several") {
+  const auto one = parse_positions("f5=l5", false);
+  REQUIRE(one.size() == 1);
+  CHECK(one[0].side == "t");
+  CHECK(one[0].positions(12) == group("f5+l5", true).positions(12));
+  CHECK(one[0].positions(5) == Positions{0, 1, 3, 4});  // half of the prompt each, as in f5+l5
+
+  const auto three = parse_positions("f2+l2+0,5,-3", false);
+  REQUIRE(three.size() == 3);
+  CHECK(three[0].positions(9) == Positions{0, 1});
+  CHECK(three[1].positions(9) == Positions{7, 8});
+  CHECK(three[2].positions(9) == Positions{0, 5, 6});  // token 0 has a second edit
+
+  const auto mixed = parse_positions("f2=4+l1=0,3:5", false);
+  REQUIRE(mixed.size() == 2);
+  CHECK(mixed[0].positions(9) == Positions{0, 1, 4});
+  CHECK(mixed[1].positions(9) == Positions{0, 3, 4, 8});
+  CHECK(group("f2=4+l1=0,3:5").positions(9) == Positions{0, 1, 3, 4, 8});  // tied: all of them
+}
+
+TEST_CASE("an end may have the whole prompt where the other end is not named, whatever else is") {
+  CHECK(group("f5+0", false).positions(4) == Positions{0, 1, 2, 3});
+  CHECK(group("f5+l5+0", false).positions(4) == Positions{0, 1});
+}
+
+TEST_CASE("each group has a name of its own, which does not depend on how many tokens it names") {
+  const auto sides = [](std::string_view text, bool tied = false) {
+    std::vector<std::string> all;
+    for (const auto& g : parse_positions(text, tied)) all.push_back(g.side);
+    return all;
+  };
+  using Sides = std::vector<std::string>;
+  CHECK(sides("f5+l5") == Sides{"f", "l"});
+  CHECK(sides("f1+l9") == Sides{"f", "l"});
+  CHECK(sides("l5+f5") == Sides{"l", "f"});
+  CHECK(sides("f2+l2+0,5,-3") == Sides{"f", "l", "g3"});
+  CHECK(sides("0+1+2:4") == Sides{"t", "g2", "g3"});
+  CHECK(sides("f5=l5+0+everywhere") == Sides{"t", "g2", "g3"});
+  CHECK(sides("f5=0+l5") == Sides{"t", "l"});
+  CHECK(sides("0+f5") == Sides{"t", "f"});
+  CHECK(sides("everywhere") == Sides{"t"});
+  CHECK(sides("f2+l2+0,5,-3", true) == Sides{"t"});
+}
+
+TEST_CASE("everywhere is every token of the prompt, and generated ones; other groups have none of these") {
+  CHECK(group("everywhere").generated);
+  CHECK(group("everywhere").positions(3) == Positions{0, 1, 2});
+  CHECK(group("f1=everywhere", false).generated);
+  CHECK(group("f1=everywhere", false).positions(3) == Positions{0, 1, 2});
+  CHECK_FALSE(group("f1+everywhere", false, 0).generated);
+  CHECK(group("f1+everywhere", false, 1).generated);
+  for (const auto* text : {"all", "f5+l5", "0,3,-1", "2:"}) CHECK_FALSE(group(text).generated);
+}
+
+TEST_CASE("a span has its begin and not its end; either may be left out or count from the end of the prompt") {
+  CHECK(group("2:6").positions(9) == Positions{2, 3, 4, 5});
+  CHECK(group("-4:").positions(9) == Positions{5, 6, 7, 8});
+  CHECK(group(":3").positions(9) == Positions{0, 1, 2});
+  CHECK(group("2:-2").positions(6) == Positions{2, 3});
+  CHECK(group("-3:-1").positions(6) == Positions{3, 4});
+  CHECK(group("-2:3").positions(4) == Positions{2});
+  CHECK(group("0:9").positions(9).size() == 9);
+  CHECK(group("0,2:4,3,-1").positions(6) == Positions{0, 2, 3, 5});  // each token once
+}
+
+TEST_CASE("a span that is empty, or outside a prompt, is an error") {
+  for (const auto* text : {"3:3", "5:2", "-1:-3", ":0", "f2+4:4"}) {
+    CAPTURE(text);
+    CHECK(contains(parse_error(text), "is empty"));
+  }
+  const auto at = [](std::string_view text, std::int64_t length) {
+    return error_text([&] { return group(text).positions(length); });
+  };
+  CHECK(contains(at("2:6", 5), "span 2:6 lies outside a prompt of 5 tokens"));
+  CHECK(contains(at("-4:", 3), "span -4: lies outside a prompt of 3 tokens"));
+  CHECK(contains(at(":3", 2), "span 0:3 lies outside a prompt of 2 tokens"));
+  CHECK(contains(at("2:-2", 4), "span 2:-2 is empty in a prompt of 4 tokens"));
+  CHECK(contains(at("3:", 3), "span 3: is empty in a prompt of 3 tokens"));
+  CHECK(at("2:6", 6).empty());
+}
+
+TEST_CASE("a step of decoding has one token of each sequence") {
+  const auto rows = csreft::generated_rows(Positions{0, 2, 3});
+  CHECK(numbers(rows.index) == Positions{0, 1, 2});
+  CHECK(numbers(rows.example) == Positions{0, 2, 3});
+  CHECK(csreft::generated_rows({}).index.size() == 0);
+}
+
+TEST_CASE("the help of positions names every form that is understood") {
+  const std::string help(csreft::positions_help());
+  for (const auto* form : {"fN", "lN", "all", "everywhere", "0,3,-1,2:6", "+", "="}) CHECK(contains(help, form));
 }
 
 TEST_CASE("rows of a packed batch: each prompt's positions from where it starts, with its example") {

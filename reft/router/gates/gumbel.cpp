@@ -1,6 +1,7 @@
 #include <algorithm>
 #include <cmath>
 
+#include "core/tensor/random.h"
 #include "reft/random_streams.h"
 #include "reft/router/router.h"
 
@@ -23,7 +24,7 @@ class GumbelGate final : public Gate {
     const auto& [step, total_steps, seed, pass] = *input.training;
     const std::uint64_t stream =
         gate_noise_stream + (static_cast<std::uint64_t>(step) << 24U) + (static_cast<std::uint64_t>(pass) << 16U);
-    const Variable noise(ops::gumbel({input.rows, input.gates}, seed, stream, input.tensors));
+    const Variable noise(random_gumbel({input.rows, input.gates}, seed, stream, input.tensors));
     const double done = static_cast<double>(step) / static_cast<double>(std::max<std::int64_t>(total_steps - 1, 1));
     const double t = temperature_ * std::pow(last_temperature_ / temperature_, done);
     const Variable drawn = softmax(scale(add(input.scores, noise), 1.0 / t));

@@ -4,6 +4,7 @@
 #include <algorithm>
 #include <cmath>
 #include <cstring>
+#include <functional>
 #include <initializer_list>
 #include <vector>
 
@@ -47,6 +48,13 @@ inline bool all_finite(const Tensor& x) {
 
 inline bool same_bits(const Tensor& a, const Tensor& b) {
   return a.shape() == b.shape() && a.dtype() == b.dtype() && std::memcmp(a.raw(), b.raw(), a.bytes()) == 0;
+}
+
+// f of each element in f64, as a reference.
+inline Tensor map(const Tensor& x, const std::function<double(double)>& f) {
+  Tensor y = x.to(DType::f64).clone();
+  for (double& v : y.span<double>()) v = f(v);
+  return y;
 }
 
 // The gradient of loss() with respect to the f64 tensor x that it reads, by central differences. The error is about

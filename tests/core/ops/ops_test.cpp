@@ -1,7 +1,6 @@
 #include "core/ops/ops.h"
 
 #include <cmath>
-#include <functional>
 #include <limits>
 #include <numeric>
 #include <vector>
@@ -20,6 +19,7 @@ using csreft::test::all_finite;
 using csreft::test::distance;
 using csreft::test::dot;
 using csreft::test::indices;
+using csreft::test::map;
 using csreft::test::normal;
 using csreft::test::numeric_gradient;
 using csreft::test::same_bits;
@@ -28,13 +28,6 @@ using csreft::test::values;
 namespace {
 
 constexpr float nan_value = std::numeric_limits<float>::quiet_NaN();
-
-// f of each element, as a reference.
-Tensor map(const Tensor& x, const std::function<double(double)>& f) {
-  Tensor y = x.to(DType::f64).clone();
-  for (double& v : y.span<double>()) v = f(v);
-  return y;
-}
 
 double sigmoid(double x) { return 1 / (1 + std::exp(-x)); }
 
@@ -120,12 +113,16 @@ TEST_CASE("x log x is 0 at 0, and its gradient is finite there") {
   CHECK(all_finite(ops::xlogx_backward(dy.to(DType::f32), x.to(DType::f32))));
 }
 
-TEST_CASE("one_hot_rows marks the largest of each row, of equals the first") {
+TEST_CASE("top_k_rows marks the largest of each row, of equals the first") {
   const Tensor x = values({1, 3, 2, 5, 5, 5, -2, -1, -1}, {3, 3});
-  CHECK(distance(ops::one_hot_rows(x), values({0, 1, 0, 1, 0, 0, 0, 1, 0}, {3, 3})) == 0);
-  CHECK(ops::one_hot_rows(x.to(DType::f32)).dtype() == DType::f32);
-  CHECK(ops::one_hot_rows(Tensor::zeros({0, 4})).rows() == 0);
-  CHECK_THROWS_AS(ops::one_hot_rows(Tensor::zeros({4})), Error);
+  CHECK(distance(ops::top_k_rows(x, 1), values({0, 1, 0, 1, 0, 0, 0, 1, 0}, {3, 3})) == 0);
+  CHECK(distance(ops::top_k_rows(x, 2), values({0, 1, 1, 1, 1, 0, 0, 1, 1}, {3, 3})) == 0);
+  CHECK(distance(ops::top_k_rows(x, 3), Tensor::full({3, 3}, 1, DType::f64)) == 0);
+  CHECK(ops::top_k_rows(x.to(DType::f32), 1).dtype() == DType::f32);
+  CHECK(ops::top_k_rows(Tensor::zeros({0, 4}), 1).rows() == 0);
+  CHECK_THROWS_AS(ops::top_k_rows(Tensor::zeros({4}), 1), Error);
+  CHECK_THROWS_WITH_AS(ops::top_k_rows(x, 0), doctest::Contains("k is 0, expected 1 to 3"), Error);
+  CHECK_THROWS_WITH_AS(ops::top_k_rows(x, 4), doctest::Contains("k is 4, expected 1 to 3"), Error);
 }
 
 TEST_CASE("softmax rows sum to one, whatever their size") {

@@ -1,5 +1,6 @@
 #include "core/tensor/random.h"
 
+#include <algorithm>
 #include <cmath>
 #include <numeric>
 #include <vector>
@@ -108,4 +109,31 @@ TEST_CASE("a random reader draws below its bound and shuffles everything") {
   CHECK(items != sorted);
   std::ranges::sort(items);
   CHECK(items == sorted);
+}
+
+TEST_CASE("Gumbel noise has its distribution, is finite, and turns scores into draws of their softmax") {
+  constexpr std::int64_t n = 100000;
+  const Tensor g = csreft::random_gumbel({n}, 1, 2, csreft::DType::f64);
+  // Mean 0.5772 (Euler's constant), variance pi^2 / 6; the mean of 100,000 draws deviates by 0.0041: four allowed.
+  const double mean = csreft::ops::sum(g).item() / n;
+  CHECK(std::abs(mean - 0.57722) < 0.017);
+  // The fourth central moment is 14.6, so that the variance deviates by 0.011: four allowed.
+  CHECK(std::abs(csreft::ops::squared_norm(g) / n - mean * mean - 1.64493) < 0.044);
+  CHECK(csreft::test::all_finite(g));
+  CHECK_FALSE(same_bits(csreft::random_gumbel({n}, 1, 3, csreft::DType::f64), g));
+  // The larger of log 3 + g and log 1 + g' is the first with probability 3/4; deviation 0.0019, four allowed.
+  const auto draws = g.span<double>();
+  std::int64_t first = 0;
+  for (std::size_t i = 0; i < n; i += 2) first += std::log(3.0) + draws[i] > draws[i + 1] ? 1 : 0;
+  CHECK(std::abs(static_cast<double>(first) / (n / 2) - 0.75) < 0.0078);
+}
+
+TEST_CASE("a Gumbel element is made from the first word of its block, on every device") {
+  const csreft::TensorOptions there{csreft::DType::f64, test_device()};
+  const Tensor here = csreft::random_gumbel({99}, 3, 4, there).to(csreft::Device{});
+  for (std::size_t i = 0; i < 99; ++i) {
+    const double u = (philox(3, 4, i)[0] + 0.5) * 0x1p-32;
+    // Logarithms of other libraries differ by their last bits.
+    CHECK(std::abs(here.span<double>()[i] + std::log(-std::log(u))) < 1e-12);
+  }
 }

@@ -6,6 +6,8 @@
 #include <doctest/doctest.h>
 
 #include "autograd/gradcheck.h"
+#include "core/device/allocator.h"
+#include "core/tensor/random.h"
 #include "tests/compare.h"
 #include "tests/error_text.h"
 #include "tests/tiny_model.h"
@@ -257,6 +259,91 @@ TEST_CASE("below the lowest trainable point nothing is recorded") {
   };
   CHECK(model.forward(batch, points).requires_grad());
   CHECK(recorded == std::vector<bool>{false, false, true});
+}
+
+namespace {
+
+// Gradients of the values and of the model's weights, after a step with and without checkpointing: the same bits, since
+// the same functions run on the same numbers.
+void check_checkpointing(const Llama& model, csreft::Attachments points, std::vector<Variable> parameters) {
+  for (const Variable& v : values_of(model)) parameters.push_back(v);
+  const TinyTask task = tiny_task();
+  std::vector<std::vector<Tensor>> gradients;
+  std::vector<double> losses;
+  for (const bool on : {false, true}) {
+    points.checkpointing = on;
+    for (const Variable& p : parameters) p.clear_grad();
+    const Variable loss = task_loss(model, task, points);
+    losses.push_back(loss.value().item());
+    csreft::backward(loss);
+    auto& all = gradients.emplace_back();
+    for (const Variable& p : parameters) all.push_back(p.grad());
+  }
+  CHECK(losses[0] == losses[1]);
+  for (std::size_t i = 0; i < parameters.size(); ++i) {
+    CAPTURE(i);
+    REQUIRE(gradients[1][i].defined());
+    CHECK(largest_element(gradients[0][i]) > 0.0);
+    CHECK(largest_difference(gradients[0][i], gradients[1][i]) == 0.0);
+  }
+}
+
+Variable random_parameter(csreft::Shape shape, std::uint64_t stream) {
+  return Variable::parameter(csreft::random_normal(shape, 0.0, 0.3, 5, stream, DType::f64));
+}
+
+}  // namespace
+
+TEST_CASE("checkpointing changes no gradient: of weights, of edits, and of what is attached to linear layers") {
+  const Variable shift = random_parameter({12}, 1), A = random_parameter({2, 12}, 2), B = random_parameter({24, 2}, 3);
+  csreft::Attachments points;
+  points.block_output = [&](std::int64_t layer, const Variable& hidden) {
+    return layer == 1 ? csreft::add_row(hidden, shift) : hidden;
+  };
+  points.block_output_layers = {1};
+  points.linear = [&](std::int64_t, LinearSite site, const Variable& x, const Variable& y) {
+    return site == LinearSite::q_proj ? csreft::add(y, csreft::linear(csreft::linear(x, A), B)) : y;
+  };
+  Llama frozen = tiny_llama(), trainable = tiny_llama(Weights::trainable);
+  check_checkpointing(frozen, points, {shift, A, B});
+  check_checkpointing(trainable, points, {shift, A, B});
+  check_checkpointing(trainable, {}, {});
+}
+
+TEST_CASE("with checkpointing, a gate that is made after one block reaches the edits of later ones") {
+  const Variable V = random_parameter({12, 12}, 1);
+  Variable gate;
+  csreft::Attachments points;
+  points.block_output = [&](std::int64_t layer, const Variable& hidden) {
+    if (layer == 0) gate = csreft::sigmoid(csreft::linear(Variable(hidden.value()), V));
+    return csreft::mul(hidden, gate);
+  };
+  Llama model = tiny_llama();
+  check_checkpointing(model, points, {V});
+}
+
+TEST_CASE("with checkpointing, a forward pass keeps a few rows of each block and nothing below the lowest edit") {
+  auto config = tiny_config();
+  config.n_layers = 8;
+  Llama model = llama_of(config);
+  const std::vector<std::int64_t> lengths{40, 40}, prompts{3, 3};
+  const TinyTask task = random_task(lengths, prompts);
+  const Variable shift = random_parameter({12}, 1);
+  const auto kept_bytes = [&](bool on, std::int64_t edited) {
+    csreft::Attachments points;
+    points.checkpointing = on;
+    points.block_output = [&](std::int64_t layer, const Variable& hidden) {
+      return layer == edited ? csreft::add_row(hidden, shift) : hidden;
+    };
+    points.block_output_layers = {edited};
+    const std::size_t before = csreft::host_memory().used;
+    const Variable loss = task_loss(model, task, points);
+    return csreft::host_memory().used - before;
+  };
+  const std::size_t row = 80 * 12 * sizeof(double);  // hidden states of all tokens
+  CHECK(kept_bytes(false, 0) > 8 * 7 * row);
+  CHECK(kept_bytes(true, 0) < 4 * 7 * row);
+  CHECK(kept_bytes(true, 6) + 3 * row < kept_bytes(true, 0));
 }
 
 TEST_CASE("linear layers have names, and unknown names are refused with the known ones") {
