@@ -12,11 +12,11 @@ namespace {
 struct PartOfBatch {
   std::unique_ptr<MethodPass> pass;
   std::vector<std::int32_t> examples;  // of the batch, rising
-  Tensor rows;                         // of those examples; undefined: all rows of the batch
+  RowIndex rows;                       // of those examples; undefined: all rows of the batch
 };
 
 // changed = f(x), made for all rows: sum += scale (f(x) - x) at `rows`, or (undefined) at all.
-void add_change(Tensor& sum, const Tensor& x, const Tensor& changed, const Tensor& rows, double scale) {
+void add_change(Tensor& sum, const Tensor& x, const Tensor& changed, const RowIndex& rows, double scale) {
   if (changed.shares_storage_with(x)) return;
   Tensor change = ops::sub(changed, x);
   if (scale != 1.0) change = ops::scale(change, scale);
@@ -25,7 +25,7 @@ void add_change(Tensor& sum, const Tensor& x, const Tensor& changed, const Tenso
 
 struct AttachedPart {
   Attachments points;
-  Tensor rows;
+  RowIndex rows;
 };
 
 // The attachments of all parts, added.
@@ -116,7 +116,7 @@ class AdapterSetPass final : public MethodPass {
 };
 
 // The tokens of some examples of a batch.
-Tensor rows_of(const TokenBatch& tokens, std::span<const std::int32_t> examples) {
+RowIndex rows_of(const TokenBatch& tokens, std::span<const std::int32_t> examples) {
   const auto offsets = tokens.layout.q_offsets.span<std::int32_t>();
   std::vector<std::int32_t> rows;
   for (const auto example : examples) {

@@ -81,12 +81,12 @@ LoraSites::LoraSites(const LoraOptions& options, const Llama& model, std::uint64
   }
 }
 
-Tensor LoraSites::rows(const PromptSpans& prompts) const {
-  return everywhere() ? Tensor() : edit_rows(groups_.front(), prompts).index;
+RowIndex LoraSites::rows(const PromptSpans& prompts) const {
+  return everywhere() ? RowIndex() : edit_rows(groups_.front(), prompts).index;
 }
 
 Variable LoraSites::apply(std::int64_t layer, LinearSite site, const Variable& x, const Variable& y,
-                          const Tensor& rows, const std::optional<TrainingMoment>& training, bool frozen) const {
+                          const RowIndex& rows, const std::optional<TrainingMoment>& training, bool frozen) const {
   const auto found = places_.find({layer, site});
   if (found == places_.end()) return y;
   const Place& place = found->second;

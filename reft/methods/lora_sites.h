@@ -49,10 +49,10 @@ class LoraSites {
   const std::map<std::pair<std::int64_t, LinearSite>, Place>& places() const { return places_; }
   bool everywhere() const { return groups_.empty(); }
   // The rows that are updated, where not all are.
-  Tensor rows(const PromptSpans& prompts) const;
+  RowIndex rows(const PromptSpans& prompts) const;
   // y + s B A x [n, out] at layer `layer`, if it is a target; at the rows given, or (undefined) at all. `frozen`: A and
   // B get no gradient, and no dropout.
-  Variable apply(std::int64_t layer, LinearSite site, const Variable& x, const Variable& y, const Tensor& rows,
+  Variable apply(std::int64_t layer, LinearSite site, const Variable& x, const Variable& y, const RowIndex& rows,
                  const std::optional<TrainingMoment>& training, bool frozen = false) const;
 
  private:
@@ -72,7 +72,7 @@ class LoraPass final : public MethodPass {
 
  private:
   std::span<const LoraSites> sites_;
-  std::vector<Tensor> rows_;  // of each set
+  std::vector<RowIndex> rows_;  // of each set
   std::size_t frozen_;
   std::optional<TrainingMoment> training_;
 };

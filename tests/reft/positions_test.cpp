@@ -198,8 +198,8 @@ TEST_CASE("a span that is empty, or outside a prompt, is an error") {
 
 TEST_CASE("a step of decoding has one token of each sequence") {
   const auto rows = csreft::generated_rows(Positions{0, 2, 3});
-  CHECK(numbers(rows.index) == Positions{0, 1, 2});
-  CHECK(numbers(rows.example) == Positions{0, 2, 3});
+  CHECK(numbers(rows.index.entries()) == Positions{0, 1, 2});
+  CHECK(numbers(rows.example.entries()) == Positions{0, 2, 3});
   CHECK(csreft::generated_rows({}).index.size() == 0);
 }
 
@@ -211,8 +211,8 @@ TEST_CASE("the help of positions names every form that is understood") {
 TEST_CASE("rows of a packed batch: each prompt's positions from where it starts, with its example") {
   // Prompts of 5 and 4 tokens, with 3 response tokens between them.
   const auto rows = csreft::edit_rows(group("f2+l1"), {.starts = {0, 8}, .lengths = {5, 4}});
-  CHECK(numbers(rows.index) == Positions{0, 1, 4, 8, 9, 11});
-  CHECK(numbers(rows.example) == Positions{0, 0, 0, 1, 1, 1});
+  CHECK(numbers(rows.index.entries()) == Positions{0, 1, 4, 8, 9, 11});
+  CHECK(numbers(rows.example.entries()) == Positions{0, 0, 0, 1, 1, 1});
 }
 
 TEST_CASE("a prompt that is edited nowhere is an error") {
