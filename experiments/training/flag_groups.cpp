@@ -8,6 +8,7 @@
 #include "experiments/cli/name_list.h"
 #include "reft/presets.h"
 #include "reft/router/router.h"
+#include "reft/stiefel/manifold.h"
 
 namespace csreft {
 

@@ -153,6 +153,7 @@ Trainer::Trainer(const LanguageModel& model, Method& method, std::span<const Tas
       method_(method),
       options_(std::move(options)),
       optimizer_(optimizer_parameters(method), options_.optimizer) {
+  set_options(options_, nlohmann::json::object());  // checks them
   for (const Tensor& value : values()) good_values_.push_back(value.clone());
   std::int64_t cut = 0;
   for (std::size_t t = 0; t < tasks.size(); ++t) {
