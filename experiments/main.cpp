@@ -17,6 +17,7 @@ int train(Arguments arguments);
 int evaluate_model(Arguments arguments);
 int generate_text(Arguments arguments);
 int inspect(Arguments arguments);
+int merge(Arguments arguments);
 int ablate(Arguments arguments);
 int bench(Arguments arguments);
 int gpu_check(Arguments arguments);
@@ -31,6 +32,7 @@ constexpr std::array table{
     Experiment{"evaluate", "score a model, with or without an adapter, on tasks", evaluate_model},
     Experiment{"generate", "continue a prompt, or answer a file of instructions", generate_text},
     Experiment{"inspect", "what an adapter does to one prompt: gates, edits, hidden states, next token", inspect},
+    Experiment{"merge", "write a model with a LoRA adapter merged into its weights as a Hugging Face folder", merge},
     Experiment{"ablate", "compare variants over seeds in one command", ablate},
     Experiment{"bench", "measure this machine, and the project against it", bench},
     Experiment{"gpu-check", "run the tests on a CUDA device, and measure the project against what the card can do",

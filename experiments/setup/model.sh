@@ -26,7 +26,7 @@ needs_model() {
     previous=$argument
   done
   case $name in
-    quickstart | bench | train | evaluate | generate | inspect | table1 | ablate) [[ $has_model == no ]] ;;
+    quickstart | bench | train | evaluate | generate | inspect | merge | table1 | ablate) [[ $has_model == no ]] ;;
     *) return 1 ;;
   esac
 }

@@ -4,18 +4,13 @@
 #include <array>
 
 #include "autograd/checkpoint.h"
-#include "core/base/hash.h"
+#include "models/llama/fingerprint.h"
 
 namespace csreft {
 namespace {
 
 constexpr std::array<std::string_view, 7> site_names{"q_proj",    "k_proj",  "v_proj",   "o_proj",
                                                      "gate_proj", "up_proj", "down_proj"};
-
-std::uint64_t hash_bytes(const Tensor& tensor, std::uint64_t hash) {
-  const Tensor t = tensor.to(Device{});
-  return fnv1a({static_cast<const char*>(t.raw()), t.bytes()}, hash);
-}
 
 }  // namespace
 
@@ -72,8 +67,7 @@ Llama::Llama(const Checkpoint& checkpoint, Weights weights, const TensorOptions&
   const auto frequencies = rope_inverse_frequencies(config_);
   inverse_frequencies_ =
       Tensor::from(std::span<const double>(frequencies), {static_cast<std::int64_t>(frequencies.size())});
-  const std::int64_t sample = std::min<std::int64_t>(64, config_.vocab_size);
-  fingerprint_ = hash_bytes(embedding_.value().slice(0, sample), hash_bytes(norm_.value(), fnv1a_start));
+  fingerprint_ = csreft::fingerprint(norm_.value(), embedding_.value());
 }
 
 void Llama::check(const TokenBatch& batch) const {

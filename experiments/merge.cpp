@@ -1,0 +1,83 @@
+// Writes a model with a LoRA adapter merged into its weights as a Hugging Face folder.
+#include "core/base/json_file.h"
+#include "experiments/training/flag_groups.h"
+#include "models/llama/fingerprint.h"
+#include "reft/adapters/merge_lora.h"
+#include "reft/adapters/peft.h"
+
+namespace csreft {
+namespace {
+
+namespace fs = std::filesystem;
+
+DType parse_dtype(const std::string& name) {
+  require(name == "f32" || name == "bf16", "--dtype {} is not possible: expected f32 or bf16", name);
+  return name == "f32" ? DType::f32 : DType::bf16;
+}
+
+// The folder itself, or the adapter in a run's folder.
+fs::path adapter_folder(const fs::path& folder) {
+  require(fs::is_directory(folder),
+          "adapter folder {} does not exist: expected a folder of Python's peft, or of a run with --method lora",
+          folder.string());
+  const bool is_adapter = is_peft_folder(folder) || fs::exists(folder / "adapter.json");
+  return !is_adapter && fs::is_directory(folder / "adapter") ? folder / "adapter" : folder;
+}
+
+// What adapter.json, which runs write, says of an adapter. Throws Error for one that is not a change of weights, and
+// for one of another model.
+void check_mergeable(const fs::path& folder, const Checkpoint& checkpoint) {
+  const auto file = folder / "adapter.json";
+  if (!fs::exists(file)) return;
+  require(is_peft_folder(folder),
+          "{} cannot be merged: it edits hidden states at some positions, which is not a change of weights; expected "
+          "LoRA, with adapter_config.json",
+          folder.string());
+  const auto where = file.string();
+  const auto description = read_json_object(file);
+  const auto object = [&](const char* key) {
+    const auto found = description.find(key);
+    require(found == description.end() || found->is_object(), "{}: `{}` is not an object", where, key);
+    return found == description.end() ? nlohmann::json::object() : *found;
+  };
+  const auto positions = find_json<std::string>(object("method"), "positions", where).value_or("");
+  require(positions.empty() || positions == "everywhere",
+          "{} cannot be merged: its LoRA applies to the positions {} of a prompt, and merged weights to every token; "
+          "expected LoRA with positions everywhere",
+          folder.string(), positions);
+  const auto saved = find_json<std::string>(object("base_model"), "fingerprint", where);
+  const auto own = fmt::format("{:016x}", fingerprint(checkpoint));
+  require(saved.value_or(own) == own, "{} belongs to another model: its fingerprint is {}, that of {} is {}", where,
+          saved.value_or(""), checkpoint.name, own);
+}
+
+}  // namespace
+
+int merge(Arguments arguments) {
+  std::string model(default_model), adapter_path, out, dtype = "f32";
+  Flags flags("merge",
+              "Writes a model with a LoRA adapter merged into its weights, W + scale B A, as a Hugging Face folder. "
+              "It loads here by --model and in transformers, and needs no adapter.",
+              {"./run merge --adapter runs/train-20260101-120000 --out merged",
+               "./run merge --model Llama-2-7b-hf --adapter peft-adapter --out merged --dtype bf16",
+               "./run evaluate --model merged --test sentiment.test.json"});
+  flags.add("--model", model, "a Hugging Face folder, a .gguf, a llama2.c .bin, or smollm2 (the default model)");
+  flags.add("--adapter", adapter_path, "a folder of Python's peft (LoRA), or a run's folder with such an adapter");
+  flags.add("--out", out, "the folder to write: new, or empty");
+  flags.add("--dtype", dtype, "of the written weights: f32 or bf16; sums are f32");
+  if (!flags.parse(arguments)) return 0;
+  require(!adapter_path.empty(), "there is no adapter: expected --adapter DIR");
+  require(!out.empty(), "there is no place for the merged model: expected --out FOLDER");
+
+  const HuggingFaceWriteOptions options{.dtype = parse_dtype(dtype)};
+  const auto folder = adapter_folder(adapter_path);
+  const Checkpoint checkpoint = open_checkpoint(model_path(model));
+  check_mergeable(folder, checkpoint);
+  const LoraAdapter adapter = read_peft(folder, checkpoint.config);
+  merge_lora(out, checkpoint, adapter, options);
+  fmt::print("{}: {} in {}, with LoRA merged into {} linear layers\n", out, checkpoint.name, dtype,
+             adapter.modules.size());
+  return 0;
+}
+
+}  // namespace csreft

@@ -1,0 +1,201 @@
+#include "models/checkpoints/hugging_face_writer.h"
+
+#include <algorithm>
+#include <cmath>
+#include <optional>
+
+#include <nlohmann/json.hpp>
+
+#include "core/base/atomic_file.h"
+#include "core/base/atomic_folder.h"
+#include "core/base/error.h"
+#include "core/tensor/safetensors.h"
+#include "models/text/hugging_face_tokenizer.h"
+
+namespace csreft {
+namespace {
+
+namespace fs = std::filesystem;
+using nlohmann::json;
+using NamedShapes = std::vector<std::pair<std::string, Shape>>;
+
+void write_json(const fs::path& path, const json& contents) { write_file_atomically(path, contents.dump(2) + "\n"); }
+
+// An id, or a list where there are several.
+json token_ids(const std::vector<std::int32_t>& ids) { return ids.size() == 1 ? json(ids[0]) : json(ids); }
+
+// The Llama 3 rule whose divisors are `config.rope_factors`; nothing if it does not make them. Its published models all
+// have the bands and the context below; the divisor of the lowest frequency is the factor itself.
+std::optional<RopeScaling> llama3_rule(const LlamaConfig& config) {
+  LlamaConfig plain = config, scaled = config;
+  plain.rope_factors.clear();
+  scaled.rope_factors.clear();
+  scaled.rope_scaling = RopeScaling{.factor = config.rope_factors.back(),
+                                    .low_freq_factor = 1,
+                                    .high_freq_factor = 4,
+                                    .original_max_position_embeddings = 8192};
+  const auto before = rope_inverse_frequencies(plain), after = rope_inverse_frequencies(scaled);
+  constexpr double rounding = 1e-5;  // the factors were stored in f32
+  for (std::size_t i = 0; i < before.size(); ++i) {
+    const double divisor = before[i] / after[i];
+    if (std::abs(divisor - config.rope_factors[i]) > rounding * divisor) return std::nullopt;
+  }
+  return scaled.rope_scaling;
+}
+
+std::optional<RopeScaling> written_scaling(const LlamaConfig& config, std::string_view where) {
+  if (config.rope_factors.empty()) return config.rope_scaling;
+  const auto rule = llama3_rule(config);
+  require(rule.has_value(),
+          "{}: its rope factors cannot be written as a Hugging Face config: expected those of Llama 3's rule", where);
+  return rule;
+}
+
+std::string shard_name(std::size_t index, std::size_t n) {
+  return n == 1 ? "model.safetensors" : fmt::format("model-{:05}-of-{:05}.safetensors", index + 1, n);
+}
+
+std::int64_t bytes_of(const Shape& shape, DType dtype) {
+  return shape.numel() * static_cast<std::int64_t>(size_of(dtype));
+}
+
+std::vector<NamedShapes> cut_into_shards(const LlamaConfig& config, const HuggingFaceWriteOptions& options) {
+  std::vector<NamedShapes> shards(1);
+  std::int64_t filled = 0;
+  for (const auto& [name, shape] : parameter_shapes(config)) {
+    const auto bytes = bytes_of(shape, options.dtype);
+    if (!shards.back().empty() && filled + bytes > options.max_shard_bytes) {
+      shards.emplace_back();
+      filled = 0;
+    }
+    shards.back().emplace_back(name, shape);
+    filled += bytes;
+  }
+  return shards;
+}
+
+void write_weights(const fs::path& folder, const LlamaConfig& config,
+                   const std::function<Tensor(const std::string&)>& tensor, const HuggingFaceWriteOptions& options) {
+  const auto shards = cut_into_shards(config, options);
+  std::int64_t total = 0;
+  json weight_map = json::object();
+  for (std::size_t i = 0; i < shards.size(); ++i) {
+    const auto file = shard_name(i, shards.size());
+    std::vector<std::pair<std::string, Tensor>> tensors;
+    for (const auto& [name, shape] : shards[i]) {
+      const Tensor value = tensor(name);
+      require(value.shape() == shape, "tensor {} to be written has shape {}: the config wants {}", name,
+              value.shape().str(), shape.str());
+      tensors.emplace_back(name, value.to({options.dtype, Device{}}));
+      weight_map[name] = file;
+      total += bytes_of(shape, options.dtype);
+    }
+    // transformers loads no file without this entry.
+    save_safetensors(folder / file, tensors, {{"format", "pt"}});
+  }
+  if (shards.size() == 1) return;
+  write_json(folder / "model.safetensors.index.json",
+             {{"metadata", {{"total_size", total}}}, {"weight_map", weight_map}});
+}
+
+void copy_whole(const fs::path& from, const fs::path& to) { write_file_atomically(to, read_text_file(from)); }
+
+void write_tokenizer(const fs::path& folder, const Checkpoint& source, const TokenizerFolder& tokenizer) {
+  bool has_vocabulary = false;
+  for (const char* name : {"tokenizer.json", "tokenizer.model", "tokenizer_config.json", "special_tokens_map.json",
+                           "added_tokens.json", "chat_template.jinja"}) {
+    if (!fs::exists(tokenizer.path / name)) continue;
+    copy_whole(tokenizer.path / name, folder / name);
+    has_vocabulary =
+        has_vocabulary || name == std::string_view("tokenizer.json") || name == std::string_view("tokenizer.model");
+  }
+  require(has_vocabulary, "{} has no tokenizer: expected a file tokenizer.json or tokenizer.model",
+          source.path.string());
+}
+
+void write_tokenizer(const fs::path& folder, const Checkpoint& source, const TokenizerFile& tokenizer) {
+  require(fs::exists(tokenizer.path), "the tokenizer {} of {} does not exist: expected a tokenizer.model beside it",
+          tokenizer.path.string(), source.path.string());
+  require(tokenizer.path.extension() == ".model",
+          "the tokenizer {} cannot be written for Hugging Face, as llama2.c's files do not say which tokens are "
+          "special: expected its tokenizer.model in its place",
+          tokenizer.path.string());
+  copy_whole(tokenizer.path, folder / "tokenizer.model");
+  json config{{"tokenizer_class", "LlamaTokenizer"},
+              {"legacy", false},
+              {"add_bos_token", true},
+              {"add_eos_token", false},
+              {"bos_token", "<s>"},
+              {"eos_token", "</s>"},
+              {"unk_token", "<unk>"},
+              {"use_default_system_prompt", false}};
+  if (!source.chat_template.empty()) config["chat_template"] = source.chat_template;
+  write_json(folder / "tokenizer_config.json", config);
+}
+
+void write_tokenizer(const fs::path& folder, const Checkpoint& source, const TokenizerVocabulary& vocabulary) {
+  write_tokenizer_files(folder, vocabulary, source.chat_template, source.path.string());
+}
+
+void write_configs(const fs::path& folder, const Checkpoint& source, DType dtype) {
+  json config = llama_config_json(source.config, source.path.string());
+  config["torch_dtype"] = dtype == DType::bf16 ? "bfloat16" : "float32";
+  write_json(folder / "config.json", config);
+  const auto* of_folder = std::get_if<TokenizerFolder>(&source.tokenizer);
+  const char* const generation = "generation_config.json";
+  if (of_folder != nullptr && fs::exists(of_folder->path / generation)) {
+    return copy_whole(of_folder->path / generation, folder / generation);
+  }
+  json defaults = json::object();
+  for (const char* key : {"bos_token_id", "eos_token_id"}) {
+    if (config.contains(key)) defaults[key] = config[key];
+  }
+  write_json(folder / generation, defaults);
+}
+
+}  // namespace
+
+json llama_config_json(const LlamaConfig& config, std::string_view where) {
+  json out{{"model_type", "llama"},
+           {"architectures", {"LlamaForCausalLM"}},
+           {"hidden_act", "silu"},
+           {"attention_bias", false},
+           {"mlp_bias", false},
+           {"vocab_size", config.vocab_size},
+           {"hidden_size", config.hidden_size},
+           {"intermediate_size", config.intermediate_size},
+           {"num_hidden_layers", config.n_layers},
+           {"num_attention_heads", config.n_heads},
+           {"num_key_value_heads", config.n_kv_heads},
+           {"head_dim", config.head_dim},
+           {"max_position_embeddings", config.max_position_embeddings},
+           {"rms_norm_eps", config.rms_norm_eps},
+           {"rope_theta", config.rope_theta},
+           {"rope_scaling", nullptr},
+           {"tie_word_embeddings", config.tie_word_embeddings}};
+  if (const auto scaling = written_scaling(config, where)) {
+    out["rope_scaling"] = {{"rope_type", "llama3"},
+                           {"factor", scaling->factor},
+                           {"low_freq_factor", scaling->low_freq_factor},
+                           {"high_freq_factor", scaling->high_freq_factor},
+                           {"original_max_position_embeddings", scaling->original_max_position_embeddings}};
+  }
+  // Where they are absent, transformers puts 1 and 2.
+  out["bos_token_id"] = config.bos_token_id ? json(*config.bos_token_id) : json(nullptr);
+  out["eos_token_id"] = config.eos_token_ids.empty() ? json(nullptr) : token_ids(config.eos_token_ids);
+  return out;
+}
+
+void write_hugging_face(const fs::path& folder, const Checkpoint& source,
+                        const std::function<Tensor(const std::string&)>& tensor,
+                        const HuggingFaceWriteOptions& options) {
+  require(options.dtype == DType::f32 || options.dtype == DType::bf16,
+          "a model cannot be written as {}: expected f32 or bf16", name_of(options.dtype));
+  AtomicFolder written(folder);
+  write_configs(written.path(), source, options.dtype);
+  std::visit([&](const auto& tokenizer) { write_tokenizer(written.path(), source, tokenizer); }, source.tokenizer);
+  write_weights(written.path(), source.config, tensor, options);
+  written.commit();
+}
+
+}  // namespace csreft
