@@ -3,6 +3,7 @@
 #include "core/base/atomic_file.h"
 #include "core/base/folder.h"
 #include "core/base/json_file.h"
+#include "reft/adapters/peft.h"
 
 namespace csreft {
 namespace {
@@ -31,6 +32,17 @@ void check_base_model(const json& saved, const LanguageModel& model, const std::
     require(saved[key] == own[key], "{} belongs to another model ({}): its {} is {}, that of {} is {}", where, name,
             key, saved[key].dump(), model.name, own[key].dump());
   }
+}
+
+// Of an adapter that Python's peft has written: nothing is known of prompts and of the model.
+AdapterDescription peft_description(const std::filesystem::path& folder) {
+  const auto file = folder / "adapter_config.json";
+  const json config = read_json_object(file);
+  AdapterDescription out{.method = {"lora"}, .context = {}, .base_model = nullptr};
+  for (const auto& [ours, theirs] : {std::pair{"rank", "r"}, {"lora_alpha", "lora_alpha"}, {"rslora", "use_rslora"}}) {
+    if (config.contains(theirs)) out.method[ours] = config[theirs];
+  }
+  return out;
 }
 
 }  // namespace
@@ -67,6 +79,7 @@ AdapterDescription read_adapter_description(const std::filesystem::path& folder)
           folder.string());
   const std::filesystem::path file = folder / file_name;
   const std::string where = file.string();
+  if (!std::filesystem::exists(file) && is_peft_folder(folder)) return peft_description(folder);
   const json description = read_json_object(file);
   const auto format = get_json<std::string>(description, "format", where);
   require(format == "csreft", "{}: format '{}' is unknown: expected csreft", where, format);
@@ -75,16 +88,16 @@ AdapterDescription read_adapter_description(const std::filesystem::path& folder)
   for (const char* key : {"base_model", "method"}) {
     require(description.contains(key), "{}: `{}` is missing: expected an object", where, key);
   }
-  return {parse_method_options(description["method"], where),
-          {get_json<std::string>(description, "chat_template", where),
-           get_json<std::string>(description, "system", where)},
-          description["base_model"]};
+  return {
+      parse_method_options(description["method"], where),
+      {get_json<std::string>(description, "chat_template", where), get_json<std::string>(description, "system", where)},
+      description["base_model"]};
 }
 
 std::unique_ptr<Method> load_adapter(const std::filesystem::path& folder, const AdapterDescription& description,
                                      const LanguageModel& model) {
   const std::string where = (folder / file_name).string();
-  check_base_model(description.base_model, model, where);
+  if (!description.base_model.is_null()) check_base_model(description.base_model, model, where);
   auto method = create_method(description.method, model.llama, /*seed=*/0, where + ": ");
   method->load(folder);
   return method;

@@ -1,5 +1,5 @@
-// A trained method on disk: a folder with adapter.json (the method, every option, and which model it belongs to) and the
-// files that the method keeps its values in, from which it is rebuilt whole and bit for bit.
+// A trained method on disk: a folder with adapter.json (the method, every option, and which model it belongs to) and
+// the files that the method keeps its values in, from which it is rebuilt whole and bit for bit.
 #pragma once
 
 #include <filesystem>
@@ -21,7 +21,7 @@ struct AdapterContext {
 void save_adapter(const std::filesystem::path& folder, const Method& method, const LanguageModel& model,
                   const AdapterContext& context);
 
-// What adapter.json says.
+// What adapter.json says; of a folder that Python's peft has written, what its config does: no context, no base model.
 struct AdapterDescription {
   MethodOptions method;
   AdapterContext context;

@@ -103,7 +103,8 @@ AdaptedModel::AdaptedModel(const ModelFlags& model_flags, const AdapterFlags& ad
     return;
   }
   const AdapterContext& context = read.descriptions.front().context;
-  if (!flags.given("--chat-template")) model.chat = &find_chat_template(context.chat_template);
+  if (!flags.given("--chat-template") && !context.chat_template.empty())
+    model.chat = &find_chat_template(context.chat_template);
   if (!flags.given("--system")) system = context.system;
   if (trains_model(read.descriptions.front().method)) {
     for (const char* flag : {"--task", "--alpha", "--scale", "--use"}) {

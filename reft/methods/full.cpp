@@ -1,5 +1,9 @@
 // Full fine-tuning: every weight of the model, in f32. Activations are recomputed block by block in the backward
 // (arXiv 1604.06174), unless asked otherwise.
+#include <algorithm>
+
+#include "models/checkpoints/hugging_face_writer.h"
+#include "models/checkpoints/open_checkpoint.h"
 #include "reft/methods/method.h"
 
 namespace csreft {
@@ -31,6 +35,19 @@ class Full final : public Method {
   std::unique_ptr<MethodPass> attach(const PromptBatch& batch) const override {
     require(batch.alpha.empty(), "the adapter has no gates to override: expected one of csreft, or no --alpha");
     return std::make_unique<FullPass>(checkpointing_ && batch.training.has_value());
+  }
+
+  // A Hugging Face folder, which is a model by itself.
+  void save(const std::filesystem::path& folder, const LanguageModel& model) const override {
+    write_hugging_face(folder, open_checkpoint(model.path), [&](const std::string& name) {
+      const auto found = std::ranges::find(parameters_, name, &Parameter::name);
+      require(found != parameters_.end(), "{} has no parameter {}", model.name, name);
+      return found->value.value();
+    });
+  }
+  void load(const std::filesystem::path& folder) override {
+    const Checkpoint saved = open_checkpoint(folder);
+    for (const auto& p : parameters_) ops::copy_(p.value.value(), saved.tensor(p.name));
   }
 
  private:

@@ -1,10 +1,11 @@
 // LoRA (arXiv 2106.09685): y = W x + s B A x at the named linear layers of the chosen blocks; s = alpha / rank, or with
-// rsLoRA (arXiv 2312.03732) alpha / sqrt(rank). A starts with deviation 1 / sqrt(3 in) (as PEFT's Kaiming-uniform), B at
-// zero. `everywhere` updates every token; other positions restrict the update to those tokens of the prompt
+// rsLoRA (arXiv 2312.03732) alpha / sqrt(rank). A starts with deviation 1 / sqrt(3 in) (as PEFT's Kaiming-uniform), B
+// at zero. `everywhere` updates every token; other positions restrict the update to those tokens of the prompt
 // (prefill-only LoRA, arXiv 2605.14217).
 #include <algorithm>
 #include <array>
 
+#include "reft/adapters/peft.h"
 #include "reft/methods/lora_sites.h"
 #include "reft/methods/method.h"
 
@@ -14,17 +15,28 @@ namespace {
 class Lora final : public Method {
  public:
   Lora(const LoraOptions& options, const Llama& model, std::uint64_t seed)
-      : sites_(options, model, seed, first_lora_place), parameters_(sites_.parameters()) {}
+      : model_(model), sites_(options, model, seed, first_lora_place) {}
 
-  std::span<const Parameter> parameters() const override { return parameters_; }
+  std::span<const Parameter> parameters() const override { return sites_.parameters(); }
   std::unique_ptr<MethodPass> attach(const PromptBatch& batch) const override {
     require(batch.alpha.empty(), "the adapter has no gates to override: expected one of csreft, or no --alpha");
     return std::make_unique<LoraPass>(std::span(&sites_, 1), batch);
   }
 
+  // In PEFT's layout.
+  void save(const std::filesystem::path& folder, const LanguageModel& model) const override {
+    write_peft(folder, sites_.adapter(model.path.string()), model_.config());
+  }
+  // What PEFT has written may have other ranks and places than the options say; what was written here may not.
+  void load(const std::filesystem::path& folder) override {
+    const LoraSites read(sites_.options(), read_peft(folder, model_.config()), model_);
+    if (std::filesystem::exists(folder / "adapter.json")) read.check_like(sites_, folder.string());
+    sites_ = read;
+  }
+
  private:
+  const Llama& model_;
   LoraSites sites_;
-  std::vector<Parameter> parameters_;
 };
 
 class LoraSettings final : public MethodSettings {

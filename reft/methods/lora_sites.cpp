@@ -31,14 +31,16 @@ Extents extents_of(LinearSite site, const LlamaConfig& config) {
 }  // namespace
 
 void LoraOptions::describe(Options& options) {
-  options.add("layers", layers, "blocks that are updated, 0-based: numbers such as 6,12,18,24, all, or auto (four, evenly spread)");
+  options.add("layers", layers,
+              "blocks that are updated, 0-based: numbers such as 6,12,18,24, all, or auto (four, evenly spread)");
   options.add("rank", rank, "rank r of each subspace, or of LoRA's matrices", at_least(1));
   options.add("lora_alpha", alpha, "scale: updates are multiplied by alpha / rank",
               Range<double>{"a number", [](double x) { return std::isfinite(x); }});
   options.add("rslora", rslora, "multiply by alpha / sqrt(rank) instead");
   options.add("dropout", dropout, "share of the components of an update's input that training drops",
               Range<double>{"0 or more and less than 1", [](double p) { return p >= 0.0 && p < 1.0; }});
-  options.add("targets", targets, "linear layers that are updated: q_proj, k_proj, v_proj, o_proj, gate_proj, up_proj, down_proj");
+  options.add("targets", targets,
+              "linear layers that are updated: q_proj, k_proj, v_proj, o_proj, gate_proj, up_proj, down_proj");
   options.add("positions", positions, "tokens whose layers are updated: everywhere, or some of the prompt's");
 }
 
@@ -50,11 +52,6 @@ void LoraOptions::resolve(const LlamaConfig& config) {
     if (target.find('_') == std::string::npos) target += "_proj";
     static_cast<void>(parse_linear_site(target));
   }
-}
-
-double LoraOptions::scale() const {
-  const auto r = static_cast<double>(rank);
-  return alpha / (rslora ? std::sqrt(r) : r);
 }
 
 LoraSites::LoraSites(const LoraOptions& options, const Llama& model, std::uint64_t seed, std::uint64_t first_place,
@@ -69,15 +66,65 @@ LoraSites::LoraSites(const LoraOptions& options, const Llama& model, std::uint64
       const LinearSite site = parse_linear_site(target);
       const auto [in, out] = extents_of(site, config);
       const double bound = 1.0 / std::sqrt(static_cast<double>(in));
-      const Place here{Variable::parameter(random_uniform({options.rank, in}, -bound, bound, seed,
-                                                          first_place_stream + place, model.options())),
-                       Variable::parameter(Tensor::zeros({out, options.rank}, model.options())), place};
+      require(!places_.contains({layer, site}), "LoRA target {} is named twice", target);
+      add(layer, site,
+          {Variable::parameter(
+               random_uniform({options.rank, in}, -bound, bound, seed, first_place_stream + place, model.options())),
+           Variable::parameter(Tensor::zeros({out, options.rank}, model.options())),
+           lora_scale(options.alpha, options.rank, options.rslora), place},
+          prefix);
       ++place;
-      require(places_.emplace(std::pair{layer, site}, here).second, "LoRA target {} is named twice", target);
-      const std::string name = fmt::format("{}{}.{}", prefix, layer, target);
-      parameters_.push_back({.name = name + ".A", .value = here.A, .part = ParameterPart::adapters});
-      parameters_.push_back({.name = name + ".B", .value = here.B, .part = ParameterPart::adapters});
     }
+  }
+}
+
+LoraSites::LoraSites(const LoraOptions& options, const LoraAdapter& adapter, const Llama& model) : options_(options) {
+  if (options.positions != everywhere_name) groups_ = parse_positions(options.positions, /*tied=*/true);
+  std::uint64_t place = first_lora_place;
+  for (const auto& module : adapter.modules) {
+    add(module.layer, module.site,
+        {Variable::parameter(module.A.to(model.options()).clone()),
+         Variable::parameter(module.B.to(model.options()).clone()),
+         lora_scale(module.alpha, module.rank(), adapter.use_rslora), place++},
+        "");
+  }
+}
+
+void LoraSites::add(std::int64_t layer, LinearSite site, Place place, const std::string& prefix) {
+  const std::string name = fmt::format("{}{}.{}", prefix, layer, to_string(site));
+  parameters_.push_back({.name = name + ".A", .value = place.A, .part = ParameterPart::adapters});
+  parameters_.push_back({.name = name + ".B", .value = place.B, .part = ParameterPart::adapters});
+  places_.emplace(std::pair{layer, site}, std::move(place));
+}
+
+LoraAdapter LoraSites::adapter(const std::string& base_model) const {
+  LoraAdapter adapter{.rank = options_.rank,
+                      .alpha = options_.alpha,
+                      .use_rslora = options_.rslora,
+                      .dropout = options_.dropout,
+                      .base_model = base_model,
+                      .modules = {}};
+  const TensorOptions host(DType::f32);
+  for (const auto& [where, place] : places_) {
+    const auto rank = static_cast<double>(place.A.value().rows());
+    adapter.modules.push_back({.layer = where.first,
+                               .site = where.second,
+                               .alpha = place.scale * (options_.rslora ? std::sqrt(rank) : rank),
+                               .A = place.A.value().to(host),
+                               .B = place.B.value().to(host)});
+  }
+  return adapter;
+}
+
+void LoraSites::check_like(const LoraSites& other, const std::string& where) const {
+  require(places_.size() == other.places_.size(), "{} has {} modules, its adapter.json {}", where, places_.size(),
+          other.places_.size());
+  for (const auto& [at, place] : other.places_) {
+    const auto found = places_.find(at);
+    const std::string name = fmt::format("{} of layer {}", to_string(at.second), at.first);
+    require(found != places_.end(), "{} has no {}, which its adapter.json names", where, name);
+    require(found->second.A.shape() == place.A.shape(), "{}: A of {} has shape {}, its adapter.json expects {}", where,
+            name, found->second.A.shape().str(), place.A.shape().str());
   }
 }
 
@@ -97,7 +144,7 @@ Variable LoraSites::apply(std::int64_t layer, LinearSite site, const Variable& x
                                  (static_cast<std::uint64_t>(training->pass) << 16U) + place.number;
     read = dropout(read, options_.dropout, training->seed, stream);
   }
-  const Variable update = scale(linear(linear(read, A), B), options_.scale());
+  const Variable update = csreft::scale(linear(linear(read, A), B), place.scale);
   return rows.defined() ? add_at_rows(y, rows, update) : add(y, update);
 }
 

@@ -10,6 +10,7 @@
 #include <vector>
 
 #include "core/base/options.h"
+#include "reft/adapters/lora_adapter.h"
 #include "reft/methods/method.h"
 
 namespace csreft {
@@ -26,7 +27,6 @@ struct LoraOptions {
   void describe(Options& options);
   // Replaces "auto" by the layers themselves. Throws Error for layers that the model lacks and for wrong targets.
   void resolve(const LlamaConfig& config);
-  double scale() const;  // alpha / rank, or alpha / sqrt(rank)
 };
 
 // The place of a method's first matrix among the streams of random_streams.h.
@@ -37,17 +37,24 @@ class LoraSites {
   struct Place {
     Variable A;  // [rank, in]
     Variable B;  // [out, rank]
+    double scale;
     std::uint64_t number;
   };
 
   // Parameters are "PREFIXLAYER.TARGET.A" and ".B"; matrix i is drawn from the stream of place first_place + i.
   LoraSites(const LoraOptions& options, const Llama& model, std::uint64_t seed, std::uint64_t first_place,
             const std::string& prefix = {});
+  // With the matrices of an adapter, whose modules may have ranks and scales of their own.
+  LoraSites(const LoraOptions& options, const LoraAdapter& adapter, const Llama& model);
 
   const LoraOptions& options() const { return options_; }
   const std::vector<Parameter>& parameters() const { return parameters_; }
   const std::map<std::pair<std::int64_t, LinearSite>, Place>& places() const { return places_; }
   bool everywhere() const { return groups_.empty(); }
+  // The matrices as values on the host, for a file. base_model: its path or name.
+  LoraAdapter adapter(const std::string& base_model) const;
+  // Throws Error unless the places and the shapes of their matrices are those of `other`; `where` names the file.
+  void check_like(const LoraSites& other, const std::string& where) const;
   // The rows that are updated, where not all are.
   RowIndex rows(const PromptSpans& prompts) const;
   // y + s B A x [n, out] at layer `layer`, if it is a target; at the rows given, or (undefined) at all. `frozen`: A and
@@ -57,6 +64,8 @@ class LoraSites {
 
  private:
   LoraOptions options_;
+  void add(std::int64_t layer, LinearSite site, Place place, const std::string& prefix);
+
   std::vector<PositionGroup> groups_;  // empty: every token, of prompts, responses and what is generated
   std::map<std::pair<std::int64_t, LinearSite>, Place> places_;
   std::vector<Parameter> parameters_;
