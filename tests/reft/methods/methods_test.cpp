@@ -1,5 +1,6 @@
 // Every method through a tiny model, in f64.
 #include <algorithm>
+#include <cmath>
 #include <set>
 
 #include <doctest/doctest.h>
@@ -11,10 +12,9 @@
 #include "reft/stiefel/stiefel.h"
 #include "tests/compare.h"
 #include "tests/error_text.h"
-#include "tests/tiny_model.h"
+#include "tests/reft/method_tools.h"
 
 using csreft::DType;
-using csreft::Llama;
 using csreft::Method;
 using csreft::MethodOptions;
 using csreft::Tensor;
@@ -26,24 +26,24 @@ namespace {
 constexpr double rounding = 1e-12;
 
 MethodOptions options_of(std::string_view method) {
-  MethodOptions options;
-  options.method = method;
-  options.layers = {0, 2};
-  options.rank = 2;
-  options.positions = "f2+l1";
-  options.tied = true;
-  options.subspaces = 3;
-  options.router_hidden = 5;
+  auto values = paper_options({{"layers", "0,2"},
+                               {"rank", 2},
+                               {"positions", "f2=l1"},
+                               {"edit_start", "identity"},
+                               {"subspaces", 3},
+                               {"router_hidden", 5}})
+                    .values;
+  values["tasks"] = nlohmann::json::array({"one", "two"});
+  MethodOptions options = options_for(method, values);
+  if (method == "lora" || method == "olora") options["positions"] = "everywhere";
   return options;
 }
 
-std::unique_ptr<Method> create(const MethodOptions& options, std::uint64_t seed = 1) {
-  return csreft::create_method(options, tiny_config(), seed, DType::f64);
+std::string create_error(const MethodOptions& options) {
+  return error_text([&] { TinyMethod created(options); });
 }
 
-std::string create_error(const MethodOptions& options) {
-  return error_text([&] { return create(options); });
-}
+bool edits(std::string_view method) { return options_for(method, {{"edit_start", "identity"}}).contains("edit_start"); }
 
 // Sequences of 7, 5 and 9 tokens, whose prompts have 5, 3 and 6.
 TinyTask tiny_task() {
@@ -51,16 +51,20 @@ TinyTask tiny_task() {
   return random_task(lengths, prompts);
 }
 
-Tensor hidden_of(const Llama& model, const TinyTask& task, const Method& method) {
-  return model.forward(task.batch, method.attach(model, {task.batch, task.prompts}).points).value();
+Tensor hidden_of(const TinyMethod& made, const TinyTask& task) {
+  const auto pass = made->attach({task.batch, task.prompts});
+  return made.model->forward(task.batch, pass->points()).value();
 }
 
 // Cross-entropy and, where the method has one, lambda times the penalty.
-Variable loss_of(const Llama& model, const TinyTask& task, const Method& method) {
-  const auto pass = method.attach(model, {task.batch, task.prompts});
-  const Variable ce = task_loss(model, task, pass.points);
-  const Variable penalty = pass.gates->alpha.defined() ? method.penalty(*pass.gates) : Variable();
-  return penalty.defined() ? csreft::add(ce, csreft::scale(penalty, method.options().lambda)) : ce;
+Variable loss_of(const TinyMethod& made, const TinyTask& task) {
+  const auto pass = made->attach({task.batch, task.prompts});
+  Variable loss = task_loss(*made.model, task, pass->points());
+  const csreft::Routing* routing = made->routing();
+  const Variable penalty = routing != nullptr ? routing->penalty(*pass->gates()) : Variable();
+  if (penalty.defined()) loss = csreft::add(loss, csreft::scale(penalty, routing->lambda()));
+  const Variable regulariser = made->regulariser();
+  return regulariser.defined() ? csreft::add(loss, regulariser) : loss;
 }
 
 // Moves every parameter away from its start, where terms of the gradient vanish.
@@ -72,13 +76,13 @@ void perturb(const Method& method) {
   }
 }
 
-const Tensor& value_of(const Method& method, std::string_view name) {
+const Tensor& value_of(const Method& method, const std::string& name) {
   const auto found = std::ranges::find(method.parameters(), name, &csreft::Parameter::name);
   REQUIRE(found != method.parameters().end());
   return found->value.value();
 }
 
-void set(const Method& method, std::string_view name, const Tensor& value) {
+void set(const Method& method, const std::string& name, const Tensor& value) {
   const Tensor& target = value_of(method, name);
   REQUIRE(target.shape() == value.shape());
   std::ranges::copy(value.span<double>(), target.span<double>().begin());
@@ -87,7 +91,7 @@ void set(const Method& method, std::string_view name, const Tensor& value) {
 // A method of an intervention's name applies that formula.
 bool starts_as_identity(std::string_view method) {
   return std::ranges::none_of(csreft::interventions(), [&](const csreft::Intervention* intervention) {
-    return intervention->name == method && !intervention->starts_as_identity;
+    return intervention->name == method && !intervention->has_identity;
   });
 }
 
@@ -98,83 +102,107 @@ std::set<std::string> names_of(const Method& method) {
 }
 
 // Compares the gradients of all parameters, moved away from their start, with differences of the loss.
-void check_gradients(const Llama& model, const TinyTask& task, const MethodOptions& options) {
-  const auto method = create(options);
-  perturb(*method);
+void check_gradients(const TinyTask& task, const MethodOptions& options) {
+  const TinyMethod made(options);
+  perturb(*made);
   std::vector<Variable> inputs;
-  for (const auto& p : method->parameters()) inputs.push_back(p.value);
-  const auto result = csreft::gradcheck([&] { return loss_of(model, task, *method); }, inputs, {.sample = 3});
+  for (const auto& p : made->parameters()) inputs.push_back(p.value);
+  const auto result = csreft::gradcheck([&] { return loss_of(made, task); }, inputs, {.sample = 3});
   CHECK_MESSAGE(result.passed, result.str());
 }
 
 }  // namespace
 
 TEST_CASE("every method has right gradients for all of its parameters") {
-  const Llama model = tiny_llama();
   const TinyTask task = tiny_task();
   for (const auto* entry : csreft::methods()) {
-    for (const bool tied : {false, true}) {
+    for (const char* positions : {"f2=l1", "f2+l1"}) {
       CAPTURE(entry->name);
-      CAPTURE(tied);
+      CAPTURE(positions);
       auto options = options_of(entry->name);
-      options.tied = tied;
-      options.penalty = "entropy";
-      options.lambda = 0.3;
-      check_gradients(model, task, options);
+      if (edits(entry->name)) options["positions"] = positions;
+      if (entry->name == "csreft") {
+        options["penalty"] = "entropy";
+        options["lambda"] = 0.3;
+      }
+      check_gradients(task, options);
     }
   }
 }
 
 TEST_CASE("CS-ReFT has right gradients with gates that compete, their penalty, and a router that reads hidden states") {
-  const Llama model = tiny_llama();
   const TinyTask task = tiny_task();
   for (const auto* input : csreft::router_inputs()) {
     CAPTURE(input->name);
     auto options = options_of("csreft");
-    options.gate = "softmax";
-    options.penalty = "mi";
-    options.lambda = 0.3;
-    options.router_input = input->name;
-    check_gradients(model, task, options);
+    options["gate"] = "softmax";
+    options["penalty"] = "mi";
+    options["lambda"] = 0.3;
+    options["router_input"] = input->name;
+    check_gradients(task, options);
   }
 }
 
-TEST_CASE("a new method leaves the model as it is, but for an intervention that says otherwise") {
-  const Llama model = tiny_llama();
+TEST_CASE("CS-ReFT has right gradients with shared subspaces, and with gates by token") {
   const TinyTask task = tiny_task();
-  const Tensor plain = model.forward(task.batch).value();
+  auto options = options_of("csreft");
+  options["shared"] = 1;
+  check_gradients(task, options);
+  options["gate"] = "softmax";
+  options["router_input"] = "hidden";
+  options["gate_scope"] = "token";
+  options["penalty"] = "mi";
+  options["lambda"] = 0.3;
+  check_gradients(task, options);
+}
+
+TEST_CASE("every formula has right gradients with every activation of its source") {
+  const TinyTask task = tiny_task();
+  for (const auto* intervention : csreft::interventions()) {
+    if (!csreft::has_source(*intervention)) continue;
+    for (const auto& activation : csreft::activations()) {
+      CAPTURE(intervention->name);
+      CAPTURE(activation.name);
+      auto options = options_of(intervention->name);
+      options["activation"] = activation.name;
+      check_gradients(task, options);
+    }
+  }
+}
+
+TEST_CASE("a new method that starts as the identity leaves the model as it is, but for a formula that cannot") {
+  const TinyTask task = tiny_task();
+  const Tensor plain = tiny_llama().forward(task.batch).value();
   for (const auto* entry : csreft::methods()) {
     CAPTURE(entry->name);
-    const Tensor edited = hidden_of(model, task, *create(options_of(entry->name)));
+    const Tensor edited = hidden_of(TinyMethod(options_of(entry->name)), task);
     CHECK((largest_difference(edited, plain) < rounding) == starts_as_identity(entry->name));
   }
 }
 
 TEST_CASE("every method, once moved, changes what the model says") {
-  const Llama model = tiny_llama();
   const TinyTask task = tiny_task();
-  const Tensor plain = model.forward(task.batch).value();
+  const Tensor plain = tiny_llama().forward(task.batch).value();
   for (const auto* entry : csreft::methods()) {
     CAPTURE(entry->name);
-    const auto method = create(options_of(entry->name));
-    perturb(*method);
-    CHECK(largest_difference(hidden_of(model, task, *method), plain) > 1e-3);
+    const TinyMethod made(options_of(entry->name));
+    perturb(*made);
+    CHECK(largest_difference(hidden_of(made, task), plain) > 1e-3);
   }
 }
 
 TEST_CASE("an edit of the last layer changes the chosen tokens of the prompts and no other") {
-  const Llama model = tiny_llama();
   const TinyTask task = tiny_task();
-  const Tensor plain = model.forward(task.batch).value();
+  const Tensor plain = tiny_llama().forward(task.batch).value();
   for (const auto* entry : csreft::methods()) {
-    if (entry->name == "lora") continue;
+    if (!edits(entry->name)) continue;
     CAPTURE(entry->name);
     auto options = options_of(entry->name);
-    options.layers = {2};
-    options.positions = "f1+l1";
-    const auto method = create(options);
-    perturb(*method);
-    const Tensor edited = hidden_of(model, task, *method);
+    options["layers"] = "2";
+    options["positions"] = "f1=l1";
+    const TinyMethod made(options);
+    perturb(*made);
+    const Tensor edited = hidden_of(made, task);
     std::set<std::int64_t> changed;
     for (std::int64_t i = 0; i < plain.rows(); ++i) {
       if (largest_difference(edited.slice(i, i + 1), plain.slice(i, i + 1)) > 1e-6) changed.insert(i);
@@ -185,91 +213,209 @@ TEST_CASE("an edit of the last layer changes the chosen tokens of the prompts an
 }
 
 TEST_CASE("CS-ReFT with open gates is LoReFT of rank k r with the same stack") {
-  const Llama model = tiny_llama();
   const TinyTask task = tiny_task();
-  auto options = options_of("csreft");
-  const auto stacked = create(options);
+  const TinyMethod stacked(options_of("csreft"));
   perturb(*stacked);
   // A sigmoid of 50 is 1 - 2e-22: 1 in f64.
   set(*stacked, "router.2.weight", Tensor::zeros({3, 5}, DType::f64));
   set(*stacked, "router.2.bias", Tensor::full({3}, 50.0, DType::f64));
-  options.method = "loreft";
-  options.rank = 6;
-  const auto loreft = create(options);
+  auto options = options_of("loreft");
+  options["rank"] = 6;
+  const TinyMethod loreft(options);
   for (const auto& p : loreft->parameters()) set(*loreft, p.name, value_of(*stacked, p.name));
-  CHECK(largest_difference(hidden_of(model, task, *stacked), hidden_of(model, task, *loreft)) < rounding);
+  CHECK(largest_difference(hidden_of(stacked, task), hidden_of(loreft, task)) < rounding);
 }
 
 TEST_CASE("CS-ReFT with one gate open is LoReFT with that subspace, and with none the model itself") {
-  const Llama model = tiny_llama();
   const TinyTask task = tiny_task();
-  auto options = options_of("csreft");
-  const auto stacked = create(options);
+  const TinyMethod stacked(options_of("csreft"));
   perturb(*stacked);
   set(*stacked, "router.2.weight", Tensor::zeros({3, 5}, DType::f64));
   const std::vector<double> open_second{-800.0, 50.0, -800.0};
   set(*stacked, "router.2.bias", Tensor::from(std::span<const double>(open_second), {3}));
-  options.method = "loreft";
-  const auto loreft = create(options);
+  const TinyMethod loreft(options_of("loreft"));
   for (const auto& p : loreft->parameters()) set(*loreft, p.name, value_of(*stacked, p.name).slice(2, 4));
-  CHECK(largest_difference(hidden_of(model, task, *stacked), hidden_of(model, task, *loreft)) < rounding);
+  CHECK(largest_difference(hidden_of(stacked, task), hidden_of(loreft, task)) < rounding);
 
   set(*stacked, "router.2.bias", Tensor::full({3}, -800.0, DType::f64));
-  CHECK(largest_difference(hidden_of(model, task, *stacked), model.forward(task.batch).value()) < rounding);
+  CHECK(largest_difference(hidden_of(stacked, task), tiny_llama().forward(task.batch).value()) < rounding);
+}
+
+TEST_CASE("shared subspaces are always open, and start orthogonal to the others") {
+  const TinyTask task = tiny_task();
+  auto options = options_of("csreft");
+  options["shared"] = 1;
+  const TinyMethod made(options);
+  CHECK(value_of(*made, "router.2.weight").shape() == csreft::Shape{2, 5});
+  CHECK(csreft::orthonormality_error(value_of(*made, "0.t.R"), 6) < rounding);
+  const auto pass = made->attach({task.batch, task.prompts});
+  const Tensor alpha = pass->gates()->alpha.value();
+  CHECK(alpha.shape() == csreft::Shape{3, 3});
+  for (std::int64_t e = 0; e < 3; ++e) CHECK(alpha.data<double>()[e * 3] == 1.0);
+  CHECK(pass->gates()->probabilities.shape() == csreft::Shape{3, 2});
+}
+
+TEST_CASE("gates that are given take the place of the router's") {
+  const TinyTask task = tiny_task();
+  const TinyMethod stacked(options_of("csreft")), loreft(options_of("loreft"));
+  perturb(*stacked);
+  for (const auto& p : loreft->parameters()) set(*loreft, p.name, value_of(*stacked, p.name).slice(2, 4));
+  const std::vector<double> second{0.0, 1.0, 0.0}, two{1.0, 0.0};
+  const auto pass = stacked->attach({task.batch, task.prompts, {}, {}, second});
+  const Tensor hidden = stacked.model->forward(task.batch, pass->points()).value();
+  CHECK(largest_difference(hidden, hidden_of(loreft, task)) < rounding);
+  CHECK(contains(error_text([&] { stacked->attach({task.batch, task.prompts, {}, {}, two}); }),
+                 "--alpha has 2 numbers, the adapter 3 subspaces"));
+  CHECK(contains(error_text([&] { loreft->attach({task.batch, task.prompts, {}, {}, second}); }), "has no gates"));
+}
+
+TEST_CASE("a sum of methods does what each does, one after the other, under its own names") {
+  const TinyTask task = tiny_task();
+  MethodOptions options{"lora+loreft", {{"layers", "0,2"}, {"rank", 2}, {"loreft.rank", 3}, {"loreft.positions", "f1"}}};
+  const TinyMethod sum(options);
+  CHECK(value_of(*sum, "lora.0.q_proj.A").shape() == csreft::Shape{2, 12});
+  CHECK(value_of(*sum, "loreft.0.f.R").shape() == csreft::Shape{3, 12});
+  perturb(*sum);
+  const TinyMethod lora({"lora", {{"layers", "0,2"}, {"rank", 2}}});
+  for (const auto& p : lora->parameters()) set(*lora, p.name, value_of(*sum, "lora." + p.name));
+  const TinyMethod loreft({"loreft", {{"layers", "0,2"}, {"rank", 3}, {"positions", "f1"}}});
+  for (const auto& p : loreft->parameters()) set(*loreft, p.name, value_of(*sum, "loreft." + p.name));
+  const auto a = lora->attach({task.batch, task.prompts}), b = loreft->attach({task.batch, task.prompts});
+  const Tensor both = sum.model->forward(task.batch, csreft::chained({a->points(), b->points()})).value();
+  CHECK(largest_difference(hidden_of(sum, task), both) < rounding);
+  CHECK(contains(create_error({"lora+lora"}), "has lora twice"));
+  CHECK(contains(create_error({"lora+"}), "unknown method ''"));
+  CHECK(contains(create_error({"lora+full"}), "expected it alone"));
+  CHECK(contains(create_error({"lora+loreft", {{"lora.gate", "soft"}}}), "no option 'lora.gate'"));
+}
+
+TEST_CASE("O-LoRA learns a LoRA a task: earlier ones are frozen, and a penalty keeps A apart") {
+  const TinyTask task = tiny_task();
+  const TinyMethod made(options_of("olora"));
+  perturb(*made);
+  const auto gradients_of = [&](std::int64_t number) {
+    for (const auto& p : made->parameters()) p.value.clear_grad();
+    made->begin_task(number);
+    const auto pass = made->attach({task.batch, task.prompts, {}, csreft::TrainingMoment{}});
+    const Variable regulariser = made->regulariser();
+    Variable loss = task_loss(*made.model, task, pass->points());
+    if (regulariser.defined()) loss = csreft::add(loss, regulariser);
+    csreft::backward(loss);
+    std::set<std::string> trained;
+    for (const auto& p : made->parameters()) {
+      if (p.value.grad().defined()) trained.insert(p.name.substr(0, p.name.find('.')));
+    }
+    return trained;
+  };
+  CHECK(gradients_of(0) == std::set<std::string>{"one"});
+  CHECK_FALSE(made->regulariser().defined());
+  CHECK(gradients_of(1) == std::set<std::string>{"two"});
+  // 0.5 sum |A_1 A_2^T| over the places.
+  double expected = 0.0;
+  for (const char* place : {"0.q_proj.A", "0.v_proj.A", "2.q_proj.A", "2.v_proj.A"}) {
+    const Tensor products = csreft::ops::matmul(value_of(*made, fmt::format("one.{}", place)),
+                                                value_of(*made, fmt::format("two.{}", place)),
+                                                csreft::ops::Transpose::no, csreft::ops::Transpose::yes);
+    for (const double x : products.span<double>()) expected += 0.5 * std::abs(x);
+  }
+  CHECK(made->regulariser().value().item() == doctest::Approx(expected));
+}
+
+TEST_CASE("dropout and noise take part in training alone, and are the same at the same moment of a run") {
+  const TinyTask task = tiny_task();
+  for (const char* name : {"loreft", "lora", "csreft"}) {
+    CAPTURE(name);
+    auto options = options_of(name);
+    if (std::string_view(name) == "csreft") {
+      options["gate"] = "gumbel";
+    } else {
+      options["dropout"] = 0.5;
+    }
+    const TinyMethod made(options);
+    perturb(*made);
+    const auto hidden_at = [&](std::optional<csreft::TrainingMoment> moment) {
+      const auto pass = made->attach({task.batch, task.prompts, {}, moment});
+      return made.model->forward(task.batch, pass->points()).value();
+    };
+    CHECK(largest_difference(hidden_at({}), hidden_at({})) == 0.0);
+    std::set<double> sums;
+    for (std::int64_t step = 0; step < 8; ++step) {
+      const csreft::TrainingMoment moment{.step = step, .total_steps = 8, .seed = 3, .pass = 0};
+      const Tensor hidden = hidden_at(moment);
+      CHECK(largest_difference(hidden, hidden_at(moment)) == 0.0);
+      sums.insert(csreft::ops::squared_norm(hidden));
+    }
+    CHECK(sums.size() > 1);
+  }
 }
 
 TEST_CASE("parameters are named by layer, side and letter; tied positions share theirs") {
   auto options = options_of("loreft");
-  CHECK(names_of(*create(options)) == std::set<std::string>{"0.t.R", "0.t.W", "0.t.b", "2.t.R", "2.t.W", "2.t.b"});
-  options.tied = false;
-  CHECK(names_of(*create(options)) == std::set<std::string>{"0.f.R", "0.f.W", "0.f.b", "0.l.R", "0.l.W", "0.l.b",
-                                                            "2.f.R", "2.f.W", "2.f.b", "2.l.R", "2.l.W", "2.l.b"});
-  options.method = "lora";
-  options.layers = {1};
-  CHECK(names_of(*create(options)) == std::set<std::string>{"1.q_proj.A", "1.q_proj.B", "1.v_proj.A", "1.v_proj.B"});
-  const auto csreft = create(options_of("csreft"));
+  CHECK(names_of(*TinyMethod(options)) ==
+        std::set<std::string>{"0.t.R", "0.t.W", "0.t.b", "2.t.R", "2.t.W", "2.t.b"});
+  options["positions"] = "f2+l1";
+  CHECK(names_of(*TinyMethod(options)) == std::set<std::string>{"0.f.R", "0.f.W", "0.f.b", "0.l.R", "0.l.W", "0.l.b",
+                                                                "2.f.R", "2.f.W", "2.f.b", "2.l.R", "2.l.W", "2.l.b"});
+  options["tied"] = true;
+  CHECK(names_of(*TinyMethod(options)) ==
+        std::set<std::string>{"0.t.R", "0.t.W", "0.t.b", "2.t.R", "2.t.W", "2.t.b"});
+  auto lora = options_of("lora");
+  lora["layers"] = "1";
+  CHECK(names_of(*TinyMethod(lora)) == std::set<std::string>{"1.q_proj.A", "1.q_proj.B", "1.v_proj.A", "1.v_proj.B"});
+  const TinyMethod csreft(options_of("csreft"));
   CHECK(names_of(*csreft) == std::set<std::string>{"0.t.R", "0.t.W", "0.t.b", "2.t.R", "2.t.W", "2.t.b",
                                                    "router.0.weight", "router.0.bias", "router.2.weight",
                                                    "router.2.bias"});
   CHECK(value_of(*csreft, "0.t.R").shape() == csreft::Shape{6, 12});
 }
 
-TEST_CASE("no layers named means all of them, in rising order whatever the order given") {
+TEST_CASE("layers: all of them, some in rising order whatever the order given, or as at another depth") {
   auto options = options_of("lobireft");
-  options.layers = {};
-  CHECK(names_of(*create(options)).contains("1.t.b"));
-  options.layers = {2, 0};
-  CHECK(create(options)->parameters().front().name == "0.t.R");
+  options["layers"] = "all";
+  CHECK(names_of(*TinyMethod(options)).contains("1.t.b"));
+  options["layers"] = "2,0";
+  CHECK(TinyMethod(options)->parameters().front().name == "0.t.R");
+  options["layers"] = "3,9,18,24 of 32";  // 0, 0, 1 and 2 of 3
+  CHECK(TinyMethod(options)->options().at("layers") == "0,1,2");
+  options["layers"] = "auto";
+  CHECK(TinyMethod(options)->options().at("layers") == "0,1,2");
+  options["layers"] = "3,40 of 32";
+  CHECK(contains(create_error(options), "not understood"));
 }
 
-TEST_CASE("trainable numbers are counted with and without the router") {
-  const auto count = csreft::count_parameters(*create(options_of("csreft")));
+TEST_CASE("trainable numbers are counted part by part") {
+  const auto count = csreft::count_parameters(*TinyMethod(options_of("csreft")));
   // 2 layers of R and W [6, 12] and b [6]; a router 12 -> 5 -> 3.
-  CHECK(count.without_router == 2 * (2 * 6 * 12 + 6));
-  CHECK(count.total == count.without_router + (5 * 12 + 5) + (3 * 5 + 3));
-  const auto lora = csreft::count_parameters(*create(options_of("lora")));
+  CHECK(count.edits == 2 * (2 * 6 * 12 + 6));
+  CHECK(count.router == (5 * 12 + 5) + (3 * 5 + 3));
+  CHECK(count.total == count.edits + count.router);
+  CHECK(count.without_router() == count.edits);
+  const auto lora = csreft::count_parameters(*TinyMethod(options_of("lora")));
   // q 12 -> 24 and v 12 -> 12, rank 2, 2 layers.
   CHECK(lora.total == 2 * 2 * ((12 + 24) + (12 + 12)));
-  CHECK(lora.without_router == lora.total);
+  CHECK(lora.adapters == lora.total);
+  CHECK(csreft::count_parameters(*TinyMethod({"full"})).model == csreft::parameter_count(tiny_config()));
 }
 
 TEST_CASE("subspaces are orthonormal each, or all together when they are joint") {
   for (const bool joint : {false, true}) {
     auto options = options_of("csreft");
-    options.joint = joint;
-    const auto method = create(options);
-    const auto& R = method->parameters().front();
+    options["joint"] = joint;
+    const TinyMethod made(options);
+    const auto& R = made->parameters().front();
     REQUIRE(R.name == "0.t.R");
     CHECK(R.manifold == csreft::ParameterManifold::stiefel);
     CHECK(R.block_rows == (joint ? 6 : 2));
     CHECK(csreft::orthonormality_error(R.value.value(), R.block_rows) < rounding);
-    for (const auto& p : method->parameters()) CHECK(p.router == p.name.starts_with("router."));
+    for (const auto& p : made->parameters()) {
+      CHECK((p.part == csreft::ParameterPart::router) == p.name.starts_with("router."));
+    }
   }
 }
 
 TEST_CASE("a seed fixes the start; every place and every seed has another") {
   const auto options = options_of("csreft");
-  const auto a = create(options, 1), again = create(options, 1), b = create(options, 2);
+  const TinyMethod a(options, 1), again(options, 1), b(options, 2);
   for (std::size_t i = 0; i < a->parameters().size(); ++i) {
     CHECK(largest_difference(a->parameters()[i].value.value(), again->parameters()[i].value.value()) == 0.0);
   }
@@ -279,80 +425,133 @@ TEST_CASE("a seed fixes the start; every place and every seed has another") {
   CHECK(largest_difference(value_of(*a, "0.t.R").slice(0, 2), value_of(*a, "0.t.R").slice(2, 4)) > 0.01);
 }
 
-TEST_CASE("generated tokens are left alone by edits and reached by LoRA") {
-  const Llama model = tiny_llama();
-  for (const auto* entry : csreft::methods()) {
-    CAPTURE(entry->name);
-    const auto points = create(options_of(entry->name))->attach_generated(model);
-    CHECK_FALSE(static_cast<bool>(points.block_output));
-    CHECK(static_cast<bool>(points.linear) == (entry->name == "lora"));
-  }
-}
-
-TEST_CASE("LoRA reaches every linear layer that is named") {
-  const Llama model = tiny_llama();
+TEST_CASE("generated tokens are left alone by edits of prompts, and reached by LoRA and by edits of everywhere") {
   const TinyTask task = tiny_task();
-  const Tensor plain = model.forward(task.batch).value();
-  for (const auto* target : {"q_proj", "k_proj", "v_proj", "o_proj", "gate_proj", "up_proj", "down_proj"}) {
-    CAPTURE(target);
-    auto options = options_of("lora");
-    options.targets = {target};
-    const auto method = create(options);
-    perturb(*method);
-    CHECK(largest_difference(hidden_of(model, task, *method), plain) > 1e-6);
-  }
-}
-
-TEST_CASE("what the model cannot follow is refused in a sentence") {
-  const auto with = [](std::string_view method, auto&& change) {
-    auto options = options_of(method);
-    change(options);
-    return create_error(options);
+  const std::vector<std::int32_t> examples{0, 2};
+  const auto generated = [&](const MethodOptions& options, auto&& check) {
+    const TinyMethod made(options);
+    const auto pass = made->attach({task.batch, task.prompts});
+    check(pass->generated(examples));
   };
   for (const auto* entry : csreft::methods()) {
     CAPTURE(entry->name);
-    CHECK(contains(with(entry->name,
-                        [](auto& o) {
-                          o.layers = {0, 3};
-                        }),
-                   "layer 3 does not exist: the model has layers 0 to 2"));
-    CHECK(contains(with(entry->name, [](auto& o) { o.layers = {-1}; }), "layer -1 does not exist"));
-    CHECK(contains(with(entry->name, [](auto& o) { o.layers = {1, 1}; }), "layer 1 is named twice"));
-    CHECK(contains(with(entry->name, [](auto& o) { o.rank = 0; }), "rank 0 is not possible"));
-    CHECK(contains(with(entry->name, [](auto& o) { o.rank = 13; }), "rank 13 do not fit hidden states of size 12"));
-    if (entry->name == "lora") continue;
-    CHECK(contains(with(entry->name, [](auto& o) { o.positions = "first"; }), "positions 'first'"));
+    auto options = options_of(entry->name);
+    generated(options, [&](const csreft::Attachments& points) {
+      CHECK_FALSE(static_cast<bool>(points.block_output));
+      CHECK(static_cast<bool>(points.linear) == (entry->name == "lora" || entry->name == "olora"));
+    });
+    if (!edits(entry->name)) continue;
+    options["positions"] = "everywhere";
+    generated(options,
+              [](const csreft::Attachments& points) { CHECK(static_cast<bool>(points.block_output)); });
   }
-  CHECK(contains(with("csreft", [](auto& o) { o.rank = 5; }), "3 subspace(s) of rank 5 do not fit"));
-  CHECK(contains(with("csreft", [](auto& o) { o.subspaces = 0; }), "0 subspaces are not possible"));
-  CHECK(contains(with("csreft", [](auto& o) { o.router_hidden = 0; }), "hidden width 0"));
-  CHECK(contains(with("csreft", [](auto& o) { o.gate = "hardd"; }), "unknown gate 'hardd'"));
-  CHECK(contains(with("csreft", [](auto& o) { o.router_input = "mean"; }), "unknown router input 'mean'"));
-  CHECK(contains(with("csreft", [](auto& o) { o.penalty = "l2"; }), "unknown penalty 'l2'"));
-  CHECK(contains(with("lora", [](auto& o) { o.targets = {"q"}; }), "unknown linear layer 'q'"));
-  CHECK(contains(with("lora", [](auto& o) { o.targets = {}; }), "LoRA has no target"));
-  CHECK(contains(with("lora", [](auto& o) { o.targets = {"q_proj", "q_proj"}; }), "q_proj is named twice"));
-  CHECK(contains(with("lorefft", [](auto&) {}), "unknown method 'lorefft'"));
+}
+
+TEST_CASE("LoRA reaches every linear layer that is named, by its short name, too, and only the tokens asked for") {
+  const TinyTask task = tiny_task();
+  const Tensor plain = tiny_llama().forward(task.batch).value();
+  for (const auto* target : {"q_proj", "k", "v_proj", "o_proj", "gate", "up_proj", "down_proj"}) {
+    CAPTURE(target);
+    auto options = options_of("lora");
+    options["targets"] = target;
+    const TinyMethod made(options);
+    perturb(*made);
+    CHECK(largest_difference(hidden_of(made, task), plain) > 1e-6);
+  }
+  auto options = options_of("lora");
+  options["layers"] = "2";
+  options["targets"] = "down_proj";
+  options["positions"] = "l1";
+  const TinyMethod last(options);
+  perturb(*last);
+  const Tensor hidden = hidden_of(last, task);
+  for (std::int64_t row = 0; row < hidden.rows(); ++row) {
+    const bool changed = largest_difference(hidden.slice(row, row + 1), plain.slice(row, row + 1)) > 1e-9;
+    CHECK(changed == (row == 4 || row == 9 || row == 17));
+  }
+}
+
+TEST_CASE("rsLoRA scales by alpha over the root of the rank") {
+  const TinyTask task = tiny_task();
+  auto options = options_of("lora");
+  options["rank"] = 4;
+  options["lora_alpha"] = 8.0;  // 8 / 4 = 2
+  const TinyMethod plain(options);
+  options["rslora"] = true;
+  options["lora_alpha"] = 4.0;  // 4 / sqrt(4) = 2
+  const TinyMethod rooted(options);
+  perturb(*plain);
+  perturb(*rooted);
+  CHECK(largest_difference(hidden_of(plain, task), hidden_of(rooted, task)) < rounding);
+}
+
+TEST_CASE("what the model cannot follow is refused in a sentence") {
+  const auto with = [](std::string_view method, const std::string& name, const nlohmann::json& value) {
+    auto options = options_of(method);
+    options[name] = value;
+    return create_error(options);
+  };
+  for (const auto* entry : csreft::methods()) {
+    if (entry->name == "full") continue;
+    CAPTURE(entry->name);
+    CHECK(contains(with(entry->name, "layers", "0,3"), "layer 3 does not exist: the model has layers 0 to 2"));
+    CHECK(contains(with(entry->name, "layers", "-1"), "layer -1 does not exist"));
+    CHECK(contains(with(entry->name, "layers", "1,1"), "layer 1 is named twice"));
+    CHECK(contains(with(entry->name, "positions", "first"), "'first'"));
+    if (entry->name == "red") continue;
+    CHECK(contains(with(entry->name, "rank", 0), "--rank 0 is not possible: expected 1 or more"));
+    CHECK(contains(with(entry->name, "rank", 13), "rank 13 do not fit hidden states of size 12"));
+  }
+  CHECK(contains(with("csreft", "rank", 5), "3 subspace(s) of rank 5 do not fit"));
+  CHECK(contains(with("csreft", "subspaces", 0), "--subspaces 0 is not possible"));
+  CHECK(contains(with("csreft", "shared", 3), "--shared 3 leaves none of 3 subspaces"));
+  CHECK(contains(with("csreft", "shared", -1), "--shared -1 is not possible"));
+  CHECK(contains(with("csreft", "router_hidden", 0), "--router-hidden 0"));
+  CHECK(contains(with("csreft", "gate", "hardd"), "unknown gate 'hardd'"));
+  CHECK(contains(with("csreft", "edit", "red"), "unknown edit 'red'"));
+  CHECK(contains(with("csreft", "router_input", "mean"), "unknown router input 'mean'"));
+  CHECK(contains(with("csreft", "penalty", "l2"), "unknown penalty 'l2'"));
+  CHECK(contains(with("csreft", "gate_scope", "token"), "expected hidden with --gate-scope token"));
+  CHECK(contains(with("csreft", "tau", 0.5), "no option 'tau'"));
+  auto hard = options_of("csreft");
+  hard["gate"] = "hard";
+  for (const double tau : {0.0, 1.0, -0.5, 1.5}) {
+    hard["tau"] = tau;
+    CHECK(contains(create_error(hard), "expected a number between 0 and 1"));
+  }
+  auto topk = options_of("csreft");
+  topk["gate"] = "topk";
+  topk["topk"] = 4;
+  CHECK(contains(create_error(topk), "--topk 4 is not possible with 3 gates"));
+  CHECK(contains(with("loreft", "dropout", 1.0), "--dropout 1 is not possible"));
+  CHECK(contains(with("loreft", "edit_start", "zero"), "unknown edit start 'zero'"));
+  CHECK(contains(with("loreft", "activation", "swish"), "unknown activation 'swish'"));
+  CHECK(contains(with("lora", "targets", "x"), "unknown linear layer 'x_proj'"));
+  CHECK(contains(with("lora", "targets", ""), "LoRA has no target"));
+  CHECK(contains(with("lora", "targets", "q_proj,q_proj"), "q_proj is named twice"));
+  CHECK(contains(create_error({"olora"}), "needs the names of the tasks"));
+  CHECK(contains(create_error({"lorefft"}), "unknown method 'lorefft'"));
 }
 
 TEST_CASE("a prompt too short for its edit is an error, not a forward without it") {
-  const Llama model = tiny_llama();
   const std::vector<std::int64_t> lengths{6, 4}, prompts{4, 1};
   const TinyTask task = random_task(lengths, prompts);
   for (const auto* entry : csreft::methods()) {
-    if (entry->name == "lora") continue;
+    if (!edits(entry->name)) continue;
     CAPTURE(entry->name);
-    CHECK(contains(error_text([&] { return hidden_of(model, task, *create(options_of(entry->name))); }),
+    CHECK(contains(error_text([&] { return hidden_of(TinyMethod(options_of(entry->name)), task); }),
                    "the edit attaches nowhere"));
   }
 }
 
-TEST_CASE("methods have names of their own and say what they do") {
+TEST_CASE("methods have names of their own and say what they do; made again from their options they are the same") {
   std::set<std::string_view> names;
   for (const auto* entry : csreft::methods()) {
     names.insert(entry->name);
     CHECK_FALSE(entry->summary.empty());
-    CHECK(create(options_of(entry->name))->options().method == entry->name);
+    const TinyMethod made(options_of(entry->name));
+    CHECK(made->options().method == entry->name);
+    CHECK(TinyMethod(made->options())->options().values == made->options().values);
   }
   CHECK(names.size() == csreft::methods().size());
 }

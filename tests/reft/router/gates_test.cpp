@@ -8,7 +8,6 @@
 #include "tests/reft/router/router_tools.h"
 
 using csreft::DType;
-using csreft::Llama;
 using csreft::Tensor;
 using csreft::Variable;
 
@@ -17,22 +16,27 @@ TEST_CASE("gates are differentiable in their scores; top1 has the gradient of th
   const Variable weights(csreft::random_normal({5, 3}, 0.0, 1.0, 5, 0, DType::f64));
   const auto gradient = [&](std::string_view name) {
     const Variable leaf = Variable::parameter(scores.clone());
-    csreft::backward(csreft::sum(csreft::mul(weights, gates_of_scores(csreft::find_gate(name), leaf).alpha)));
+    csreft::backward(csreft::sum(csreft::mul(weights, gates_of_scores(*gate_of(name), leaf).alpha)));
     return leaf.grad();
   };
   for (const auto* gate : csreft::gates()) {
-    if (gate->source != csreft::GateSource::router || gate->name == "top1") continue;
+    const auto made = gate->create();
+    // The others are steps; their gradient is another function's.
+    if (gate->name != "soft" && gate->name != "softmax") continue;
     CAPTURE(gate->name);
     const std::vector<Variable> inputs{Variable::parameter(scores.clone())};
     const auto result =
-        csreft::gradcheck([&] { return csreft::mul(weights, gates_of_scores(*gate, inputs[0]).alpha); }, inputs);
+        csreft::gradcheck([&] { return csreft::mul(weights, gates_of_scores(*made, inputs[0]).alpha); }, inputs);
     CHECK_MESSAGE(result.passed, result.str());
   }
   CHECK(largest_difference(gradient("top1"), gradient("softmax")) == 0.0);
+  CHECK(largest_difference(gradient("topk"), gradient("softmax")) == 0.0);
+  CHECK(largest_difference(gradient("gumbel"), gradient("softmax")) == 0.0);
+  CHECK(largest_difference(gradient("hard"), gradient("soft")) == 0.0);
   CHECK(largest_element(gradient("top1")) > 0.0);
   const std::vector<double> some{0.5, 2.0, -1.0, 3.0, 3.0, 1.0}, chosen{0, 1, 0, 1, 0, 0};
   const Variable rows(Tensor::from(std::span<const double>(some), {2, 3}));
-  const auto top1 = gates_of_scores(csreft::find_gate("top1"), rows);
+  const auto top1 = gates_of_scores(*gate_of("top1"), rows);
   // Of equals the first.
   CHECK(largest_difference(top1.alpha.value(), Tensor::from(std::span<const double>(chosen), {2, 3})) == 0.0);
   const double z = 1.0 + 1.0 + std::exp(-2.0);
@@ -40,34 +44,76 @@ TEST_CASE("gates are differentiable in their scores; top1 has the gradient of th
   CHECK(top1.probabilities.value().data<double>()[5] == doctest::Approx(std::exp(-2.0) / z));
 }
 
+TEST_CASE("topk opens as many gates, hard those above the threshold, each by its own option") {
+  const std::vector<double> some{0.5, 2.0, -1.0, 3.0, 3.0, 1.0};
+  const Variable rows(Tensor::from(std::span<const double>(some), {2, 3}));
+  const auto alpha = [&](std::string_view name, const nlohmann::json& options) {
+    auto gate = gate_of(name);
+    csreft::set_options(*gate, options);
+    const auto gates = gates_of_scores(*gate, rows).alpha.value();
+    return std::vector<double>(gates.span<double>().begin(), gates.span<double>().end());
+  };
+  CHECK(alpha("topk", {{"topk", 2}}) == std::vector<double>{1, 1, 0, 1, 1, 0});
+  CHECK(alpha("topk", {{"topk", 1}}) == std::vector<double>{0, 1, 0, 1, 0, 0});
+  // sigmoid: .622, .881, .269, .953, .953, .731
+  CHECK(alpha("hard", {{"tau", 0.5}}) == std::vector<double>{1, 1, 0, 1, 1, 1});
+  CHECK(alpha("hard", {{"tau", 0.9}}) == std::vector<double>{0, 0, 0, 1, 1, 0});
+  CHECK(alpha("gumbel", nlohmann::json::object()) == std::vector<double>{0, 1, 0, 1, 0, 0});
+}
+
+TEST_CASE("gumbel draws gates by their softmax in training, and its gradient sharpens as the run goes on") {
+  const std::vector<double> scores{1.0, 0.0, -1.0};
+  constexpr std::int64_t n = 4000;
+  const Tensor rows = Tensor::zeros({n, 3}, DType::f64);
+  for (std::int64_t i = 0; i < n * 3; ++i) rows.data<double>()[i] = scores[static_cast<std::size_t>(i % 3)];
+  const auto gate = gate_of("gumbel");
+  const auto at = [&](std::int64_t step) {
+    return gate->apply({.scores = Variable(rows),
+                        .tasks = {},
+                        .rows = n,
+                        .gates = 3,
+                        .tensors = DType::f64,
+                        .training = csreft::TrainingMoment{.step = step, .total_steps = 10, .seed = 1, .pass = 0}});
+  };
+  const Tensor drawn = csreft::ops::scale(csreft::ops::sum_rows(at(0).alpha.value()), 1.0 / n);
+  const double z = std::exp(1.0) + 1.0 + std::exp(-1.0);
+  for (std::size_t i = 0; i < 3; ++i) {
+    const double p = std::exp(scores[i]) / z;
+    // Four deviations of a share of 4000 draws.
+    CHECK(std::abs(drawn.span<double>()[i] - p) < 4.0 * std::sqrt(p * (1.0 - p) / n));
+  }
+  CHECK(largest_difference(at(0).alpha.value(), at(1).alpha.value()) == 1.0);
+  CHECK(largest_difference(at(3).alpha.value(), at(3).alpha.value()) == 0.0);
+}
+
 TEST_CASE("onehot gives each task its subspace, ones opens all, and neither asks a router") {
-  const Llama model = tiny_llama();
   const TinyTask task = shared_start();
-  auto options = csreft_options("prompt_mean");
-  options.gate = "ones";
-  CHECK(largest_difference(gates_of(options, model, task), Tensor::full({3, 3}, 1.0, DType::f64)) == 0.0);
-  options.gate = "onehot";
-  CHECK(contains(error_text([&] { csreft::create_method(options, model.config(), 1); }), "names of the tasks"));
-  options.tasks = {"a", "b", "c", "d"};
-  CHECK(contains(error_text([&] { csreft::create_method(options, model.config(), 1); }), "--subspaces of at least 4"));
-  options.tasks = {"a", "b"};
-  const auto method = csreft::create_method(options, model.config(), 1, DType::f64);
-  for (const auto& p : method->parameters()) CHECK_FALSE(p.router);
+  const nlohmann::json base{{"layers", "1"}, {"rank", 2}, {"positions", "f1=l1"}, {"subspaces", 3}, {"edit", "loreft"}};
+  const auto with = [&](const nlohmann::json& more) {
+    csreft::MethodOptions options{"csreft", base};
+    options.values.update(more);
+    return options;
+  };
+  CHECK(largest_difference(gates_of(with({{"gate", "ones"}}), task), Tensor::full({3, 3}, 1.0, DType::f64)) == 0.0);
+  const auto error = [&](const nlohmann::json& tasks) {
+    return error_text([&] { TinyMethod made(with({{"gate", "onehot"}, {"tasks", tasks}})); });
+  };
+  CHECK(contains(error(nlohmann::json::array()), "names of the tasks"));
+  CHECK(contains(error(nlohmann::json::array({"a", "b", "c", "d"})), "--subspaces of at least 4"));
+  const TinyMethod method(with({{"gate", "onehot"}, {"tasks", nlohmann::json::array({"a", "b"})}}));
+  for (const auto& p : method->parameters()) CHECK(p.part == csreft::ParameterPart::edits);
   const std::vector<std::int32_t> tasks{1, 0, 1};
-  const auto gates = method->route(model, prompts_of(task), tasks);
+  const auto gates = routed(method, task, tasks);
   const std::vector<double> expected{0, 1, 0, 1, 0, 0, 0, 1, 0};
   CHECK(largest_difference(gates.alpha.value(), Tensor::from(std::span<const double>(expected), {3, 3})) == 0.0);
-  CHECK(contains(error_text([&] {
-                   method->attach(model, {task.batch, task.prompts});
-                 }),
+  CHECK(contains(error_text([&] { method->attach({task.batch, task.prompts}); }),
                  "expected --task with one of a, b"));
   CHECK(csreft::task_index(*method, "b") == 1);
   CHECK(contains(error_text([&] { csreft::task_index(*method, ""); }), "expected --task with one of a, b"));
   CHECK(contains(error_text([&] { csreft::task_index(*method, "e"); }), "knows no task 'e'"));
-  CHECK(method->needs_task());
-  options.gate = "soft";
-  const auto soft = csreft::create_method(options, model.config(), 1, DType::f64);
-  CHECK_FALSE(soft->needs_task());
+  CHECK(method->routing()->tasks().size() == 2);
+  const TinyMethod soft(csreft_options("prompt_mean"));
+  CHECK(soft->routing()->tasks().empty());
   CHECK(csreft::task_index(*soft, "e") == -1);
 }
 
@@ -81,18 +127,17 @@ TEST_CASE("mi is small for sure and balanced gates, large for unsure or unbalanc
   const auto h = [](double p) { return -p * std::log(p) - (1 - p) * std::log(1 - p); };
   CHECK(mi({0.75, 0.25, 0.5, 0.5}) == doctest::Approx((h(0.75) + h(0.5)) / 2 - h(0.625)));
   auto options = csreft_options("prompt_mean");
-  options.penalty = "mi";
-  options.lambda = 0.3;
-  CHECK(
-      contains(error_text([&] { csreft::create_method(options, tiny_config(), 1); }), "expected gate softmax or top1"));
-  options.gate = "top1";
-  CHECK_FALSE(csreft::create_method(options, tiny_config(), 1)->penalty_is_mean());
+  options["penalty"] = "mi";
+  options["lambda"] = 0.3;
+  CHECK(contains(error_text([&] { TinyMethod made(options); }), "expected gate softmax or top1"));
+  options["gate"] = "top1";
+  CHECK_FALSE(TinyMethod(options)->routing()->penalty_is_mean());
 }
 
 TEST_CASE("the soft gate is the sigmoid of the score") {
   const std::vector<double> scores{0.0, 2.0, -700.0, 700.0};
   const Variable row(Tensor::from(std::span<const double>(scores), {1, 4}));
-  const Tensor alpha = gates_of_scores(csreft::find_gate("soft"), row).alpha.value();
+  const Tensor alpha = gates_of_scores(*gate_of("soft"), row).alpha.value();
   CHECK(alpha.data<double>()[0] == 0.5);
   CHECK(alpha.data<double>()[1] == doctest::Approx(1.0 / (1.0 + std::exp(-2.0))));
   CHECK(alpha.data<double>()[2] == doctest::Approx(0.0));
@@ -112,20 +157,19 @@ TEST_CASE("penalties are means over the examples of sums over the gates") {
 TEST_CASE("a penalty comes with its weight, and a method without gates has none") {
   auto options = csreft_options("prompt_mean");
   const auto penalty = [&] {
-    const auto method = csreft::create_method(options, tiny_config(), 1, DType::f64);
+    const TinyMethod method(options);
     const Variable half(Tensor::full({2, 3}, 0.5, DType::f64));
-    return method->penalty({half, half});
+    return method->routing()->penalty({half, half});
   };
   CHECK_FALSE(penalty().defined());
-  options.penalty = "l1";
+  options["penalty"] = "l1";
   CHECK(contains(error_text(penalty), "penalty l1 with lambda 0 has no effect"));
-  options.lambda = -0.1;
+  options["lambda"] = -0.1;
   CHECK(contains(error_text(penalty), "lambda -0.1 rewards"));
-  options.lambda = 0.1;
-  options.gate = "top1";
+  options["lambda"] = 0.1;
+  options["gate"] = "top1";
   CHECK(contains(error_text(penalty), "penalty l1 is a constant for gate top1"));
-  options.gate = "soft";
+  options["gate"] = "soft";
   CHECK(penalty().value().item() == doctest::Approx(1.5));
-  options.method = "loreft";
-  CHECK_FALSE(penalty().defined());
+  CHECK(TinyMethod({"loreft", {{"rank", 2}}})->routing() == nullptr);
 }

@@ -26,13 +26,13 @@ TEST_CASE("a router that starts from clusters sends each prompt to the nearest c
     lengths.push_back(6);
   }
   auto options = csreft_options("prompt_mean");
-  options.subspaces = 2;
-  options.gate = "top1";
-  options.router_norm = true;
-  options.router_start = "clusters";
-  const auto method = csreft::create_method(options, model.config(), 1, DType::f64);
-  method->prepare(model, prompts);
-  const Tensor alpha = gates_of(*method, model, make_task(prompts, lengths));
+  options["subspaces"] = 2;
+  options["gate"] = "top1";
+  options["router_norm"] = true;
+  options["router_start"] = "clusters";
+  const TinyMethod method(options);
+  method->prepare(prompts);
+  const Tensor alpha = gates_of(method, make_task(prompts, lengths));
   for (std::int64_t e = 2; e < 12; ++e) CHECK(largest_difference(row_of(alpha, e), row_of(alpha, e % 2)) == 0.0);
   CHECK(largest_difference(row_of(alpha, 0), row_of(alpha, 1)) == 1.0);
 
@@ -46,7 +46,7 @@ TEST_CASE("a router that starts from clusters sends each prompt to the nearest c
   const Tensor c = clusters.centroids;
   std::vector<csreft::Parameter> router;
   for (const auto& p : method->parameters()) {
-    if (p.router) router.push_back(p);
+    if (p.part == csreft::ParameterPart::router) router.push_back(p);
   }
   const Tensor scores = csreft::router_scores(x, router).value();
   double ratio = 0.0;
@@ -60,15 +60,15 @@ TEST_CASE("a router that starts from clusters sends each prompt to the nearest c
     CHECK(clusters.assignments[static_cast<std::size_t>(e)] == (lead > 0.0 ? 0 : 1));
   }
   CHECK(ratio > 0.0);
-  options.router_hidden = 1;
-  CHECK(contains(error_text([&] { csreft::create_method(options, model.config(), 1); }), "a width of at least 2"));
+  options["router_hidden"] = 1;
+  CHECK(contains(error_text([&] { TinyMethod made(options); }), "a width of at least 2"));
 }
 
 TEST_CASE("with fewer clusters than subspaces, no prompt goes to those left over") {
   // Two clouds, in turns.
   const Tensor x = csreft::random_normal({300, 40}, 0.0, 1.0, 3, 0, DType::f64);
   for (std::int64_t e = 0; e < 300; e += 2) x.data<double>()[e * 40] += 12.0;
-  const auto router = csreft::make_router_parameters({40, 8, 4}, 1, 2, DType::f64);
+  const auto router = csreft::make_router_parameters({40, 8, 4}, /*lr_scale=*/1.0, 1, 2, DType::f64);
   CHECK(csreft::find_router_start("clusters").set(router, x, 1) == 2);
   const Tensor scores = csreft::router_scores(x, router).value();
   for (std::int64_t e = 0; e < 300; ++e) {
@@ -111,30 +111,28 @@ TEST_CASE("router_norm starts as the identity and lets a constant component be")
 }
 
 TEST_CASE("a method with router_norm keeps the statistics as buffers and reads through them") {
-  const Llama model = tiny_llama();
   const TinyTask task = shared_start();
   auto options = csreft_options("prompt_mean");
-  const Tensor plain = gates_of(options, model, task);
-  CHECK(csreft::create_method(options, model.config(), 1, DType::f64)->buffers().empty());
-  options.router_norm = true;
-  const auto method = csreft::create_method(options, model.config(), 1, DType::f64);
+  const Tensor plain = gates_of(options, task);
+  CHECK(TinyMethod(options)->buffers().empty());
+  options["router_norm"] = true;
+  const TinyMethod method(options);
   CHECK(method->buffers().size() == 2);
-  CHECK(largest_difference(gates_of(*method, model, task), plain) == 0.0);
-  method->prepare(model, std::vector<TokenIds>{{7, 1, 2}, {7, 11, 4}, {7, 5}, {3, 9, 9, 1}});
-  CHECK(largest_difference(gates_of(*method, model, task), plain) > 1e-3);
+  CHECK(largest_difference(gates_of(method, task), plain) == 0.0);
+  method->prepare(std::vector<TokenIds>{{7, 1, 2}, {7, 11, 4}, {7, 5}, {3, 9, 9, 1}});
+  CHECK(largest_difference(gates_of(method, task), plain) > 1e-3);
 }
 
 TEST_CASE("prompts that look alike to the router get one gate, whatever it starts from") {
-  const Llama model = tiny_llama();
   const TinyTask task = shared_start();
   auto options = csreft_options("first_token");
-  options.gate = "top1";
-  options.router_norm = true;
-  options.router_start = "clusters";
-  const auto method = csreft::create_method(options, model.config(), 1, DType::f64);
-  const std::string found = method->prepare(model, std::vector<TokenIds>{{7, 1, 2}, {7, 11, 4}, {7, 5}, {7, 9, 9, 1}});
+  options["gate"] = "top1";
+  options["router_norm"] = true;
+  options["router_start"] = "clusters";
+  const TinyMethod method(options);
+  const std::string found = method->prepare(std::vector<TokenIds>{{7, 1, 2}, {7, 11, 4}, {7, 5}, {7, 9, 9, 1}});
   CHECK(contains(found, "cannot tell them apart"));
-  const auto gates = method->route(model, prompts_of(task));
+  const auto gates = routed(method, task);
   for (std::int64_t e = 1; e < 3; ++e) {
     CHECK(largest_difference(row_of(gates.alpha.value(), e), row_of(gates.alpha.value(), 0)) == 0.0);
   }

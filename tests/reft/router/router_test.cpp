@@ -34,40 +34,39 @@ TEST_CASE("router inputs read the prompts' embeddings, and only theirs") {
 }
 
 TEST_CASE("first_token gives prompts with one first token one gate; prompt_mean tells them apart") {
-  const Llama model = tiny_llama();
   const TinyTask task = shared_start();
-  const Tensor constant = gates_of(csreft_options("first_token"), model, task);
+  const Tensor constant = gates_of(csreft_options("first_token"), task);
   CHECK(largest_difference(row_of(constant, 0), row_of(constant, 1)) == 0.0);
   CHECK(largest_difference(row_of(constant, 0), row_of(constant, 2)) == 0.0);
-  const Tensor mean = gates_of(csreft_options("prompt_mean"), model, task);
+  const Tensor mean = gates_of(csreft_options("prompt_mean"), task);
   CHECK(largest_difference(row_of(mean, 0), row_of(mean, 1)) > 1e-3);
   CHECK(largest_difference(row_of(mean, 0), row_of(mean, 2)) > 1e-3);
   // Prompts 0 and 2 end with one token.
-  const Tensor last = gates_of(csreft_options("last_token"), model, task);
+  const Tensor last = gates_of(csreft_options("last_token"), task);
   CHECK(largest_difference(row_of(last, 0), row_of(last, 2)) == 0.0);
   CHECK(largest_difference(row_of(last, 0), row_of(last, 1)) > 1e-3);
 }
 
 TEST_CASE("a gate depends on its prompt alone: not on the response, nor on who shares the batch") {
-  const Llama model = tiny_llama();
   for (const auto* input : csreft::router_inputs()) {
     CAPTURE(input->name);
     const auto options = csreft_options(input->name);
-    const Tensor together = gates_of(options, model, shared_start());
+    const Tensor together = gates_of(options, shared_start());
     const TinyTask alone = make_task({{7, 5, 5, 6, 3, 20}}, std::vector<std::int64_t>{5});
-    CHECK(largest_difference(gates_of(options, model, alone), row_of(together, 2)) < rounding);
+    CHECK(largest_difference(gates_of(options, alone), row_of(together, 2)) < rounding);
   }
 }
 
 TEST_CASE("scores are V2 relu(V1 x + c1) + c2") {
-  const auto parameters = csreft::make_router_parameters({.input = 4, .hidden = 3, .subspaces = 2}, 1, 0, DType::f64);
+  const auto parameters = csreft::make_router_parameters({.input = 4, .hidden = 3, .gates = 2}, /*lr_scale=*/0.1, 1, 0, DType::f64);
   REQUIRE(parameters.size() == 4);
   CHECK(parameters[0].name == "router.0.weight");
   CHECK(parameters[3].name == "router.2.bias");
   CHECK(largest_element(parameters[1].value.value()) == 0.0);
   CHECK(largest_element(parameters[3].value.value()) == 0.0);
   for (const auto& p : parameters) {
-    CHECK(p.router);
+    CHECK(p.part == csreft::ParameterPart::router);
+    CHECK(p.lr_scale == 0.1);
     csreft::ops::add_(p.value.value(), csreft::random_normal(p.value.shape(), 0.0, 0.5, 2, 0, DType::f64));
   }
   const Tensor x = csreft::random_normal({5, 4}, 0.0, 1.0, 3, 0, DType::f64);
@@ -89,14 +88,15 @@ TEST_CASE("scores are V2 relu(V1 x + c1) + c2") {
   std::vector<Variable> inputs;
   for (const auto& p : parameters) inputs.push_back(p.value);
   for (const auto* gate : csreft::gates()) {
-    if (gate->source != csreft::GateSource::router) continue;
+    const auto made = gate->create();
+    if (made->source() != csreft::GateSource::router) continue;
     for (const auto* penalty : csreft::penalties()) {
       // The others are constants, or not for this gate.
-      if (penalty->name == "none" || !(gate->competing ? penalty->of_competing : penalty->of_independent)) continue;
+      if (penalty->name == "none" || !(made->competes() ? penalty->of_competing : penalty->of_independent)) continue;
       CAPTURE(gate->name);
       CAPTURE(penalty->name);
       const auto result = csreft::gradcheck(
-          [&] { return penalty->apply(gates_of_scores(*gate, csreft::router_scores(x, parameters)).probabilities); },
+          [&] { return penalty->apply(gates_of_scores(*made, csreft::router_scores(x, parameters)).probabilities); },
           inputs);
       CHECK_MESSAGE(result.passed, result.str());
     }
@@ -104,30 +104,46 @@ TEST_CASE("scores are V2 relu(V1 x + c1) + c2") {
 }
 
 TEST_CASE("hidden reads a block below the first edit, in the forward pass as without one") {
-  const Llama model = tiny_llama();
   const TinyTask task = shared_start();
   auto options = csreft_options("hidden");
-  const auto method = csreft::create_method(options, model.config(), 1, DType::f64);
-  CHECK(method->options().router_layer == 0);
-  const Tensor routed = method->route(model, prompts_of(task)).alpha.value();
-  CHECK(largest_difference(gates_of(*method, model, task), routed) < rounding);
+  const TinyMethod made(options);
+  CHECK(made->options().at("router_layer") == 0);
+  CHECK(largest_difference(gates_of(made, task), routed(made, task).alpha.value()) < rounding);
   // Before its own edit a block is as good as one below.
-  options.layers = {0, 1};
-  const auto lowest = csreft::create_method(options, model.config(), 1, DType::f64);
+  options["layers"] = "0,1";
+  const TinyMethod lowest(options);
   for (const auto& p : lowest->parameters()) {
     csreft::ops::add_(p.value.value(), csreft::random_normal(p.value.shape(), 0.0, 0.5, 2, 0, DType::f64));
   }
-  CHECK(largest_difference(gates_of(*lowest, model, task), lowest->route(model, prompts_of(task)).alpha.value()) <
-        rounding);
-  options.layers = {1};
-  options.router_layer = 2;
-  CHECK(contains(error_text([&] { csreft::create_method(options, model.config(), 1); }), "expected one from 0 to 1"));
-  options.router_input = "prompt_mean";
-  CHECK(contains(error_text([&] { csreft::create_method(options, model.config(), 1); }), "reads no layer"));
+  CHECK(largest_difference(gates_of(lowest, task), routed(lowest, task).alpha.value()) < rounding);
+  options["layers"] = "1";
+  options["router_layer"] = 2;
+  CHECK(contains(error_text([&] { TinyMethod made_wrong(options); }), "expected one from 0 to 1"));
+  options["router_input"] = "prompt_mean";
+  CHECK(contains(error_text([&] { TinyMethod made_wrong(options); }), "reads no layer"));
+}
+
+TEST_CASE("by token, each token's gates follow from its own state, and what is reported is each prompt's mean") {
+  const TinyTask task = shared_start();
+  auto options = csreft_options("hidden");
+  options["gate_scope"] = "token";
+  const TinyMethod made(options);
+  std::vector<csreft::Parameter> router;
+  for (const auto& p : made->parameters()) {
+    if (p.part == csreft::ParameterPart::router) router.push_back(p);
+  }
+  const Tensor all = csreft::sigmoid(csreft::router_scores(made.model->hidden_states(task.batch, 0), router)).value();
+  const Tensor means = gates_of(made, task);
+  for (std::size_t e = 0; e < 3; ++e) {
+    const std::int64_t begin = task.prompts.starts[e], end = begin + task.prompts.lengths[e];
+    CHECK(largest_difference(row_of(means, static_cast<std::int64_t>(e)), mean_row(all.slice(begin, end))) < rounding);
+  }
+  // Without a response, the prompts' tokens are all there is.
+  CHECK(routed(made, task).alpha.shape() == csreft::Shape{12, 3});
 }
 
 TEST_CASE("unknown names are refused with the known ones") {
   CHECK(contains(error_text([] { return csreft::find_router_input("prompt").name; }), "prompt_mean, first_token"));
-  CHECK(contains(error_text([] { return csreft::find_gate("softt").name; }), "unknown gate 'softt'"));
+  CHECK(contains(error_text([] { gate_of("softt"); }), "unknown gate 'softt'"));
   CHECK(contains(error_text([] { return csreft::find_penalty("l0").name; }), "unknown penalty 'l0'"));
 }

@@ -2,10 +2,9 @@
 #pragma once
 
 #include "core/tensor/random.h"
-#include "reft/methods/method.h"
 #include "tests/compare.h"
 #include "tests/error_text.h"
-#include "tests/tiny_model.h"
+#include "tests/reft/method_tools.h"
 
 // Two orders of the same sums in f64, on values of order 1.
 constexpr double rounding = 1e-12;
@@ -27,15 +26,12 @@ inline TinyTask shared_start() {
 }
 
 inline csreft::MethodOptions csreft_options(std::string_view input) {
-  csreft::MethodOptions options;
-  options.layers = {1};
-  options.rank = 2;
-  options.positions = "f1+l1";
-  options.tied = true;
-  options.subspaces = 3;
-  options.router_hidden = 6;
-  options.router_input = input;
-  return options;
+  return paper_options({{"layers", "1"},
+                        {"rank", 2},
+                        {"positions", "f1=l1"},
+                        {"subspaces", 3},
+                        {"router_hidden", 6},
+                        {"router_input", input}});
 }
 
 inline std::vector<TokenIds> prompts_of(const TinyTask& task) {
@@ -46,20 +42,28 @@ inline std::vector<TokenIds> prompts_of(const TinyTask& task) {
   return prompts;
 }
 
-inline csreft::Tensor gates_of(const csreft::Method& method, const csreft::Llama& model, const TinyTask& task) {
-  const auto pass = method.attach(model, {task.batch, task.prompts});
-  model.forward(task.batch, pass.points);
-  return pass.gates->alpha.value();
+inline csreft::Tensor gates_of(const TinyMethod& made, const TinyTask& task) {
+  const auto pass = made->attach({task.batch, task.prompts});
+  made.model->forward(task.batch, pass->points());
+  return pass->gates()->alpha.value();
+}
+
+// The gates of prompts alone.
+inline csreft::Gates routed(const TinyMethod& made, const TinyTask& task, std::span<const std::int32_t> tasks = {}) {
+  return made->routing()->route(prompts_of(task), tasks, {});
 }
 
 inline csreft::Gates gates_of_scores(const csreft::Gate& gate, const csreft::Variable& scores) {
   return gate.apply({.scores = scores,
                      .tasks = {},
-                     .examples = scores.shape()[0],
-                     .subspaces = scores.shape()[1],
-                     .tensors = scores.value().options()});
+                     .rows = scores.shape()[0],
+                     .gates = scores.shape()[1],
+                     .tensors = scores.value().options(),
+                     .training = {}});
 }
 
-inline csreft::Tensor gates_of(const csreft::MethodOptions& options, const csreft::Llama& model, const TinyTask& task) {
-  return gates_of(*csreft::create_method(options, model.config(), 1, csreft::DType::f64), model, task);
+inline csreft::Chosen<csreft::Gate> gate_of(std::string_view name) { return {csreft::gates(), "gate", name}; }
+
+inline csreft::Tensor gates_of(const csreft::MethodOptions& options, const TinyTask& task) {
+  return gates_of(TinyMethod(options), task);
 }
