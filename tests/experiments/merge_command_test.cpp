@@ -63,7 +63,8 @@ TEST_CASE("merge refuses what is not a change of weights") {
   merging.describe({{"method", "lora"}});
   check_refused(merging.bench, MergeBench::words(), "`method` is not an object");
   merging.describe({{"base_model", {{"fingerprint", "0123"}}}});
-  check_refused(merging.bench, MergeBench::words(), "lora belongs to another model: its fingerprint is 0123");
+  check_refused(merging.bench, MergeBench::words(),
+                "lora/adapter.json belongs to another model: its fingerprint is 0123");
 
   REQUIRE(merging.bench.run(merging.bench.train()).code == 0);
   check_refused(merging.bench, MergeBench::words("run"),
