@@ -1,5 +1,6 @@
 // A run that is stopped, killed or extended goes on where it was.
 #include <csignal>
+#include <sstream>
 
 #include <doctest/doctest.h>
 #include <nlohmann/json.hpp>
@@ -130,7 +131,7 @@ TEST_CASE("Ctrl-C saves and stops") {
   const Bench bench;
   const auto words = bench.train({{"--epochs", "4000"}, {"--save-every", "0"}});
   const auto stopped =
-      run_program(words, {.folder = bench.chat.folder.path(), .signal = SIGINT, .signal_after_ms = 1000});
+      run_program(words, {.folder = bench.chat.folder.path(), .signal = SIGINT, .signal_after_ms = 2000});
   CAPTURE(stopped.err);
   REQUIRE(stopped.code == 130);
   CHECK(contains(stopped.out, "to go on: ./run train --resume run"));

@@ -1,6 +1,7 @@
 // What a training run makes of its folder, and what it says about itself there.
 #include <doctest/doctest.h>
 #include <nlohmann/json.hpp>
+#include <unistd.h>
 
 #include "core/base/hash.h"
 #include "core/base/process_lock.h"

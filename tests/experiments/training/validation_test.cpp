@@ -1,9 +1,11 @@
 #include "experiments/training/validation.h"
 
+#include <algorithm>
 #include <csignal>
 
 #include <doctest/doctest.h>
 
+#include "core/ops/ops.h"
 #include "experiments/cli/progress.h"
 #include "experiments/training/trainer.h"
 #include "tests/error_text.h"
