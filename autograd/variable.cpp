@@ -129,18 +129,20 @@ void BackwardPass::replace(std::size_t i, Tensor gradient) {
 NoGrad::NoGrad() : before_(std::exchange(recording, false)) {}
 NoGrad::~NoGrad() { recording = before_; }
 
-bool needs_gradient(const Variable& v) { return recording && v.requires_grad(); }
+bool needs_gradient(const Variable& v) { return is_recording() && v.requires_grad(); }
 
-bool is_recording() { return recording; }
+bool is_recording() { return recording && first_pass == nullptr; }
 
 Variable record(std::string_view name, Tensor y, std::span<const Variable> inputs, Backward backward) {
   Variable out(std::move(y));
-  if (first_pass != nullptr) first_pass->read(inputs);
   const auto has_gradient = [](const Variable& v) { return v.requires_grad(); };
-  if ((!recording && first_pass == nullptr) || std::ranges::none_of(inputs, has_gradient)) return out;
+  if (!recording || std::ranges::none_of(inputs, has_gradient)) return out;
   out.node_ = make_node(name, out.value_);
-  out.node_->passing = first_pass != nullptr;
-  if (out.node_->passing) return out;
+  if (first_pass != nullptr) {
+    first_pass->read(inputs);
+    out.node_->passing = true;
+    return out;
+  }
   for (const auto& input : inputs) out.node_->inputs.push_back(input.node_);
   out.node_->backward = std::move(backward);
   return out;
@@ -158,7 +160,7 @@ void backward(const Variable& loss, const Tensor& seed) {
 }
 
 FirstPass::FirstPass()
-    : outer_(std::exchange(first_pass, this)), recorded_before_(std::exchange(recording, false)), start_(nodes_made) {}
+    : outer_(std::exchange(first_pass, this)), recorded_before_(std::exchange(recording, true)), start_(nodes_made) {}
 
 FirstPass::~FirstPass() {
   first_pass = outer_;

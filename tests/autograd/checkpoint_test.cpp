@@ -153,6 +153,21 @@ TEST_CASE("with no gradient to provide for, nothing is kept and the function run
   CHECK(runs == 4);
 }
 
+TEST_CASE("a part of a checkpointed function that records nothing is a constant, as without a checkpoint") {
+  const Variable x = parameter({3}), a = parameter({3}, 1);
+  const CheckpointedFunction f = [&](Inputs in) {
+    const csreft::NoGrad no_grad;
+    return std::vector{csreft::mul(in[0], a)};
+  };
+  CHECK_FALSE(checkpoint(f, std::span(&x, 1))[0].requires_grad());
+  check_same_gradients(
+      [&](bool checkpointed) {
+        const CheckpointedFunction g = [&](Inputs in) { return std::vector{csreft::mul(in[0], f(in)[0])}; };
+        return csreft::sum(run(checkpointed, g, {x})[0]);
+      },
+      {x});
+}
+
 TEST_CASE("the value of a checkpoint is its function's, and recording goes on after it, errors or not") {
   const Variable x = parameter({3});
   const CheckpointedFunction square = [](Inputs in) { return std::vector{csreft::mul(in[0], in[0])}; };
