@@ -5,6 +5,7 @@
 
 #include "core/base/json_file.h"
 #include "reft/interventions/intervention.h"
+#include "reft/presets.h"
 #include "tests/device.h"
 
 using csreft::Tensor;
@@ -33,46 +34,44 @@ void check_settings(const std::string& name, const nlohmann::json& settings, con
 }
 
 void read_edit_settings(const nlohmann::json& settings, csreft::MethodOptions& options) {
-  options.layers = settings.at("layers").get<std::vector<std::int64_t>>();
-  options.positions = settings.at("positions").get<std::string>();
-  options.rank = settings.at("rank").get<std::int64_t>();
-  options.tied = settings.value("tied", false);
+  options["layers"] = settings.at("layers");
+  options["positions"] = settings.at("positions");
+  if (settings.contains("rank")) options["rank"] = settings["rank"];
+  options["tied"] = settings.value("tied", false);
 }
 
 csreft::MethodOptions lora_options(const nlohmann::json& settings) {
   check_settings("lora", settings, {"loss", "rank", "alpha", "targets", "layers"});
-  csreft::MethodOptions options;
-  options.method = "lora";
-  options.layers = settings.value("layers", std::vector<std::int64_t>{});
-  options.rank = settings.at("rank").get<std::int64_t>();
-  options.lora_alpha = settings.at("alpha").get<double>();
-  options.targets = settings.at("targets").get<std::vector<std::string>>();
-  return options;
+  return {"lora",
+          {{"layers", settings.contains("layers") ? settings["layers"] : nlohmann::json("all")},
+           {"rank", settings.at("rank")},
+           {"lora_alpha", settings.at("alpha")},
+           {"targets", settings.at("targets")}}};
 }
 
 csreft::MethodOptions csreft_options(const std::vector<std::string>& parts, const nlohmann::json& settings) {
   check_settings("csreft", settings,
                  {"loss", "ce", "penalty", "lambda", "layers", "positions", "tied", "k", "rank", "router_hidden",
                   "alpha", "gate", "router_layer"});
-  csreft::MethodOptions options;
-  options.method = "csreft";
+  csreft::MethodOptions options{"csreft", csreft::find_preset("paper").method.values};
   read_edit_settings(settings, options);
-  options.subspaces = settings.at("k").get<std::int64_t>();
-  options.router_input = parts[1];
-  options.penalty = parts[2];
-  options.router_hidden = settings.at("router_hidden").get<std::int64_t>();
-  options.gate = settings.value("gate", options.gate);
-  options.router_layer = settings.value("router_layer", options.router_layer);
-  options.lambda = settings.at("lambda").get<double>();
+  options["subspaces"] = settings.at("k");
+  options["router_input"] = parts[1];
+  options["penalty"] = parts[2];
+  options["router_hidden"] = settings.at("router_hidden");
+  if (settings.contains("gate")) options["gate"] = settings["gate"];
+  if (settings.contains("router_layer")) options["router_layer"] = settings["router_layer"];
+  options["lambda"] = settings.at("lambda");
   return options;
 }
 
 // Where the file keeps a parameter: in one tensor, or block by block. CS-ReFT's stack "L.t.R" is "L.0.R", "L.1.R", ...
 std::vector<std::string> stored_names(const csreft::MethodOptions& options, const csreft::Parameter& parameter) {
-  if (options.method != "csreft" || parameter.router) return {parameter.name};
+  if (options.method != "csreft" || parameter.part == csreft::ParameterPart::router) return {parameter.name};
   const auto parts = split(parameter.name, '.');
   std::vector<std::string> names;
-  for (std::int64_t i = 0; i < options.subspaces; ++i) names.push_back(fmt::format("{}.{}.{}", parts[0], i, parts[2]));
+  const auto subspaces = options.at("subspaces").get<std::int64_t>();
+  for (std::int64_t i = 0; i < subspaces; ++i) names.push_back(fmt::format("{}.{}.{}", parts[0], i, parts[2]));
   return names;
 }
 
@@ -138,9 +137,9 @@ csreft::MethodOptions golden_method_options(const std::string& name, const nlohm
   csreft::require(formula && (parts.size() == 1 || (parts.size() == 2 && parts[1] == "tied")),
                   "not built: a case of this name is not known");
   check_settings(name, settings, {"loss", "layers", "positions", "tied", "rank"});
-  csreft::MethodOptions options;
-  options.method = parts[0];
+  csreft::MethodOptions options{parts[0]};
   read_edit_settings(settings, options);
+  if (options.method == "red") options.values.erase("rank");
   return options;
 }
 
@@ -158,18 +157,19 @@ void check_golden_method(const csreft::Llama& model, const TinyTask& task, const
                          GoldenTensors& tensors, const GoldenTolerances& tolerances, const GoldenSink& sink) {
   std::unique_ptr<csreft::Method> method;
   try {
-    method = csreft::create_method(golden.options, model.config(), /*seed=*/1, model.options());
+    method = csreft::create_method(golden.options, model, /*seed=*/1);
   } catch (const csreft::Error& error) {
     csreft::fail("not built: {}", error.what());
   }
   load_parameters(*method, golden, tensors);
 
-  const csreft::MethodPass pass = method->attach(model, {task.batch, task.prompts});
-  const Variable hidden = model.forward(task.batch, pass.points);
+  const auto pass = method->attach({task.batch, task.prompts});
+  const Variable hidden = model.forward(task.batch, pass->points());
   const Variable ce = csreft::head_cross_entropy(csreft::gather_rows(hidden, task.rows), model.head(), task.targets,
                                                  1.0 / static_cast<double>(task.rows.numel()));
-  const Variable penalty = pass.gates->alpha.defined() ? method->penalty(*pass.gates) : Variable();
-  const Variable loss = penalty.defined() ? csreft::add(ce, csreft::scale(penalty, golden.options.lambda)) : ce;
+  const csreft::Routing* routing = method->routing();
+  const Variable penalty = routing != nullptr ? routing->penalty(*pass->gates()) : Variable();
+  const Variable loss = penalty.defined() ? csreft::add(ce, csreft::scale(penalty, routing->lambda())) : ce;
   csreft::backward(loss);
 
   GoldenComparison losses(golden.label + ": loss", tolerances.loss);
@@ -177,8 +177,8 @@ void check_golden_method(const csreft::Llama& model, const TinyTask& task, const
   if (golden.settings.contains("ce")) losses.add("ce", ce.value().item(), golden.settings["ce"].get<double>());
   if (penalty.defined()) losses.add("penalty", penalty.value().item(), golden.settings.at("penalty").get<double>());
   sink(losses.result());
-  if (golden.settings.contains("alpha") && pass.gates->alpha.defined()) {
-    sink(compare_alpha(golden, pass.gates->alpha.value()));
+  if (golden.settings.contains("alpha") && routing != nullptr) {
+    sink(compare_alpha(golden, pass->gates()->alpha.value()));
   }
   if (tensors.contains(golden.prefix + "logits.0")) {
     GoldenComparison logits(golden.label + ": logits", tolerances.logits);

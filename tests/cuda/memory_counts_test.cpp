@@ -6,9 +6,9 @@
 #include "core/device/device_info.h"
 #include "core/ops/ops.h"
 #include "experiments/training/trainer.h"
-#include "reft/presets.h"
 #include "tests/cuda_emulation/control.h"
 #include "tests/device.h"
+#include "tests/reft/method_tools.h"
 #include "tests/tiny_chat.h"
 
 using csreft::Device;
@@ -23,15 +23,11 @@ namespace {
 std::vector<std::size_t> requests_of_steps(const char* preset) {
   static const TinyChat chat;
   const auto model = chat.load(test_device());
-  csreft::MethodOptions method_options;
+  auto values = csreft::find_preset(preset).method.values;
+  values.update({{"layers", "0,1"}, {"rank", 2}, {"subspaces", 2}, {"router_hidden", 4}});
   csreft::TrainOptions options;
-  csreft::set_preset(csreft::find_preset(preset), method_options, options.router_lr);
-  method_options.layers = {0, 1};
-  method_options.rank = 2;
-  method_options.subspaces = 2;
-  method_options.router_hidden = 4;
   options.quiet = true;
-  const auto method = csreft::create_method(method_options, model.llama.config(), /*seed=*/5, model.llama.options());
+  const auto method = csreft::create_method(options_for("csreft", values), model.llama, /*seed=*/5);
   csreft::Trainer trainer(model, *method, std::vector<csreft::Task>{letter_task(8)}, options);
   emulation::release_kept_memory();
   std::vector<std::size_t> requests;

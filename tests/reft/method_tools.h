@@ -28,9 +28,8 @@ inline csreft::MethodOptions paper_options(const nlohmann::json& values) {
 // A method with a tiny f64 model of its own, whose weights can be trained if it trains them.
 struct TinyMethod {
   explicit TinyMethod(const csreft::MethodOptions& options, std::uint64_t seed = 1)
-      : model(std::make_unique<csreft::Llama>(tiny_llama(csreft::configure(options)->trains_model()
-                                                             ? csreft::Weights::trainable
-                                                             : csreft::Weights::frozen))),
+      : model(std::make_unique<csreft::Llama>(tiny_llama(
+            csreft::configure(options)->trains_model() ? csreft::Weights::trainable : csreft::Weights::frozen))),
         method(csreft::create_method(options, *model, seed)) {}
 
   csreft::Method& operator*() const { return *method; }

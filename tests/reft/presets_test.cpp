@@ -29,9 +29,7 @@ TEST_CASE("a preset is known by its settings, whoever made them, and can be buil
 }
 
 TEST_CASE("the preset of CS-ReFT that suits follows from the gate and the penalty") {
-  const auto suitable = [](const nlohmann::json& given) {
-    return csreft::suitable_preset({"csreft", given})->name;
-  };
+  const auto suitable = [](const nlohmann::json& given) { return csreft::suitable_preset({"csreft", given})->name; };
   CHECK(suitable(nlohmann::json::object()) == "specialised");
   CHECK(suitable({{"gate", "ones"}}) == "paper");
   CHECK(suitable({{"gate", "hard"}}) == "paper");

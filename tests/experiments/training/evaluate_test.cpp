@@ -6,6 +6,7 @@
 
 #include "tests/compare.h"
 #include "tests/error_text.h"
+#include "tests/reft/method_tools.h"
 #include "tests/tiny_chat.h"
 
 namespace {
@@ -19,14 +20,15 @@ const csreft::LanguageModel& model() {
   return loaded;
 }
 
-std::unique_ptr<csreft::Method> small_method(const std::string& positions = "f5+l5") {
-  csreft::MethodOptions options;
-  options.layers = {0, 1};
-  options.rank = 2;
-  options.subspaces = 2;
-  options.router_hidden = 4;
-  options.positions = positions;
-  return csreft::create_method(options, model().llama.config(), 1);
+csreft::MethodOptions small_options(const nlohmann::json& more = nlohmann::json::object()) {
+  auto options =
+      paper_options({{"layers", "0,1"}, {"rank", 2}, {"positions", "f5+l5"}, {"subspaces", 2}, {"router_hidden", 4}});
+  options.values.update(more);
+  return options;
+}
+
+std::unique_ptr<csreft::Method> small_method(const nlohmann::json& more = nlohmann::json::object()) {
+  return csreft::create_method(small_options(more), model().llama, 1);
 }
 
 Task without_answers(Task task) {
@@ -91,11 +93,8 @@ TEST_CASE("gates in generation are those of the prompts alone, whatever the rout
   const auto prompts = csreft::encode_prompts(model(), task.examples, "");
   for (const auto* input : csreft::router_inputs()) {
     CAPTURE(input->name);
-    csreft::MethodOptions options = small_method()->options();
-    options.router_input = input->name;
-    options.gate = "softmax";
-    const auto method = csreft::create_method(options, model().llama.config(), 1);
-    const auto alpha = method->route(model().llama, prompts).alpha.value().to(csreft::DType::f64);
+    const auto method = small_method({{"router_input", input->name}, {"gate", "softmax"}});
+    const auto alpha = method->routing()->route(prompts, {}, {}).alpha.value().to(csreft::DType::f64);
     const auto sums = csreft::ops::sum_rows(alpha);
     const auto score = evaluate(model(), method.get(), task, options_of_batch(2));
     for (std::size_t i = 0; i < 2; ++i) {
@@ -111,10 +110,8 @@ TEST_CASE("first_token gives every prompt of a chat template one gate; prompt_me
   }
   const auto prompts = csreft::encode_prompts(model(), examples, "");
   const auto spread_of_gates = [&](const char* input) {
-    csreft::MethodOptions options = small_method()->options();
-    options.router_input = input;
-    const auto method = csreft::create_method(options, model().llama.config(), 1);
-    const auto alpha = method->route(model().llama, prompts).alpha.value();
+    const auto method = small_method({{"router_input", input}});
+    const auto alpha = method->routing()->route(prompts, {}, {}).alpha.value();
     return std::max(largest_difference(alpha.slice(0, 1), alpha.slice(1, 2)),
                     largest_difference(alpha.slice(0, 1), alpha.slice(2, 3)));
   };
@@ -137,7 +134,7 @@ TEST_CASE("a task with prompts that are too long or too short to edit is refused
     });
   };
   CHECK(refusal(letter_task(4), small_method().get()).empty());
-  const auto text = refusal(letter_task(4), small_method("100").get());
+  const auto text = refusal(letter_task(4), small_method({{"positions", "100"}}).get());
   CHECK(contains(text, "letters: position 100 lies outside"));
   Task task = letter_task(4);
   task.examples[2].instruction = std::string(200, 'x');

@@ -1,6 +1,7 @@
 // Every formula against sums written out, its gradients, its start, and its stack.
 #include <algorithm>
 #include <array>
+#include <cmath>
 
 #include <doctest/doctest.h>
 
@@ -43,9 +44,10 @@ std::vector<Variable> random_values(const Intervention& intervention, std::int64
   return values;
 }
 
-std::vector<Variable> starting_values(const Intervention& intervention) {
+std::vector<Variable> starting_values(const Intervention& intervention, bool identity = true) {
   std::vector<Variable> values;
-  for (const auto& p : csreft::make_intervention_parameters(intervention, "0.t", d, r, 1, false, 5, 0, DType::f64)) {
+  const csreft::InterventionShape shape{.hidden = d, .rank = r};
+  for (const auto& p : csreft::make_intervention_parameters(intervention, "0.t", shape, identity, 5, 0, DType::f64)) {
     values.push_back(p.value);
   }
   return values;
@@ -91,8 +93,9 @@ std::vector<double> edited_row(const Intervention& intervention, const std::vect
   return out;
 }
 
-bool has_rank(const Intervention& intervention) {
-  return std::ranges::any_of(intervention.parameters, [](const auto& p) { return p.extent != csreft::Extent::hidden; });
+Variable apply(const Intervention& intervention, const Variable& hidden, const EditRows& rows,
+               csreft::InterventionValues values, const Variable& alpha = {}) {
+  return intervention.apply({hidden, rows, values, alpha, csreft::find_activation("linear")});
 }
 
 }  // namespace
@@ -108,7 +111,7 @@ TEST_CASE("the published formulas edit their rows as written") {
       const auto edited = edited_row(intervention, values, hidden.data<double>() + row * d);
       std::copy(edited.begin(), edited.end(), expected.data<double>() + row * d);
     }
-    const Variable got = intervention.apply(Variable(hidden), some_rows(), values, {});
+    const Variable got = apply(intervention, Variable(hidden), some_rows(), values);
     CHECK(largest_difference(got.value(), expected) < rounding);
   }
 }
@@ -117,7 +120,7 @@ TEST_CASE("every formula edits its own rows and no other") {
   const Tensor hidden = normal({n, d}, 0);
   for (const auto* intervention : csreft::interventions()) {
     CAPTURE(intervention->name);
-    const Tensor edited = intervention->apply(Variable(hidden), some_rows(), random_values(*intervention), {}).value();
+    const Tensor edited = apply(*intervention, Variable(hidden), some_rows(), random_values(*intervention)).value();
     for (const std::int64_t row : {0, 1, 2, 3, 4, 5}) {
       const double change = largest_difference(edited.slice(row, row + 1), hidden.slice(row, row + 1));
       CHECK((change == 0.0) == (row == 0 || row == 3 || row == 4));
@@ -129,7 +132,7 @@ TEST_CASE("every formula has right gradients, with gates where it has subspaces"
   for (const auto* intervention : csreft::interventions()) {
     CAPTURE(intervention->name);
     for (const bool gated : {false, true}) {
-      if (gated && !has_rank(*intervention)) continue;
+      if (gated && !csreft::has_rank(*intervention)) continue;
       CAPTURE(gated);
       const Variable hidden = Variable::parameter(normal({n, d}, 0));
       const Variable alpha = gated ? Variable::parameter(normal({2, 2}, 9)) : Variable();
@@ -138,7 +141,7 @@ TEST_CASE("every formula has right gradients, with gates where it has subspaces"
       inputs.push_back(hidden);
       if (gated) inputs.push_back(alpha);
       const auto result =
-          csreft::gradcheck([&] { return intervention->apply(hidden, some_rows(), values, alpha); }, inputs);
+          csreft::gradcheck([&] { return apply(*intervention, hidden, some_rows(), values, alpha); }, inputs);
       CHECK_MESSAGE(result.passed, result.str());
     }
   }
@@ -149,15 +152,15 @@ TEST_CASE("a new edit is the identity where the formula says so") {
   for (const auto* intervention : csreft::interventions()) {
     CAPTURE(intervention->name);
     const auto values = starting_values(*intervention);
-    const Tensor edited = intervention->apply(Variable(hidden), some_rows(), values, {}).value();
-    CHECK((largest_difference(edited, hidden) < rounding) == intervention->starts_as_identity);
+    const Tensor edited = apply(*intervention, Variable(hidden), some_rows(), values).value();
+    CHECK((largest_difference(edited, hidden) < rounding) == intervention->has_identity);
   }
 }
 
 TEST_CASE("consreft starts by removing what the hidden states have in its subspace") {
   const auto& consreft = csreft::find_intervention("consreft");
   const auto values = starting_values(consreft);
-  const Tensor edited = consreft.apply(Variable(normal({n, d}, 0)), some_rows(), values, {}).value();
+  const Tensor edited = apply(consreft, Variable(normal({n, d}, 0)), some_rows(), values).value();
   const Tensor left = ops::matmul(ops::gather_rows(edited, some_rows().index), value_of(consreft, values, "R"),
                                   ops::Transpose::no, ops::Transpose::yes);
   CHECK(largest_element(left) < rounding);
@@ -169,16 +172,16 @@ TEST_CASE("stacked subspaces in one pass are the sum of their edits, each times 
   const Tensor alpha = csreft::random_uniform({2, k}, 0.0, 1.0, 4, 0, DType::f64);
   const EditRows rows = some_rows();
   for (const auto* intervention : csreft::interventions()) {
-    if (!has_rank(*intervention)) continue;
+    if (!csreft::has_rank(*intervention)) continue;
     CAPTURE(intervention->name);
     const auto stack = random_values(*intervention, k * r);
-    const Tensor together = intervention->apply(Variable(hidden), rows, stack, Variable(alpha)).value();
+    const Tensor together = apply(*intervention, Variable(hidden), rows, stack, Variable(alpha)).value();
 
     const Tensor sum = hidden.clone();
     for (std::int64_t i = 0; i < k; ++i) {
       std::vector<Variable> block;
       for (const auto& value : stack) block.emplace_back(value.value().slice(i * r, (i + 1) * r));
-      const Tensor change = ops::sub(intervention->apply(Variable(hidden), rows, block, {}).value(), hidden);
+      const Tensor change = ops::sub(apply(*intervention, Variable(hidden), rows, block).value(), hidden);
       for (std::int64_t at = 0; at < 3; ++at) {
         const auto row = rows.index.entries().span<std::int32_t>()[static_cast<std::size_t>(at)];
         const auto example = rows.example.entries().span<std::int32_t>()[static_cast<std::size_t>(at)];
@@ -193,7 +196,7 @@ TEST_CASE("a formula without subspaces refuses gates") {
   const auto& red = csreft::find_intervention("red");
   const auto values = random_values(red);
   CHECK(contains(error_text([&] {
-                   return red.apply(Variable(normal({n, d}, 0)), some_rows(), values, Variable(normal({2, 2}, 1)));
+                   return apply(red, Variable(normal({n, d}, 0)), some_rows(), values, Variable(normal({2, 2}, 1)));
                  }),
                  "red has no subspaces to gate"));
 }
@@ -201,7 +204,8 @@ TEST_CASE("a formula without subspaces refuses gates") {
 TEST_CASE("orthonormal parameters start so, block by block or as one, and say on which manifold they live") {
   const auto& loreft = csreft::find_intervention("loreft");
   for (const bool joint : {false, true}) {
-    const auto made = csreft::make_intervention_parameters(loreft, "7.t", 12, 2, 3, joint, 1, 0, DType::f64);
+    const auto made = csreft::make_intervention_parameters(
+        loreft, "7.t", {.hidden = 12, .rank = 2, .blocks = 3, .joint = joint}, /*identity=*/true, 1, 0, DType::f64);
     REQUIRE(made.size() == 3);
     CHECK(made[0].name == "7.t.R");
     CHECK(made[1].name == "7.t.W");
@@ -218,10 +222,47 @@ TEST_CASE("orthonormal parameters start so, block by block or as one, and say on
     CHECK_FALSE(made[0].value.value().shares_storage_with(made[1].value.value()));
   }
   // The formulas without the constraint.
-  const auto free = csreft::make_intervention_parameters(csreft::find_intervention("noreft"), "0.f", 12, 2, 1, false, 1,
-                                                         0, DType::f64);
+  const auto free =
+      csreft::make_intervention_parameters(csreft::find_intervention("noreft"), "0.f", {.hidden = 12, .rank = 2},
+                                           /*identity=*/true, 1, 0, DType::f64);
   CHECK(free[0].name == "0.f.V");
   CHECK(free[0].manifold == csreft::ParameterManifold::euclidean);
+}
+
+TEST_CASE("as published, W and b start as torch's Linear draws them, and constants uniform in [0, 1)") {
+  constexpr std::int64_t hidden = 400, rank = 60;
+  const double bound = 1.0 / 20.0;
+  const auto made = [&](std::string_view name) {
+    return csreft::make_intervention_parameters(csreft::find_intervention(name), "0.t",
+                                                {.hidden = hidden, .rank = rank}, /*identity=*/false, 3, 0, DType::f64);
+  };
+  const auto check_uniform = [](const Tensor& t, double low, double high) {
+    const auto x = t.span<double>();
+    CHECK(std::ranges::min(x) >= low);
+    CHECK(std::ranges::max(x) <= high);
+    const double middle = (low + high) / 2.0, width = high - low;
+    // Four deviations of the mean of so many draws.
+    CHECK(std::abs(ops::sum(t).item() / static_cast<double>(x.size()) - middle) <
+          4.0 * width / std::sqrt(12.0 * static_cast<double>(x.size())));
+    CHECK(std::ranges::max(x) - std::ranges::min(x) > 0.9 * width);
+  };
+  for (const auto* name : {"loreft", "noreft", "direft", "nodireft"}) {
+    CAPTURE(name);
+    const auto parameters = made(name);
+    check_uniform(parameters[1].value.value(), -bound, bound);
+    check_uniform(parameters[2].value.value(), -bound, bound);
+  }
+  check_uniform(made("noreft")[0].value.value(), -bound, bound);
+  CHECK(csreft::orthonormality_error(made("loreft")[0].value.value(), rank) < rounding);
+  check_uniform(made("consreft")[1].value.value(), 0.0, 1.0);
+  check_uniform(made("lobireft")[1].value.value(), 0.0, 1.0);
+  const auto red = made("red");
+  CHECK(largest_difference(red[0].value.value(), Tensor::full({hidden}, 1.0, DType::f64)) == 0.0);
+  CHECK(largest_element(red[1].value.value()) == 0.0);
+  // W of one place is not R's or another place's.
+  const auto other = csreft::make_intervention_parameters(csreft::find_intervention("loreft"), "1.t",
+                                                          {.hidden = hidden, .rank = rank}, false, 3, 1, DType::f64);
+  CHECK(largest_difference(other[1].value.value(), made("loreft")[1].value.value()) > 0.01);
 }
 
 TEST_CASE("an unknown formula is refused with the known ones") {

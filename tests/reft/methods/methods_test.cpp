@@ -264,14 +264,17 @@ TEST_CASE("gates that are given take the place of the router's") {
   const auto pass = stacked->attach({task.batch, task.prompts, {}, {}, second});
   const Tensor hidden = stacked.model->forward(task.batch, pass->points()).value();
   CHECK(largest_difference(hidden, hidden_of(loreft, task)) < rounding);
-  CHECK(contains(error_text([&] { stacked->attach({task.batch, task.prompts, {}, {}, two}); }),
+  CHECK(contains(error_text([&] {
+                   stacked->attach({task.batch, task.prompts, {}, {}, two});
+                 }),
                  "--alpha has 2 numbers, the adapter 3 subspaces"));
   CHECK(contains(error_text([&] { loreft->attach({task.batch, task.prompts, {}, {}, second}); }), "has no gates"));
 }
 
 TEST_CASE("a sum of methods does what each does, one after the other, under its own names") {
   const TinyTask task = tiny_task();
-  MethodOptions options{"lora+loreft", {{"layers", "0,2"}, {"rank", 2}, {"loreft.rank", 3}, {"loreft.positions", "f1"}}};
+  MethodOptions options{"lora+loreft",
+                        {{"layers", "0,2"}, {"rank", 2}, {"loreft.rank", 3}, {"loreft.positions", "f1"}}};
   const TinyMethod sum(options);
   CHECK(value_of(*sum, "lora.0.q_proj.A").shape() == csreft::Shape{2, 12});
   CHECK(value_of(*sum, "loreft.0.f.R").shape() == csreft::Shape{3, 12});
@@ -351,14 +354,12 @@ TEST_CASE("dropout and noise take part in training alone, and are the same at th
 
 TEST_CASE("parameters are named by layer, side and letter; tied positions share theirs") {
   auto options = options_of("loreft");
-  CHECK(names_of(*TinyMethod(options)) ==
-        std::set<std::string>{"0.t.R", "0.t.W", "0.t.b", "2.t.R", "2.t.W", "2.t.b"});
+  CHECK(names_of(*TinyMethod(options)) == std::set<std::string>{"0.t.R", "0.t.W", "0.t.b", "2.t.R", "2.t.W", "2.t.b"});
   options["positions"] = "f2+l1";
   CHECK(names_of(*TinyMethod(options)) == std::set<std::string>{"0.f.R", "0.f.W", "0.f.b", "0.l.R", "0.l.W", "0.l.b",
                                                                 "2.f.R", "2.f.W", "2.f.b", "2.l.R", "2.l.W", "2.l.b"});
   options["tied"] = true;
-  CHECK(names_of(*TinyMethod(options)) ==
-        std::set<std::string>{"0.t.R", "0.t.W", "0.t.b", "2.t.R", "2.t.W", "2.t.b"});
+  CHECK(names_of(*TinyMethod(options)) == std::set<std::string>{"0.t.R", "0.t.W", "0.t.b", "2.t.R", "2.t.W", "2.t.b"});
   auto lora = options_of("lora");
   lora["layers"] = "1";
   CHECK(names_of(*TinyMethod(lora)) == std::set<std::string>{"1.q_proj.A", "1.q_proj.B", "1.v_proj.A", "1.v_proj.B"});
@@ -442,8 +443,7 @@ TEST_CASE("generated tokens are left alone by edits of prompts, and reached by L
     });
     if (!edits(entry->name)) continue;
     options["positions"] = "everywhere";
-    generated(options,
-              [](const csreft::Attachments& points) { CHECK(static_cast<bool>(points.block_output)); });
+    generated(options, [](const csreft::Attachments& points) { CHECK(static_cast<bool>(points.block_output)); });
   }
 }
 

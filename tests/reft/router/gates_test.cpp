@@ -106,8 +106,7 @@ TEST_CASE("onehot gives each task its subspace, ones opens all, and neither asks
   const auto gates = routed(method, task, tasks);
   const std::vector<double> expected{0, 1, 0, 1, 0, 0, 0, 1, 0};
   CHECK(largest_difference(gates.alpha.value(), Tensor::from(std::span<const double>(expected), {3, 3})) == 0.0);
-  CHECK(contains(error_text([&] { method->attach({task.batch, task.prompts}); }),
-                 "expected --task with one of a, b"));
+  CHECK(contains(error_text([&] { method->attach({task.batch, task.prompts}); }), "expected --task with one of a, b"));
   CHECK(csreft::task_index(*method, "b") == 1);
   CHECK(contains(error_text([&] { csreft::task_index(*method, ""); }), "expected --task with one of a, b"));
   CHECK(contains(error_text([&] { csreft::task_index(*method, "e"); }), "knows no task 'e'"));

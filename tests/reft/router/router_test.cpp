@@ -58,7 +58,8 @@ TEST_CASE("a gate depends on its prompt alone: not on the response, nor on who s
 }
 
 TEST_CASE("scores are V2 relu(V1 x + c1) + c2") {
-  const auto parameters = csreft::make_router_parameters({.input = 4, .hidden = 3, .gates = 2}, /*lr_scale=*/0.1, 1, 0, DType::f64);
+  const auto parameters =
+      csreft::make_router_parameters({.input = 4, .hidden = 3, .gates = 2}, /*lr_scale=*/0.1, 1, 0, DType::f64);
   REQUIRE(parameters.size() == 4);
   CHECK(parameters[0].name == "router.0.weight");
   CHECK(parameters[3].name == "router.2.bias");
