@@ -17,7 +17,7 @@ namespace {
 
 using nlohmann::json;
 
-struct Options {
+struct AblateOptions {
   std::string name;
   ModelFlags model;
   MethodOptions method;
@@ -32,7 +32,7 @@ struct Options {
   bool smoke = false;
 };
 
-void add_flags(Flags& flags, Options& o) {
+void add_flags(Flags& flags, AblateOptions& o) {
   flags.group("Ablation");
   flags.add("ablation", o.name, "what is compared:" + summaries_of(ablations()))->required();
   flags.add("--variants", o.variants, "only these, separated by commas; empty: all");
@@ -55,7 +55,7 @@ void add_flags(Flags& flags, Options& o) {
   o.model.add_to(flags);
 }
 
-void apply_smoke(const Flags& flags, Options& o) {
+void apply_smoke(const Flags& flags, AblateOptions& o) {
   if (!o.smoke) return;
   if (!flags.given("--examples")) o.sizes.examples = "4";
   if (!flags.given("--tests")) o.evaluation.max_examples = 2;
@@ -68,7 +68,7 @@ struct Tasks {
   std::vector<Task> train, test;
 };
 
-Tasks load(const Options& o) {
+Tasks load(const AblateOptions& o) {
   constexpr std::size_t word_examples = 160, word_tests = 60;
   require(o.train_files.empty() == o.test_files.empty(), "--train and --test go together: expected both or none");
   Tasks tasks{load_tasks(o.train_files), load_tasks(o.test_files)};
@@ -86,7 +86,7 @@ Tasks load(const Options& o) {
   return tasks;
 }
 
-std::vector<Variant> chosen_variants(const Options& o, const std::vector<Variant>& all) {
+std::vector<Variant> chosen_variants(const AblateOptions& o, const std::vector<Variant>& all) {
   if (o.variants.empty()) return all;
   std::vector<Variant> chosen;
   for (const auto& name : split_commas(o.variants)) {
@@ -111,7 +111,7 @@ json contents(std::span<const Task> tasks) {
 }
 
 // What must be the same for a comparison to be continued. Each cell looks after the options of its variant.
-json settings(const Options& o, const LanguageModel& model, const Tasks& tasks) {
+json settings(const AblateOptions& o, const LanguageModel& model, const Tasks& tasks) {
   return {{"ablation", o.name},
           {"model", fmt::format("{:016x}", model.llama.fingerprint())},
           {"chat_template", model.chat->name},
@@ -137,7 +137,7 @@ void keep_settings(const std::filesystem::path& folder, const json& wanted) {
 }  // namespace
 
 int ablate(Arguments arguments) {
-  Options o;
+  AblateOptions o;
   o.train.epochs = 2;
   Flags flags("ablate", "Compares variants over seeds on the same data, in one command that can be interrupted.",
               {"./run ablate router", "./run ablate router --smoke",

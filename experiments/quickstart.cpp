@@ -10,7 +10,7 @@
 namespace csreft {
 namespace {
 
-struct Options {
+struct QuickstartOptions {
   ModelFlags model;
   TrainOptions train;
   std::int64_t n_train = 160;  // of each skill
@@ -117,7 +117,7 @@ void print_samples(const RunReport& report) {
   }
 }
 
-void write_results(const std::filesystem::path& folder, const LanguageModel& model, const Options& options,
+void write_results(const std::filesystem::path& folder, const LanguageModel& model, const QuickstartOptions& options,
                    const std::string& command, const std::vector<Skill>& skills, const std::vector<TaskScore>& before,
                    const std::vector<Contestant>& done) {
   std::vector<MethodRun> runs;
@@ -143,7 +143,7 @@ void write_results(const std::filesystem::path& folder, const LanguageModel& mod
 }  // namespace
 
 int quickstart(Arguments arguments) {
-  Options options;
+  QuickstartOptions options;
   options.train.epochs = 2;
   Flags flags("quickstart",
               "SmolLM2-135M learns four word skills from WordNet: CS-ReFT with the paper's router and with one that "
