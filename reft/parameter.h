@@ -16,9 +16,7 @@ struct Parameter {
   Variable value;    // a leaf
   ParameterManifold manifold = ParameterManifold::euclidean;
   std::int64_t block_rows = 0;  // on the Stiefel manifold: rows of each orthonormal block of the stack
-  // The parameter, of the same shape, from which the method only uses this one's difference.
-  std::string offset_from = {};
-  bool router = false;  // counted apart, and trained at --router-lr times the learning rate
+  bool router = false;          // counted apart, and trained at --router-lr times the learning rate
 };
 
 }  // namespace csreft

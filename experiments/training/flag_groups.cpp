@@ -8,6 +8,7 @@
 #include "experiments/cli/name_list.h"
 #include "reft/presets.h"
 #include "reft/router/router.h"
+#include "reft/stiefel/manifold.h"
 
 namespace csreft {
 
@@ -217,8 +218,6 @@ void add_train_flags(Flags& flags, TrainOptions& o) {
       ->default_str("the preset's");
   flags.add("--stiefel-lr", o.stiefel_lr,
             "learning rate of the orthonormal R, as a multiple of --lr (a Riemannian step has the length lr in all)");
-  flags.add_switch("--train-offsets,!--no-train-offsets", o.train_offsets,
-                   "train W - R in place of W: R turns without changing what an edit reads");
   flags.add("--warmup", o.warmup, "share of the steps over which the rate rises; then it falls to 0, linearly");
   flags.add("--beta2", o.beta2, "decay of Adam's second moments");
   flags.add("--clip", o.clip, "largest norm of the gradient; 0: no clipping");

@@ -29,7 +29,6 @@ void for_each_option(Options& o, Visit&& visit) {
   visit("lr", o.lr);
   visit("router_lr", o.router_lr);
   visit("stiefel_lr", o.stiefel_lr);
-  visit("train_offsets", o.train_offsets);
   visit("beta2", o.beta2);
   visit("warmup", o.warmup);
   visit("clip", o.clip);

@@ -24,28 +24,26 @@ double seconds_since(Clock::time_point start) { return std::chrono::duration<dou
 std::vector<OptimizerParameter> optimizer_parameters(const Method& method, const TrainOptions& options) {
   std::vector<OptimizerParameter> out;
   for (const auto& p : method.parameters()) {
-    const bool on_stiefel = p.manifold == ParameterManifold::stiefel;
     out.push_back({.name = p.name,
                    .value = p.value.value(),
                    .manifold = p.manifold,
                    .block_rows = p.block_rows,
-                   .lr_scale = p.router     ? options.router_lr
-                               : on_stiefel ? options.stiefel_lr
-                                            : 1.0,
-                   .offset_from = options.train_offsets ? p.offset_from : ""});
+                   .lr_scale = p.router ? options.router_lr : 1.0});
   }
   return out;
 }
 
-OptimizerOptions optimizer_options(const TrainOptions& options) {
-  OptimizerOptions out;
-  out.name = options.optimizer;
-  out.retraction = options.retraction;
-  out.adamw.weight_decay = options.weight_decay;
-  out.adamw.beta2 = options.beta2;
-  out.riemannian_adam.beta2 = options.beta2;
-  out.sgd.weight_decay = options.weight_decay;
-  return out;
+// With those of the options that this optimizer reads.
+Chosen<OptimizerRule> optimizer_rule(const TrainOptions& options) {
+  auto rule = choose_optimizer(options.optimizer);
+  const nlohmann::json given{{"weight_decay", options.weight_decay},
+                             {"beta2", options.beta2},
+                             {"stiefel_lr", options.stiefel_lr},
+                             {"retraction", options.retraction}};
+  OptionReader reader(given, "");
+  Options described(reader);
+  rule->describe(described);
+  return rule;
 }
 
 void check_options(const TrainOptions& o) {
@@ -159,7 +157,7 @@ Trainer::Trainer(const LanguageModel& model, Method& method, std::span<const Tas
     : model_(model),
       method_(method),
       options_(std::move(options)),
-      optimizer_(optimizer_parameters(method, options_), optimizer_options(options_)) {
+      optimizer_(optimizer_parameters(method, options_), optimizer_rule(options_)) {
   check_options(options_);
   for (const Tensor& value : values()) good_values_.push_back(value.clone());
   std::int64_t cut = 0;

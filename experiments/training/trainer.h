@@ -24,10 +24,9 @@ struct TrainOptions {
   // Times lr, for the orthonormal R. A step of Riemannian Adam has the length lr in all, where AdamW moves each of a
   // matrix's elements by about lr: with the same rate R would stand still while W moves.
   double stiefel_lr = 30.0;
-  bool train_offsets = true;  // W - R in place of W (OptimizerParameter::offset_from)
-  double warmup = 0.06;       // share of all steps
-  double beta2 = 0.999;       // decay of Adam's second moments
-  double clip = 1.0;          // largest norm of the gradient; 0: no clipping
+  double warmup = 0.06;  // share of all steps
+  double beta2 = 0.999;  // decay of Adam's second moments
+  double clip = 1.0;     // largest norm of the gradient; 0: no clipping
   double weight_decay = 0.0;
   std::string optimizer = "riemannian_adam";
   std::string retraction = "qr";

@@ -44,8 +44,7 @@ std::vector<Parameter> make_intervention_parameters(const Intervention& interven
     made.push_back({.name = fmt::format("{}.{}", prefix, p.name),
                     .value = Variable::parameter(value),
                     .manifold = p.manifold,
-                    .block_rows = p.manifold == ParameterManifold::stiefel ? block_rows : 0,
-                    .offset_from = p.start == Start::like_first ? made.front().name : ""});
+                    .block_rows = p.manifold == ParameterManifold::stiefel ? block_rows : 0});
   }
   return made;
 }

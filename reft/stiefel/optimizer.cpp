@@ -1,98 +1,21 @@
 #include "reft/stiefel/optimizer.h"
 
 #include <algorithm>
-#include <array>
 #include <cmath>
 #include <map>
 #include <set>
 
-#include "core/base/table.h"
 #include "core/ops/ops.h"
+#include "reft/stiefel/stiefel.h"
 
 namespace csreft {
 namespace {
 
-void adamw_rule(std::span<const ParameterUpdate> updates, const OptimizerOptions& options,
-                const Manifold& /*manifold*/) {
-  std::vector<ParameterStep> steps;
-  for (const auto& [p, g, state, lr] : updates) steps.push_back({p->value, g, state, lr});
-  adamw_steps(steps, options.adamw);
-}
-
-void adamw_qr_rule(std::span<const ParameterUpdate> updates, const OptimizerOptions& options,
-                   const Manifold& manifold) {
-  adamw_rule(updates, options, manifold);
-  for (const ParameterUpdate& update : updates) {
-    if (update.state->step % options.orthonormalise_interval != 0) continue;
-    const OptimizerParameter& p = *update.parameter;
-    Tensor R = p.value;
-    orthonormalise(R, p.block_rows);
-  }
-}
-
-void sgd_rule(std::span<const ParameterUpdate> updates, const OptimizerOptions& options, const Manifold& /*manifold*/) {
-  for (const auto& [p, g, state, lr] : updates) sgd_step(p->value, g, *state, lr, options.sgd);
-}
-
-std::vector<RiemannianUpdate> riemannian(std::span<const ParameterUpdate> updates) {
-  std::vector<RiemannianUpdate> all;
-  for (const auto& [p, g, state, lr] : updates) all.push_back({p->value, g, state, lr, p->block_rows});
-  return all;
-}
-
-void riemannian_adam_rule(std::span<const ParameterUpdate> updates, const OptimizerOptions& options,
-                          const Manifold& manifold) {
-  riemannian_adam_steps(riemannian(updates), manifold, options.riemannian_adam);
-}
-
-void riemannian_sgd_rule(std::span<const ParameterUpdate> updates, const OptimizerOptions& options,
-                         const Manifold& manifold) {
-  riemannian_sgd_steps(riemannian(updates), manifold, options.riemannian_sgd);
-}
-
-OptimizerState adamw_rule_state(const OptimizerParameter& p) { return adamw_state(p.value); }
-OptimizerState sgd_rule_state(const OptimizerParameter& p) { return sgd_state(p.value); }
-
-// The Riemannian rules keep R on the manifold and rely on its being there; the free ones start from any R, such as that
-// of a resumed run.
-void check_on_manifold(const OptimizerParameter& p) {
-  constexpr double tolerance = 1e-4;
-  const double error = orthonormality_error(p.value.to(Device{}), p.block_rows);
-  require(error <= tolerance, "{} has rows that are not orthonormal: |R R^T - I| is {:.2g}, expected at most {}",
-          p.name, error, tolerance);
-}
-OptimizerState riemannian_adam_rule_state(const OptimizerParameter& p) {
-  check_on_manifold(p);
-  return riemannian_adam_state(p.value, p.block_rows);
-}
-OptimizerState riemannian_sgd_rule_state(const OptimizerParameter& p) {
-  check_on_manifold(p);
-  return riemannian_sgd_state(p.value, p.block_rows);
-}
-
-constexpr UpdateRule adamw{adamw_rule_state, adamw_rule};
-constexpr UpdateRule adamw_qr{adamw_rule_state, adamw_qr_rule};
-constexpr UpdateRule sgd{sgd_rule_state, sgd_rule};
-constexpr UpdateRule riemannian_adam{riemannian_adam_rule_state, riemannian_adam_rule};
-constexpr UpdateRule riemannian_sgd{riemannian_sgd_rule_state, riemannian_sgd_rule};
-
-constexpr OptimizerRule with_riemannian_adam{"riemannian_adam", "AdamW; on the Stiefel manifold Riemannian Adam", adamw,
-                                             riemannian_adam};
-constexpr OptimizerRule with_riemannian_sgd{"riemannian_sgd",
-                                            "AdamW; on the Stiefel manifold Riemannian gradient descent with momentum",
-                                            adamw, riemannian_sgd};
-constexpr OptimizerRule with_orthonormalisation{
-    "adamw+qr", "AdamW for all; R is moved freely and made orthonormal again by QR", adamw, adamw_qr};
-constexpr OptimizerRule adamw_for_all{"adamw", "AdamW for all; R does not stay orthonormal", adamw, adamw};
-constexpr OptimizerRule sgd_for_all{"sgd", "gradient descent with momentum; on the Stiefel manifold the Riemannian one",
-                                    sgd, riemannian_sgd};
-
-constexpr std::array table{&with_riemannian_adam, &with_riemannian_sgd, &with_orthonormalisation, &adamw_for_all,
-                           &sgd_for_all};
+bool on_stiefel(const OptimizerParameter& p) { return p.manifold == ParameterManifold::stiefel; }
 
 void check_parameter(const OptimizerParameter& p) {
   require(p.value.defined(), "parameter {} has no value", p.name);
-  if (p.manifold == ParameterManifold::stiefel) check_stiefel_stack(p.value, p.block_rows, p.name);
+  if (on_stiefel(p)) check_stiefel_stack(p.value, p.block_rows, p.name);
 }
 
 // The parts of a state under the names of state().
@@ -108,41 +31,14 @@ std::vector<std::pair<std::string, Tensor>> named_parts(const std::string& name,
 
 }  // namespace
 
-std::span<const OptimizerRule* const> optimizer_rules() { return table; }
-
-Optimizer::Optimizer(std::vector<OptimizerParameter> parameters, OptimizerOptions options)
-    : parameters_(std::move(parameters)),
-      options_(std::move(options)),
-      rules_(&find_named(optimizer_rules(), "optimizer", options_.name)),
-      manifold_(stiefel(options_.metric, find_retraction(options_.retraction))) {
-  require(options_.orthonormalise_interval > 0, "orthonormalisation every {} steps: expected at least 1",
-          options_.orthonormalise_interval);
+Optimizer::Optimizer(std::vector<OptimizerParameter> parameters, Chosen<OptimizerRule> rule)
+    : parameters_(std::move(parameters)), rule_(std::move(rule)) {
   std::set<std::string_view> names;
   for (const OptimizerParameter& p : parameters_) {
     require(names.insert(p.name).second, "two parameters are named {}", p.name);
     check_parameter(p);
-    states_.push_back(rule(p).state(p));
+    states_.push_back(on_stiefel(p) ? rule_->stiefel_state(p) : rule_->euclidean_state(p));
   }
-  offsets_ = offsets_by_origin();
-}
-
-std::vector<std::vector<std::size_t>> Optimizer::offsets_by_origin() const {
-  std::vector<std::vector<std::size_t>> offsets(parameters_.size());
-  for (std::size_t i = 0; i < parameters_.size(); ++i) {
-    const OptimizerParameter& p = parameters_[i];
-    if (p.offset_from.empty()) continue;
-    const auto origin = std::ranges::find(parameters_, p.offset_from, &OptimizerParameter::name);
-    require(origin != parameters_.end() && origin->offset_from.empty() && origin->value.shape() == p.value.shape() &&
-                origin->value.dtype() == p.value.dtype(),
-            "parameter {} cannot be an offset from '{}': expected another of shape {} and type {} that is no offset",
-            p.name, p.offset_from, p.value.shape().str(), name_of(p.value.dtype()));
-    offsets[static_cast<std::size_t>(origin - parameters_.begin())].push_back(i);
-  }
-  return offsets;
-}
-
-const UpdateRule& Optimizer::rule(const OptimizerParameter& parameter) const {
-  return parameter.manifold == ParameterManifold::stiefel ? rules_->stiefel : rules_->euclidean;
 }
 
 // One norm for all: the host waits once for a device. Only if that is not finite it asks whose is not.
@@ -171,25 +67,18 @@ void Optimizer::step(std::span<const Tensor> gradients, double lr) {
   require(std::ranges::any_of(gradients, &Tensor::defined), "no parameter has a gradient: the loss reaches none");
   require(std::isfinite(lr), "a learning rate of {}: expected a finite number", lr);
   check_gradients(gradients);
-  for (std::size_t i = 0; i < gradients.size(); ++i) {
-    for (const std::size_t offset : offsets_[i]) ops::axpy_(parameters_[offset].value, -1.0, parameters_[i].value);
-  }
   std::vector<ParameterUpdate> euclidean, stiefel;
   for (std::size_t i = 0; i < gradients.size(); ++i) {
     if (!gradients[i].defined()) continue;
-    OptimizerParameter& p = parameters_[i];
-    Tensor gradient = gradients[i];
-    for (const std::size_t offset : offsets_[i]) {
-      if (gradients[offset].defined()) gradient = ops::add(gradient, gradients[offset]);
+    const OptimizerParameter& p = parameters_[i];
+    if (on_stiefel(p)) {
+      stiefel.push_back({&p, gradients[i], &states_[i], lr * p.lr_scale * rule_->stiefel_lr()});
+    } else {
+      euclidean.push_back({&p, gradients[i], &states_[i], lr * p.lr_scale});
     }
-    auto& updates = p.manifold == ParameterManifold::stiefel ? stiefel : euclidean;
-    updates.push_back({&p, gradient, &states_[i], lr * p.lr_scale});
   }
-  if (!euclidean.empty()) rules_->euclidean.step(euclidean, options_, manifold_);
-  if (!stiefel.empty()) rules_->stiefel.step(stiefel, options_, manifold_);
-  for (std::size_t i = 0; i < gradients.size(); ++i) {
-    for (const std::size_t offset : offsets_[i]) ops::add_(parameters_[offset].value, parameters_[i].value);
-  }
+  if (!euclidean.empty()) rule_->euclidean_step(euclidean);
+  if (!stiefel.empty()) rule_->stiefel_step(stiefel);
 }
 
 std::vector<std::pair<std::string, Tensor>> Optimizer::state() const {

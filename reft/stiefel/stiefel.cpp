@@ -1,55 +1,10 @@
 #include "reft/stiefel/stiefel.h"
 
-#include <cmath>
-
+#include "core/ops/ops.h"
 #include "core/tensor/random.h"
 #include "reft/matrix_view.h"
 
 namespace csreft {
-namespace {
-
-Tensor project_to_tangent(const Tensor& R, const Tensor& U) {
-  return ops::stiefel_gradient(R, U, R.rows(), StiefelMetric::euclidean);
-}
-
-Tensor canonical_gradient(const Tensor& R, const Tensor& G) {
-  return ops::stiefel_gradient(R, G, R.rows(), StiefelMetric::canonical);
-}
-
-double euclidean_inner(const Tensor& /*R*/, const Tensor& u, const Tensor& v) {
-  return matrix(u).cwiseProduct(matrix(v)).sum();
-}
-
-double canonical_inner(const Tensor& R, const Tensor& u, const Tensor& v) {
-  const Matrix a = matrix(u) * matrix(R).transpose();
-  const Matrix b = matrix(v) * matrix(R).transpose();
-  return euclidean_inner(R, u, v) - 0.5 * a.cwiseProduct(b).sum();
-}
-
-double largest_gram_error(const Tensor& R) {
-  const Matrix gram = matrix(R) * matrix(R).transpose();
-  return (gram - Matrix::Identity(gram.rows(), gram.cols())).cwiseAbs().maxCoeff<Eigen::PropagateNaN>();
-}
-
-}  // namespace
-
-StiefelMetric parse_stiefel_metric(std::string_view name) {
-  if (name == "euclidean") return StiefelMetric::euclidean;
-  if (name == "canonical") return StiefelMetric::canonical;
-  fail("unknown Stiefel metric `{}`: expected euclidean or canonical", name);
-}
-
-Manifold stiefel(StiefelMetric metric, const Retraction& retraction) {
-  const bool euclidean = metric == StiefelMetric::euclidean;
-  return {.gradient = euclidean ? project_to_tangent : canonical_gradient,
-          .project = project_to_tangent,
-          .retract = retraction.apply,
-          .transport = project_to_tangent,
-          .inner = euclidean ? euclidean_inner : canonical_inner,
-          .error = largest_gram_error,
-          .primitive =
-              retraction.primitive ? std::optional(StiefelPrimitive{metric, *retraction.primitive}) : std::nullopt};
-}
 
 void check_stiefel_stack(const Tensor& R, std::int64_t block_rows, std::string_view what) {
   require(R.defined(), "{} has no elements", what);
@@ -74,11 +29,21 @@ void orthonormalise(Tensor& R, std::int64_t block_rows) {
 }
 
 double orthonormality_error(const Tensor& R, std::int64_t block_rows) {
-  return manifold_error(stiefel(), R, block_rows);
+  check_stiefel_stack(R, block_rows, "a matrix that should be orthonormal");
+  const Tensor R64 = R.to(Device{}).to(DType::f64);
+  double largest = 0;
+  for (std::int64_t row = 0; row < R.rows(); row += block_rows) {
+    const auto block = matrix(R64).middleRows(row, block_rows);
+    const Matrix difference = block * block.transpose() - Matrix::Identity(block_rows, block_rows);
+    const double error = difference.cwiseAbs().maxCoeff<Eigen::PropagateNaN>();
+    if (!(error <= largest)) largest = error;  // NaN too
+  }
+  return largest;
 }
 
 Tensor overlap(const Tensor& R, std::int64_t block_rows) {
-  const std::int64_t blocks = count_blocks(R, block_rows);
+  check_stiefel_stack(R, block_rows, "a stack of subspaces");
+  const std::int64_t blocks = R.rows() / block_rows;
   const Tensor R64 = R.to(DType::f64);
   const Matrix gram = matrix(R64) * matrix(R64).transpose();
   const Tensor norms = Tensor::empty({blocks, blocks}, DType::f64);

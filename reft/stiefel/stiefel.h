@@ -1,22 +1,16 @@
 // The Stiefel manifold: matrices R [r, d], r <= d, with orthonormal rows, R R^T = I. (Most of the literature writes
-// orthonormal columns, X = R^T.) Gradients and metrics: Edelman, Arias and Smith, "The geometry of algorithms with
-// orthogonality constraints", 1998, section 2.4.
+// orthonormal columns, X = R^T.)
+//
+// A parameter of shape [k r, d] may be k points of r rows each, one above the other (block_rows = r: each on a manifold
+// of its own) or a single point (block_rows = k r).
 #pragma once
 
+#include <cstdint>
 #include <string_view>
 
-#include "reft/stiefel/manifold.h"
-#include "reft/stiefel/retractions.h"
+#include "core/tensor/tensor.h"
 
 namespace csreft {
-
-using StiefelMetric = ops::StiefelMetric;
-
-// "euclidean" or "canonical", for programs that let their user choose. Throws Error for another name.
-StiefelMetric parse_stiefel_metric(std::string_view name);
-
-// The manifold with a metric and a retraction; vectors are transported by projection.
-Manifold stiefel(StiefelMetric metric = StiefelMetric::euclidean, const Retraction& retraction = find_retraction("qr"));
 
 // Throws Error unless `R` is an f32 or f64 matrix of blocks of block_rows rows, block_rows <= d; `what` names it.
 void check_stiefel_stack(const Tensor& R, std::int64_t block_rows, std::string_view what);
@@ -29,11 +23,12 @@ Tensor random_stiefel(std::int64_t rows, std::int64_t d, std::int64_t block_rows
 // Replaces each block of any matrix of full rank, in place, by the Q of its QR factors; on R's device.
 void orthonormalise(Tensor& R, std::int64_t block_rows);
 
-// On the host, as what follows. The largest |R_i R_i^T - I| over all elements and blocks.
+// Whether R lies on the manifold: the largest |R_i R_i^T - I| over all elements and blocks, NaN if one is. Computed in
+// f64 on the host, wherever R lies.
 double orthonormality_error(const Tensor& R, std::int64_t block_rows);
 
 // How much the blocks' subspaces share, to see whether learnt subspaces stay apart: f64 [k, k] of Frobenius norms |R_i
-// R_j^T|, from 0 (orthogonal) to sqrt(block_rows) (the same, as on the diagonal).
+// R_j^T|, from 0 (orthogonal) to sqrt(block_rows) (the same, as on the diagonal). R lies on the host.
 Tensor overlap(const Tensor& R, std::int64_t block_rows);
 
 }  // namespace csreft

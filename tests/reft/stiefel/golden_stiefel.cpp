@@ -8,13 +8,10 @@
 #include "core/base/json_file.h"
 #include "core/ops/ops.h"
 #include "core/tensor/safetensors.h"
-#include "reft/stiefel/riemannian_adam.h"
-#include "reft/stiefel/riemannian_sgd.h"
-#include "reft/stiefel/stiefel.h"
 #include "tests/device.h"
+#include "tests/reft/stiefel/choices.h"
 
-using csreft::Manifold;
-using csreft::OptimizerState;
+using csreft::Optimizer;
 using csreft::Tensor;
 
 namespace {
@@ -58,18 +55,22 @@ GoldenResult judge(std::string name, double difference, double tolerance, const 
           fmt::format("{} difference {:.2g}, allowed {:.2g}", unit, difference, tolerance)};
 }
 
-void step(const Trajectory& trajectory, Tensor& R, const Tensor& G, OptimizerState& state) {
-  const Manifold manifold = csreft::stiefel();
-  if (trajectory.adam) return csreft::riemannian_adam_step(R, G, state, trajectory.lr, manifold, R.rows());
-  csreft::riemannian_sgd_step(R, G, state, trajectory.lr, manifold, R.rows(),
-                              {.momentum = trajectory.momentum, .start_at_derivatives = true});
+// geoopt 0.5.1 starts the momentum at the matrix of partial derivatives.
+void start_momentum(Optimizer& optimizer, const Tensor& G) {
+  auto state = optimizer.state();
+  for (auto& [name, tensor] : state) {
+    if (name.ends_with(".first_moment")) tensor = G;
+  }
+  optimizer.load_state(state);
 }
 
 void check_trajectory(const Golden& golden, const Trajectory& trajectory, std::vector<GoldenResult>& results) {
-  Tensor R = golden.get("R").clone();
+  const Tensor R = golden.get("R").clone();
   const Tensor target = golden.get("target");
-  OptimizerState state =
-      trajectory.adam ? csreft::riemannian_adam_state(R, R.rows()) : csreft::riemannian_sgd_state(R, R.rows());
+  const auto rule = trajectory.adam ? csreft::test::rule_of("riemannian_adam")
+                                    : csreft::test::rule_of("riemannian_sgd", {{"momentum", trajectory.momentum}});
+  Optimizer optimizer = csreft::test::optimizer_of(R, R.rows(), rule);
+  if (!trajectory.adam) start_momentum(optimizer, csreft::ops::sub(R, target));
   const std::string name = golden.size + "." + trajectory.name;
   const auto losses = golden.values.at(name + ".loss").get<std::vector<double>>();
   double largest = 0;
@@ -77,7 +78,7 @@ void check_trajectory(const Golden& golden, const Trajectory& trajectory, std::v
     const Tensor G = csreft::ops::sub(R, target);
     const double difference = std::abs(0.5 * csreft::ops::squared_norm(G) - expected) / expected;
     if (!(difference <= largest)) largest = difference;
-    step(trajectory, R, G, state);
+    optimizer.step({{G}}, trajectory.lr);
   }
   results.push_back(judge(name + ".loss", largest, trajectory_tolerance, "relative"));
   const double difference = largest_difference(R, golden.get(trajectory.name + ".final"));
@@ -91,13 +92,14 @@ void check_size(const Golden& golden, std::vector<GoldenResult>& results) {
     const double difference = largest_difference(value, golden.get(what));
     results.push_back(judge(golden.size + "." + what, difference, step_tolerance, "absolute"));
   };
-  const Tensor gradient = csreft::stiefel().gradient(R, G);
-  compare("rgrad_euclidean", gradient);
-  compare("rgrad_canonical", csreft::stiefel(csreft::StiefelMetric::canonical).gradient(R, G));
+  for (const csreft::Metric& metric : csreft::metrics()) {
+    compare("rgrad_" + std::string(metric.name), csreft::ops::stiefel_gradient(R, G, R.rows(), metric.metric));
+  }
+  const Tensor gradient = csreft::ops::stiefel_gradient(R, G, R.rows(), csreft::ops::StiefelMetric::euclidean);
   const Tensor xi = csreft::ops::scale(gradient, -0.1);
-  for (const csreft::Retraction* retraction : csreft::retractions()) {
-    const std::string what = "retract_" + std::string(retraction->name);
-    if (golden.tensors.contains(golden.size + "." + what)) compare(what, retraction->apply(R, xi));
+  for (const csreft::Retraction& retraction : csreft::retractions()) {
+    compare("retract_" + std::string(retraction.name),
+            csreft::ops::stiefel_retract(R, xi, R.rows(), retraction.retraction));
   }
   for (const Trajectory& trajectory : trajectories) {
     if (golden.tensors.contains(golden.size + "." + trajectory.name + ".final")) {

@@ -1,0 +1,20 @@
+#include "reft/stiefel/optimizers/entries.h"
+
+namespace csreft {
+namespace {
+
+class AdamWFree : public OptimizerRule {
+ public:
+  // AdamW moves each element of R by about lr, as it does those of W.
+  AdamWFree() : OptimizerRule(1.0) {}
+
+  OptimizerState stiefel_state(const OptimizerParameter& p) const override { return euclidean_state(p); }
+  void stiefel_step(std::span<const ParameterUpdate> updates) const override { euclidean_step(updates); }
+};
+
+}  // namespace
+
+const ChoiceEntry<OptimizerRule> adamw_free_optimizer{"adamw", "AdamW for all; R does not stay orthonormal",
+                                                      [] { return std::make_unique<AdamWFree>(); }};
+
+}  // namespace csreft

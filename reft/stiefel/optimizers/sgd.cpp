@@ -1,0 +1,42 @@
+#include "reft/stiefel/optimizers/entries.h"
+#include "reft/stiefel/optimizers/riemannian.h"
+
+namespace csreft {
+namespace {
+
+class Sgd : public OptimizerRule {
+ public:
+  Sgd() : OptimizerRule(30.0) {}  // as riemannian_sgd
+
+  void describe(Options& options) override {
+    add_weight_decay(options);
+    add_stiefel_lr(options);
+    manifold_.describe(options);
+    options.add("momentum", momentum_, "share of the step before", momentum_range());
+  }
+
+  OptimizerState euclidean_state(const OptimizerParameter& p) const override { return sgd_state(p.value); }
+  OptimizerState stiefel_state(const OptimizerParameter& p) const override { return riemannian_state(p, false); }
+
+  void euclidean_step(std::span<const ParameterUpdate> updates) const override {
+    for (const auto& [p, g, state, lr] : updates) {
+      Tensor w = p->value;
+      sgd_step(w, g, *state, lr, {.momentum = momentum_, .weight_decay = weight_decay_});
+    }
+  }
+  void stiefel_step(std::span<const ParameterUpdate> updates) const override {
+    riemannian_sgd_steps(updates, manifold_, momentum_);
+  }
+
+ private:
+  ManifoldOptions manifold_;
+  double momentum_ = 0.9;
+};
+
+}  // namespace
+
+const ChoiceEntry<OptimizerRule> sgd_optimizer{
+    "sgd", "gradient descent with momentum; on the Stiefel manifold the Riemannian one",
+    [] { return std::make_unique<Sgd>(); }};
+
+}  // namespace csreft
