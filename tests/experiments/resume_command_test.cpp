@@ -17,7 +17,7 @@ json read(const Bench& bench, const std::string& file) { return json::parse(benc
 
 Words long_run(const Bench& bench, const std::string& out) {
   return bench.train({{"--out", out},
-                      {"--epochs", "300"},
+                      {"--epochs", "100"},
                       {"--test", "test.json"},
                       {"--validation", "test.json"},
                       {"--validate-every", "7"},
