@@ -208,7 +208,7 @@ def default_model_to_python():
     expected = "<|im_start|>system\nS<|im_end|>\n<|im_start|>user\nHi<|im_end|>\n<|im_start|>assistant\n"
     check("default model: chat template", chat == expected, repr(chat))
     check("default model: end of a turn", tokenizer.eos_token == "<|im_end|>", tokenizer.eos_token)
-    texts = ["The capital of France is Paris, and that of Italy is Rome.", chat + "Hello! How can I help you?<|im_end|>"]
+    texts = ["The capital of France is Paris, and that of Italy is Rome.", chat + "Hello! How can I help?<|im_end|>"]
     sequences = [tokenizer(text, add_special_tokens=False)["input_ids"] for text in texts]
     ids = write_json("default.json", sequences)
     ours, theirs = helper("nll", DEFAULT, ids), nll(load(folder), sequences)
