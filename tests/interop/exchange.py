@@ -69,6 +69,8 @@ def write_json(name, value):
 
 SEQUENCES = json.loads((TINY / "golden.json").read_text())["sequences"]
 IDS = write_json("ids.json", SEQUENCES)
+TEXTS = awkward_texts(200)
+TEXTS_FILE = write_json("texts.json", TEXTS)
 
 # Options of peft's LoraConfig.
 ADAPTERS = {
@@ -168,13 +170,13 @@ def adapters_to_python():
         check_close(f"written adapter {case}", helper("nll", TINY, IDS, folder), nll(model, SEQUENCES))
 
 
-def same_tokens(name, source, folder, texts):
-    """Ids of the source's tokenizer here, and of the written one in transformers."""
+def same_tokens(name, folder, texts, ours):
+    """The written tokenizer in transformers gives `ours`, the ids of its source here."""
     tokenizer = AutoTokenizer.from_pretrained(folder)
-    ours = helper("ids", source, write_json("texts.json", texts))
-    for text, ids in zip(texts, ours):
+    for text, ids in zip(texts, ours, strict=True):
         theirs = tokenizer(text, add_special_tokens=False)["input_ids"]
         check(f"{name}: tokens of {text[:40]!r}", ids == theirs, f"{ids[:20]} here, {theirs[:20]} in Python")
+        check(f"{name}: decodes {text[:40]!r}", tokenizer.decode(theirs) == text, repr(tokenizer.decode(theirs)[:40]))
     return tokenizer
 
 
@@ -184,19 +186,29 @@ def models_to_python():
         helper("convert", TINY, folder, dtype, largest)
         name = f"written model in {dtype}, shards of {largest}"
         check_close(name, helper("nll", folder, IDS), nll(load(folder), SEQUENCES))
-    same_tokens("tiny model", TINY, folder, awkward_texts(200))
+    same_tokens("tiny model", folder, TEXTS, helper("ids", TINY, TEXTS_FILE))
+
+
+def tokenizers_to_python():
+    """Every pre-tokenizer that a GGUF may name, with the default model's vocabulary."""
+    for pre in ("smollm", "gpt-2", "llama-bpe", "default"):
+        folder = new_folder()
+        ours = helper("tokenizer", DEFAULT, TEXTS_FILE, folder, pre)
+        tokenizer = same_tokens(f"pre-tokenizer {pre}", folder, TEXTS, ours)
+        with_bos = tokenizer("a")["input_ids"][0] == tokenizer.bos_token_id
+        check(f"pre-tokenizer {pre}: BOS", with_bos == (pre == "llama-bpe"), with_bos)
 
 
 def default_model_to_python():
     folder = new_folder() / "model"
     helper("convert", DEFAULT, folder, "f32", 10**9)
-    tokenizer = same_tokens("default model", DEFAULT, folder, awkward_texts(200))
+    tokenizer = same_tokens("default model", folder, TEXTS, helper("ids", DEFAULT, TEXTS_FILE))
     chat = tokenizer.apply_chat_template([{"role": "system", "content": "S"}, {"role": "user", "content": "Hi"}],
                                          tokenize=False, add_generation_prompt=True)
     expected = "<|im_start|>system\nS<|im_end|>\n<|im_start|>user\nHi<|im_end|>\n<|im_start|>assistant\n"
     check("default model: chat template", chat == expected, repr(chat))
     check("default model: end of a turn", tokenizer.eos_token == "<|im_end|>", tokenizer.eos_token)
-    texts = ["The capital of France is Paris, and that of Italy is Rome.", chat + "Hello! How can I help you?<|im_end|>"]
+    texts = ["The capital of France is Paris, and that of Italy is Rome.", chat + "Hello! How can I help?<|im_end|>"]
     sequences = [tokenizer(text, add_special_tokens=False)["input_ids"] for text in texts]
     ids = write_json("default.json", sequences)
     ours, theirs = helper("nll", DEFAULT, ids), nll(load(folder), sequences)
@@ -211,6 +223,7 @@ def main():
     adapters_to_python()
     models_to_python()
     if DEFAULT.exists():
+        tokenizers_to_python()
         default_model_to_python()
     else:
         print(f"skipped: the default model is not at {DEFAULT}")

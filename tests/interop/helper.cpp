@@ -7,6 +7,7 @@
 #include "core/base/atomic_file.h"
 #include "models/checkpoints/hugging_face_writer.h"
 #include "models/language_model.h"
+#include "models/text/hugging_face_tokenizer.h"
 #include "reft/adapters/peft.h"
 #include "tests/reft/adapters/lora_tools.h"
 
@@ -45,14 +46,26 @@ json nll(const Words& words) {
   return mean_nll(model, ids, lora_attachments(adapter));
 }
 
-// ids MODEL TEXTS.json
-json ids(const Words& words) {
-  const auto tokenizer = csreft::load_tokenizer(csreft::open_checkpoint(words.at(0)));
+json encode_all(const csreft::Checkpoint& checkpoint, const std::string& texts) {
+  const auto tokenizer = csreft::load_tokenizer(checkpoint);
   json lists = json::array();
-  for (const auto& text : json::parse(csreft::read_text_file(words.at(1)))) {
+  for (const auto& text : json::parse(csreft::read_text_file(texts))) {
     lists.push_back(tokenizer.encode(text.get<std::string>()));
   }
   return lists;
+}
+
+// ids MODEL TEXTS.json
+json ids(const Words& words) { return encode_all(csreft::open_checkpoint(words.at(0)), words.at(1)); }
+
+// tokenizer GGUF TEXTS.json FOLDER PRE: the GGUF's vocabulary with another pre-tokenizer, written, and its ids
+json tokenizer(const Words& words) {
+  auto checkpoint = csreft::open_checkpoint(words.at(0));
+  auto& vocabulary = std::get<csreft::TokenizerVocabulary>(checkpoint.tokenizer);
+  vocabulary.pre = words.at(3);
+  vocabulary.add_bos.reset();  // as the pre-tokenizer's models have it
+  csreft::write_tokenizer_files(words.at(2), vocabulary, checkpoint.chat_template, words.at(0));
+  return encode_all(checkpoint, words.at(1));
 }
 
 // convert MODEL FOLDER DTYPE LARGEST_SHARD
@@ -91,8 +104,10 @@ int main(int argc, char** argv) {
     const auto run = [&]() -> json {
       if (words.at(0) == "nll") return nll(arguments);
       if (words.at(0) == "ids") return ids(arguments);
+      if (words.at(0) == "tokenizer") return tokenizer(arguments);
       if (words.at(0) == "convert") return convert(arguments);
-      csreft::require(words.at(0) == "write", "unknown command {}: expected nll, ids, convert or write", words.at(0));
+      csreft::require(words.at(0) == "write", "unknown command {}: expected nll, ids, tokenizer, convert or write",
+                      words.at(0));
       return write(arguments);
     };
     std::cout << run().dump() << '\n';

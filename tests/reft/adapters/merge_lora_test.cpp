@@ -1,5 +1,8 @@
 #include "reft/adapters/merge_lora.h"
 
+#include <algorithm>
+#include <cmath>
+
 #include <doctest/doctest.h>
 
 #include "tests/error_text.h"
