@@ -230,9 +230,11 @@ TEST_CASE("a run says that it replaces another, and leaves nothing of it") {
   REQUIRE(first.code == 0);
   CHECK_FALSE(contains(first.out, "replaces"));
   bench.chat.folder.write("run/adapter/of-the-first", "");
-  const auto second = bench.run(bench.train());
+  auto words = bench.train();
+  words.push_back("--force");
+  const auto second = bench.run(words);
   REQUIRE(second.code == 0);
-  CHECK(contains(second.out, "note: this replaces the run that is in run\n"));
+  CHECK(contains(second.out, "note: this replaces the run that was in run\n"));
   CHECK_FALSE(std::filesystem::exists(bench.chat.folder / "run/adapter/of-the-first"));
   const auto metrics = bench.chat.folder.read("run/metrics.jsonl");
   CHECK(std::count(metrics.begin(), metrics.end(), '\n') == 2);

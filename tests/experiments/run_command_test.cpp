@@ -31,7 +31,7 @@ TEST_CASE("the folder of a model, given as --out by mistake, keeps every file") 
   check_refused(bench, {"quickstart", "--out", "model", "--model", "model", "--force"}, "is not the folder of a run");
   check_refused(bench,
                 {"ablate", "router", "--model", "model", "--train", "train.json", "--test", "test.json", "--layers",
-                 "1", "--rank", "2", "--out", "model", "--quiet"},
+                 "1", "--rank", "2", "--variants", "learned", "--out", "model", "--quiet"},
                 "is not the folder of a comparison");
   check_refused(bench, {"train", "--resume", "model"}, "is not the folder of a run");
 }

@@ -146,7 +146,7 @@ TEST_CASE("without gnuplot a report has its numbers, and says that it has no pic
   CHECK_FALSE(contains(page, "<svg"));
   CHECK_FALSE(contains(page, "<figure"));
   CHECK_FALSE(contains(page, "<h2>Training"));  // which was a picture alone
-  CHECK(contains(page, "<th>accuracy (%)</th><th>before</th><th>csreft</th>"));
+  CHECK(contains(page, "<th>accuracy (%)</th><th>untrained</th><th>csreft</th>"));
   CHECK(contains(page, "<tr><td>b</td><td>35.0 ± 4.8</td><td>100.0 ± 0.0</td></tr>"));
   CHECK(contains(page, "<tr><td>c</td><td>2.500</td><td>1.250</td></tr>"));
   CHECK(contains(page, "<td>csreft</td><td>0.50</td><td>25 %</td><td>0.125</td>"));

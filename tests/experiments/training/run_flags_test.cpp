@@ -26,7 +26,7 @@ TEST_CASE("a share for validation leaves the rest to training, the same for the 
   const auto split = [&](std::uint64_t seed) {
     std::vector<csreft::Task> train{letter_task(8), letter_task(2)};
     train[1].name = "two";
-    const auto taken = flags.take(train, seed);
+    auto taken = flags.take(train, seed);
     REQUIRE(taken.size() == 2);
     CHECK(taken[0].examples.size() == 2);
     CHECK(train[0].examples.size() == 6);
