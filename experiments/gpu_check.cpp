@@ -9,6 +9,7 @@
 #include "experiments/measure/random_llama.h"
 #include "experiments/training/flag_groups.h"
 #include "experiments/training/run_folder.h"
+#include "reft/methods/edit_sites.h"
 
 namespace csreft {
 namespace {
@@ -54,15 +55,15 @@ int gpu_check(Arguments arguments) {
   check_model(run,
               {.name = "SmolLM2-135M",
                .config = smoke ? smoke_test_shape() : smollm2_shape(),
-               .edited_layers = spread_layers(smoke ? smoke_test_shape().n_layers : smollm2_shape().n_layers)},
+               .edited_layers = parse_layers("auto", smoke ? smoke_test_shape().n_layers : smollm2_shape().n_layers)},
               limits);
-  check_model(
-      run,
-      {.name = "Llama-2-7B",
-       .config = smoke ? smoke_test_shape() : llama2_7b_shape(),
-       .edited_layers = smoke ? spread_layers(smoke_test_shape().n_layers) : std::vector<std::int64_t>{3, 9, 18, 24},
-       .has_training_goal = true},
-      limits);
+  check_model(run,
+              {.name = "Llama-2-7B",
+               .config = smoke ? smoke_test_shape() : llama2_7b_shape(),
+               .edited_layers =
+                   smoke ? parse_layers("auto", smoke_test_shape().n_layers) : std::vector<std::int64_t>{3, 9, 18, 24},
+               .has_training_goal = true},
+              limits);
 
   fmt::print("{}\n", (folder / "gpu-check.html").string());
   if (run.record().interrupted) return interrupted_exit;

@@ -1,6 +1,7 @@
 // Writes a model with a LoRA adapter merged into its weights as a Hugging Face folder.
 #include "core/base/json_file.h"
 #include "experiments/training/flag_groups.h"
+#include "models/checkpoints/open_checkpoint.h"
 #include "models/llama/fingerprint.h"
 #include "reft/adapters/merge_lora.h"
 #include "reft/adapters/peft.h"

@@ -39,7 +39,7 @@ struct MethodChoice {
   MethodOptions method;
   nlohmann::json train = nlohmann::json::object();
   // A line for each thing that a user should know: flags without use, departures from the preset.
-  std::vector<std::string> notes;
+  std::vector<std::string> notes{};
 };
 
 // --method, --preset and the flags that methods describe.

@@ -145,7 +145,7 @@ Variable LoraSites::apply(std::int64_t layer, LinearSite site, const Variable& x
     read = dropout(read, options_.dropout, training->seed, stream);
   }
   const Variable update = csreft::scale(linear(linear(read, A), B), place.scale);
-  return rows.defined() ? add_at_rows(y, rows, update) : add(y, update);
+  return rows.defined() ? add_at_rows(y, rows, update) : csreft::add(y, update);
 }
 
 LoraPass::LoraPass(std::span<const LoraSites> sites, const PromptBatch& batch, std::size_t frozen)
