@@ -1,6 +1,7 @@
 #include "experiments/training/adapted_model.h"
 
 #include <algorithm>
+#include <charconv>
 #include <cmath>
 #include <filesystem>
 
