@@ -16,21 +16,30 @@ bool is_switch(const Option& option) { return std::holds_alternative<bool*>(opti
 
 void OptionFlags::enter(std::string_view choice, std::string_view entry) {
   entry_ = fmt::format("{} {}", flag_of(choice), entry);
+  entry_name_ = entry;
+}
+
+void OptionFlags::leave() {
+  entry_.clear();
+  entry_name_.clear();
 }
 
 void OptionFlags::visit(Option& option) {
   const std::string value = text_of(option.value);
+  const std::string& whose = entry_name_.empty() ? owner_ : entry_name_;
   const auto found =
       std::ranges::find_if(entries_, [&](const auto& entry) { return entry->option.name == option.name; });
   if (found != entries_.end()) {
     require((*found)->option.value.index() == option.value.index(), "option {} has two types", option.name);
-    (*found)->defaults.emplace_back(owner_, value);
+    (*found)->owners.push_back(owner_);
+    (*found)->defaults.emplace_back(whose, value);
     if ((*found)->entry != entry_) (*found)->entry.clear();
     return;
   }
   auto entry = std::make_unique<Entry>();
   entry->option = {option.name, option.help, without_place(option.value), option.expected, {}, option.choices};
-  entry->defaults.emplace_back(owner_, value);
+  entry->owners.push_back(owner_);
+  entry->defaults.emplace_back(whose, value);
   entry->entry = entry_;
   entries_.push_back(std::move(entry));
 }
@@ -51,7 +60,12 @@ std::string OptionFlags::default_of(const Entry& entry) {
   std::string text = entry.defaults.front().second;
   std::map<std::string, std::vector<std::string>> others;
   for (const auto& [owner, value] : entry.defaults) {
-    if (value != entry.defaults.front().second) others[value].push_back(owner);
+    auto& owners = others[value];
+    if (value == entry.defaults.front().second) {
+      others.erase(value);
+    } else if (std::ranges::find(owners, owner) == owners.end()) {
+      owners.push_back(owner);
+    }
   }
   for (const auto& [value, owners] : others) text += fmt::format("; {}: {}", fmt::join(owners, ", "), value);
   return text;
@@ -75,8 +89,8 @@ void OptionFlags::add_flag(Flags& flags, Entry& entry) {
 
 void OptionFlags::add_to(Flags& flags, std::string_view shared, const std::map<std::string, std::string>& headings) {
   const auto heading_of = [&](const Entry& entry) -> std::string {
-    const std::string& owner = entry.defaults.front().first;
-    const bool alone = std::ranges::all_of(entry.defaults, [&](const auto& d) { return d.first == owner; });
+    const std::string& owner = entry.owners.front();
+    const bool alone = std::ranges::count(entry.owners, owner) == std::ssize(entry.owners);
     const auto found = headings.find(owner);
     return alone && found != headings.end() ? found->second : std::string(shared);
   };

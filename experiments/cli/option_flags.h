@@ -31,13 +31,14 @@ class OptionFlags final : public OptionVisitor {
   void visit(Option& option) override;
   bool visits_all_entries() const override { return true; }
   void enter(std::string_view choice, std::string_view entry) override;
-  void leave() override { entry_.clear(); }
+  void leave() override;
 
  private:
   struct Entry {
-    Option option;                                             // without its value
-    std::vector<std::pair<std::string, std::string>> defaults;  // of each owner
-    std::string entry;                                          // "gate hard", if it belongs to one alone
+    Option option;  // without its value
+    std::vector<std::string> owners;
+    std::vector<std::pair<std::string, std::string>> defaults;  // of each owner, or entry of a choice, by its name
+    std::string entry;                                          // "--gate hard", if it belongs to one alone
     std::string text;                                           // what the user gave
     bool is_given = false;
   };
@@ -46,7 +47,8 @@ class OptionFlags final : public OptionVisitor {
   void add_flag(Flags& flags, Entry& entry);
 
   std::vector<std::unique_ptr<Entry>> entries_;  // in the order of the first descriptions
-  std::string owner_, entry_;
+  // The latter as "gate hard" and by its own name.
+  std::string owner_, entry_, entry_name_;
 };
 
 }  // namespace csreft

@@ -6,7 +6,7 @@
 
 #include "autograd/functions/functions.h"
 #include "autograd/gradcheck.h"
-#include "core/device/allocator.h"
+#include "core/cpu/allocator.h"
 #include "core/tensor/random.h"
 #include "tests/compare.h"
 

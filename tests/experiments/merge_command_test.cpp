@@ -2,6 +2,7 @@
 #include <doctest/doctest.h>
 #include <nlohmann/json.hpp>
 
+#include "models/checkpoints/open_checkpoint.h"
 #include "models/llama/fingerprint.h"
 #include "reft/adapters/peft.h"
 #include "tests/experiments/command_bench.h"

@@ -8,8 +8,6 @@
 
 namespace {
 
-using csreft::parse_layers;
-
 // The flags of an experiment with one of each kind.
 struct Sample {
   double rate = 0.5;
@@ -58,16 +56,6 @@ TEST_CASE("unknown flags and ill-formed values are one line") {
   CHECK(contains(Sample().refusal({"--seed", "-1"}), "--seed: -1 is less than 0"));
   CHECK(contains(Sample().refusal({"--rate", "1", "--rate", "2"}), "--rate"));
   CHECK(!contains(Sample().refusal({"--rate", "x\ny"}), "\n"));
-}
-
-TEST_CASE("layers are numbers with commas, or all") {
-  CHECK(parse_layers("6,12,18") == std::vector<std::int64_t>{6, 12, 18});
-  CHECK(parse_layers("6;12") == std::vector<std::int64_t>{6, 12});
-  CHECK(parse_layers("all").empty());
-  for (const char* text : {"", "a", "1,", "1,,2", "1.5", "1 2"}) {
-    CAPTURE(text);
-    CHECK(contains(error_text([&] { return parse_layers(text); }), "--layers"));
-  }
 }
 
 TEST_CASE("control characters do not break a line") {

@@ -10,6 +10,7 @@
 #include "experiments/cli/progress.h"
 #include "experiments/training/evaluate.h"
 #include "reft/stiefel/stiefel.h"
+#include "tests/compare.h"
 #include "tests/device.h"
 #include "tests/error_text.h"
 #include "tests/reft/method_tools.h"
@@ -365,7 +366,7 @@ TEST_CASE("full fine-tuning learns, writes a model that loads by itself, and goe
   const auto batch = csreft::pack_tokens(std::vector<std::vector<std::int32_t>>{{5, 60, 7, 21}});
   const auto logits = [&](const csreft::LanguageModel& m) { return m.llama.logits(m.llama.forward(batch)).value(); };
   // Packed matrices and plain ones sum in another order: f32 rounding of logits around 1.
-  CHECK(csreft::test::distance(logits(written), logits(trainable)) < 1e-5);
+  CHECK(largest_difference(logits(written), logits(trainable)) < 1e-5);
 
   const TemporaryFolder parts;
   for (int part = 0; part < 2; ++part) {
@@ -395,7 +396,7 @@ TEST_CASE("O-LoRA learns its tasks one after the other, and only the LoRA of the
     for (std::size_t i = 0; i < method->parameters().size(); ++i) {
       const auto &now = method->parameters()[i], &then = start->parameters()[i];
       if (!now.name.starts_with(task)) continue;
-      largest = std::max(largest, csreft::test::distance(now.value.value(), then.value.value()));
+      largest = std::max(largest, largest_difference(now.value.value(), then.value.value()));
     }
     return largest;
   };
@@ -414,4 +415,56 @@ TEST_CASE("O-LoRA learns its tasks one after the other, and only the LoRA of the
   static_cast<void>(trainer.step(batch_of(8), 1e-2));
   CHECK(moved("one.") == one);
   CHECK(moved("two.") > 0.0);
+}
+
+// Losses of eight steps on one batch of two tasks.
+std::vector<double> losses_of(const csreft::MethodOptions& options) {
+  static const TinyChat chat;
+  const bool trains = csreft::configure(options)->trains_model();
+  const auto own =
+      csreft::load_language_model(chat.path(), {}, trains ? csreft::Weights::trainable : csreft::Weights::frozen);
+  const auto method = csreft::create_method(options, own.llama, /*seed=*/5);
+  Task first = letter_task(4), second = letter_task(8);
+  second.examples.erase(second.examples.begin(), second.examples.begin() + 4);
+  first.name = "one";
+  second.name = "two";
+  auto training = small_options();
+  // All examples in each step; a method that learns in sequence has four steps for each task.
+  training.batch = method->learns_in_sequence() ? 4 : 8;
+  training.epochs = method->learns_in_sequence() ? 4 : 8;
+  return Trainer(own, *method, std::vector<Task>{first, second}, training).run().losses();
+}
+
+TEST_CASE("no two methods are the same: from one seed, on one batch, their losses part within eight steps") {
+  std::vector<csreft::MethodOptions> all;
+  for (const auto* entry : csreft::methods()) {
+    all.push_back(small_options_of(entry->name, {{"edit_start", "published"}}));
+    if (all.back().contains("tasks")) all.back()["tasks"] = nlohmann::json::array({"one", "two"});
+  }
+  // CS-ReFT is a method of its own with either preset, and with gates that the tasks decide.
+  all.push_back(small_options_of("csreft", csreft::find_preset("specialised").method.values));
+  all.push_back(small_options_of("csreft", {{"gate", "onehot"}, {"tasks", nlohmann::json::array({"one", "two"})}}));
+  all.push_back({"lora+loreft", {{"layers", "0,1"}, {"rank", 2}, {"loreft.positions", "f5+l5"}}});
+  std::vector<std::vector<double>> losses;
+  for (const auto& options : all) losses.push_back(losses_of(options));
+  for (std::size_t a = 0; a < all.size(); ++a) {
+    REQUIRE(losses[a].size() == 8);
+    for (std::size_t b = 0; b < a; ++b) {
+      CAPTURE(to_json(all[a]).dump());
+      CAPTURE(to_json(all[b]).dump());
+      CHECK(largest_difference(losses[a], losses[b]) > 1e-4);
+    }
+  }
+}
+
+TEST_CASE("from the identity, too, every formula goes its own way") {
+  std::vector<std::vector<double>> losses;
+  for (const auto* intervention : csreft::interventions()) {
+    losses.push_back(losses_of(small_options_of(intervention->name, {{"edit_start", "identity"}})));
+    for (std::size_t b = 0; b + 1 < losses.size(); ++b) {
+      CAPTURE(intervention->name);
+      CAPTURE(csreft::interventions()[b]->name);
+      CHECK(largest_difference(losses.back(), losses[b]) > 1e-4);
+    }
+  }
 }

@@ -26,11 +26,9 @@ const csreft::LanguageModel& model() {
 }
 
 std::unique_ptr<csreft::Method> small_method() {
-  csreft::MethodOptions options;
-  options.method = "loreft";
-  options.layers = {0, 1};
-  options.rank = 2;
-  return csreft::create_method(options, model().llama.config(), /*seed=*/5, model().llama.options());
+  const csreft::MethodOptions options{
+      "loreft", {{"layers", "0,1"}, {"rank", 2}, {"positions", "f5+l5"}, {"edit_start", "identity"}}};
+  return csreft::create_method(options, model().llama, /*seed=*/5);
 }
 
 // The prompts of the training with other responses: what is learnt there makes them less likely, and the best step is

@@ -6,6 +6,7 @@
 #include <nlohmann/json.hpp>
 
 #include "core/tensor/safetensors.h"
+#include "models/checkpoints/open_checkpoint.h"
 #include "models/language_model.h"
 #include "tests/error_text.h"
 #include "tests/source.h"

@@ -136,8 +136,12 @@ TEST_CASE("each token is reported as it comes, and generation can be broken off"
 
 TEST_CASE("logits that are not finite end generation, in whichever step they come") {
   csreft::GenerationAttachments strange;
-  strange.generated.linear = [](std::int64_t, csreft::LinearSite, const csreft::Variable&, const csreft::Variable& y) {
-    return csreft::scale(y, std::numeric_limits<double>::infinity());
+  strange.generated = [](std::span<const std::int32_t>) {
+    csreft::Attachments points;
+    points.linear = [](std::int64_t, csreft::LinearSite, const csreft::Variable&, const csreft::Variable& y) {
+      return csreft::scale(y, std::numeric_limits<double>::infinity());
+    };
+    return points;
   };
   int heard = 0;
   const auto words = error_text([&] {

@@ -6,7 +6,7 @@
 #include <doctest/doctest.h>
 
 #include "autograd/gradcheck.h"
-#include "core/device/allocator.h"
+#include "core/cpu/allocator.h"
 #include "core/tensor/random.h"
 #include "tests/compare.h"
 #include "tests/error_text.h"

@@ -4,6 +4,7 @@
 #include <nlohmann/json.hpp>
 
 #include "models/text/byte_level_bpe.h"
+#include "models/text/load_tokenizer.h"
 #include "models/text/tokenizer.h"
 #include "tests/error_text.h"
 #include "tests/temporary_folder.h"

@@ -5,6 +5,7 @@
 
 #include <doctest/doctest.h>
 
+#include "models/checkpoints/open_checkpoint.h"
 #include "tests/error_text.h"
 #include "tests/reft/adapters/lora_tools.h"
 #include "tests/temporary_folder.h"

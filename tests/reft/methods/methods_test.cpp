@@ -380,8 +380,11 @@ TEST_CASE("layers: all of them, some in rising order whatever the order given, o
   CHECK(TinyMethod(options)->options().at("layers") == "0,1,2");
   options["layers"] = "auto";
   CHECK(TinyMethod(options)->options().at("layers") == "0,1,2");
-  options["layers"] = "3,40 of 32";
-  CHECK(contains(create_error(options), "not understood"));
+  for (const char* text : {"", "a", "1,", "1,,2", "1.5", "1 2", "3,40 of 32", "1 of", "1 of x", "1 of 0"}) {
+    CAPTURE(text);
+    options["layers"] = text;
+    CHECK(contains(create_error(options), "is not understood: expected auto, all, numbers"));
+  }
 }
 
 TEST_CASE("trainable numbers are counted part by part") {
