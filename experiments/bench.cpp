@@ -8,6 +8,7 @@
 #include "experiments/measure/device_bench.h"
 #include "experiments/measure/peak_memory.h"
 #include "experiments/training/flag_groups.h"
+#include "reft/measured.h"
 #include "reft/methods/edit_sites.h"
 
 namespace csreft {
@@ -97,14 +98,13 @@ double training_flops(const LlamaConfig& c, std::int64_t lowest_edit, double tok
 json bench_train_loreft(BenchOptions& options) {
   constexpr std::int64_t warmup_steps = 2;
   reset_peak_run_memory(parse_device(options.model.device));
-  const MethodOptions method_options{"loreft", {{"positions", "f5+l5"}}};
   TrainOptions train;
   train.batch = options.batch;
   train.clip = 0.0;
   train.lr = 1e-4;
   train.system = options.model.system;
   const LanguageModel model = options.model.load();
-  const auto method = create_method(method_options, model.llama, 0);
+  const auto method = create_method(compared_with_pyreft(), model.llama, 0);
   Trainer trainer(model, *method,
                   std::vector{bench_task(model, options, (options.steps + warmup_steps) * options.batch)}, train);
 

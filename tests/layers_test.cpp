@@ -11,9 +11,6 @@ namespace {
 
 using Lines = std::vector<std::string>;
 
-// A bundle has the files that other tests read, and not the whole source.
-bool has_whole_source() { return std::filesystem::exists(source("experiments/main.cpp")); }
-
 // Sources as they should be, to which a test adds what is wrong.
 Includes sound() {
   return {{"core/base/error.h", {}},

@@ -16,3 +16,5 @@ std::filesystem::path source(const std::string& relative) {
 }
 
 std::string tested_program() { return variable("CSREFT_PROGRAM", CSREFT_PROGRAM); }
+
+bool has_whole_source() { return std::filesystem::exists(source("experiments/main.cpp")); }

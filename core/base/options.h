@@ -71,6 +71,12 @@ class OptionVisitor {
   virtual void leave() {}
 };
 
+// {name: value} of all options that apply; and options set from that (below).
+template <typename Owner>
+nlohmann::json options_json(Owner& owner);
+template <typename Owner>
+void set_options(Owner& owner, const nlohmann::json& given, std::string_view where = {});
+
 // A table's entry: how a T of that name is made, with its options at their defaults.
 template <typename T>
 struct ChoiceEntry {
@@ -214,7 +220,6 @@ class OptionNames : public OptionVisitor {
   std::vector<std::string> names;
 };
 
-// {name: value} of all options that apply.
 template <typename Owner>
 nlohmann::json options_json(Owner& owner) {
   nlohmann::json out = nlohmann::json::object();
@@ -227,7 +232,7 @@ nlohmann::json options_json(Owner& owner) {
 // Sets options from JSON; those that are not named stay as they are. Throws Error as OptionReader does, for unknown
 // names, too.
 template <typename Owner>
-void set_options(Owner& owner, const nlohmann::json& given, std::string_view where = {}) {
+void set_options(Owner& owner, const nlohmann::json& given, std::string_view where) {
   OptionReader reader(given, std::string(where));
   Options options(reader);
   owner.describe(options);

@@ -17,10 +17,14 @@ namespace {
 
 constexpr std::string_view default_command = "./run";
 
-// CLI11 marks the opposite of a switch, which the reader can see.
+// CLI11 marks the opposite of a switch, which the reader can see; what follows in the line keeps its column.
 std::string without_marks(std::string help) {
   constexpr std::string_view mark = "{false}";
-  for (std::size_t at = 0; (at = help.find(mark, at)) != std::string::npos;) help.erase(at, mark.size());
+  for (std::size_t at = 0; (at = help.find(mark, at)) != std::string::npos;) {
+    help.erase(at, mark.size());
+    const bool text_follows = at < help.size() && help[at] == ' ';
+    if (text_follows) help.insert(at, mark.size(), ' ');
+  }
   return help;
 }
 

@@ -13,7 +13,7 @@
 #include "experiments/measure/roofline.h"
 #include "experiments/training/trainer.h"
 #include "models/llama/generate.h"
-#include "reft/methods/edit_sites.h"
+#include "reft/measured.h"
 
 namespace csreft {
 namespace {
@@ -24,7 +24,6 @@ constexpr double gib = 0x1p-30;
 constexpr double largest_edit_share = 1.5;     // % of a prompt's time
 constexpr double smallest_product_share = .5;  // of the measured product, in training
 constexpr double smallest_copy_share = .8;     // of reading every weight once, in decoding
-constexpr std::array<const char*, 3> trained_methods{"loreft", "csreft", "lora"};
 
 std::vector<std::int32_t> random_ids(std::int64_t n, std::int64_t vocab_size, std::uint64_t stream) {
   Random random(/*seed=*/2, stream);
@@ -46,17 +45,6 @@ double bytes_needed(const LlamaConfig& config, Weights weights) {
   return weight_bytes(config, weights) + 2.0 * embedding + 0x1p30;
 }
 
-std::unique_ptr<Method> checked_method(const std::string& name, const CheckedModel& checked, const Llama& llama) {
-  MethodOptions options{name};
-  if (name == "lora") {
-    options["layers"] = "all";
-  } else {
-    options["layers"] = layers_text(checked.edited_layers);
-    options["positions"] = "f5+l5";
-  }
-  return create_method(options, llama, /*seed=*/0);
-}
-
 class ModelCheck {
  public:
   ModelCheck(CheckRun& run, const CheckedModel& checked, const DeviceLimits& limits, Weights weights)
@@ -70,7 +58,7 @@ class ModelCheck {
 
  private:
   void prompt(std::int64_t length);
-  void train(const std::string& method_name, std::int64_t length);
+  void train(const MeasuredMethod& measured, std::int64_t length);
   void decode(std::int64_t length, const std::string& how, const ops::Sampling& sampling);
   std::int64_t vocab_size() const { return checked_.config.vocab_size; }
 
@@ -84,8 +72,8 @@ class ModelCheck {
 void ModelCheck::check(std::int64_t length) {
   const auto with_length = [&](const std::string& what) { return fmt::format("{}, {} tokens", what, length); };
   run_.attempt(with_length("prompt"), run_.measuring(8.0), [&] { prompt(length); });
-  for (const char* method : trained_methods) {
-    run_.attempt(with_length(fmt::format("training, {}", method)), run_.measuring(12.0),
+  for (const auto& method : measured_methods(checked_.edited_layers)) {
+    run_.attempt(with_length(fmt::format("training, {}", method.name)), run_.measuring(12.0),
                  [&] { train(method, length); });
   }
   run_.attempt(with_length("decoding"), run_.measuring(5.0), [&] { decode(length, "decoding", {}); });
@@ -103,8 +91,9 @@ void ModelCheck::prompt(std::int64_t length) {
   run_.add({.what = fmt::format("prompt of {} tokens", length),
             .value = static_cast<double>(length) / plain,
             .unit = "tokens/s"});
-  for (const char* name : {"loreft", "csreft"}) {
-    const auto method = checked_method(name, checked_, model_.llama);
+  for (const auto& [name, options, edits] : measured_methods(checked_.edited_layers)) {
+    if (!edits) continue;
+    const auto method = create_method(options, model_.llama, /*seed=*/0);
     const double edited = best_seconds(run_.device(), seconds, [&] {
       static_cast<void>(model_.llama.forward(batch, method->attach({batch, spans})->points()));
     });
@@ -118,10 +107,10 @@ void ModelCheck::prompt(std::int64_t length) {
 }
 
 // Whole optimizer steps of packed sequences, half of whose tokens are to be predicted.
-void ModelCheck::train(const std::string& method_name, std::int64_t length) {
+void ModelCheck::train(const MeasuredMethod& measured, std::int64_t length) {
   constexpr int most_steps = 10;
   reset_peak_memory(run_.device());
-  const auto method = checked_method(method_name, checked_, model_.llama);
+  const auto method = create_method(measured.options, model_.llama, /*seed=*/0);
   const Task task{.name = "random",
                   .examples = {{.instruction = "a", .input = "", .output = "b", .answer = {}, .dataset = ""}}};
   TrainOptions options;
@@ -158,19 +147,19 @@ void ModelCheck::train(const std::string& method_name, std::int64_t length) {
   const double flops_per_token = 4.0 * matrix_elements(checked_.config);
   const double peak = weights_ == Weights::frozen_bf16 ? limits_.gemm_bf16 : limits_.gemm_f32;
   Figure figure{
-      .what = fmt::format("training, {}, {} x {} tokens", method_name, n, length), .value = rate, .unit = "tokens/s"};
+      .what = fmt::format("training, {}, {} x {} tokens", measured.name, n, length), .value = rate, .unit = "tokens/s"};
   if (peak > 0.0) {
     if (checked_.has_training_goal) figure.goal = smallest_product_share * peak / flops_per_token;
     figure.remark =
         fmt::format("{:.3g} % of the product, at 4 FLOPs a weight and token", 100.0 * rate * flops_per_token / peak);
-    if (method_name != "lora") {  // edits go back to the lowest of them, and half of the tokens have logits
+    if (measured.edits) {  // edits go back to the lowest of them, and half of the tokens have logits
       const double flops = product_flops(
           {.config = checked_.config, .sequences = n, .length = length, .edited_layers = checked_.edited_layers});
       figure.remark += fmt::format("; {:.3g} % by what a step multiplies", 100.0 * flops / best / peak);
     }
   }
   run_.add(std::move(figure));
-  run_.add({.what = fmt::format("most memory, {}, {} x {} tokens", method_name, n, length),
+  run_.add({.what = fmt::format("most memory, {}, {} x {} tokens", measured.name, n, length),
             .value = static_cast<double>(device_memory(run_.device()).peak) * gib,
             .unit = "GiB",
             .remark = "of tensors, weights included"});

@@ -39,7 +39,8 @@ std::string preset_lines() {
 // Tells of flags that were given and that the method has no use for.
 void drop_unknown(MethodOptions& options, const nlohmann::json& given, std::vector<std::string>& notes) {
   for (const auto& name : read_options(options).unknown) {
-    if (given.contains(name)) notes.push_back(fmt::format("{} means nothing to method {}", flag_of(name), options.method));
+    if (given.contains(name))
+      notes.push_back(fmt::format("{} means nothing to method {}", flag_of(name), options.method));
     options.values.erase(name);
   }
 }
@@ -90,7 +91,7 @@ LanguageModel ModelFlags::load(bool trainable) const {
           "--weights tf32 needs --device cuda: the processor has no TF32, expected f32 or bf16");
   require(!trainable || weights == "f32", "--weights {} cannot be trained: expected f32", weights);
   const Weights held = trainable           ? Weights::trainable
-                       : weights == "bf16"   ? Weights::frozen_bf16
+                       : weights == "bf16" ? Weights::frozen_bf16
                        : weights == "tf32" ? Weights::frozen_tf32
                                            : Weights::frozen;
   return load_language_model(model_path(model), chat_template, held, where);
@@ -98,11 +99,14 @@ LanguageModel ModelFlags::load(bool trainable) const {
 
 void MethodFlags::add_to(Flags& flags, Arguments arguments) {
   flags.group("Method");
-  flags.add("--method", method,
-            "what is trained, or several at once as lora+loreft (their flags then are --lora.rank, --loreft.rank; --rank is "
-            "of each that has one):" + summaries_of(methods()));
-  flags.add("--preset", preset, "settings that belong together; empty: for csreft what suits --gate and --penalty" + preset_lines());
-  std::map<std::string, std::string> headings{{"csreft", "CS-ReFT"}, {"sum", "Parts of the sum"}};
+  flags.add(
+      "--method", method,
+      "what is trained, or several at once as lora+loreft (their flags then are --lora.rank, --loreft.rank; --rank is "
+      "of each that has one):" +
+          summaries_of(methods()));
+  flags.add("--preset", preset,
+            "settings that belong together; empty: what suits the method and its other flags" + preset_lines());
+  std::map<std::string, std::string> headings{{"sum", "Parts of the sum"}};
   for (const auto* entry : methods()) {
     const std::string name(entry->name);
     options_.describe(*entry->create(), name);

@@ -29,8 +29,8 @@ struct ModelFlags {
   bool quiet = false;
 
   void add_to(Flags& flags);
-  // Sets the threads and loads to the device, with weights that can be trained if so asked. Throws Error for a model that
-  // is not there.
+  // Sets the threads and loads to the device, with weights that can be trained if so asked. Throws Error for a model
+  // that is not there.
   LanguageModel load(bool trainable = false) const;
 };
 
@@ -45,14 +45,14 @@ struct MethodChoice {
 // --method, --preset and the flags that methods describe.
 class MethodFlags {
  public:
-  std::string method{"csreft"};
+  std::string method{methods().front()->name};
   std::string preset;
 
   // `arguments` are those that will be parsed: a sum of methods in them has flags of its own, --lora.rank.
   void add_to(Flags& flags, Arguments arguments);
-  // What the user gave over what the preset has (named, or the one that suits). `tasks`: the training tasks, for methods
-  // that ask for their names. A flag that the method has no use for is a note. Throws Error for values that are not
-  // possible.
+  // What the user gave over what the preset has (named, or the one that suits). `tasks`: the training tasks, for
+  // methods that ask for their names. A flag that the method has no use for is a note. Throws Error for values that are
+  // not possible.
   MethodChoice chosen(const Flags& flags, std::span<const Task> tasks) const;
 
  private:

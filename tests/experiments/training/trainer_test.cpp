@@ -9,6 +9,7 @@
 #include "core/base/threads.h"
 #include "experiments/cli/progress.h"
 #include "experiments/training/evaluate.h"
+#include "reft/interventions/intervention.h"
 #include "reft/stiefel/stiefel.h"
 #include "tests/compare.h"
 #include "tests/device.h"
