@@ -13,8 +13,14 @@ using nlohmann::json;
 
 // arXiv 2503.10617, section 3, as far as it says.
 json paper_router() {
-  return {{"edit", "loreft"},           {"gate", "soft"},       {"penalty", "none"},       {"lambda", 0.0},
-          {"router_input", "prompt_mean"}, {"router_norm", false}, {"router_start", "random"}, {"router_lr", 1.0}};
+  return {{"edit", "loreft"},
+          {"gate", "soft"},
+          {"penalty", "none"},
+          {"lambda", 0.0},
+          {"router_input", "prompt_mean"},
+          {"router_norm", false},
+          {"router_start", "random"},
+          {"router_lr", 1.0}};
 }
 
 json with(json options, const json& more) {
@@ -23,9 +29,7 @@ json with(json options, const json& more) {
 }
 
 // pyreft's recipes for LLaMA-7B, with 32 blocks (arXiv 2404.03592, appendix D).
-json loreft_of_all_layers() {
-  return {{"layers", "all"}, {"rank", 8}, {"positions", "f7+l7"}, {"tied", true}};
-}
+json loreft_of_all_layers() { return {{"layers", "all"}, {"rank", 8}, {"positions", "f7+l7"}, {"tied", true}}; }
 
 std::vector<Preset> make_presets() {
   return {
@@ -47,12 +51,11 @@ std::vector<Preset> make_presets() {
        json::object()},
       {"paper-budget",
        "the paper's method in 655,588 numbers of Llama-2-7B with its router: 0.0097 %",
-       {"csreft",
-        with(paper_router(), {{"subspaces", 4},
-                              {"rank", 4},
-                              {"layers", "3,9,18,24 of 32"},
-                              {"positions", "f5=l5"},
-                              {"router_hidden", 32}})},
+       {"csreft", with(paper_router(), {{"subspaces", 4},
+                                        {"rank", 4},
+                                        {"layers", "3,9,18,24 of 32"},
+                                        {"positions", "f5=l5"},
+                                        {"router_hidden", 32}})},
        json::object()},
       {"instruct",
        "pyreft's recipe for instruction tuning of LLaMA-7B",
@@ -73,9 +76,7 @@ std::vector<Preset> make_presets() {
   };
 }
 
-bool competes(const json& gate) {
-  return Chosen<Gate>(gates(), "gate", gate.get<std::string>())->competes();
-}
+bool competes(const json& gate) { return Chosen<Gate>(gates(), "gate", gate.get<std::string>())->competes(); }
 
 }  // namespace
 
@@ -111,13 +112,26 @@ std::string departures(const Preset& preset, const MethodOptions& resolved) {
   return names;
 }
 
-std::string_view preset_name(const MethodOptions& resolved) {
+namespace {
+
+bool follows(const json& options, const json& wanted) {
+  for (const auto& [name, value] : wanted.items()) {
+    if (!options.contains(name) || options.at(name) != value) return false;
+  }
+  return true;
+}
+
+}  // namespace
+
+std::string_view preset_name(const MethodOptions& resolved, const json& train) {
   const Preset* most = nullptr;
   for (const auto& preset : presets()) {
     if (preset.method.method != resolved.method || !departures(preset, resolved).empty()) continue;
+    if (!follows(train, preset.train)) continue;
     if (most == nullptr || preset.method.values.size() > most->method.values.size()) most = &preset;
   }
-  return most != nullptr ? most->name : "custom";
+  if (most != nullptr) return most->name;
+  return suitable_preset(resolved) != nullptr ? "custom" : "none";
 }
 
 }  // namespace csreft

@@ -92,11 +92,11 @@ bool assign(Integer& value, const json& given) {
 }  // namespace
 
 Range<double> positive() {
-  return {"more than 0", [](double x) { return std::isfinite(x) && x > 0.0; }};
+  return {"a number more than 0", [](double x) { return std::isfinite(x) && x > 0.0; }};
 }
 
 Range<double> not_negative() {
-  return {"0 or more", [](double x) { return std::isfinite(x) && x >= 0.0; }};
+  return {"a number of 0 or more", [](double x) { return std::isfinite(x) && x >= 0.0; }};
 }
 
 Range<double> between(double low, double high) {

@@ -72,7 +72,6 @@ void Flags::add_described(const std::string& flag, const std::string& help, cons
   app_.add_option_function<std::string>(flag, std::move(on_text), help)
       ->group(group_)
       ->default_str(value)
-      ->take_last()
       ->type_name("");
 }
 

@@ -39,8 +39,9 @@ std::string preset_lines() {
 // Tells of flags that were given and that the method has no use for.
 void drop_unknown(MethodOptions& options, const nlohmann::json& given, std::vector<std::string>& notes) {
   for (const auto& name : read_options(options).unknown) {
-    if (given.contains(name))
-      notes.push_back(fmt::format("{} means nothing to method {}", flag_of(name), options.method));
+    if (given.contains(name)) {
+      notes.push_back(fmt::format("{} has no effect on method {} as it is chosen here", flag_of(name), options.method));
+    }
     options.values.erase(name);
   }
 }

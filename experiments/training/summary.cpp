@@ -4,6 +4,7 @@
 #include "core/base/threads.h"
 #include "core/base/version.h"
 #include "experiments/measure/bench_machine.h"
+#include "experiments/training/config.h"
 #include "experiments/training/scores.h"
 #include "reft/presets.h"
 
@@ -83,7 +84,7 @@ json summary_json(const LanguageModel& model, const MethodRun& run, const TrainO
     for (const auto& record : run.result.validation) summary["validation"].push_back(to_json(record));
   }
   if (run.result.kept_step > 0) summary["kept_step"] = run.result.kept_step;
-  summary["preset"] = preset_name(run.options);
+  summary["preset"] = preset_name(run.options, to_json(train));
   if (!summary["gates"].empty()) {
     const Tensor overlap = overlap_of(run);
     const RouterMeasures measures = router_measures(run.scores, overlap);

@@ -361,6 +361,14 @@ Case update_case(std::string_view at, const std::string& operands, const EditRow
   return {"low_rank_update", at, apply, inputs};
 }
 
+// h + P^T (g * u) with the gate or without.
+Case write_case(std::string_view at, bool gated, const EditRows& rows) {
+  std::vector<Tensor> inputs{normal({7, 5}), normal({4, 4}, 1), normal({4, 5}, 2)};
+  if (gated) inputs.push_back(normal({3, 2}, 3));
+  return {"low_rank_write", at,
+          [=](Inputs x) { return csreft::low_rank_write(x[0], rows, x[1], x[2], gated ? x[3] : Variable()); }, inputs};
+}
+
 std::vector<Case> edit_cases() {
   const EditRows rows{indices({0, 2, 3, 6}), indices({0, 0, 1, 2})};
   const EditRows one{indices({4}), indices({1})};
@@ -390,6 +398,8 @@ std::vector<Case> edit_cases() {
       update_case("one row", "AbPg", one),
       update_case("every row, in another order", "AbPg", every),
       update_case("no rows", "AbPg", none),
+      write_case("gated", true, rows),
+      write_case("without gates", false, rows),
       {"low_rank_update", "frozen hidden states", hidden_frozen, {normal({4, 5}), normal({4}, 1), normal({4, 5}, 2)}},
       {"low_rank_update",
        "each row with gates of its own",

@@ -98,7 +98,7 @@ TEST_CASE("a wrong word on the command line is refused, with the nearest that ex
   check_refused(bench, bench.train({{"--retraction", "qrr"}}), "qr");
   check_refused(bench, bench.train({{"--optimizer", "adam"}}), "adam");
   check_refused(bench, bench.train({{"--chat-template", "chatlm"}}), "chatml");
-  check_refused(bench, bench.train({{"--lr", "fast"}}), "--lr = fast: expected a number");
+  check_refused(bench, bench.train({{"--lr", "fast"}}), "--lr 'fast' is not understood: expected a number more than 0");
   check_refused(bench, {"train", "--lr"}, "--lr");
   check_refused(bench, {"train", "--lr", "1", "--lr", "2"}, "--lr");
   check_refused(bench, bench.train({{"--lr", "-1"}}), "--lr");

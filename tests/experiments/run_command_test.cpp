@@ -128,7 +128,7 @@ TEST_CASE("validation stands in the summary, in a file and in the report, and it
     check_refused(bench, bench.train(flags), part);
   };
   refused({{"--keep", "best"}}, "--keep best needs data");
-  refused({{"--keep", "first"}, {"--validation", "0.5"}}, "expected last or best");
+  refused({{"--keep", "first"}, {"--validation", "0.5"}}, "expected one of last, best");
   refused({{"--validation", "1.5"}}, "expected a share between 0 and 1");
   refused({{"--validation", "absent.json"}}, "absent.json");
   refused({{"--validation", "0.5"}, {"--validate-every", "-1"}}, "--validate-every -1");

@@ -9,21 +9,21 @@
 using csreft::MethodOptions;
 
 TEST_CASE("a preset is known by its settings, whoever made them, and can be built") {
+  auto config = tiny_config();
+  config.hidden_size = 16;  // room for four subspaces of rank 4
+  const csreft::Llama wide(tiny_checkpoint(config), csreft::Weights::frozen, csreft::DType::f64);
   for (const auto& preset : csreft::presets()) {
     CAPTURE(preset.name);
     MethodOptions options = with_preset(preset, {preset.method.method});
-    // Sizes that the tiny model can follow; a preset is known without its layers.
-    options["layers"] = "0,2";
-    if (options.contains("rank")) options["rank"] = preset.method.at("rank");
-    const TinyMethod made(options);
-    CHECK(csreft::preset_name(made->options()) == preset.name);
+    options["layers"] = "0,2";  // a preset is known without its layers
+    const auto made = csreft::create_method(options, wide, 1);
+    CHECK(csreft::preset_name(made->options(), preset.train) == preset.name);
     CHECK(csreft::departures(preset, made->options()).empty());
-    MethodOptions other = options;
-    if (preset.method.method == "csreft") {
-      other["router_lr"] = 0.77;
-      CHECK(csreft::preset_name(TinyMethod(other)->options()) == "custom");
-      CHECK(csreft::departures(preset, TinyMethod(other)->options()) == "router_lr");
-    }
+    if (preset.method.method != "csreft") continue;
+    options["router_lr"] = 0.77;
+    const auto other = csreft::create_method(options, wide, 1);
+    CHECK(csreft::preset_name(other->options(), preset.train) == "custom");
+    CHECK(csreft::departures(preset, other->options()) == "router_lr");
   }
   CHECK(contains(error_text([] { csreft::find_preset("papper"); }), "unknown preset 'papper' (did you mean paper?)"));
 }

@@ -84,8 +84,8 @@ TEST_CASE("a copy of a chosen entry has options of its own") {
 }
 
 TEST_CASE("values of another type, out of range, or of unknown names are refused in a line") {
-  CHECK(refusal({{"radius", 0.0}}) == "--radius 0 is not possible: expected more than 0");
-  CHECK(refusal({{"radius", "wide"}}, "f.json: ") == "f.json: `radius` is \"wide\": expected more than 0");
+  CHECK(refusal({{"radius", 0.0}}) == "--radius 0 is not possible: expected a number more than 0");
+  CHECK(refusal({{"radius", "wide"}}, "f.json: ") == "f.json: `radius` is \"wide\": expected a number more than 0");
   CHECK(refusal({{"seed", -1}}) == "`seed` is -1: expected a whole number of 0 or more");
   CHECK(refusal({{"seed", 1.5}}) == "`seed` is 1.5: expected a whole number of 0 or more");
   CHECK(refusal({{"filled", 1}}) == "`filled` is 1: expected on or off");

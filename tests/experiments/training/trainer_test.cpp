@@ -363,9 +363,11 @@ TEST_CASE("full fine-tuning learns, writes a model that loads by itself, and goe
       Trainer(trainable, *method, std::vector<Task>{letter_task(12)}, options).run(folder.path()).losses();
   CHECK(losses.back() < 0.8 * losses.front());
   const auto written = csreft::load_language_model(folder / "adapter", {}, csreft::Weights::frozen);
-  const csreft::NoGrad no_grad;
   const auto batch = csreft::pack_tokens(std::vector<std::vector<std::int32_t>>{{5, 60, 7, 21}});
-  const auto logits = [&](const csreft::LanguageModel& m) { return m.llama.logits(m.llama.forward(batch)).value(); };
+  const auto logits = [&](const csreft::LanguageModel& m) {
+    const csreft::NoGrad no_grad;
+    return m.llama.logits(m.llama.forward(batch)).value();
+  };
   // Packed matrices and plain ones sum in another order: f32 rounding of logits around 1.
   CHECK(largest_difference(logits(written), logits(trainable)) < 1e-5);
 
