@@ -3,6 +3,7 @@
 #include "experiments/training/flag_groups.h"
 #include "models/checkpoints/open_checkpoint.h"
 #include "models/llama/fingerprint.h"
+#include "reft/adapter.h"
 #include "reft/adapters/merge_lora.h"
 #include "reft/adapters/peft.h"
 
@@ -25,31 +26,21 @@ fs::path adapter_folder(const fs::path& folder) {
   return !is_adapter && fs::is_directory(folder / "adapter") ? folder / "adapter" : folder;
 }
 
-// What adapter.json, which runs write, says of an adapter. Throws Error for one that is not a change of weights, and
-// for one of another model.
+// Throws Error for an adapter that is not a change of weights, the same for every token, and for one of another model.
 void check_mergeable(const fs::path& folder, const Checkpoint& checkpoint) {
-  const auto file = folder / "adapter.json";
-  if (!fs::exists(file)) return;
-  require(is_peft_folder(folder),
-          "{} cannot be merged: it edits hidden states at some positions, which is not a change of weights; expected "
-          "LoRA, with adapter_config.json",
-          folder.string());
-  const auto where = file.string();
-  const auto description = read_json_object(file);
-  const auto object = [&](const char* key) {
-    const auto found = description.find(key);
-    require(found == description.end() || found->is_object(), "{}: `{}` is not an object", where, key);
-    return found == description.end() ? nlohmann::json::object() : *found;
-  };
-  const auto positions = find_json<std::string>(object("method"), "positions", where).value_or("");
-  require(positions.empty() || positions == "everywhere",
-          "{} cannot be merged: its LoRA applies to the positions {} of a prompt, and merged weights to every token; "
+  if (!fs::exists(folder / "adapter.json")) return;
+  const AdapterDescription description = read_adapter_description(folder);
+  const MethodOptions& method = description.method;
+  const auto positions = find_json<std::string>(method.values, "positions", folder.string()).value_or("everywhere");
+  require(is_peft_folder(folder) && positions == "everywhere",
+          "{} cannot be merged: it is an adapter of method {} at positions {}, and merged weights act alike on every "
+          "token; "
           "expected LoRA with positions everywhere",
-          folder.string(), positions);
-  const auto saved = find_json<std::string>(object("base_model"), "fingerprint", where);
+          folder.string(), method.method, positions);
+  const auto saved = find_json<std::string>(description.base_model, "fingerprint", folder.string());
   const auto own = fmt::format("{:016x}", fingerprint(checkpoint));
-  require(saved.value_or(own) == own, "{} belongs to another model: its fingerprint is {}, that of {} is {}", where,
-          saved.value_or(""), checkpoint.name, own);
+  require(saved.value_or(own) == own, "{} belongs to another model: its fingerprint is {}, that of {} is {}",
+          (folder / "adapter.json").string(), saved.value_or(""), checkpoint.name, own);
 }
 
 }  // namespace

@@ -86,7 +86,7 @@ Prepared prepare(TrainCommand& command, const RunConfig* saved) {
   Prepared out{.data = {.train = load_tasks(command.train_files), .test = {}, .validation = {}}, .choice = {}};
   if (saved == nullptr) {
     out.choice = command.method.chosen(command.flags, out.data.train);
-    command.train = command.train_flags.chosen(command.train, out.choice.train);
+    command.train = command.train_flags.chosen(command.train, out.choice.train, &out.choice.notes);
     command.validation.check(command.train);
   } else {
     out.choice.method = saved->method;
@@ -102,11 +102,14 @@ Prepared prepare(TrainCommand& command, const RunConfig* saved) {
 
 // Layers that a preset gives for another depth are told as they are here.
 void print_layers(const MethodOptions& asked, const MethodOptions& resolved, const LlamaConfig& config) {
-  if (!asked.contains("layers") || !asked.at("layers").is_string()) return;
-  const auto text = asked.at("layers").get<std::string>();
-  if (text.find(" of ") == std::string::npos) return;
-  fmt::print("note: layers {} blocks are {} of the {} here\n", text, resolved.at("layers").get<std::string>(),
-             config.n_layers);
+  for (const auto& [name, value] : resolved.values.items()) {
+    if (name != "layers" && !name.ends_with(".layers")) continue;
+    const std::string given = asked.contains(name) ? name : "layers";
+    if (!asked.contains(given) || !asked.at(given).is_string()) continue;
+    const auto text = asked.at(given).get<std::string>();
+    if (text.find(" of ") == std::string::npos) continue;
+    fmt::print("note: {} {} blocks are {} of the {} here\n", name, text, value.get<std::string>(), config.n_layers);
+  }
 }
 
 // The untrained model's scores that an earlier part of the run has kept; none if it kept none.
@@ -185,6 +188,13 @@ int run(TrainCommand& command, Arguments arguments, RunFolder& folder, const Run
   const bool resume = saved != nullptr && std::filesystem::exists(place / "state.safetensors");
   require(saved == nullptr || resume || !std::filesystem::exists(place / "adapter"),
           "{} has an adapter and no state.safetensors: expected what the run kept to go on from", place.string());
+  require(
+      saved == nullptr || method->sequence().size() < 2 || to_json(saved->train) == to_json(command.train),
+      "a run that learns tasks in sequence cannot be extended: its earlier tasks are done; expected no --epochs and no "
+      "--steps");
+  require(saved == nullptr || saved->model_hash.empty() ||
+              saved->model_hash == fmt::format("{:016x}", model.llama.fingerprint()),
+          "{} is not the model that the run in {} began with: expected the same weights", model.name, place.string());
   if (resume && !announce_resume(trainer, folder)) return 0;
   if (saved == nullptr) {
     const DataFiles files{command.train_files, command.test_files, command.validation.files()};

@@ -101,9 +101,14 @@ PromptSpans whole_prompts(const TokenBatch& prompts) {
 }
 
 std::vector<std::int32_t> PositionGroup::positions(std::int64_t length) const {
+  if (all) {
+    std::vector<std::int32_t> whole(static_cast<std::size_t>(length));
+    std::iota(whole.begin(), whole.end(), 0);
+    return whole;
+  }
   std::set<std::int64_t> chosen;
   const std::int64_t limit = halved ? length / 2 : length;
-  for (std::int64_t i = 0; i < (all ? length : std::min(first, limit)); ++i) chosen.insert(i);
+  for (std::int64_t i = 0; i < std::min(first, limit); ++i) chosen.insert(i);
   for (std::int64_t i = 0; i < std::min(last, limit); ++i) chosen.insert(length - 1 - i);
   for (const std::int64_t p : fixed) {
     require(-length <= p && p < length, "position {} lies outside a prompt of {} tokens", p, length);
@@ -149,6 +154,11 @@ EditRows edit_rows(const PositionGroup& group, const PromptSpans& prompts) {
             prompts.lengths[e]);
     for (const auto p : positions) {
       index.push_back(prompts.starts[e] + p);
+      example.push_back(static_cast<std::int32_t>(e));
+    }
+    const std::int32_t response = group.generated ? prompts.starts[e] + prompts.lengths[e] : prompts.end(e);
+    for (std::int32_t row = response; row < prompts.end(e); ++row) {
+      index.push_back(row);
       example.push_back(static_cast<std::int32_t>(e));
     }
   }

@@ -13,10 +13,15 @@
 
 namespace csreft {
 
-// Where the prompts of a packed batch lie: example e has rows [starts[e], starts[e] + lengths[e]).
+// Where the prompts of a packed batch lie: that of example e in rows [starts[e], starts[e] + lengths[e]), and what
+// follows it in the batch, a response, in rows up to ends[e] (empty: nothing follows the prompts).
 struct PromptSpans {
   std::vector<std::int32_t> starts;
   std::vector<std::int32_t> lengths;
+  std::vector<std::int32_t> ends{};
+
+  // The end of example e.
+  std::int32_t end(std::size_t e) const { return ends.empty() ? starts[e] + lengths[e] : ends[e]; }
 };
 
 // Where the prompts lie in a batch that holds nothing else.
@@ -58,7 +63,8 @@ std::vector<PositionGroup> parse_positions(std::string_view text, bool tied);
 // What parse_positions reads, for the help of a flag.
 std::string_view positions_help();
 
-// The rows of a packed batch that a group edits. Throws Error where a prompt is edited nowhere.
+// The rows of a packed batch that a group edits; of a response, as of generated tokens, those that are fed to the
+// model. Throws Error where a prompt is edited nowhere.
 EditRows edit_rows(const PositionGroup& group, const PromptSpans& prompts);
 
 // The rows of a decoding step, which has one token of each of some sequences: row i is examples[i]'s.

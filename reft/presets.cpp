@@ -23,6 +23,14 @@ json paper_router() {
           {"router_lr", 1.0}};
 }
 
+// The defaults of CS-ReFT's own description.
+json specialised_router() {
+  const json defaults = options_json(*configure({"csreft"}));
+  json out = json::object();
+  for (const auto& [name, value] : paper_router().items()) out[name] = defaults.at(name);
+  return out;
+}
+
 json with(json options, const json& more) {
   options.update(more);
   return options;
@@ -35,15 +43,7 @@ std::vector<Preset> make_presets() {
   return {
       {"specialised",
        "gates compete for each prompt: subspaces take skills without being told which there are",
-       {"csreft",
-        {{"edit", "direft"},
-         {"gate", "top1"},
-         {"penalty", "mi"},
-         {"lambda", 0.3},
-         {"router_input", "hidden"},
-         {"router_norm", true},
-         {"router_start", "clusters"},
-         {"router_lr", 0.1}}},
+       {"csreft", specialised_router()},
        json::object()},
       {"paper",
        "independent sigmoid gates, as in the paper (whose router has --router-hidden d/2)",
@@ -73,6 +73,7 @@ std::vector<Preset> make_presets() {
        "pyreft's quick run on Alpaca",
        {"loreft", {{"layers", "8,19 of 32"}, {"rank", 4}, {"positions", "f1+l1"}}},
        json::object()},
+      {"all-weights", "the rate that full fine-tuning customarily has: all weights move", {"full"}, {{"lr", 5e-5}}},
   };
 }
 
@@ -88,7 +89,8 @@ std::span<const Preset> presets() {
 const Preset& find_preset(std::string_view name) { return find_named(presets(), "preset", name); }
 
 const Preset* suitable_preset(const MethodOptions& given) {
-  if (given.method != presets().front().method.method) return nullptr;
+  if (given.method == "full") return &find_preset("all-weights");
+  if (given.method != "csreft") return nullptr;
   const bool independent = (given.contains("gate") && !competes(given.at("gate"))) ||
                            (given.contains("penalty") && given.at("penalty") != "none" &&
                             !find_penalty(given.at("penalty").get<std::string>()).of_competing);

@@ -3,6 +3,8 @@
 
 #include <cstdint>
 
+#include "reft/training_moment.h"
+
 namespace csreft {
 
 // The parameters of place i of a method: a layer and a group of positions, or a layer and a linear layer within it, in
@@ -21,7 +23,8 @@ constexpr std::uint64_t principal_components_stream = router_stream + 3;
 // The examples of training task t that are set apart for validation: + t.
 constexpr std::uint64_t validation_stream = router_stream + (1U << 19U);
 
-// The order of the training examples in epoch e of task i of a sequence (0 in a mixture): + i phase_shuffle_streams + e.
+// The order of the training examples in epoch e of task i of a sequence (0 in a mixture): + i phase_shuffle_streams +
+// e.
 constexpr std::uint64_t epoch_shuffle_stream = 1U << 21U;
 constexpr std::uint64_t phase_shuffle_streams = 1U << 16U;
 
@@ -30,10 +33,14 @@ constexpr std::uint64_t phase_shuffle_streams = 1U << 16U;
 constexpr std::uint64_t intervention_stream = std::uint64_t{1} << 32U;
 constexpr std::uint64_t most_intervention_parameters = 8;
 
-// Dropout in step s, pass p of it, at place i: (s << 24) + (p << 16) + i further.
+// What is drawn anew in each pass of training: dropout at place i, or the noise of gates.
 constexpr std::uint64_t dropout_stream = std::uint64_t{1} << 40U;
-
-// Noise of gates in step s, pass p of it: (s << 24) + (p << 16) further.
 constexpr std::uint64_t gate_noise_stream = std::uint64_t{1} << 62U;
+
+// The stream of step s (below 2^20 or so), pass p (below 256) and place i (below 65,536) from `first` on.
+constexpr std::uint64_t stream_of_moment(std::uint64_t first, const TrainingMoment& moment, std::uint64_t place = 0) {
+  return first + (static_cast<std::uint64_t>(moment.step) << 24U) + (static_cast<std::uint64_t>(moment.pass) << 16U) +
+         place;
+}
 
 }  // namespace csreft

@@ -57,6 +57,8 @@ Example read_example(const json& element, std::size_t index, const std::filesyst
   if (outputs == Outputs::required || element.contains("output")) example.output = text_of(element, "output", where);
   if (element.contains("input")) example.input = text_of(element, "input", where);
   if (element.contains("dataset")) example.dataset = text_of(element, "dataset", where);
+  require(outputs == Outputs::optional || !element.contains("adapter"),
+          "\"adapter\" in {} has no effect: only generate --data answers each example with adapters of its own", where);
   if (element.contains("adapter")) example.adapters = names_of(element, "adapter", where);
   if (element.contains("answer")) example.answer = text_of(element, "answer", where);
   return example;

@@ -57,11 +57,12 @@ Folders read_descriptions(const std::vector<std::string>& texts) {
 }
 
 // A method that trains the model itself has left a whole model, which takes the place of --model.
-ModelFlags model_of(const ModelFlags& flags, const Folders& read) {
+ModelFlags model_of(const ModelFlags& flags, bool model_given, const Folders& read) {
   ModelFlags out = flags;
   for (std::size_t i = 0; i < read.folders.size(); ++i) {
     if (!trains_model(read.descriptions[i].method)) continue;
     require(read.folders.size() == 1, "adapter {} is a whole model: expected it alone", read.folders[i].name);
+    require(!model_given, "adapter {} is a whole model: expected no --model beside it", read.folders[i].name);
     out.model = read.folders[i].path.string();
   }
   return out;
@@ -92,7 +93,7 @@ void AdapterFlags::add_to(Flags& flags) {
 AdaptedModel::AdaptedModel(const ModelFlags& model_flags, const AdapterFlags& adapter_flags, const Flags& flags)
     : model{[&] {
         const Folders read = read_descriptions(adapter_flags.adapters);
-        return model_of(model_flags, read).load();
+        return model_of(model_flags, flags.given("--model"), read).load();
       }()},
       system(model_flags.system) {
   require(std::isfinite(adapter_flags.scale), "--scale is not a number: expected one such as 0.8");
@@ -104,6 +105,14 @@ AdaptedModel::AdaptedModel(const ModelFlags& model_flags, const AdapterFlags& ad
     return;
   }
   const AdapterContext& context = read.descriptions.front().context;
+  for (std::size_t i = 1; i < read.descriptions.size(); ++i) {
+    const AdapterContext& other = read.descriptions[i].context;
+    require((flags.given("--chat-template") || other.chat_template == context.chat_template) &&
+                (flags.given("--system") || other.system == context.system),
+            "adapters {} and {} were trained with prompts of other forms: expected --chat-template and --system to say "
+            "which",
+            read.folders.front().name, read.folders[i].name);
+  }
   if (!flags.given("--chat-template") && !context.chat_template.empty())
     model.chat = &find_chat_template(context.chat_template);
   if (!flags.given("--system")) system = context.system;

@@ -46,6 +46,7 @@ SupervisedBatch pack_examples(std::span<const EncodedExample* const> examples) {
     const auto prompt = static_cast<std::int32_t>(example->prompt_length);
     batch.prompts.starts.push_back(start);
     batch.prompts.lengths.push_back(prompt);
+    batch.prompts.ends.push_back(start + length);
     for (std::int32_t i = prompt; i < length; ++i) {
       rows.push_back(start + i - 1);
       targets.push_back(example->ids[static_cast<std::size_t>(i)]);

@@ -83,6 +83,9 @@ RunConfig read_config(const std::filesystem::path& folder, std::string_view expe
   }
   out.threads = find_json<std::int64_t>(config, "threads", where).value_or(0);
   out.started_in = find_json<std::string>(config, "started_in", where).value_or("");
+  if (config.contains("model") && config["model"].is_object()) {
+    out.model_hash = find_json<std::string>(config["model"], "hash", where).value_or("");
+  }
   out.method = parse_method_options(config["method"], where);
   out.train = parse_train_options(config["train"], where);
   return out;

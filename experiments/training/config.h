@@ -31,6 +31,7 @@ struct RunConfig {
   std::vector<std::string> arguments;
   std::string started_in;    // the working folder then; empty: not kept
   std::int64_t threads = 0;  // 0: not kept
+  std::string model_hash;    // empty: not kept
   MethodOptions method;
   TrainOptions train;
 };

@@ -132,6 +132,10 @@ MethodChoice MethodFlags::chosen(const Flags& flags, std::span<const Task> tasks
     require(choice.method.method == followed->method.method, "preset {} is of method {}: expected no --method {}",
             preset, followed->method.method, method);
   }
+  if (followed != nullptr && preset.empty() && followed != suitable_preset({choice.method.method})) {
+    choice.notes.push_back(
+        fmt::format("these flags suit preset {}, which is followed otherwise: {}", followed->name, followed->summary));
+  }
   if (followed != nullptr) {
     choice.method = with_preset(*followed, choice.method);
     choice.train = followed->train;
@@ -157,11 +161,19 @@ void TrainFlags::add_to(Flags& flags, TrainOptions& defaults) {
   options_.add_to(flags, "Training");
 }
 
-TrainOptions TrainFlags::chosen(const TrainOptions& defaults, const nlohmann::json& preset) const {
+TrainOptions TrainFlags::chosen(const TrainOptions& defaults, const nlohmann::json& preset,
+                                std::vector<std::string>* notes) const {
   TrainOptions out = defaults;
   nlohmann::json values = preset;
   values.update(options_.given());
-  set_options(out, values);
+  OptionReader reader(values, "");
+  Options visited(reader);
+  out.describe(visited);
+  if (notes != nullptr) {
+    for (const auto& name : reader.unknown()) {
+      notes->push_back(fmt::format("{} has no effect on optimizer {}", flag_of(name), out.optimizer.name()));
+    }
+  }
   return out;
 }
 

@@ -63,8 +63,10 @@ class MethodFlags {
 class TrainFlags {
  public:
   void add_to(Flags& flags, TrainOptions& defaults);
-  // `defaults` with a preset's options, and the user's in their place.
-  TrainOptions chosen(const TrainOptions& defaults, const nlohmann::json& preset) const;
+  // `defaults` with a preset's options, and the user's in their place. `notes`, if given, receives a line for each flag
+  // that has no effect on the chosen optimizer.
+  TrainOptions chosen(const TrainOptions& defaults, const nlohmann::json& preset,
+                      std::vector<std::string>* notes = nullptr) const;
 
  private:
   OptionFlags options_;

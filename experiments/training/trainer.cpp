@@ -98,6 +98,12 @@ std::string describe(const StepMetrics& metrics, const std::vector<ValidationRec
   return text;
 }
 
+double count_prompt_tokens(std::span<const EncodedExample* const> examples) {
+  std::int64_t n = 0;
+  for (const auto* e : examples) n += e->prompt_length;
+  return static_cast<double>(n);
+}
+
 std::int64_t count_supervised(std::span<const EncodedExample* const> examples) {
   std::int64_t n = 0;
   for (const auto* e : examples) n += static_cast<std::int64_t>(e->ids.size()) - e->prompt_length;
@@ -133,7 +139,9 @@ std::vector<double> TrainResult::cross_entropies() const {
 void TrainOptions::describe(Options& options) {
   options.add("batch", batch, "examples in an optimizer step", at_least(1));
   options.add("epochs", epochs, "passes over the training data", at_least(1));
-  options.add("steps", max_steps, "stop after this many steps; 0: all of them", at_least(0));
+  options.add("steps", max_steps,
+              "stop after this many steps (of each task, where tasks are learnt in sequence); 0: all of them",
+              at_least(0));
   options.add("lr", lr, "largest learning rate", positive());
   options.add("warmup", warmup, "share of the steps over which the rate rises; then it falls to 0, linearly",
               Range<double>{"a share from 0 to 1", [](double x) { return x >= 0.0 && x <= 1.0; }});
@@ -154,6 +162,7 @@ Trainer::Trainer(const LanguageModel& model, Method& method, std::span<const Tas
       options_(std::move(options)),
       optimizer_(optimizer_parameters(method), options_.optimizer) {
   set_options(options_, nlohmann::json::object());  // checks them
+  method_.check_save(model_);
   for (const Tensor& value : values()) good_values_.push_back(value.clone());
   std::int64_t cut = 0;
   for (std::size_t t = 0; t < tasks.size(); ++t) {
@@ -216,7 +225,15 @@ void Trainer::check_supervision() const {
 }
 
 std::vector<Trainer::Phase> Trainer::make_phases() const {
-  std::vector<Phase> phases(method_.learns_in_sequence() ? task_names_.size() : 1);
+  const auto sequence = method_.sequence();
+  if (!sequence.empty()) {
+    std::vector<std::string> stems;
+    for (const auto& name : task_names_) stems.push_back(task_stem(name));
+    require(std::ranges::equal(stems, sequence),
+            "the method learns {} in sequence, and the data are of {}: expected the same", fmt::join(sequence, ", "),
+            fmt::join(stems, ", "));
+  }
+  std::vector<Phase> phases(sequence.empty() ? 1 : task_names_.size());
   for (std::size_t i = 0; i < examples_.size(); ++i) {
     phases[phases.size() == 1 ? 0 : examples_[i].task].examples.push_back(i);
   }
@@ -269,7 +286,9 @@ StepMetrics Trainer::accumulate(std::span<const EncodedExample* const> examples)
   moment_.pass = 0;
   if (!penalised_apart) penalise(examples, 1.0, metrics);
   for (const auto pass : passes) {
-    const double share = static_cast<double>(pass.size()) / static_cast<double>(examples.size());
+    const double share = routing != nullptr && routing->by_token()
+                             ? count_prompt_tokens(pass) / count_prompt_tokens(examples)
+                             : static_cast<double>(pass.size()) / static_cast<double>(examples.size());
     const SupervisedBatch batch = pack_examples(pass);
     metrics.tokens += batch.tokens.n_tokens();
     if (batch.n_supervised() == 0) {

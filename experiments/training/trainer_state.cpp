@@ -7,6 +7,7 @@
 #include <unistd.h>
 
 #include "core/base/folder.h"
+#include "core/base/hash.h"
 #include "core/base/whole_number.h"
 #include "core/tensor/safetensors.h"
 #include "experiments/training/trainer.h"
@@ -47,8 +48,13 @@ std::int64_t steps_done(const SafeTensors& file) {
 // Enough to notice other data, whatever the files are named.
 std::string Trainer::training_data() const {
   std::size_t tokens = 0;
-  for (const auto& e : examples_) tokens += e.ids.size();
-  return fmt::format("{} examples of {} tokens", examples_.size(), tokens);
+  std::uint64_t hash = fnv1a_start;
+  for (const auto& e : examples_) {
+    tokens += e.ids.size();
+    hash = fnv1a({reinterpret_cast<const char*>(e.ids.data()), e.ids.size() * sizeof(std::int32_t)}, hash);
+    hash = fnv1a(std::to_string(e.prompt_length), hash);
+  }
+  return fmt::format("{} examples of {} tokens, {:016x}", examples_.size(), tokens, hash);
 }
 
 // In place of the one that is there in one go, so that a process that is killed leaves a whole one.

@@ -5,6 +5,7 @@
 #include <optional>
 
 #include <nlohmann/json.hpp>
+#include <unistd.h>
 
 #include "core/base/atomic_file.h"
 #include "core/base/atomic_folder.h"
@@ -196,6 +197,13 @@ void write_hugging_face(const fs::path& folder, const Checkpoint& source,
   std::visit([&](const auto& tokenizer) { write_tokenizer(written.path(), source, tokenizer); }, source.tokenizer);
   write_weights(written.path(), source.config, tensor, options);
   written.commit();
+}
+
+void check_hugging_face_form(const Checkpoint& source) {
+  // Config and tokenizer are small: they are written to a folder that is never renamed, and goes again.
+  AtomicFolder unused(fs::temp_directory_path() / fmt::format("csreft-form-{}", ::getpid()));
+  write_configs(unused.path(), source, DType::f32);
+  std::visit([&](const auto& tokenizer) { write_tokenizer(unused.path(), source, tokenizer); }, source.tokenizer);
 }
 
 }  // namespace csreft

@@ -32,6 +32,9 @@ void write_hugging_face(const std::filesystem::path& folder, const Checkpoint& s
                         const std::function<Tensor(const std::string& name)>& tensor,
                         const HuggingFaceWriteOptions& options = {});
 
+// Throws Error, as write_hugging_face would, for a source whose config or tokenizer has no such form.
+void check_hugging_face_form(const Checkpoint& source);
+
 // The config as Hugging Face's config.json, without the dtype: what parse_llama_config reads back as it was. Rope
 // factors that Llama 3's rule makes (those of its GGUF files) become that rule. Throws Error, naming `where`, for
 // others.

@@ -1,26 +1,32 @@
 #include "models/llama/fingerprint.h"
 
-#include <algorithm>
-
 #include "core/base/hash.h"
+#include "models/llama/llama_config.h"
 
 namespace csreft {
 namespace {
 
-std::uint64_t hash_bytes(const Tensor& tensor, std::uint64_t hash) {
-  const Tensor t = tensor.to(Device{});
+std::uint64_t hash_bytes(const Tensor& t, std::uint64_t hash) {
   return fnv1a({static_cast<const char*>(t.raw()), t.bytes()}, hash);
 }
 
 }  // namespace
 
-std::uint64_t fingerprint(const Tensor& norm, const Tensor& embedding) {
-  constexpr std::int64_t rows = 64;
-  return hash_bytes(embedding.slice(0, std::min(rows, embedding.rows())), hash_bytes(norm, fnv1a_start));
+void Fingerprint::add(const std::string& name, const Tensor& value) {
+  const bool is_matrix = value.shape().rank() == 2;
+  rows_[name] = hash_bytes(is_matrix ? value.slice(0, 1) : value, fnv1a_start);
+}
+
+std::uint64_t Fingerprint::value() const {
+  std::uint64_t hash = fnv1a_start;
+  for (const auto& [name, row] : rows_) hash = fnv1a(fmt::format("{} {:016x}\n", name, row), hash);
+  return hash;
 }
 
 std::uint64_t fingerprint(const Checkpoint& checkpoint) {
-  return fingerprint(checkpoint.tensor("model.norm.weight"), checkpoint.tensor("model.embed_tokens.weight"));
+  Fingerprint all;
+  for (const auto& [name, shape] : parameter_shapes(checkpoint.config)) all.add(name, checkpoint.tensor(name));
+  return all.value();
 }
 
 }  // namespace csreft

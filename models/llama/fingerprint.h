@@ -2,14 +2,26 @@
 #pragma once
 
 #include <cstdint>
+#include <map>
+#include <string>
 
 #include "models/checkpoints/checkpoint.h"
 
 namespace csreft {
 
-// FNV-1a over the last norm [d] and the first 64 rows of the embedding [vocabulary, d], in the dtype that they have.
-std::uint64_t fingerprint(const Tensor& norm, const Tensor& embedding);
-// That of a checkpoint's weights as f32: what Llama::fingerprint() is after they are loaded so.
+// FNV-1a over the first row of every parameter, in the order of their names: a change of any matrix in full, such as an
+// adapter that is merged into it, is another fingerprint.
+class Fingerprint {
+ public:
+  // A parameter as the checkpoint has it, f32 on the host.
+  void add(const std::string& name, const Tensor& value);
+  std::uint64_t value() const;
+
+ private:
+  std::map<std::string, std::uint64_t> rows_;
+};
+
+// Of a checkpoint: what Llama::fingerprint() is after it is loaded. Reads every parameter.
 std::uint64_t fingerprint(const Checkpoint& checkpoint);
 
 }  // namespace csreft

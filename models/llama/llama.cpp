@@ -27,8 +27,14 @@ Llama::Llama(const Checkpoint& checkpoint, Weights weights, const TensorOptions&
     : config_(checkpoint.config), options_(options), bf16_(weights == Weights::frozen_bf16) {
   check_complete(checkpoint);
   const bool trainable = weights == Weights::trainable;
+  Fingerprint print;
+  const auto read = [&](const std::string& name) {
+    const Tensor value = checkpoint.tensor(name);
+    print.add(name, value);
+    return value.to(options);
+  };
   const auto variable = [&](const std::string& name) {
-    const Tensor value = checkpoint.tensor(name).to(options);
+    const Tensor value = read(name);
     if (!trainable) return Variable(value);
     // A parameter is written to, so it must not lie in a mapped file.
     parameters_.emplace_back(name, Variable::parameter(value.clone()));
@@ -39,7 +45,7 @@ Llama::Llama(const Checkpoint& checkpoint, Weights weights, const TensorOptions&
                                                             : Packing::automatic;
   const auto matrix = [&](const std::string& name) -> LinearWeight {
     if (trainable) return variable(name);
-    return PackedMatrix(checkpoint.tensor(name).to(options), packing);
+    return PackedMatrix(read(name), packing);
   };
 
   embedding_ = variable("model.embed_tokens.weight");
@@ -67,7 +73,7 @@ Llama::Llama(const Checkpoint& checkpoint, Weights weights, const TensorOptions&
   const auto frequencies = rope_inverse_frequencies(config_);
   inverse_frequencies_ =
       Tensor::from(std::span<const double>(frequencies), {static_cast<std::int64_t>(frequencies.size())});
-  fingerprint_ = csreft::fingerprint(norm_.value(), embedding_.value());
+  fingerprint_ = print.value();
 }
 
 void Llama::check(const TokenBatch& batch) const {

@@ -66,8 +66,7 @@ class Llama {
   const LinearWeight& head() const { return head_; }
   // Trainable weights by their Hugging Face names; empty if frozen. A tied head is not listed twice.
   const std::vector<std::pair<std::string, Variable>>& parameters() const { return parameters_; }
-  // A hash of some of the weights (FNV-1a over the last norm and the first rows of the embedding), by which an adapter
-  // knows its model.
+  // A hash of some of every parameter, by which an adapter knows its model (fingerprint.h).
   std::uint64_t fingerprint() const { return fingerprint_; }
 
   // The hidden states after the last norm, [n, d]. With a cache, keys and values of the batch are put there first.

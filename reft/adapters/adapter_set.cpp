@@ -49,7 +49,8 @@ Attachments added(std::vector<AttachedPart> parts, double scale) {
     out.block_output = [shared, scale](std::int64_t layer, const Variable& hidden) {
       Tensor sum = hidden.value();
       for (const auto& [points, rows] : *shared) {
-        if (!points.block_output || (points.block_output_layers && !points.block_output_layers->contains(layer))) continue;
+        if (!points.block_output || (points.block_output_layers && !points.block_output_layers->contains(layer)))
+          continue;
         add_change(sum, hidden.value(), points.block_output(layer, hidden).value(), rows, scale);
       }
       return Variable(sum);
@@ -131,14 +132,17 @@ RowIndex rows_of(const TokenBatch& tokens, std::span<const std::int32_t> example
 AdapterSet::AdapterSet(std::vector<NamedAdapter> adapters, std::vector<std::size_t> in_use, Steering steering)
     : adapters_(std::move(adapters)), in_use_(std::move(in_use)), steering_(std::move(steering)) {
   require(!adapters_.empty(), "there is no adapter: expected one or more");
+  bool any_gates = false;
   for (const auto& [name, method] : adapters_) {
     const Routing* routing = method->routing();
-    require(steering_.alpha.empty() || routing != nullptr, "--alpha has no effect: adapter {} has no gates", name);
-    require(steering_.alpha.empty() || static_cast<std::int64_t>(steering_.alpha.size()) == routing->subspaces(),
+    any_gates = any_gates || routing != nullptr;
+    require(steering_.alpha.empty() || routing == nullptr ||
+                static_cast<std::int64_t>(steering_.alpha.size()) == routing->subspaces(),
             "--alpha has {} numbers, adapter {} has {} subspaces: expected one for each", steering_.alpha.size(), name,
             routing == nullptr ? 0 : routing->subspaces());
     parameters_.insert(parameters_.end(), method->parameters().begin(), method->parameters().end());
   }
+  require(steering_.alpha.empty() || any_gates, "--alpha has no effect: no adapter has gates");
 }
 
 std::unique_ptr<MethodPass> AdapterSet::attach(const PromptBatch& batch) const {
@@ -159,19 +163,28 @@ std::unique_ptr<MethodPass> AdapterSet::attach(const PromptBatch& batch,
       part.examples.push_back(static_cast<std::int32_t>(e));
       prompts.starts.push_back(batch.prompts.starts[e]);
       prompts.lengths.push_back(batch.prompts.lengths[e]);
-      if (!batch.tasks.empty()) tasks.push_back(batch.tasks[e]);
+      prompts.ends.push_back(batch.prompts.end(e));
+      if (!batch.tasks.empty()) tasks.push_back(own_task(*method, batch.tasks[e]));
     }
     if (part.examples.empty()) continue;
     if (part.examples.size() < uses.size()) part.rows = rows_of(batch.tokens, part.examples);
     try {
-      part.pass = method->attach(
-          {batch.tokens, prompts, tasks, {}, method->routing() != nullptr ? steering_.alpha : std::vector<double>{}});
+      PromptBatch own{.tokens = batch.tokens, .prompts = prompts, .tasks = tasks};
+      if (method->routing() != nullptr) own.alpha = steering_.alpha;
+      own.alone = adapters_.size() == 1;
+      part.pass = method->attach(own);
     } catch (const Error& error) {
       fail("adapter {}: {}", name, error.what());
     }
     parts.push_back(std::move(part));
   }
   return std::make_unique<AdapterSetPass>(std::move(parts), steering_.scale);
+}
+
+// Adapters count their tasks each in an order of its own: the name tells.
+std::int32_t AdapterSet::own_task(const Method& method, std::int32_t task) const {
+  if (method.routing() == nullptr || method.routing()->tasks().empty() || task < 0) return -1;
+  return task_index(method, routing()->tasks()[static_cast<std::size_t>(task)]);
 }
 
 const Routing* AdapterSet::routing() const {

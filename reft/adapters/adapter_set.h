@@ -46,6 +46,8 @@ class AdapterSet final : public Method {
   std::string label() const;
 
  private:
+  std::int32_t own_task(const Method& method, std::int32_t task) const;
+
   std::vector<NamedAdapter> adapters_;
   std::vector<std::size_t> in_use_;
   Steering steering_;

@@ -33,6 +33,7 @@ class CsReft final : public Method, public Routing {
         start_(find_router_start(options.router_start)),
         penalty_(find_penalty(options.penalty)),
         parameters_(sites_.parameters()) {
+    if (options_.shared > 0) make_shared();
     if (!options_.asks_router()) return;
     const std::int64_t d = model.config().hidden_size;
     router_ = make_router_parameters({d, options.router_hidden, options.competing()}, options.router_lr, seed,
@@ -70,6 +71,7 @@ class CsReft final : public Method, public Routing {
   Variable penalty(const Gates& gates) const override {
     return lambda() == 0.0 ? Variable() : penalty_.apply(gates.probabilities);
   }
+  bool by_token() const override { return options_.by_token(); }
   double lambda() const override { return options_.asks_router() ? options_.lambda : 0.0; }
   bool penalty_is_mean() const override { return lambda() == 0.0 || penalty_.mean_of_examples; }
 
@@ -127,7 +129,10 @@ class CsReft final : public Method, public Routing {
 
   // [rows, gates] -> [rows, k]: the shared subspaces come first, and their gates are one.
   Variable beside_shared(const Variable& gates) const {
-    if (options_.shared == 0) return gates;
+    return options_.shared == 0 ? gates : add_row(linear(gates, placed_), open_);
+  }
+
+  void make_shared() {
     const std::int64_t k = options_.subspaces, n = options_.competing();
     std::vector<double> place(static_cast<std::size_t>(k * n), 0.0), open(static_cast<std::size_t>(k), 0.0);
     for (std::int64_t i = 0; i < n; ++i) place[static_cast<std::size_t>((options_.shared + i) * n + i)] = 1.0;
@@ -135,7 +140,8 @@ class CsReft final : public Method, public Routing {
     const auto constant = [&](const std::vector<double>& values, const Shape& shape) {
       return Variable(Tensor::from(std::span<const double>(values), shape).to(model_.options()));
     };
-    return add_row(linear(gates, constant(place, {k, n})), constant(open, {k}));
+    placed_ = constant(place, {k, n});
+    open_ = constant(open, {k});
   }
 
   CsReftOptions options_;
@@ -148,6 +154,8 @@ class CsReft final : public Method, public Routing {
   std::vector<Parameter> router_;      // empty where the gate asks no router
   std::vector<Parameter> parameters_;  // the edits' and the router's
   std::vector<std::pair<std::string, Tensor>> norm_;
+  // With shared subspaces: where the gates stand among all [k, gates], and ones for those that are shared [k].
+  Variable placed_, open_;
 };
 
 // The router's input is at hand before the first edit: embeddings at once, hidden states when their block is done.
@@ -166,8 +174,10 @@ class CsReftPass final : public MethodPass {
     } else if (!options_.asks_router()) {
       finish(method.gates_of({}, tasks_, examples(), training_));
     } else if (method.input().states == RouterStates::hidden) {
-      reads_hidden_ = true;
       if (by_token_) count_by_token(rows_);
+      reads_hidden_ = batch.alone;
+      // Beside other methods, the states of the model as it is: those that the router knows from prepare().
+      if (!reads_hidden_) read(method.model().hidden_states(batch.tokens, options_.router_layer));
     } else {
       const Tensor x = read_router_input(method.input(), -1, method.model(), batch.tokens, prompts_);
       finish(method.gates_of(x, tasks_, examples(), training_));

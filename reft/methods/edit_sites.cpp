@@ -18,8 +18,9 @@ constexpr std::array starts{EditStart{"published", "as the method's source draws
 
 void EditOptions::describe(Options& options, const Intervention& intervention) {
   options.add("layers", layers,
-              "edited blocks, 0-based: numbers such as 6,12,18,24, all, or auto (four, evenly spread)");
-  if (has_rank(intervention)) options.add("rank", rank, "rank r of each subspace, or of LoRA's matrices", at_least(1));
+              "edited blocks, 0-based: numbers such as 6,12,18,24, all, auto (four, evenly spread), or '3,9,18,24 of "
+              "32' (as in another depth)");
+  if (has_rank(intervention)) options.add("rank", rank, "rank r of each subspace, or of LoRA's A and B", at_least(1));
   options.add("positions", positions, positions_help());
   options.add("tied", tied, "one set of parameters for all positions");
   options.add_name("edit_start", start, "where an edit's parameters start", starts);
@@ -79,8 +80,7 @@ bool EditSites::edits_generated() const { return std::ranges::any_of(groups_, &P
 
 Variable EditSites::drop(const Variable& hidden, const EditRows& rows, const Place& place,
                          const TrainingMoment& moment) const {
-  const std::uint64_t stream = dropout_stream + (static_cast<std::uint64_t>(moment.step) << 24U) +
-                               (static_cast<std::uint64_t>(moment.pass) << 16U) + place.number;
+  const std::uint64_t stream = stream_of_moment(dropout_stream, moment, place.number);
   return replace_rows(hidden, rows.index, dropout(gather_rows(hidden, rows.index), dropout_, moment.seed, stream));
 }
 

@@ -33,10 +33,11 @@ class Full final : public Method {
 
   std::span<const Parameter> parameters() const override { return parameters_; }
   std::unique_ptr<MethodPass> attach(const PromptBatch& batch) const override {
-    require(batch.alpha.empty(), "the adapter has no gates to override: expected one of csreft, or no --alpha");
+    refuse_alpha(batch);
     return std::make_unique<FullPass>(checkpointing_ && batch.training.has_value());
   }
 
+  void check_save(const LanguageModel& model) const override { check_hugging_face_form(open_checkpoint(model.path)); }
   // A Hugging Face folder, which is a model by itself.
   void save(const std::filesystem::path& folder, const LanguageModel& model) const override {
     write_hugging_face(folder, open_checkpoint(model.path), [&](const std::string& name) {

@@ -43,7 +43,7 @@ class InterventionMethod final : public Method {
 
   std::span<const Parameter> parameters() const override { return sites_.parameters(); }
   std::unique_ptr<MethodPass> attach(const PromptBatch& batch) const override {
-    require(batch.alpha.empty(), "the adapter has no gates to override: expected one of csreft, or no --alpha");
+    refuse_alpha(batch);
     return std::make_unique<InterventionPass>(sites_, batch);
   }
 

@@ -19,16 +19,18 @@ class Lora final : public Method {
 
   std::span<const Parameter> parameters() const override { return sites_.parameters(); }
   std::unique_ptr<MethodPass> attach(const PromptBatch& batch) const override {
-    require(batch.alpha.empty(), "the adapter has no gates to override: expected one of csreft, or no --alpha");
+    refuse_alpha(batch);
     return std::make_unique<LoraPass>(std::span(&sites_, 1), batch);
   }
 
-  // In PEFT's layout.
+  // In PEFT's layout; but for some tokens alone in this project's: whoever reads PEFT's updates every token.
   void save(const std::filesystem::path& folder, const LanguageModel& model) const override {
+    if (!sites_.everywhere()) return Method::save(folder, model);
     write_peft(folder, sites_.adapter(model.path.string()), model_.config());
   }
   // What PEFT has written may have other ranks and places than the options say; what was written here may not.
   void load(const std::filesystem::path& folder) override {
+    if (!sites_.everywhere()) return Method::load(folder);
     const LoraSites read(sites_.options(), read_peft(folder, model_.config()), model_);
     if (std::filesystem::exists(folder / "adapter.json")) read.check_like(sites_, folder.string());
     sites_ = read;

@@ -33,7 +33,7 @@ Extents extents_of(LinearSite site, const LlamaConfig& config) {
 void LoraOptions::describe(Options& options) {
   options.add("layers", layers,
               "blocks that are updated, 0-based: numbers such as 6,12,18,24, all, or auto (four, evenly spread)");
-  options.add("rank", rank, "rank r of each subspace, or of LoRA's matrices", at_least(1));
+  options.add("rank", rank, "rank r of A and B", at_least(1));
   options.add("lora_alpha", alpha, "scale: updates are multiplied by alpha / rank",
               Range<double>{"a number", [](double x) { return std::isfinite(x); }});
   options.add("rslora", rslora, "multiply by alpha / sqrt(rank) instead");
@@ -70,7 +70,7 @@ LoraSites::LoraSites(const LoraOptions& options, const Llama& model, std::uint64
       add(layer, site,
           {Variable::parameter(
                random_uniform({options.rank, in}, -bound, bound, seed, first_place_stream + place, model.options())),
-           Variable::parameter(Tensor::zeros({out, options.rank}, model.options())),
+           Variable::parameter(Tensor::zeros({out, options.rank}, model.options())), options.alpha,
            lora_scale(options.alpha, options.rank, options.rslora), place},
           prefix);
       ++place;
@@ -84,7 +84,7 @@ LoraSites::LoraSites(const LoraOptions& options, const LoraAdapter& adapter, con
   for (const auto& module : adapter.modules) {
     add(module.layer, module.site,
         {Variable::parameter(module.A.to(model.options()).clone()),
-         Variable::parameter(module.B.to(model.options()).clone()),
+         Variable::parameter(module.B.to(model.options()).clone()), module.alpha,
          lora_scale(module.alpha, module.rank(), adapter.use_rslora), place++},
         "");
   }
@@ -106,10 +106,9 @@ LoraAdapter LoraSites::adapter(const std::string& base_model) const {
                       .modules = {}};
   const TensorOptions host(DType::f32);
   for (const auto& [where, place] : places_) {
-    const auto rank = static_cast<double>(place.A.value().rows());
     adapter.modules.push_back({.layer = where.first,
                                .site = where.second,
-                               .alpha = place.scale * (options_.rslora ? std::sqrt(rank) : rank),
+                               .alpha = place.alpha,
                                .A = place.A.value().to(host),
                                .B = place.B.value().to(host)});
   }
@@ -140,8 +139,7 @@ Variable LoraSites::apply(std::int64_t layer, LinearSite site, const Variable& x
   const Variable A = frozen ? place.A.detach() : place.A, B = frozen ? place.B.detach() : place.B;
   Variable read = rows.defined() ? gather_rows(x, rows) : x;
   if (training && !frozen && options_.dropout > 0.0) {
-    const std::uint64_t stream = dropout_stream + (static_cast<std::uint64_t>(training->step) << 24U) +
-                                 (static_cast<std::uint64_t>(training->pass) << 16U) + place.number;
+    const std::uint64_t stream = stream_of_moment(dropout_stream, *training, place.number);
     read = dropout(read, options_.dropout, training->seed, stream);
   }
   const Variable update = csreft::scale(linear(linear(read, A), B), place.scale);

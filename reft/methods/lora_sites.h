@@ -37,7 +37,7 @@ class LoraSites {
   struct Place {
     Variable A;  // [rank, in]
     Variable B;  // [out, rank]
-    double scale;
+    double alpha, scale;
     std::uint64_t number;
   };
 

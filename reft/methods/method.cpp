@@ -6,6 +6,10 @@
 
 namespace csreft {
 
+void refuse_alpha(const PromptBatch& batch) {
+  require(batch.alpha.empty(), "the adapter has no gates to override: expected one with a router, or no --alpha");
+}
+
 void Method::save(const std::filesystem::path& folder, const LanguageModel& /*model*/) const {
   save_safetensors(folder / "adapter.safetensors", named_tensors(*this), {{"format", "csreft"}});
 }

@@ -46,7 +46,11 @@ struct PromptBatch {
   std::span<const std::int32_t> tasks{};
   std::optional<TrainingMoment> training{};  // nothing: no dropout, no noise
   std::span<const double> alpha{};           // gates [k] to use for all examples in place of the method's; empty: none
+  bool alone = true;                         // whether nothing else changes the hidden states that a router reads
 };
+
+// Throws Error for gates that are given to a method without any.
+void refuse_alpha(const PromptBatch& batch);
 
 // One forward pass over a batch, and the tokens that are generated after it. Owns its gates.
 class MethodPass {
@@ -79,6 +83,8 @@ class Routing {
   // Omega of an optimizer step's gates, [1]; undefined if there is none. lambda() times it is added to the loss.
   virtual Variable penalty(const Gates& gates) const = 0;
   virtual double lambda() const = 0;
+  // Whether a row of the gates that penalties read is a prompt's token, and not a prompt.
+  virtual bool by_token() const = 0;
   // Whether Omega is a mean over examples, so that the parts of a step may be penalised apart.
   virtual bool penalty_is_mean() const = 0;
   // The stacked bases R [k r, d] of each edited place, for measures of how subspaces overlap.
@@ -101,14 +107,16 @@ class Method {
   }
   virtual std::unique_ptr<MethodPass> attach(const PromptBatch& batch) const = 0;
   virtual const Routing* routing() const { return nullptr; }
-  // Whether the training tasks are learnt one after the other, in their order, and not mixed; begin_task(i) is called
-  // before the first step of task i.
-  virtual bool learns_in_sequence() const { return false; }
+  // The names of the tasks that are learnt one after the other, in this order; empty: they are mixed. begin_task(i) is
+  // called before the first step of task i.
+  virtual std::span<const std::string> sequence() const { return {}; }
   virtual void begin_task(std::int64_t /*task*/) {}
   // What is added to the loss of each optimizer step beside the cross-entropy and the penalty on gates, [1]; undefined:
   // nothing.
   virtual Variable regulariser() const { return {}; }
 
+  // Throws Error, before any work is done, if save() will not be able to write for this model.
+  virtual void check_save(const LanguageModel& /*model*/) const {}
   // The files of the adapter's folder, beside adapter.json: adapter.safetensors, if the method has no layout of its
   // own.
   virtual void save(const std::filesystem::path& folder, const LanguageModel& model) const;

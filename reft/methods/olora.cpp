@@ -35,11 +35,11 @@ class OLora final : public Method {
   }
 
   std::span<const Parameter> parameters() const override { return parameters_; }
-  bool learns_in_sequence() const override { return true; }
+  std::span<const std::string> sequence() const override { return options_.tasks; }
   void begin_task(std::int64_t task) override { task_ = static_cast<std::size_t>(task); }
 
   std::unique_ptr<MethodPass> attach(const PromptBatch& batch) const override {
-    require(batch.alpha.empty(), "the adapter has no gates to override: expected one of csreft, or no --alpha");
+    refuse_alpha(batch);
     // In evaluation all take part: those of tasks that are not learnt yet have B = 0.
     if (!batch.training) return std::make_unique<LoraPass>(std::span(sites_), batch);
     return std::make_unique<LoraPass>(std::span(sites_).first(task_ + 1), batch, /*frozen=*/task_);

@@ -5,6 +5,12 @@
 namespace csreft {
 namespace {
 
+// Parts draw from streams of their own: the first as it would alone.
+std::uint64_t seed_of_part(std::uint64_t seed, std::size_t part) {
+  constexpr std::uint64_t golden_ratio = 0x9E3779B97F4A7C15U;
+  return seed + golden_ratio * static_cast<std::uint64_t>(part);
+}
+
 // Describes a part's options by their names in the sum.
 class PartVisitor final : public OptionVisitor {
  public:
@@ -71,10 +77,12 @@ class Sum final : public Method {
   }
   std::unique_ptr<MethodPass> attach(const PromptBatch& batch) const override {
     std::vector<std::unique_ptr<MethodPass>> passes;
-    for (const auto& part : parts_) {
+    for (std::size_t i = 0; i < parts_.size(); ++i) {
       PromptBatch own = batch;
-      if (part->routing() == nullptr && routing() != nullptr) own.alpha = {};
-      passes.push_back(part->attach(own));
+      own.alone = false;
+      if (own.training) own.training->seed = seed_of_part(own.training->seed, i);
+      if (parts_[i]->routing() == nullptr && routing() != nullptr) own.alpha = {};
+      passes.push_back(parts_[i]->attach(own));
     }
     return std::make_unique<SumPass>(std::move(passes));
   }
@@ -84,8 +92,14 @@ class Sum final : public Method {
     }
     return nullptr;
   }
-  bool learns_in_sequence() const override {
-    return std::ranges::any_of(parts_, [](const auto& part) { return part->learns_in_sequence(); });
+  std::span<const std::string> sequence() const override {
+    for (const auto& part : parts_) {
+      if (!part->sequence().empty()) return part->sequence();
+    }
+    return {};
+  }
+  void check_save(const LanguageModel& model) const override {
+    for (const auto& part : parts_) part->check_save(model);
   }
   void begin_task(std::int64_t task) override {
     for (const auto& part : parts_) part->begin_task(task);
@@ -124,7 +138,9 @@ class SumSettings final : public MethodSettings {
   }
   std::unique_ptr<Method> create(const Llama& model, std::uint64_t seed) override {
     std::vector<std::unique_ptr<Method>> made;
-    for (const auto& part : parts_) made.push_back(part->create(model, seed));
+    for (const auto& part : parts_) made.push_back(part->create(model, seed_of_part(seed, made.size())));
+    const auto routes = [](const auto& part) { return part->routing() != nullptr; };
+    require(std::ranges::count_if(made, routes) <= 1, "two parts of a sum have gates: expected one at most");
     return std::make_unique<Sum>(names_, std::move(made));
   }
 

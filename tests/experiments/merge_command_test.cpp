@@ -23,7 +23,10 @@ struct MergeBench {
     csreft::write_peft(bench.chat.folder / name, adapter, base.config);
   }
   void describe(const nlohmann::json& adapter_json) const {
-    bench.chat.folder.write("lora/adapter.json", adapter_json.dump());
+    nlohmann::json whole{{"format", "csreft"},  {"version", 2}, {"base_model", nlohmann::json::object()},
+                         {"chat_template", ""}, {"system", ""}, {"method", {{"method", "lora"}}}};
+    whole.merge_patch(adapter_json);
+    bench.chat.folder.write("lora/adapter.json", whole.dump());
   }
   static Words words(const std::string& adapter = "lora", const Words& more = {}) {
     Words all{"merge", "--model", "model", "--adapter", adapter, "--out", "merged"};
@@ -58,18 +61,17 @@ TEST_CASE("merge takes a run's folder, and LoRA that applies everywhere") {
 TEST_CASE("merge refuses what is not a change of weights") {
   const MergeBench merging;
   merging.describe({{"method", {{"positions", "f5+l5"}}}});
-  check_refused(merging.bench, MergeBench::words(), "applies to the positions f5+l5 of a prompt");
+  check_refused(merging.bench, MergeBench::words(), "it is an adapter of method lora at positions f5+l5");
   merging.describe({{"method", {{"positions", 3}}}});
   check_refused(merging.bench, MergeBench::words(), "`positions` is number");
   merging.describe({{"method", "lora"}});
-  check_refused(merging.bench, MergeBench::words(), "`method` is not an object");
+  check_refused(merging.bench, MergeBench::words(), "options are not an object");
   merging.describe({{"base_model", {{"fingerprint", "0123"}}}});
   check_refused(merging.bench, MergeBench::words(),
                 "lora/adapter.json belongs to another model: its fingerprint is 0123");
 
   REQUIRE(merging.bench.run(merging.bench.train()).code == 0);
-  check_refused(merging.bench, MergeBench::words("run"),
-                "edits hidden states at some positions, which is not a change");
+  check_refused(merging.bench, MergeBench::words("run"), "it is an adapter of method");
 }
 
 TEST_CASE("merge refuses bad flags and folders") {

@@ -6,7 +6,7 @@
 #include <doctest/doctest.h>
 #include <nlohmann/json.hpp>
 
-#include "core/ops/packed_matrix.h"
+#include "core/cpu/packed_matrix.h"
 #include "tests/environment.h"
 #include "tests/experiments/command_bench.h"
 
@@ -178,7 +178,7 @@ TEST_CASE("an ablation runs every variant with every seed, and goes on where it 
   other.insert(other.end(), {"--tests", "1"});
   check_refused(bench, other, "holds another comparison (tests: 0 there, 1 here)");
   other = words;
-  if (csreft::has_bf16_products()) {
+  if (csreft::cpu::has_bf16_products()) {
     other.insert(other.end(), {"--weights", "bf16"});
     check_refused(bench, other, "weights: \"f32\" there, \"bf16\" here");
   }

@@ -21,11 +21,11 @@ class GumbelGate final : public Gate {
   Gates apply(const GateInput& input) const override {
     const Variable p = softmax(input.scores);
     if (!input.training) return {straight_through(ops::top_k_rows(p.value(), 1), p), p};
-    const auto& [step, total_steps, seed, pass] = *input.training;
-    const std::uint64_t stream =
-        gate_noise_stream + (static_cast<std::uint64_t>(step) << 24U) + (static_cast<std::uint64_t>(pass) << 16U);
-    const Variable noise(random_gumbel({input.rows, input.gates}, seed, stream, input.tensors));
-    const double done = static_cast<double>(step) / static_cast<double>(std::max<std::int64_t>(total_steps - 1, 1));
+    const TrainingMoment& moment = *input.training;
+    const std::uint64_t stream = stream_of_moment(gate_noise_stream, moment);
+    const Variable noise(random_gumbel({input.rows, input.gates}, moment.seed, stream, input.tensors));
+    const double done =
+        static_cast<double>(moment.step) / static_cast<double>(std::max<std::int64_t>(moment.total_steps - 1, 1));
     const double t = temperature_ * std::pow(last_temperature_ / temperature_, done);
     const Variable drawn = softmax(scale(add(input.scores, noise), 1.0 / t));
     return {straight_through(ops::top_k_rows(drawn.value(), 1), drawn), p};

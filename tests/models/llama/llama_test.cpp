@@ -8,6 +8,7 @@
 #include "autograd/gradcheck.h"
 #include "core/cpu/allocator.h"
 #include "core/tensor/random.h"
+#include "models/llama/fingerprint.h"
 #include "tests/compare.h"
 #include "tests/error_text.h"
 #include "tests/tiny_model.h"
@@ -358,4 +359,16 @@ TEST_CASE("linear layers have names, and unknown names are refused with the know
 TEST_CASE("a fingerprint tells models apart") {
   CHECK(tiny_llama().fingerprint() == tiny_llama(Weights::trainable).fingerprint());
   CHECK(tiny_llama(Weights::frozen, 1).fingerprint() != tiny_llama(Weights::frozen, 2).fingerprint());
+  // Whichever matrix changes, as a merge of an adapter changes some.
+  const auto checkpoint = tiny_checkpoint(tiny_config());
+  const auto own = csreft::fingerprint(checkpoint);
+  CHECK(Llama(checkpoint).fingerprint() == own);
+  for (const char* name : {"model.layers.1.self_attn.q_proj.weight", "model.layers.2.mlp.down_proj.weight"}) {
+    auto changed = checkpoint;
+    changed.read = [&](const std::string& asked) {
+      const Tensor value = checkpoint.read(asked);
+      return asked == name ? csreft::ops::scale(value, 1.01) : value;
+    };
+    CHECK(csreft::fingerprint(changed) != own);
+  }
 }

@@ -2,6 +2,7 @@
 #include <algorithm>
 #include <cmath>
 #include <set>
+#include <tuple>
 
 #include <doctest/doctest.h>
 
@@ -286,6 +287,10 @@ TEST_CASE("a sum of methods does what each does, one after the other, under its 
   const auto a = lora->attach({task.batch, task.prompts}), b = loreft->attach({task.batch, task.prompts});
   const Tensor both = sum.model->forward(task.batch, csreft::chained({a->points(), b->points()})).value();
   CHECK(largest_difference(hidden_of(sum, task), both) < rounding);
+  // Each part draws for itself.
+  const TinyMethod twins({"loreft+noreft", {{"layers", "0"}, {"rank", 2}, {"positions", "f1"}}});
+  CHECK(largest_difference(value_of(*twins, "loreft.0.f.W"), value_of(*twins, "noreft.0.f.W")) > 0.01);
+  CHECK(contains(create_error({"csreft+csreft"}), "has csreft twice"));
   CHECK(contains(create_error({"lora+lora"}), "has lora twice"));
   CHECK(contains(create_error({"lora+"}), "unknown method ''"));
   CHECK(contains(create_error({"lora+full"}), "expected it alone"));
@@ -326,14 +331,12 @@ TEST_CASE("O-LoRA learns a LoRA a task: earlier ones are frozen, and a penalty k
 
 TEST_CASE("dropout and noise take part in training alone, and are the same at the same moment of a run") {
   const TinyTask task = tiny_task();
-  for (const char* name : {"loreft", "lora", "csreft"}) {
+  for (const auto& [name, gate, share] :
+       {std::tuple{"loreft", "", 0.5}, {"lora", "", 0.5}, {"csreft", "soft", 0.5}, {"csreft", "gumbel", 0.0}}) {
     CAPTURE(name);
     auto options = options_of(name);
-    if (std::string_view(name) == "csreft") {
-      options["gate"] = "gumbel";
-    } else {
-      options["dropout"] = 0.5;
-    }
+    if (std::string_view(gate) != "") options["gate"] = gate;
+    options["dropout"] = share;
     const TinyMethod made(options);
     perturb(*made);
     const auto hidden_at = [&](std::optional<csreft::TrainingMoment> moment) {
@@ -348,7 +351,12 @@ TEST_CASE("dropout and noise take part in training alone, and are the same at th
       CHECK(largest_difference(hidden, hidden_at(moment)) == 0.0);
       sums.insert(csreft::ops::squared_norm(hidden));
     }
-    CHECK(sums.size() > 1);
+    // A draw of eight is hardly ever the same twice, but noise may choose the same gates.
+    CHECK(sums.size() > (options.contains("dropout") && options.at("dropout") != 0.0 ? 7 : 1));
+    if (options.at("dropout") == 0.0) continue;
+    const csreft::TrainingMoment first{.step = 0, .total_steps = 8, .seed = 3, .pass = 0},
+        second{.step = 0, .total_steps = 8, .seed = 3, .pass = 1};
+    CHECK(largest_difference(hidden_at(first), hidden_at(second)) > 0.0);
   }
 }
 
@@ -447,6 +455,51 @@ TEST_CASE("generated tokens are left alone by edits of prompts, and reached by L
     if (!edits(entry->name)) continue;
     options["positions"] = "everywhere";
     generated(options, [](const csreft::Attachments& points) { CHECK(static_cast<bool>(points.block_output)); });
+  }
+}
+
+TEST_CASE("edits of everywhere are learnt as they are generated: a response fed whole is that fed token by token") {
+  const std::vector<std::int64_t> lengths{7, 5}, prompts{4, 3};
+  const TinyTask task = random_task(lengths, prompts);
+  csreft::PromptSpans spans = task.prompts;
+  spans.ends = {7, 12};
+  const csreft::NoGrad no_grad;
+  for (const char* name : {"loreft", "csreft", "by token"}) {
+    CAPTURE(name);
+    auto options = options_of(std::string_view(name) == "loreft" ? "loreft" : "csreft");
+    options["positions"] = "everywhere";
+    if (std::string_view(name) == "by token") {
+      options["router_input"] = "hidden";
+      options["gate_scope"] = "token";
+      options["shared"] = 1;
+      options["layers"] = "1,2";
+    }
+    const TinyMethod made(options);
+    perturb(*made);
+    const auto whole = made->attach({task.batch, spans});
+    const Tensor at_once = made.model->forward(task.batch, whole->points()).value();
+
+    csreft::KvCache cache(made.model->config(), 2, 16, made.model->cache_options());
+    std::vector<std::vector<std::int32_t>> firsts;
+    for (std::size_t e = 0; e < 2; ++e) {
+      firsts.emplace_back(task.sequences[e].begin(), task.sequences[e].begin() + prompts[e]);
+    }
+    const std::vector<std::int32_t> slots{0, 1};
+    const auto batch = cache.extend(slots, firsts);
+    const auto pass = made->attach({batch, csreft::whole_prompts(batch)});
+    made.model->forward(batch, pass->points(), &cache);
+    for (std::int64_t step = 0; step < 2; ++step) {
+      std::vector<std::vector<std::int32_t>> next;
+      for (std::size_t e = 0; e < 2; ++e) {
+        next.push_back({task.sequences[e][static_cast<std::size_t>(prompts[e] + step)]});
+      }
+      const auto one = cache.extend(slots, next);
+      const Tensor hidden = made.model->forward(one, pass->generated(slots), &cache).value();
+      for (std::int64_t e = 0; e < 2; ++e) {
+        const std::int64_t row = (e == 0 ? 0 : 7) + prompts[static_cast<std::size_t>(e)] + step;
+        CHECK(largest_difference(hidden.slice(e, e + 1), at_once.slice(row, row + 1)) < 1e-10);
+      }
+    }
   }
 }
 
