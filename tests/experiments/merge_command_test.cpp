@@ -22,11 +22,11 @@ struct MergeBench {
     const auto adapter = random_lora(base.config, {{0, q_proj, 2, 4}, {1, up_proj, 2, 4}}, 2, 4);
     csreft::write_peft(bench.chat.folder / name, adapter, base.config);
   }
-  void describe(const nlohmann::json& adapter_json) const {
+  void describe(const nlohmann::json& adapter_json, const std::string& adapter = "lora") const {
     nlohmann::json whole{{"format", "csreft"},  {"version", 2}, {"base_model", nlohmann::json::object()},
                          {"chat_template", ""}, {"system", ""}, {"method", {{"method", "lora"}}}};
     whole.merge_patch(adapter_json);
-    bench.chat.folder.write("lora/adapter.json", whole.dump());
+    bench.chat.folder.write(adapter + "/adapter.json", whole.dump());
   }
   static Words words(const std::string& adapter = "lora", const Words& more = {}) {
     Words all{"merge", "--model", "model", "--adapter", adapter, "--out", "merged"};
@@ -52,9 +52,7 @@ TEST_CASE("merge takes a run's folder, and LoRA that applies everywhere") {
   const MergeBench merging;
   merging.write_adapter("run/adapter");
   const auto own = fmt::format("{:016x}", csreft::fingerprint(merging.base));
-  merging.bench.chat.folder.write(
-      "run/adapter/adapter.json",
-      nlohmann::json{{"method", {{"positions", "everywhere"}}}, {"base_model", {{"fingerprint", own}}}}.dump());
+  merging.describe({{"method", {{"positions", "everywhere"}}}, {"base_model", {{"fingerprint", own}}}}, "run/adapter");
   CHECK(merging.bench.run(MergeBench::words("run")).code == 0);
 }
 
