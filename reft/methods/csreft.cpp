@@ -33,6 +33,7 @@ class CsReft final : public Method, public Routing {
         start_(find_router_start(options.router_start)),
         penalty_(find_penalty(options.penalty)),
         parameters_(sites_.parameters()) {
+    if (options_.shared > 0) make_places_beside_shared();
     if (!options_.asks_router()) return;
     const std::int64_t d = model.config().hidden_size;
     router_ = make_router_parameters({d, options.router_hidden, options.competing()}, options.router_lr, seed,
@@ -125,17 +126,22 @@ class CsReft final : public Method, public Routing {
     return {.blocks = options.subspaces, .joint = options.joint, .starts_orthogonal = options.shared > 0};
   }
 
-  // [rows, gates] -> [rows, k]: the shared subspaces come first, and their gates are one.
-  Variable beside_shared(const Variable& gates) const {
-    if (options_.shared == 0) return gates;
+  // Made once: recorded work, which decides gates by token, copies nothing from the host.
+  void make_places_beside_shared() {
     const std::int64_t k = options_.subspaces, n = options_.competing();
-    std::vector<double> place(static_cast<std::size_t>(k * n), 0.0), open(static_cast<std::size_t>(k), 0.0);
-    for (std::int64_t i = 0; i < n; ++i) place[static_cast<std::size_t>((options_.shared + i) * n + i)] = 1.0;
+    std::vector<double> places(static_cast<std::size_t>(k * n), 0.0), open(static_cast<std::size_t>(k), 0.0);
+    for (std::int64_t i = 0; i < n; ++i) places[static_cast<std::size_t>((options_.shared + i) * n + i)] = 1.0;
     std::fill_n(open.begin(), options_.shared, 1.0);
     const auto constant = [&](const std::vector<double>& values, const Shape& shape) {
       return Variable(Tensor::from(std::span<const double>(values), shape).to(model_.options()));
     };
-    return add_row(linear(gates, constant(place, {k, n})), constant(open, {k}));
+    places_ = constant(places, {k, n});
+    open_ = constant(open, {k});
+  }
+
+  // [rows, gates] -> [rows, k]: the shared subspaces come first, and their gates are one.
+  Variable beside_shared(const Variable& gates) const {
+    return options_.shared == 0 ? gates : add_row(linear(gates, places_), open_);
   }
 
   CsReftOptions options_;
@@ -148,6 +154,8 @@ class CsReft final : public Method, public Routing {
   std::vector<Parameter> router_;      // empty where the gate asks no router
   std::vector<Parameter> parameters_;  // the edits' and the router's
   std::vector<std::pair<std::string, Tensor>> norm_;
+  Variable places_;  // [k, gates]: where the gates stand among the k subspaces
+  Variable open_;    // [k]: one for each shared subspace, zero for the others
 };
 
 // The router's input is at hand before the first edit: embeddings at once, hidden states when their block is done.
@@ -197,6 +205,7 @@ class CsReftPass final : public MethodPass {
     const auto n = static_cast<std::int64_t>(chosen.size());
     points.block_output = [this, rows = std::move(rows), own_gates, n](std::int64_t layer, const Variable& hidden) {
       if (own_gates && layer == options_.router_layer) {
+        token_alpha_ = {};  // a recorded step makes it anew, in the same memory
         token_alpha_ = method_.gates_of(hidden.value(), {}, n, {}).alpha;
       }
       return method_.sites().apply(layer, hidden, rows, own_gates ? token_alpha_ : alpha_, {});
