@@ -33,7 +33,7 @@ class CsReft final : public Method, public Routing {
         start_(find_router_start(options.router_start)),
         penalty_(find_penalty(options.penalty)),
         parameters_(sites_.parameters()) {
-    if (options_.shared > 0) make_places_beside_shared();
+    if (options_.shared > 0) make_shared();
     if (!options_.asks_router()) return;
     const std::int64_t d = model.config().hidden_size;
     router_ = make_router_parameters({d, options.router_hidden, options.competing()}, options.router_lr, seed,
@@ -126,22 +126,21 @@ class CsReft final : public Method, public Routing {
     return {.blocks = options.subspaces, .joint = options.joint, .starts_orthogonal = options.shared > 0};
   }
 
-  // Made once: recorded work, which decides gates by token, copies nothing from the host.
-  void make_places_beside_shared() {
+  // [rows, gates] -> [rows, k]: the shared subspaces come first, and their gates are one.
+  Variable beside_shared(const Variable& gates) const {
+    return options_.shared == 0 ? gates : add_row(linear(gates, placed_), open_);
+  }
+
+  void make_shared() {
     const std::int64_t k = options_.subspaces, n = options_.competing();
-    std::vector<double> places(static_cast<std::size_t>(k * n), 0.0), open(static_cast<std::size_t>(k), 0.0);
-    for (std::int64_t i = 0; i < n; ++i) places[static_cast<std::size_t>((options_.shared + i) * n + i)] = 1.0;
+    std::vector<double> place(static_cast<std::size_t>(k * n), 0.0), open(static_cast<std::size_t>(k), 0.0);
+    for (std::int64_t i = 0; i < n; ++i) place[static_cast<std::size_t>((options_.shared + i) * n + i)] = 1.0;
     std::fill_n(open.begin(), options_.shared, 1.0);
     const auto constant = [&](const std::vector<double>& values, const Shape& shape) {
       return Variable(Tensor::from(std::span<const double>(values), shape).to(model_.options()));
     };
-    places_ = constant(places, {k, n});
+    placed_ = constant(place, {k, n});
     open_ = constant(open, {k});
-  }
-
-  // [rows, gates] -> [rows, k]: the shared subspaces come first, and their gates are one.
-  Variable beside_shared(const Variable& gates) const {
-    return options_.shared == 0 ? gates : add_row(linear(gates, places_), open_);
   }
 
   CsReftOptions options_;
@@ -154,8 +153,8 @@ class CsReft final : public Method, public Routing {
   std::vector<Parameter> router_;      // empty where the gate asks no router
   std::vector<Parameter> parameters_;  // the edits' and the router's
   std::vector<std::pair<std::string, Tensor>> norm_;
-  Variable places_;  // [k, gates]: where the gates stand among the k subspaces
-  Variable open_;    // [k]: one for each shared subspace, zero for the others
+  // With shared subspaces: where the gates stand among all [k, gates], and ones for those that are shared [k].
+  Variable placed_, open_;
 };
 
 // The router's input is at hand before the first edit: embeddings at once, hidden states when their block is done.
