@@ -207,6 +207,7 @@ class CsReftPass final : public MethodPass {
     const auto n = static_cast<std::int64_t>(chosen.size());
     points.block_output = [this, rows = std::move(rows), own_gates, n](std::int64_t layer, const Variable& hidden) {
       if (own_gates && layer == options_.router_layer) {
+        token_alpha_ = {};  // a recorded step makes it anew, in the same memory
         token_alpha_ = method_.gates_of(hidden.value(), {}, n, {}).alpha;
       }
       return method_.sites().apply(layer, hidden, rows, own_gates ? token_alpha_ : alpha_, {});

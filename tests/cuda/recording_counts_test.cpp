@@ -8,6 +8,7 @@
 #include "models/llama/generate.h"
 #include "tests/cuda_emulation/control.h"
 #include "tests/device.h"
+#include "tests/reft/method_tools.h"
 #include "tests/tiny_model.h"
 
 using csreft::DType;
@@ -59,6 +60,41 @@ TEST_CASE("cuda: a generated token is one graph, and only its id is copied") {
       CAPTURE(n);
       CHECK(to_device[n] == to_device[2]);
       CHECK(allocations[n] == allocations[2]);
+    }
+  }
+}
+
+TEST_CASE("cuda: edits of generated tokens bring nothing to the device once their step is recorded") {
+  const auto prompts = random_sequences(std::vector<std::int64_t>{3, 9}, tiny_config().vocab_size, 6);
+  const csreft::Llama llama(tiny_checkpoint(tiny_config()), csreft::Weights::frozen, {DType::f32, test_device()});
+  const nlohmann::json edits{{"layers", "1,2"}, {"rank", 2}, {"positions", "everywhere"}};
+  nlohmann::json gated = edits;
+  gated.update({{"subspaces", 3}, {"shared", 1}, {"gate_scope", "token"}, {"router_hidden", 4}});
+  for (const auto& options : {csreft::MethodOptions{"loreft", edits}, csreft::MethodOptions{"csreft", gated}}) {
+    CAPTURE(options.method);
+    const auto method = csreft::create_method(options, llama, /*seed=*/5);
+    std::unique_ptr<csreft::MethodPass> pass;
+    csreft::GenerationAttachments attachments;
+    attachments.prompt = [&](const csreft::TokenBatch& batch) {
+      pass = method->attach({batch, csreft::whole_prompts(batch)});
+      return pass->points();
+    };
+    attachments.generated = [&](std::span<const std::int32_t> sequences) { return pass->generated(sequences); };
+    const std::size_t graphs = emulation::graph_launches();
+    std::vector<std::size_t> to_device, allocations;
+    const auto out = generate(llama, prompts, {.max_new_tokens = 8, .stop_tokens = {}, .sampling = {}}, attachments,
+                              [&](std::size_t sequence, std::int32_t) {
+                                if (sequence > 0) return true;
+                                to_device.push_back(emulation::copied_bytes().to_device);
+                                allocations.push_back(emulation::device_allocations());
+                                return true;
+                              });
+    CHECK(emulation::graph_launches() == graphs + 6);
+    REQUIRE(to_device.size() == 8);
+    for (std::size_t n = 2; n < 8; ++n) {
+      CAPTURE(n);
+      CHECK(to_device[n] == to_device[1]);
+      CHECK(allocations[n] == allocations[1]);
     }
   }
 }
