@@ -163,7 +163,7 @@ TEST_CASE("a vocabulary inside the model becomes tokenizer files that give the s
   const TemporaryFolder folder;
   const auto source = letters_checkpoint();
   write_hugging_face(folder / "out", source, tensors_of(source));
-  const auto tokenizer = csreft::load_tokenizer(folder / "out");
+  const auto tokenizer = load_tokenizer(open_checkpoint(folder / "out"));
   CHECK(tokenizer.encode("cab") == TokenIds{2, 0, 1});
 }
 
