@@ -262,7 +262,7 @@ TEST_CASE("Options of optimizers that are out of range or unknown are refused in
   CHECK(refusal("landing", {{"retraction", "qr"}}).starts_with("option 'retraction' is unknown"));
   CHECK(refusal("sgd", {{"beta2", 0.9}}).starts_with("option 'beta2' is unknown"));
   CHECK_THROWS_WITH_AS(choose_optimizer("adam"),
-                       "unknown optimizer 'adam' (did you mean adamw?): expected one of riemannian_adam, "
-                       "riemannian_sgd, adamw+qr, adamw, sgd, landing",
+                       doctest::Contains("unknown optimizer 'adam' (did you mean adamw?): expected one of "
+                                         "riemannian_adam, riemannian_sgd, adamw+qr, adamw, sgd, landing"),
                        Error);
 }
