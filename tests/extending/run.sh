@@ -132,6 +132,7 @@ says() { grep -qF -- "$2" "$work/$1"; }
 # refuses TEXT [flags]: train ends with code 2 and one line, which has the text, and writes nothing.
 refuses() {
   local code
+  rm -rf "$work/refused"
   csreft train --model "$model" --train "$work/letters.json" --steps 1 --out "$work/refused" "${@:2}" \
     >"$work/out" 2>"$work/error"
   code=$?
