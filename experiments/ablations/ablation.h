@@ -1,5 +1,5 @@
 // Comparisons that one command runs: what is varied, on the same data and seeds. To add one: a file beside this one,
-// its declaration below, its line in table.cpp, and the file's name in experiments/meson.build.
+// its name in the table of table.cpp, and the file's name in experiments/meson.build.
 #pragma once
 
 #include <span>
@@ -24,8 +24,6 @@ struct Ablation {
   std::string_view summary;
   std::vector<Variant> (*variants)(const AblationBase& base);
 };
-
-extern const Ablation router_ablation;
 
 std::span<const Ablation* const> ablations();
 // Throws Error, naming the nearest, for an unknown ablation.

@@ -65,6 +65,7 @@ std::vector<Variant> router_variants(const AblationBase& base) {
 
 }  // namespace
 
+extern const Ablation router_ablation;
 const Ablation router_ablation{
     .name = "router",
     .summary =

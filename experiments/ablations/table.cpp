@@ -1,10 +1,12 @@
-#include "core/base/table.h"
-
 #include <array>
 
+#include "core/base/table.h"
 #include "experiments/ablations/ablation.h"
 
 namespace csreft {
+
+extern const Ablation router_ablation;
+
 namespace {
 
 constexpr std::array table{&router_ablation};

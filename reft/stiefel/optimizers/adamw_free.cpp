@@ -1,4 +1,4 @@
-#include "reft/stiefel/optimizers/entries.h"
+#include "reft/stiefel/optimizers/optimizer_rule.h"
 
 namespace csreft {
 namespace {
@@ -14,6 +14,7 @@ class AdamWFree : public OptimizerRule {
 
 }  // namespace
 
+extern const ChoiceEntry<OptimizerRule> adamw_free_optimizer;
 const ChoiceEntry<OptimizerRule> adamw_free_optimizer{"adamw", "AdamW for all; R does not stay orthonormal",
                                                       [] { return std::make_unique<AdamWFree>(); }};
 

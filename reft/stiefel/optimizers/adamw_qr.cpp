@@ -1,4 +1,4 @@
-#include "reft/stiefel/optimizers/entries.h"
+#include "reft/stiefel/optimizers/optimizer_rule.h"
 #include "reft/stiefel/stiefel.h"
 
 namespace csreft {
@@ -31,6 +31,7 @@ class AdamWQr : public OptimizerRule {
 
 }  // namespace
 
+extern const ChoiceEntry<OptimizerRule> adamw_qr_optimizer;
 const ChoiceEntry<OptimizerRule> adamw_qr_optimizer{"adamw+qr",
                                                     "AdamW for all; R is moved freely and made orthonormal again by QR",
                                                     [] { return std::make_unique<AdamWQr>(); }};

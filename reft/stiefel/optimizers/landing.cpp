@@ -2,7 +2,7 @@
 #include <cmath>
 
 #include "core/ops/ops.h"
-#include "reft/stiefel/optimizers/entries.h"
+#include "reft/stiefel/optimizers/optimizer_rule.h"
 
 namespace csreft {
 namespace {
@@ -89,6 +89,7 @@ class Landing : public OptimizerRule {
 
 }  // namespace
 
+extern const ChoiceEntry<OptimizerRule> landing_optimizer;
 const ChoiceEntry<OptimizerRule> landing_optimizer{
     "landing", "AdamW; R slides near the Stiefel manifold, without retraction (Ablin and Peyre 2022)",
     [] { return std::make_unique<Landing>(); }};

@@ -1,5 +1,5 @@
 // How the parameters of a method are moved: one optimizer a file in this folder, each a class of this interface that
-// describes its own options, and a line in the table of table.cpp.
+// describes its own options, and its name in the table of table.cpp.
 #pragma once
 
 #include <cstdint>

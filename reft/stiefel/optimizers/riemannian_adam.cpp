@@ -1,6 +1,5 @@
 #include <cmath>
 
-#include "reft/stiefel/optimizers/entries.h"
 #include "reft/stiefel/optimizers/riemannian.h"
 
 namespace csreft {
@@ -52,6 +51,7 @@ class RiemannianAdam : public OptimizerRule {
 
 }  // namespace
 
+extern const ChoiceEntry<OptimizerRule> riemannian_adam_optimizer;
 const ChoiceEntry<OptimizerRule> riemannian_adam_optimizer{"riemannian_adam",
                                                            "AdamW; on the Stiefel manifold Riemannian Adam",
                                                            [] { return std::make_unique<RiemannianAdam>(); }};

@@ -1,4 +1,3 @@
-#include "reft/stiefel/optimizers/entries.h"
 #include "reft/stiefel/optimizers/riemannian.h"
 
 namespace csreft {
@@ -29,6 +28,7 @@ class RiemannianSgd : public OptimizerRule {
 
 }  // namespace
 
+extern const ChoiceEntry<OptimizerRule> riemannian_sgd_optimizer;
 const ChoiceEntry<OptimizerRule> riemannian_sgd_optimizer{
     "riemannian_sgd", "AdamW; on the Stiefel manifold Riemannian gradient descent with momentum",
     [] { return std::make_unique<RiemannianSgd>(); }};

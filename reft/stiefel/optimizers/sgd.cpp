@@ -1,4 +1,3 @@
-#include "reft/stiefel/optimizers/entries.h"
 #include "reft/stiefel/optimizers/riemannian.h"
 
 namespace csreft {
@@ -35,6 +34,7 @@ class Sgd : public OptimizerRule {
 
 }  // namespace
 
+extern const ChoiceEntry<OptimizerRule> sgd_optimizer;
 const ChoiceEntry<OptimizerRule> sgd_optimizer{
     "sgd", "gradient descent with momentum; on the Stiefel manifold the Riemannian one",
     [] { return std::make_unique<Sgd>(); }};

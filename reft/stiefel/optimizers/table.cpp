@@ -1,14 +1,17 @@
 #include <array>
 
-#include "reft/stiefel/optimizers/entries.h"
+#include "reft/stiefel/optimizers/optimizer_rule.h"
 
 namespace csreft {
+
+extern const ChoiceEntry<OptimizerRule> riemannian_adam_optimizer, riemannian_sgd_optimizer, adamw_qr_optimizer,
+    adamw_free_optimizer, sgd_optimizer, landing_optimizer;
+
 namespace {
 
 constexpr std::array table{
     &riemannian_adam_optimizer, &riemannian_sgd_optimizer, &adamw_qr_optimizer, &adamw_free_optimizer, &sgd_optimizer,
-    &landing_optimizer,
-};
+    &landing_optimizer};
 
 }  // namespace
 

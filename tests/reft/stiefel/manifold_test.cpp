@@ -117,8 +117,9 @@ TEST_CASE("A stack gives each block what the block alone gives, in both types") 
 }
 
 TEST_CASE("Unknown metrics and retractions are refused with the names there are") {
-  CHECK_THROWS_WITH_AS(find_manifold("euclidean", "qf"),
-                       "unknown retraction 'qf' (did you mean qr?): expected one of qr, polar, cayley", Error);
+  CHECK_THROWS_WITH_AS(
+      find_manifold("euclidean", "qf"),
+      doctest::Contains("unknown retraction 'qf' (did you mean qr?): expected one of qr, polar, cayley"), Error);
   CHECK_THROWS_WITH_AS(find_manifold("Euclidean", "qr"), doctest::Contains("expected one of euclidean, canonical"),
                        Error);
 }

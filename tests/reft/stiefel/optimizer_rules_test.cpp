@@ -256,13 +256,13 @@ TEST_CASE("Options of optimizers that are out of range or unknown are refused in
   CHECK(refusal("landing", {{"landing_lambda", 0.0}}) == "--landing-lambda 0 is not possible: expected more than 0");
   CHECK(refusal("riemannian_adam", {{"metric", "cannonical"}}) ==
         "unknown metric 'cannonical' (did you mean canonical?): expected one of euclidean, canonical");
-  CHECK(refusal("riemannian_sgd", {{"retraction", "qf"}}) ==
-        "unknown retraction 'qf' (did you mean qr?): expected one of qr, polar, cayley");
+  CHECK(refusal("riemannian_sgd", {{"retraction", "qf"}})
+            .starts_with("unknown retraction 'qf' (did you mean qr?): expected one of qr, polar, cayley"));
   // What an optimizer does not read is not one of its options.
   CHECK(refusal("landing", {{"retraction", "qr"}}).starts_with("option 'retraction' is unknown"));
   CHECK(refusal("sgd", {{"beta2", 0.9}}).starts_with("option 'beta2' is unknown"));
   CHECK_THROWS_WITH_AS(choose_optimizer("adam"),
-                       "unknown optimizer 'adam' (did you mean adamw?): expected one of riemannian_adam, "
-                       "riemannian_sgd, adamw+qr, adamw, sgd, landing",
+                       doctest::Contains("unknown optimizer 'adam' (did you mean adamw?): expected one of "
+                                         "riemannian_adam, riemannian_sgd, adamw+qr, adamw, sgd, landing"),
                        Error);
 }
