@@ -1,13 +1,8 @@
 #include "tests/device.h"
 
-#include <string_view>
-
 #include "core/base/error.h"
 
 namespace {
-
-// How this build has the CUDA backend: enabled, emulated or disabled.
-constexpr std::string_view built = CSREFT_CUDA;
 
 csreft::Device& chosen() {
   static csreft::Device device;
@@ -16,13 +11,15 @@ csreft::Device& chosen() {
 
 }  // namespace
 
+std::string_view cuda_backend() { return CSREFT_CUDA; }
+
 const csreft::Device& test_device() { return chosen(); }
 
 void set_test_device(const std::string& text) {
   const bool emulated = text == "emulated";
-  csreft::require(!emulated || built == "emulated", "this build has no emulated device: expected one made with {}",
+  csreft::require(!emulated || cuda_backend() == "emulated", "this build has no emulated device: expected one made with {}",
                   "-Dcuda=emulated");
-  csreft::require(emulated || built != "emulated" || !text.starts_with("cuda"),
+  csreft::require(emulated || cuda_backend() != "emulated" || !text.starts_with("cuda"),
                   "this build emulates CUDA: expected --device emulated or cpu");
   chosen() = csreft::parse_device(emulated ? "cuda" : text);
 }

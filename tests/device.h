@@ -2,8 +2,12 @@
 #pragma once
 
 #include <string>
+#include <string_view>
 
 #include "core/tensor/tensor.h"
+
+// How this build has the CUDA backend: "enabled", "emulated" or "disabled".
+std::string_view cuda_backend();
 
 // The CPU, or what the test programme's --device named.
 const csreft::Device& test_device();

@@ -20,8 +20,6 @@
 
 namespace {
 
-constexpr bool has_cuda = std::string_view(CSREFT_CUDA) != "disabled";
-
 struct Count {
   unsigned passed = 0, failed = 0;
 };
@@ -167,7 +165,7 @@ int run_tests(const char* program, const std::vector<std::string>& arguments) {
   if (!without.empty()) argv.push_back(without.c_str());
   doctest::Context context(static_cast<int>(argv.size()), argv.data());
   // The cases of tests/cuda.
-  if (has_cuda && test_device().type == csreft::DeviceType::cpu) {
+  if (cuda_backend() != "disabled" && test_device().type == csreft::DeviceType::cpu) {
     fmt::print("left out: the tests of a CUDA device, which run with --device\n");
     context.addFilter("test-case-exclude", "cuda:*");
   }

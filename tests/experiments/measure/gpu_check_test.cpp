@@ -6,13 +6,13 @@
 #include <memory>
 #include <set>
 #include <string>
-#include <string_view>
 
 #include <doctest/doctest.h>
 #include <nlohmann/json.hpp>
 
 #include "core/base/child_process.h"
 #include "experiments/measure/check_programs.h"
+#include "tests/device.h"
 #include "tests/environment.h"
 #include "tests/error_text.h"
 #include "tests/experiments/command_bench.h"
@@ -20,8 +20,8 @@
 
 namespace {
 
-constexpr bool has_emulated_device = std::string_view(CSREFT_CUDA) == "emulated";
-constexpr bool has_no_device = std::string_view(CSREFT_CUDA) == "disabled";
+const bool has_emulated_device = cuda_backend() == "emulated";
+const bool has_no_device = cuda_backend() == "disabled";
 
 ProgramResult run_in(const TemporaryFolder& folder, const Words& words) {
   return run_program(words, {.folder = folder.path()});
