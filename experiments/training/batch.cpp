@@ -4,6 +4,12 @@
 
 namespace csreft {
 
+std::int64_t count_supervised(std::span<const EncodedExample* const> examples) {
+  std::int64_t n = 0;
+  for (const auto* e : examples) n += static_cast<std::int64_t>(e->ids.size()) - e->prompt_length;
+  return n;
+}
+
 std::vector<std::int32_t> prompt_of(const EncodedExample& example) {
   return {example.ids.begin(), example.ids.begin() + example.prompt_length};
 }

@@ -19,6 +19,9 @@ struct EncodedExample {
   bool cut = false;                // some of it did not fit
 };
 
+// The response tokens of examples, those that are supervised.
+std::int64_t count_supervised(std::span<const EncodedExample* const> examples);
+
 // The tokens of its prompt alone.
 std::vector<std::int32_t> prompt_of(const EncodedExample& example);
 

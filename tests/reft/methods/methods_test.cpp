@@ -1,118 +1,11 @@
 // Every method through a tiny model, in f64.
-#include <algorithm>
-#include <cmath>
 #include <set>
 #include <tuple>
 
-#include <doctest/doctest.h>
+#include "tests/reft/methods/method_cases.h"
 
-#include "autograd/gradcheck.h"
-#include "core/tensor/random.h"
-#include "reft/interventions/intervention.h"
-#include "reft/methods/method.h"
-#include "reft/stiefel/stiefel.h"
-#include "tests/compare.h"
-#include "tests/error_text.h"
-#include "tests/reft/method_tools.h"
-
-using csreft::DType;
-using csreft::Method;
 using csreft::MethodOptions;
 using csreft::Tensor;
-using csreft::Variable;
-
-namespace {
-
-// Two orders of the same sums in f64, on values of order 1.
-constexpr double rounding = 1e-12;
-
-MethodOptions options_of(std::string_view method) {
-  auto values = paper_options({{"layers", "0,2"},
-                               {"rank", 2},
-                               {"positions", "f2=l1"},
-                               {"edit_start", "identity"},
-                               {"subspaces", 3},
-                               {"router_hidden", 5}})
-                    .values;
-  values["tasks"] = nlohmann::json::array({"one", "two"});
-  MethodOptions options = options_for(method, values);
-  if (method == "lora" || method == "olora") options["positions"] = "everywhere";
-  return options;
-}
-
-std::string create_error(const MethodOptions& options) {
-  return error_text([&] { TinyMethod created(options); });
-}
-
-bool edits(std::string_view method) { return options_for(method, {{"edit_start", "identity"}}).contains("edit_start"); }
-
-// Sequences of 7, 5 and 9 tokens, whose prompts have 5, 3 and 6.
-TinyTask tiny_task() {
-  const std::vector<std::int64_t> lengths{7, 5, 9}, prompts{5, 3, 6};
-  return random_task(lengths, prompts);
-}
-
-Tensor hidden_of(const TinyMethod& made, const TinyTask& task) {
-  const auto pass = made->attach({task.batch, task.prompts});
-  return made.model->forward(task.batch, pass->points()).value();
-}
-
-// Cross-entropy and, where the method has one, lambda times the penalty.
-Variable loss_of(const TinyMethod& made, const TinyTask& task) {
-  const auto pass = made->attach({task.batch, task.prompts});
-  Variable loss = task_loss(*made.model, task, pass->points());
-  const csreft::Routing* routing = made->routing();
-  const Variable penalty = routing != nullptr ? routing->penalty(*pass->gates()) : Variable();
-  if (penalty.defined()) loss = csreft::add(loss, csreft::scale(penalty, routing->lambda()));
-  const Variable regulariser = made->regulariser();
-  return regulariser.defined() ? csreft::add(loss, regulariser) : loss;
-}
-
-// Moves every parameter away from its start, where terms of the gradient vanish.
-void perturb(const Method& method) {
-  std::uint64_t stream = 0;
-  for (const auto& p : method.parameters()) {
-    const Tensor noise = csreft::random_normal(p.value.shape(), 0.0, 0.3, 8, stream++, DType::f64);
-    csreft::ops::add_(p.value.value(), noise);
-  }
-}
-
-const Tensor& value_of(const Method& method, const std::string& name) {
-  const auto found = std::ranges::find(method.parameters(), name, &csreft::Parameter::name);
-  REQUIRE(found != method.parameters().end());
-  return found->value.value();
-}
-
-void set(const Method& method, const std::string& name, const Tensor& value) {
-  const Tensor& target = value_of(method, name);
-  REQUIRE(target.shape() == value.shape());
-  std::ranges::copy(value.span<double>(), target.span<double>().begin());
-}
-
-// A method of an intervention's name applies that formula.
-bool starts_as_identity(std::string_view method) {
-  return std::ranges::none_of(csreft::interventions(), [&](const csreft::Intervention* intervention) {
-    return intervention->name == method && !intervention->has_identity;
-  });
-}
-
-std::set<std::string> names_of(const Method& method) {
-  std::set<std::string> names;
-  for (const auto& p : method.parameters()) names.insert(p.name);
-  return names;
-}
-
-// Compares the gradients of all parameters, moved away from their start, with differences of the loss.
-void check_gradients(const TinyTask& task, const MethodOptions& options) {
-  const TinyMethod made(options);
-  perturb(*made);
-  std::vector<Variable> inputs;
-  for (const auto& p : made->parameters()) inputs.push_back(p.value);
-  const auto result = csreft::gradcheck([&] { return loss_of(made, task); }, inputs, {.sample = 3});
-  CHECK_MESSAGE(result.passed, result.str());
-}
-
-}  // namespace
 
 TEST_CASE("every method has right gradients for all of its parameters") {
   const TinyTask task = tiny_task();
@@ -142,19 +35,6 @@ TEST_CASE("CS-ReFT has right gradients with gates that compete, their penalty, a
     options["router_input"] = input->name;
     check_gradients(task, options);
   }
-}
-
-TEST_CASE("CS-ReFT has right gradients with shared subspaces, and with gates by token") {
-  const TinyTask task = tiny_task();
-  auto options = options_of("csreft");
-  options["shared"] = 1;
-  check_gradients(task, options);
-  options["gate"] = "softmax";
-  options["router_input"] = "hidden";
-  options["gate_scope"] = "token";
-  options["penalty"] = "mi";
-  options["lambda"] = 0.3;
-  check_gradients(task, options);
 }
 
 TEST_CASE("every formula has right gradients with every activation of its source") {
@@ -211,122 +91,6 @@ TEST_CASE("an edit of the last layer changes the chosen tokens of the prompts an
     // Prompts start at 0, 7 and 12 and have 5, 3 and 6 tokens.
     CHECK(changed == std::set<std::int64_t>{0, 4, 7, 9, 12, 17});
   }
-}
-
-TEST_CASE("CS-ReFT with open gates is LoReFT of rank k r with the same stack") {
-  const TinyTask task = tiny_task();
-  const TinyMethod stacked(options_of("csreft"));
-  perturb(*stacked);
-  // A sigmoid of 50 is 1 - 2e-22: 1 in f64.
-  set(*stacked, "router.2.weight", Tensor::zeros({3, 5}, DType::f64));
-  set(*stacked, "router.2.bias", Tensor::full({3}, 50.0, DType::f64));
-  auto options = options_of("loreft");
-  options["rank"] = 6;
-  const TinyMethod loreft(options);
-  for (const auto& p : loreft->parameters()) set(*loreft, p.name, value_of(*stacked, p.name));
-  CHECK(largest_difference(hidden_of(stacked, task), hidden_of(loreft, task)) < rounding);
-}
-
-TEST_CASE("CS-ReFT with one gate open is LoReFT with that subspace, and with none the model itself") {
-  const TinyTask task = tiny_task();
-  const TinyMethod stacked(options_of("csreft"));
-  perturb(*stacked);
-  set(*stacked, "router.2.weight", Tensor::zeros({3, 5}, DType::f64));
-  const std::vector<double> open_second{-800.0, 50.0, -800.0};
-  set(*stacked, "router.2.bias", Tensor::from(std::span<const double>(open_second), {3}));
-  const TinyMethod loreft(options_of("loreft"));
-  for (const auto& p : loreft->parameters()) set(*loreft, p.name, value_of(*stacked, p.name).slice(2, 4));
-  CHECK(largest_difference(hidden_of(stacked, task), hidden_of(loreft, task)) < rounding);
-
-  set(*stacked, "router.2.bias", Tensor::full({3}, -800.0, DType::f64));
-  CHECK(largest_difference(hidden_of(stacked, task), tiny_llama().forward(task.batch).value()) < rounding);
-}
-
-TEST_CASE("shared subspaces are always open, and start orthogonal to the others") {
-  const TinyTask task = tiny_task();
-  auto options = options_of("csreft");
-  options["shared"] = 1;
-  const TinyMethod made(options);
-  CHECK(value_of(*made, "router.2.weight").shape() == csreft::Shape{2, 5});
-  CHECK(csreft::orthonormality_error(value_of(*made, "0.t.R"), 6) < rounding);
-  const auto pass = made->attach({task.batch, task.prompts});
-  const Tensor alpha = pass->gates()->alpha.value();
-  CHECK(alpha.shape() == csreft::Shape{3, 3});
-  for (std::int64_t e = 0; e < 3; ++e) CHECK(alpha.data<double>()[e * 3] == 1.0);
-  CHECK(pass->gates()->probabilities.shape() == csreft::Shape{3, 2});
-}
-
-TEST_CASE("gates that are given take the place of the router's") {
-  const TinyTask task = tiny_task();
-  const TinyMethod stacked(options_of("csreft")), loreft(options_of("loreft"));
-  perturb(*stacked);
-  for (const auto& p : loreft->parameters()) set(*loreft, p.name, value_of(*stacked, p.name).slice(2, 4));
-  const std::vector<double> second{0.0, 1.0, 0.0}, two{1.0, 0.0};
-  const auto pass = stacked->attach({task.batch, task.prompts, {}, {}, second});
-  const Tensor hidden = stacked.model->forward(task.batch, pass->points()).value();
-  CHECK(largest_difference(hidden, hidden_of(loreft, task)) < rounding);
-  CHECK(contains(error_text([&] {
-                   stacked->attach({task.batch, task.prompts, {}, {}, two});
-                 }),
-                 "--alpha has 2 numbers, the adapter 3 subspaces"));
-  CHECK(contains(error_text([&] { loreft->attach({task.batch, task.prompts, {}, {}, second}); }), "has no gates"));
-}
-
-TEST_CASE("a sum of methods does what each does, one after the other, under its own names") {
-  const TinyTask task = tiny_task();
-  MethodOptions options{"lora+loreft",
-                        {{"layers", "0,2"}, {"rank", 2}, {"loreft.rank", 3}, {"loreft.positions", "f1"}}};
-  const TinyMethod sum(options);
-  CHECK(value_of(*sum, "lora.0.q_proj.A").shape() == csreft::Shape{2, 12});
-  CHECK(value_of(*sum, "loreft.0.f.R").shape() == csreft::Shape{3, 12});
-  perturb(*sum);
-  const TinyMethod lora({"lora", {{"layers", "0,2"}, {"rank", 2}}});
-  for (const auto& p : lora->parameters()) set(*lora, p.name, value_of(*sum, "lora." + p.name));
-  const TinyMethod loreft({"loreft", {{"layers", "0,2"}, {"rank", 3}, {"positions", "f1"}}});
-  for (const auto& p : loreft->parameters()) set(*loreft, p.name, value_of(*sum, "loreft." + p.name));
-  const auto a = lora->attach({task.batch, task.prompts}), b = loreft->attach({task.batch, task.prompts});
-  const Tensor both = sum.model->forward(task.batch, csreft::chained({a->points(), b->points()})).value();
-  CHECK(largest_difference(hidden_of(sum, task), both) < rounding);
-  // Each part draws for itself.
-  const TinyMethod twins({"loreft+noreft", {{"layers", "0"}, {"rank", 2}, {"positions", "f1"}}});
-  CHECK(largest_difference(value_of(*twins, "loreft.0.f.W"), value_of(*twins, "noreft.0.f.W")) > 0.01);
-  CHECK(contains(create_error({"csreft+csreft"}), "has csreft twice"));
-  CHECK(contains(create_error({"lora+lora"}), "has lora twice"));
-  CHECK(contains(create_error({"lora+"}), "unknown method ''"));
-  CHECK(contains(create_error({"lora+full"}), "expected it alone"));
-  CHECK(contains(create_error({"lora+loreft", {{"lora.gate", "soft"}}}), "no option 'lora.gate'"));
-}
-
-TEST_CASE("O-LoRA learns a LoRA a task: earlier ones are frozen, and a penalty keeps A apart") {
-  const TinyTask task = tiny_task();
-  const TinyMethod made(options_of("olora"));
-  perturb(*made);
-  const auto gradients_of = [&](std::int64_t number) {
-    for (const auto& p : made->parameters()) p.value.clear_grad();
-    made->begin_task(number);
-    const auto pass = made->attach({task.batch, task.prompts, {}, csreft::TrainingMoment{}});
-    const Variable regulariser = made->regulariser();
-    Variable loss = task_loss(*made.model, task, pass->points());
-    if (regulariser.defined()) loss = csreft::add(loss, regulariser);
-    csreft::backward(loss);
-    std::set<std::string> trained;
-    for (const auto& p : made->parameters()) {
-      if (p.value.grad().defined()) trained.insert(p.name.substr(0, p.name.find('.')));
-    }
-    return trained;
-  };
-  CHECK(gradients_of(0) == std::set<std::string>{"one"});
-  CHECK_FALSE(made->regulariser().defined());
-  CHECK(gradients_of(1) == std::set<std::string>{"two"});
-  // 0.5 sum |A_1 A_2^T| over the places.
-  double expected = 0.0;
-  for (const char* place : {"0.q_proj.A", "0.v_proj.A", "2.q_proj.A", "2.v_proj.A"}) {
-    const Tensor products = csreft::ops::matmul(value_of(*made, fmt::format("one.{}", place)),
-                                                value_of(*made, fmt::format("two.{}", place)),
-                                                csreft::ops::Transpose::no, csreft::ops::Transpose::yes);
-    for (const double x : products.span<double>()) expected += 0.5 * std::abs(x);
-  }
-  CHECK(made->regulariser().value().item() == doctest::Approx(expected));
 }
 
 TEST_CASE("dropout and noise take part in training alone, and are the same at the same moment of a run") {
@@ -409,22 +173,6 @@ TEST_CASE("trainable numbers are counted part by part") {
   CHECK(csreft::count_parameters(*TinyMethod({"full"})).model == csreft::parameter_count(tiny_config()));
 }
 
-TEST_CASE("subspaces are orthonormal each, or all together when they are joint") {
-  for (const bool joint : {false, true}) {
-    auto options = options_of("csreft");
-    options["joint"] = joint;
-    const TinyMethod made(options);
-    const auto& R = made->parameters().front();
-    REQUIRE(R.name == "0.t.R");
-    CHECK(R.manifold == csreft::ParameterManifold::stiefel);
-    CHECK(R.block_rows == (joint ? 6 : 2));
-    CHECK(csreft::orthonormality_error(R.value.value(), R.block_rows) < rounding);
-    for (const auto& p : made->parameters()) {
-      CHECK((p.part == csreft::ParameterPart::router) == p.name.starts_with("router."));
-    }
-  }
-}
-
 TEST_CASE("a seed fixes the start; every place and every seed has another") {
   const auto options = options_of("csreft");
   const TinyMethod a(options, 1), again(options, 1), b(options, 2);
@@ -501,44 +249,6 @@ TEST_CASE("edits of everywhere are learnt as they are generated: a response fed 
       }
     }
   }
-}
-
-TEST_CASE("LoRA reaches every linear layer that is named, by its short name, too, and only the tokens asked for") {
-  const TinyTask task = tiny_task();
-  const Tensor plain = tiny_llama().forward(task.batch).value();
-  for (const auto* target : {"q_proj", "k", "v_proj", "o_proj", "gate", "up_proj", "down_proj"}) {
-    CAPTURE(target);
-    auto options = options_of("lora");
-    options["targets"] = target;
-    const TinyMethod made(options);
-    perturb(*made);
-    CHECK(largest_difference(hidden_of(made, task), plain) > 1e-6);
-  }
-  auto options = options_of("lora");
-  options["layers"] = "2";
-  options["targets"] = "down_proj";
-  options["positions"] = "l1";
-  const TinyMethod last(options);
-  perturb(*last);
-  const Tensor hidden = hidden_of(last, task);
-  for (std::int64_t row = 0; row < hidden.rows(); ++row) {
-    const bool changed = largest_difference(hidden.slice(row, row + 1), plain.slice(row, row + 1)) > 1e-9;
-    CHECK(changed == (row == 4 || row == 9 || row == 17));
-  }
-}
-
-TEST_CASE("rsLoRA scales by alpha over the root of the rank") {
-  const TinyTask task = tiny_task();
-  auto options = options_of("lora");
-  options["rank"] = 4;
-  options["lora_alpha"] = 8.0;  // 8 / 4 = 2
-  const TinyMethod plain(options);
-  options["rslora"] = true;
-  options["lora_alpha"] = 4.0;  // 4 / sqrt(4) = 2
-  const TinyMethod rooted(options);
-  perturb(*plain);
-  perturb(*rooted);
-  CHECK(largest_difference(hidden_of(plain, task), hidden_of(rooted, task)) < rounding);
 }
 
 TEST_CASE("what the model cannot follow is refused in a sentence") {

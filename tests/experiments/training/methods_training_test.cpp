@@ -1,0 +1,174 @@
+// Every method trained: full fine-tuning, tasks in sequence, and that no two methods are the same.
+#include <doctest/doctest.h>
+
+#include "tests/experiments/training/trainer_tools.h"
+
+using csreft::Task;
+using csreft::Trainer;
+
+TEST_CASE("full fine-tuning learns, writes a model that loads by itself, and goes on to the same bits") {
+  const TinyChat chat;
+  const auto load = [&] { return csreft::load_language_model(chat.path(), {}, csreft::Weights::trainable); };
+  const TemporaryFolder folder;
+  const auto trainable = load();
+  const auto method = csreft::create_method({"full"}, trainable.llama, 5);
+  auto options = small_options();
+  options.epochs = 10;
+  const auto losses =
+      Trainer(trainable, *method, std::vector<Task>{letter_task(12)}, options).run(folder.path()).losses();
+  CHECK(losses.back() < 0.8 * losses.front());
+  const auto written = csreft::load_language_model(folder / "adapter", {}, csreft::Weights::frozen);
+  const auto batch = csreft::pack_tokens(std::vector<std::vector<std::int32_t>>{{5, 60, 7, 21}});
+  const auto logits = [&](const csreft::LanguageModel& m) {
+    const csreft::NoGrad no_grad;
+    return m.llama.logits(m.llama.forward(batch)).value();
+  };
+  // Packed matrices and plain ones sum in another order: f32 rounding of logits around 1.
+  CHECK(largest_difference(logits(written), logits(trainable)) < 1e-5);
+
+  const TemporaryFolder parts;
+  for (int part = 0; part < 2; ++part) {
+    const auto fresh = load();
+    const auto again = csreft::create_method({"full"}, fresh.llama, 5);
+    Trainer trainer(fresh, *again, std::vector<Task>{letter_task(12)}, options);
+    const csreft::InterruptGuard guard;
+    if (part == 0) std::raise(SIGINT);
+    const auto result = trainer.run(parts.path(), /*resume=*/part > 0);
+    if (part == 1) CHECK(result.losses() == losses);
+  }
+  const csreft::InterruptGuard no_signal_yet;
+}
+
+TEST_CASE("O-LoRA learns its tasks one after the other, and only the LoRA of the task that is learnt moves") {
+  Task first = letter_task(8), second = letter_task(8);
+  first.name = "one";
+  second.name = "two";
+  auto method_options = small_options_of("olora");
+  method_options["tasks"] = nlohmann::json::array({"one", "two"});
+  const auto method = create(method_options), start = create(method_options);
+  auto options = small_options();
+  Trainer trainer(model(), *method, std::vector<Task>{first, second}, options);
+  CHECK(trainer.total_steps() == 8);  // two epochs of two steps for each
+  const auto moved = [&](std::string_view task) {
+    double largest = 0.0;
+    for (std::size_t i = 0; i < method->parameters().size(); ++i) {
+      const auto &now = method->parameters()[i], &then = start->parameters()[i];
+      if (!now.name.starts_with(task)) continue;
+      largest = std::max(largest, largest_difference(now.value.value(), then.value.value()));
+    }
+    return largest;
+  };
+  // Step by step, to see whose parameters move when.
+  const auto batch_of = [&](std::size_t first_example) {
+    std::vector<const csreft::EncodedExample*> batch;
+    for (std::size_t i = 0; i < 4; ++i) batch.push_back(&trainer.examples()[first_example + i]);
+    return batch;
+  };
+  method->begin_task(0);
+  static_cast<void>(trainer.step(batch_of(0), 1e-2));
+  const double one = moved("one.");
+  CHECK(one > 0.0);
+  CHECK(moved("two.") == 0.0);
+  method->begin_task(1);
+  static_cast<void>(trainer.step(batch_of(8), 1e-2));
+  CHECK(moved("one.") == one);
+  CHECK(moved("two.") > 0.0);
+}
+
+namespace {
+
+// Losses of eight steps on one batch of two tasks.
+std::vector<double> losses_of(const csreft::MethodOptions& options) {
+  static const TinyChat chat;
+  const bool trains = csreft::configure(options)->trains_model();
+  const auto own =
+      csreft::load_language_model(chat.path(), {}, trains ? csreft::Weights::trainable : csreft::Weights::frozen);
+  const auto method = csreft::create_method(options, own.llama, /*seed=*/5);
+  Task first = letter_task(4), second = letter_task(8);
+  second.examples.erase(second.examples.begin(), second.examples.begin() + 4);
+  first.name = "one";
+  second.name = "two";
+  auto training = small_options();
+  // All examples in each step; a method that learns in sequence has four steps for each task.
+  training.batch = method->sequence().empty() ? 8 : 4;
+  training.epochs = method->sequence().empty() ? 8 : 4;
+  return Trainer(own, *method, std::vector<Task>{first, second}, training).run().losses();
+}
+
+// Of a loss from the first step on.
+std::vector<double> changes_of(const std::vector<double>& losses) {
+  std::vector<double> changes;
+  for (const double loss : losses) changes.push_back(loss - losses.front());
+  return changes;
+}
+
+}  // namespace
+
+TEST_CASE("no two methods are the same: from one seed, on one batch, their losses part within eight steps") {
+  std::vector<csreft::MethodOptions> all;
+  for (const auto* entry : csreft::methods()) {
+    all.push_back(small_options_of(entry->name, {{"edit_start", "published"}}));
+    if (all.back().contains("tasks")) all.back()["tasks"] = nlohmann::json::array({"one", "two"});
+  }
+  // CS-ReFT is a method of its own with either preset, and with gates that the tasks decide.
+  all.push_back(small_options_of("csreft", csreft::find_preset("specialised").method.values));
+  all.push_back(small_options_of("csreft", {{"gate", "onehot"}, {"tasks", nlohmann::json::array({"one", "two"})}}));
+  all.push_back({"lora+loreft", {{"layers", "0,1"}, {"rank", 2}, {"loreft.positions", "f5+l5"}}});
+  std::vector<std::vector<double>> losses;
+  for (const auto& options : all) losses.push_back(losses_of(options));
+  for (std::size_t a = 0; a < all.size(); ++a) {
+    REQUIRE(losses[a].size() == 8);
+    for (std::size_t b = 0; b < a; ++b) {
+      CAPTURE(to_json(all[a]).dump());
+      CAPTURE(to_json(all[b]).dump());
+      // How far training has come apart, whatever the starts were.
+      CHECK(largest_difference(changes_of(losses[a]), changes_of(losses[b])) > 1e-4);
+    }
+  }
+}
+
+TEST_CASE("from the identity, too, every method goes its own way, and all of its parameters move") {
+  std::vector<std::vector<double>> losses;
+  for (const auto* entry : csreft::methods()) {
+    CAPTURE(entry->name);
+    auto options = small_options_of(entry->name);
+    if (options.contains("tasks")) options["tasks"] = nlohmann::json::array({"one", "two"});
+    losses.push_back(losses_of(options));
+    for (std::size_t b = 0; b + 1 < losses.size(); ++b) {
+      CAPTURE(csreft::methods()[b]->name);
+      CHECK(largest_difference(changes_of(losses.back()), changes_of(losses[b])) > 1e-4);
+    }
+  }
+  for (const auto* entry : csreft::methods()) {
+    if (entry->name == "full" || entry->name == "olora") continue;  // have tests of their own
+    CAPTURE(entry->name);
+    const auto method = small_method(entry->name), start = small_method(entry->name);
+    train(*method, small_options());
+    for (std::size_t i = 0; i < method->parameters().size(); ++i) {
+      CAPTURE(method->parameters()[i].name);
+      CHECK(largest_difference(method->parameters()[i].value.value(), start->parameters()[i].value.value()) > 0.0);
+    }
+  }
+}
+
+TEST_CASE("every method resumes to the same bits, with dropout, noise and sums as well") {
+  std::vector<csreft::MethodOptions> all;
+  for (const auto* entry : csreft::methods()) {
+    if (entry->name == "full") continue;  // has a test of its own
+    all.push_back(small_options_of(entry->name, {{"dropout", 0.3}}));
+  }
+  all.push_back(small_options_of("csreft", {{"gate", "gumbel"}}));
+  all.push_back({"lora+loreft", {{"layers", "0,1"}, {"rank", 2}, {"dropout", 0.2}, {"loreft.positions", "f5+l5"}}});
+  for (const auto& method_options : all) {
+    CAPTURE(to_json(method_options).dump());
+    const auto options = small_options();
+    const TemporaryFolder parts;
+    const auto whole = create(method_options);
+    const auto losses = train(*whole, options).losses();
+    interrupt_after_each_step(options, parts.path(), 3, method_options);
+    const auto resumed = create(method_options);
+    Trainer trainer(model(), *resumed, std::vector<Task>{letter_task(12)}, options);
+    CHECK(trainer.run(parts.path(), /*resume=*/true).losses() == losses);
+    CHECK(values(*resumed) == values(*whole));
+  }
+}
