@@ -25,9 +25,10 @@ json paper_router() {
 
 // The defaults of CS-ReFT's own description.
 json specialised_router() {
-  const json defaults = options_json(*configure({"csreft"}));
+  const auto settings = configure({"csreft"});
+  const json defaults = options_json(*settings), router = paper_router();
   json out = json::object();
-  for (const auto& [name, value] : paper_router().items()) out[name] = defaults.at(name);
+  for (const auto& [name, value] : router.items()) out[name] = defaults.at(name);
   return out;
 }
 

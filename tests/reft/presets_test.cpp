@@ -13,6 +13,7 @@ TEST_CASE("a preset is known by its settings, whoever made them, and can be buil
   config.hidden_size = 16;  // room for four subspaces of rank 4
   const csreft::Llama wide(tiny_checkpoint(config), csreft::Weights::frozen, csreft::DType::f64);
   for (const auto& preset : csreft::presets()) {
+    if (preset.method.method == "full") continue;  // has no option but those of the training
     CAPTURE(preset.name);
     MethodOptions options = with_preset(preset, {preset.method.method});
     options["layers"] = "0,2";  // a preset is known without its layers

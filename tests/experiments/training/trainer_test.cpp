@@ -39,8 +39,12 @@ TEST_CASE("a batch in several passes gives the loss and the gradient of one pass
                                              {"mi", "softmax", "hidden"},
                                              {"l1", "soft", "tokens"}}) {
     const std::string name(penalty);
-    const auto method_options = small_options_of(
-        "csreft", {{"penalty", name}, {"gate", gate}, {"router_input", input}, {"lambda", name == "none" ? 0.0 : 0.3}});
+    const bool by_token = std::string_view(input) == "tokens";
+    const auto method_options = small_options_of("csreft", {{"penalty", name},
+                                                            {"gate", gate},
+                                                            {"router_input", by_token ? "hidden" : input},
+                                                            {"gate_scope", by_token ? "token" : "prompt"},
+                                                            {"lambda", name == "none" ? 0.0 : 0.3}});
     std::vector<std::vector<double>> losses, norms;
     for (const std::int64_t tokens : {4096, 60, 1}) {
       const auto method = create(method_options);
@@ -61,6 +65,7 @@ TEST_CASE("a batch in several passes gives the loss and the gradient of one pass
 TEST_CASE("a run that is stopped and resumed ends as one that is not, bit for bit") {
   const auto options = small_options();
   for (const auto& preset : csreft::presets()) {
+    if (preset.method.method == "full") continue;  // has a test of its own
     CAPTURE(preset.name);
     auto method_options = with_preset(preset, small_options_of(preset.method.method));
     for (const auto& [name, value] : preset.method.values.items()) method_options[name] = value;

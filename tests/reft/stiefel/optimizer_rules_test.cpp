@@ -249,11 +249,13 @@ TEST_CASE("Options of optimizers that are out of range or unknown are refused in
   CHECK(refusal("riemannian_adam", {{"beta2", 1.0}}) == "--beta2 1 is not possible: expected a number between 0 and 1");
   CHECK(refusal("riemannian_sgd", {{"momentum", 1.0}}) ==
         "--momentum 1 is not possible: expected a number from 0 to less than 1");
-  CHECK(refusal("sgd", {{"weight_decay", -1.0}}) == "--weight-decay -1 is not possible: expected 0 or more");
-  CHECK(refusal("adamw", {{"stiefel_lr", -1.0}}) == "--stiefel-lr -1 is not possible: expected 0 or more");
+  CHECK(refusal("sgd", {{"weight_decay", -1.0}}) ==
+        "--weight-decay -1 is not possible: expected a number of 0 or more");
+  CHECK(refusal("adamw", {{"stiefel_lr", -1.0}}) == "--stiefel-lr -1 is not possible: expected a number of 0 or more");
   CHECK(refusal("adamw+qr", {{"orthonormalise_every", 0}}) ==
         "--orthonormalise-every 0 is not possible: expected 1 or more");
-  CHECK(refusal("landing", {{"landing_lambda", 0.0}}) == "--landing-lambda 0 is not possible: expected more than 0");
+  CHECK(refusal("landing", {{"landing_lambda", 0.0}}) ==
+        "--landing-lambda 0 is not possible: expected a number more than 0");
   CHECK(refusal("riemannian_adam", {{"metric", "cannonical"}}) ==
         "unknown metric 'cannonical' (did you mean canonical?): expected one of euclidean, canonical");
   CHECK(refusal("riemannian_sgd", {{"retraction", "qf"}})
