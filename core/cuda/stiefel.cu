@@ -1,6 +1,6 @@
 // Gradients, retractions and optimizer steps on the Stiefel manifold: one thread block per point, all points of some
-// thirty stacks in one launch. Arithmetic is in double; matrices of a point's size lie in the device's memory, those of r x r in
-// shared memory while that holds them.
+// thirty stacks in one launch. Arithmetic is in double; matrices of a point's size lie in the device's memory, those of
+// r x r in shared memory while that holds them.
 #include "core/cuda/ops.h"
 #include "core/cuda/orthonormal.cuh"
 #include "core/cuda/tensors.cuh"
