@@ -17,8 +17,8 @@ const csreft::Device& test_device() { return chosen(); }
 
 void set_test_device(const std::string& text) {
   const bool emulated = text == "emulated";
-  csreft::require(!emulated || cuda_backend() == "emulated", "this build has no emulated device: expected one made with {}",
-                  "-Dcuda=emulated");
+  csreft::require(!emulated || cuda_backend() == "emulated",
+                  "this build has no emulated device: expected one made with {}", "-Dcuda=emulated");
   csreft::require(emulated || cuda_backend() != "emulated" || !text.starts_with("cuda"),
                   "this build emulates CUDA: expected --device emulated or cpu");
   chosen() = csreft::parse_device(emulated ? "cuda" : text);

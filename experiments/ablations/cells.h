@@ -49,7 +49,7 @@ void check_variant(const LanguageModel& model, Variant& variant, std::span<const
 // Trains (on from where it stopped, if it did), scores and writes the cell's folder; read_cell says whether it came to
 // its end. Throws Error for a folder that is not a cell's, and for one that another process works in.
 void run_cell(const LanguageModel& model, const Variant& variant, std::span<const Task> train,
-              std::span<const Task> test, const EvaluationOptions& evaluation, const std::filesystem::path& folder,
+              std::span<const Task> test, const EvaluationOptions& evaluation, const std::filesystem::path& where,
               Arguments arguments, const DataFiles& files);
 
 // The names of the variants, in the order in which they first occur.
