@@ -72,8 +72,8 @@ nlohmann::json answer_file(const AdaptedModel& adapted, const Task& task, const 
     const auto prompts = encode_prompts(model, examples, adapted.system);
     const auto own = std::span(uses).subspan(static_cast<std::size_t>(begin), examples.size());
     const auto outputs = generate(
-        model.llama, prompts, options, attachments_of(adapted, index, own), [](std::size_t, std::int32_t) { return !interrupted(); },
-        static_cast<std::uint64_t>(begin));
+        model.llama, prompts, options, attachments_of(adapted, index, own),
+        [](std::size_t, std::int32_t) { return !interrupted(); }, static_cast<std::uint64_t>(begin));
     if (interrupted()) break;
     for (const auto& ids : outputs) {
       const Example& e = task.examples[answers.size()];
@@ -108,7 +108,9 @@ int generate_text(Arguments arguments) {
   flags.group("Data");
   flags.add("--prompt", prompt, "an instruction, answered on the screen");
   flags.add("--input", input, "what the instruction of --prompt is about");
-  flags.add("--data", data, "a file of instructions, JSON of {instruction[, input, dataset, adapter]}; adapter names those of --adapter");
+  flags.add(
+      "--data", data,
+      "a file of instructions, JSON of {instruction[, input, dataset, adapter]}; adapter names those of --adapter");
   flags.add("--out", out, "where the answers to --data go: [{dataset, instruction, output, generator}]");
   flags.group("Adapters");
   adapter_flags.add_to(flags);
@@ -140,8 +142,9 @@ int generate_text(Arguments arguments) {
     answer_prompt(model, encode_prompt(*model.chat, model.tokenizer, adapted.system, prompt, input), options,
                   generation_attachments(method, adapter_flags.task));
   } else {
-    check_task(model, method, task,
-               {.batch = batch, .max_examples = 0, .system = adapted.system, .task = adapter_flags.task, .quiet = true});
+    check_task(
+        model, method, task,
+        {.batch = batch, .max_examples = 0, .system = adapted.system, .task = adapter_flags.task, .quiet = true});
     const auto answers = answer_file(adapted, task, adapter_flags.task, batch, options, model_flags.quiet);
     write_output(output, answers.dump(2) + "\n");
     fmt::print("{} answers in {}\n", answers.size(), out);

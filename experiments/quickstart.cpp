@@ -46,8 +46,7 @@ struct Contestant {
 
 Contestant enter(const LanguageModel& model, const std::string& label, const MethodOptions& method_options,
                  const std::vector<Task>& tasks, const TrainOptions& train, RunFolder folder) {
-  const std::shared_ptr<Method> method =
-      create_method(method_options, model.llama, train.seed);
+  const std::shared_ptr<Method> method = create_method(method_options, model.llama, train.seed);
   return {.run = start_run(label, method),
           .train = train,
           .method = method,

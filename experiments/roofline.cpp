@@ -32,7 +32,7 @@ int roofline(Arguments arguments) {
   step.rank = rank * subspaces;
   const std::int64_t d = step.config.hidden_size, places = static_cast<std::int64_t>(step.edited_layers.size());
   const std::int64_t router = router_hidden * (d + 1) + subspaces * (router_hidden + 1);
-  const std::int64_t orthonormal = places * step.rank * d;           // R
+  const std::int64_t orthonormal = places * step.rank * d;        // R
   step.adamw_parameters = places * step.rank * (d + 1) + router;  // W and b, and the router
 
   fmt::print(
@@ -44,8 +44,8 @@ int roofline(Arguments arguments) {
       "takes longer: starting a kernel, what it reads twice, the router, the gradient's norm and the step on the "
       "Stiefel manifold are not counted, and few kernels reach a peak (attention here, by WMMA, cannot on an H100, "
       "whose peak is that of products of whole warp groups).\n\n{}",
-      flags.command(), subspaces, rank, fmt::join(step.edited_layers, ", "),
-      orthonormal + step.adamw_parameters, step.sequences, step.length, roofline_table(step));
+      flags.command(), subspaces, rank, fmt::join(step.edited_layers, ", "), orthonormal + step.adamw_parameters,
+      step.sequences, step.length, roofline_table(step));
   return 0;
 }
 

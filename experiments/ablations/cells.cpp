@@ -114,8 +114,7 @@ void run_cell(const LanguageModel& model, const Variant& variant, std::span<cons
               Arguments arguments, const DataFiles& files) {
   const bool resume = holds_run(where) && std::filesystem::exists(where / "state.safetensors");
   RunFolder folder = resume ? RunFolder::reopen(where) : RunFolder::take(where, Replace::unfinished);
-  const std::shared_ptr<Method> method =
-      create_method(variant.method, model.llama, variant.train.seed);
+  const std::shared_ptr<Method> method = create_method(variant.method, model.llama, variant.train.seed);
   Trainer trainer(model, *method, train, variant.train);
   if (!resume) folder.begin(config_text("ablate", arguments, variant.method, variant.train, model, files));
   MethodRun run = start_run(variant.name, method);

@@ -1,6 +1,7 @@
+#include "core/base/table.h"
+
 #include <array>
 
-#include "core/base/table.h"
 #include "experiments/ablations/ablation.h"
 
 namespace csreft {

@@ -23,8 +23,8 @@ struct AdapterFlags {
 // Stays where it is: methods refer to the model.
 class AdaptedModel {
  public:
-  // Throws Error for a folder that is not an adapter of the model, and for flags without effect. The prompt's form is the
-  // adapter's, unless flags say else.
+  // Throws Error for a folder that is not an adapter of the model, and for flags without effect. The prompt's form is
+  // the adapter's, unless flags say else.
   AdaptedModel(const ModelFlags& model_flags, const AdapterFlags& adapter_flags, const Flags& flags);
   AdaptedModel(const AdaptedModel&) = delete;
   AdaptedModel& operator=(const AdaptedModel&) = delete;

@@ -46,9 +46,9 @@ void check_task(const LanguageModel& model, const Method* method, const Task& ta
 // The passes over batches, with the gates that each has come to.
 using PassesOfBatches = std::vector<std::shared_ptr<const MethodPass>>;
 
-// How a method takes part in generation: edits while prompts are read, and what stays attached afterwards. `task` is that
-// of all prompts, for gates that are decided by it. `passes`, if given, receives that of each batch of prompts. Throws
-// Error if the method needs a task and does not know this one.
+// How a method takes part in generation: edits while prompts are read, and what stays attached afterwards. `task` is
+// that of all prompts, for gates that are decided by it. `passes`, if given, receives that of each batch of prompts.
+// Throws Error if the method needs a task and does not know this one.
 GenerationAttachments generation_attachments(const Method* method, const std::string& task = {},
                                              PassesOfBatches* passes = nullptr);
 

@@ -53,13 +53,13 @@ struct TrainResult {
   std::vector<double> cross_entropies() const;
 };
 
-// Trains `method` in place on the examples of all tasks, mixed and shuffled anew in each epoch; or, if the method learns
-// in sequence, on one task after the other, each with the epochs and the schedule of a run of its own. With a `folder`, writes
-// metrics.jsonl (a line a step), adapter/ and state.safetensors there as it goes, at the end and when interrupted; with
-// `resume`, continues from them as if it had never stopped. Stops when interrupted(), and saves when a save is asked
-// for (progress.h). A process that is killed leaves each of these files whole or absent, and a state to go on from.
-// Throws Error for tasks without examples and when the loss is no longer finite: then it says at which step, and the
-// method holds (and the folder keeps) the last values that gave a finite loss.
+// Trains `method` in place on the examples of all tasks, mixed and shuffled anew in each epoch; or, if the method
+// learns in sequence, on one task after the other, each with the epochs and the schedule of a run of its own. With a
+// `folder`, writes metrics.jsonl (a line a step), adapter/ and state.safetensors there as it goes, at the end and when
+// interrupted; with `resume`, continues from them as if it had never stopped. Stops when interrupted(), and saves when
+// a save is asked for (progress.h). A process that is killed leaves each of these files whole or absent, and a state to
+// go on from. Throws Error for tasks without examples and when the loss is no longer finite: then it says at which
+// step, and the method holds (and the folder keeps) the last values that gave a finite loss.
 class Trainer {
  public:
   Trainer(const LanguageModel& model, Method& method, std::span<const Task> tasks, TrainOptions options);

@@ -49,8 +49,8 @@ void check_penalty(const CsReftOptions& o) {
 void check_router(const CsReftOptions& o) {
   check_penalty(o);
   require(o.router_start == "random" || o.router_hidden >= o.competing(),
-          "a router of hidden width {} cannot start from {} clusters: expected a width of at least {}",
-          o.router_hidden, o.competing(), o.competing());
+          "a router of hidden width {} cannot start from {} clusters: expected a width of at least {}", o.router_hidden,
+          o.competing(), o.competing());
   require(!o.by_token() || o.router_input == "hidden",
           "router input {} is the prompt's, not each token's: expected hidden with --gate-scope token", o.router_input);
 }

@@ -71,9 +71,9 @@ class EditSites {
   std::map<std::int64_t, std::vector<Place>> places_;  // layer -> one for each group
 };
 
-// "auto" -> four layers at fifths of the depth (6, 12, 18 and 24 of 30); "all"; "6,12,18,24"; or, "3,9,18,24 of 32", the
-// layers at the same share of another depth. In rising order. Throws Error for other text, for a layer that the model
-// lacks, and for one that is named twice.
+// "auto" -> four layers at fifths of the depth (6, 12, 18 and 24 of 30); "all"; "6,12,18,24"; or, "3,9,18,24 of 32",
+// the layers at the same share of another depth. In rising order. Throws Error for other text, for a layer that the
+// model lacks, and for one that is named twice.
 std::vector<std::int64_t> parse_layers(const std::string& text, std::int64_t n_layers);
 // The layers as text that parse_layers() reads.
 std::string layers_text(std::span<const std::int64_t> layers);
