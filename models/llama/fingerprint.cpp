@@ -14,7 +14,7 @@ std::uint64_t hash_bytes(const Tensor& t, std::uint64_t hash) {
 
 void Fingerprint::add(const std::string& name, const Tensor& value) {
   const bool is_matrix = value.shape().rank() == 2;
-  rows_[name] = hash_bytes(is_matrix ? value.slice(0, 1) : value, fnv1a_start);
+  rows_[name] = hash_bytes((is_matrix ? value.slice(0, 1) : value).to(Device{}), fnv1a_start);
 }
 
 std::uint64_t Fingerprint::value() const {

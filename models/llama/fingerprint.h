@@ -13,7 +13,7 @@ namespace csreft {
 // adapter that is merged into it, is another fingerprint.
 class Fingerprint {
  public:
-  // A parameter as the checkpoint has it, f32 on the host.
+  // A parameter as the checkpoint has it, f32 on any device.
   void add(const std::string& name, const Tensor& value);
   std::uint64_t value() const;
 

@@ -10,6 +10,7 @@
 #include "core/tensor/random.h"
 #include "models/llama/fingerprint.h"
 #include "tests/compare.h"
+#include "tests/device.h"
 #include "tests/error_text.h"
 #include "tests/tiny_model.h"
 
@@ -371,4 +372,8 @@ TEST_CASE("a fingerprint tells models apart") {
     };
     CHECK(csreft::fingerprint(changed) != own);
   }
+  // Of a checkpoint whose parameters are drawn on the device, too.
+  auto there = checkpoint;
+  there.read = [&](const std::string& asked) { return on_test_device(checkpoint.read(asked)); };
+  CHECK(csreft::fingerprint(there) == own);
 }
