@@ -25,12 +25,16 @@ OptimizerState riemannian_state(const OptimizerParameter& p, bool second_moment)
   return state;
 }
 
-void riemannian_sgd_steps(std::span<const ParameterUpdate> updates, const ManifoldOptions& options, double momentum) {
-  const Manifold manifold = find_manifold(options.metric, options.retraction);
+OptimizerState RiemannianMomentum::stiefel_state(const OptimizerParameter& p) const {
+  return riemannian_state(p, false);
+}
+
+void RiemannianMomentum::stiefel_step(std::span<const ParameterUpdate> updates) const {
+  const Manifold manifold = find_manifold(manifold_.metric, manifold_.retraction);
   riemannian_steps(updates, [&](const ParameterUpdate& u) {
     return ops::StiefelFactors{.metric = manifold.metric,
                                .retraction = manifold.retraction,
-                               .momentum = momentum,
+                               .momentum = momentum_,
                                .gradient_factor = 1.0,
                                .beta2 = 0.0,
                                .step_size = u.lr,

@@ -40,6 +40,18 @@ void riemannian_steps(std::span<const ParameterUpdate> updates, const Factors& f
 // Gradient descent with momentum, as geoopt's RiemannianSGD does it. For each block, with x = grad f(R):
 // m <- momentum m + x, R' = retract(R, -lr m), m' = m transported to R'. m starts at 0; geoopt 0.5.1 starts it at the
 // matrix of partial derivatives, which is not a tangent vector.
-void riemannian_sgd_steps(std::span<const ParameterUpdate> updates, const ManifoldOptions& options, double momentum);
+class RiemannianMomentum : public OptimizerRule {
+ public:
+  OptimizerState stiefel_state(const OptimizerParameter& parameter) const override;
+  void stiefel_step(std::span<const ParameterUpdate> updates) const override;
+
+ protected:
+  // A clipped gradient has at most the norm 1, and momentum .9 makes up to ten of it: where R has a tenth of the
+  // gradient's norm, 30 moves it as far as Riemannian Adam's 30 does.
+  RiemannianMomentum() : OptimizerRule(30.0) {}
+
+  ManifoldOptions manifold_;
+  double momentum_ = 0.9;
+};
 
 }  // namespace csreft

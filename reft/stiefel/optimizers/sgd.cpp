@@ -3,10 +3,8 @@
 namespace csreft {
 namespace {
 
-class Sgd : public OptimizerRule {
+class Sgd : public RiemannianMomentum {
  public:
-  Sgd() : OptimizerRule(30.0) {}  // as riemannian_sgd
-
   void describe(Options& options) override {
     add_weight_decay(options);
     add_stiefel_lr(options);
@@ -15,7 +13,6 @@ class Sgd : public OptimizerRule {
   }
 
   OptimizerState euclidean_state(const OptimizerParameter& p) const override { return sgd_state(p.value); }
-  OptimizerState stiefel_state(const OptimizerParameter& p) const override { return riemannian_state(p, false); }
 
   void euclidean_step(std::span<const ParameterUpdate> updates) const override {
     for (const auto& [p, g, state, lr] : updates) {
@@ -23,13 +20,6 @@ class Sgd : public OptimizerRule {
       sgd_step(w, g, *state, lr, {.momentum = momentum_, .weight_decay = weight_decay_});
     }
   }
-  void stiefel_step(std::span<const ParameterUpdate> updates) const override {
-    riemannian_sgd_steps(updates, manifold_, momentum_);
-  }
-
- private:
-  ManifoldOptions manifold_;
-  double momentum_ = 0.9;
 };
 
 }  // namespace
