@@ -24,7 +24,8 @@ inline const csreft::LanguageModel& model() {
   return loaded;
 }
 
-inline csreft::MethodOptions small_options_of(std::string_view name, nlohmann::json more = nlohmann::json::object()) {
+inline csreft::MethodOptions small_options_of(std::string_view name,
+                                              const nlohmann::json& more = nlohmann::json::object()) {
   auto values = paper_options({{"layers", "0,1"},
                                {"rank", 2},
                                {"positions", "f5+l5"},
