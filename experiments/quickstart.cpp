@@ -152,6 +152,8 @@ int quickstart(Arguments arguments) {
   require(options.n_train >= 1 && options.n_test >= 1, "--examples and --tests: expected 1 or more");
   options.saves.apply(options.train);
   const Replace replace = options.force ? Replace::any : Replace::nothing;
+  RunFolder whole = options.out.empty() ? RunFolder::take_new("quickstart") : RunFolder::take(options.out, replace);
+  const std::filesystem::path folder = whole.path();
 
   const auto skills = wordnet_skills(options.wordnet, static_cast<std::size_t>(options.n_train),
                                      static_cast<std::size_t>(options.n_test), options.train.seed);
@@ -160,8 +162,6 @@ int quickstart(Arguments arguments) {
     tasks.push_back(skill.train);
     tests.push_back(skill.test);
   }
-  RunFolder whole = options.out.empty() ? RunFolder::take_new("quickstart") : RunFolder::take(options.out, replace);
-  const std::filesystem::path folder = whole.path();
   const LanguageModel model = options.model.load();
   options.train.system = options.model.system;
   options.train.quiet = options.model.quiet;
