@@ -54,11 +54,16 @@ GenerationAttachments attachments_of(const AdaptedModel& adapted, std::int32_t t
   return out;
 }
 
-// [{dataset, instruction, output, generator}]: what AlpacaEval reads.
+// The model and the methods that an answer comes from: "SmolLM2-135M+csreft".
+std::string generator_of(const AdaptedModel& adapted, std::span<const std::size_t> uses) {
+  const std::string label = adapted.adapters ? adapted.adapters->label(uses) : adapted.label;
+  return label.empty() || label == "base" ? adapted.model.name : adapted.model.name + "+" + label;
+}
+
+// [{dataset, instruction, output, generator}]: what AlpacaEval reads; with `adapter` where the example names its own.
 nlohmann::json answer_file(const AdaptedModel& adapted, const Task& task, const std::string& task_name,
                            std::int64_t batch, const GenerationOptions& options, bool quiet) {
   const LanguageModel& model = adapted.model;
-  const std::string generator = adapted.label == "base" ? model.name : model.name + "+" + adapted.label;
   const auto uses = adapters_of(adapted, task);
   const std::int32_t index = adapted.adapters ? task_index(*adapted.adapters, task_name) : -1;
   nlohmann::json answers = nlohmann::json::array();
@@ -77,8 +82,10 @@ nlohmann::json answer_file(const AdaptedModel& adapted, const Task& task, const 
     if (interrupted()) break;
     for (const auto& ids : outputs) {
       const Example& e = task.examples[answers.size()];
-      nlohmann::json answer{
-          {"instruction", e.instruction}, {"output", model.tokenizer.decode(ids)}, {"generator", generator}};
+      nlohmann::json answer{{"instruction", e.instruction},
+                            {"output", model.tokenizer.decode(ids)},
+                            {"generator", generator_of(adapted, uses[answers.size()])}};
+      if (e.adapters) answer["adapter"] = *e.adapters;
       if (!e.dataset.empty()) answer["dataset"] = e.dataset;
       if (!e.input.empty()) answer["input"] = e.input;
       answers.push_back(std::move(answer));

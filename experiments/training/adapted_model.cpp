@@ -130,7 +130,7 @@ AdaptedModel::AdaptedModel(const ModelFlags& model_flags, const AdapterFlags& ad
   const auto chosen = in_use(adapter_flags.use, loaded);
   adapters = std::make_unique<AdapterSet>(std::move(loaded), chosen,
                                           Steering{parse_alpha(adapter_flags.alpha), adapter_flags.scale});
-  label = adapters->label();
+  label = adapters->label(chosen);
   const Routing* routing = adapters->routing();
   require(!flags.given("--task") || (routing != nullptr && !routing->tasks().empty()),
           "--task has no effect: no gates of {} are decided by the task", fmt::join(adapter_flags.adapters, ", "));

@@ -202,9 +202,9 @@ std::size_t AdapterSet::find(std::string_view name) const {
   fail_unknown("adapter", name, names);
 }
 
-std::string AdapterSet::label() const {
+std::string AdapterSet::label(std::span<const std::size_t> uses) const {
   std::vector<std::string_view> names;
-  for (const auto a : in_use_) names.push_back(adapters_[a].method->options().method);
+  for (const auto a : uses) names.push_back(adapters_[a].method->options().method);
   return fmt::format("{}", fmt::join(names, "+"));
 }
 

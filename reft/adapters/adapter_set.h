@@ -42,8 +42,8 @@ class AdapterSet final : public Method {
   std::size_t find(std::string_view name) const;
   const std::vector<NamedAdapter>& adapters() const { return adapters_; }
   const std::vector<std::size_t>& in_use() const { return in_use_; }
-  // "a+b": those in use.
-  std::string label() const;
+  // "lora+csreft": the methods of these adapters, by index.
+  std::string label(std::span<const std::size_t> uses) const;
 
  private:
   std::int32_t own_task(const Method& method, std::int32_t task) const;

@@ -65,6 +65,27 @@ TEST_CASE("the command line trains, scores, generates and inspects a small model
   CHECK(nlohmann::json::parse(bench.chat.folder.read("scores.json"))["tasks"]["test"]["n"] == 4);
 }
 
+TEST_CASE("each answer names the adapters that it comes from") {
+  const Bench bench;
+  REQUIRE(bench.run(bench.train()).code == 0);
+  REQUIRE(bench.run(bench.train({{"--method", "lora"}, {"--out", "other"}})).code == 0);
+  bench.chat.folder.write("ask.json", R"([{"instruction": "A"}, {"instruction": "A", "adapter": "b"},
+      {"instruction": "A", "adapter": ["b", "a"]}, {"instruction": "A", "adapter": []}])");
+  const auto run = bench.run({"generate", "--quiet", "--model", "model", "--adapter", "a=run", "--adapter", "b=other",
+                              "--use", "a", "--data", "ask.json", "--out", "answers.json", "--max-new-tokens", "2"});
+  CAPTURE(run.err);
+  REQUIRE(run.code == 0);
+  const auto answers = nlohmann::json::parse(bench.chat.folder.read("answers.json"));
+  REQUIRE(answers.size() == 4);
+  const auto model = answers[3]["generator"].get<std::string>();
+  CHECK_FALSE(contains(model, "+"));
+  CHECK(answers[0]["generator"] == model + "+loreft");
+  CHECK(answers[1]["generator"] == model + "+lora");
+  CHECK(answers[2]["generator"] == model + "+lora+loreft");
+  CHECK_FALSE(answers[0].contains("adapter"));
+  CHECK(answers[1]["adapter"] == nlohmann::json::array({"b"}));
+}
+
 TEST_CASE("training takes the first examples of its files, and goes on with them") {
   const Bench bench;
   REQUIRE(
