@@ -143,7 +143,7 @@ std::string headline(const RunReport& report) {
                            summary.n_tasks, summary.n_tasks == 1 ? "task" : "tasks",
                            summary.before ? "before and after training" : "after training");
       if (details != report.methods.end()) {
-        cards += fmt::format(": {} of the model’s parameters, trained in {}", percent(details->percent),
+        cards += fmt::format(". {} of the model’s parameters were trained, in {}", percent(details->percent),
                              duration(details->seconds));
       }
       cards += ".</p></div>\n";
