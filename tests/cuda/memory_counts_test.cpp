@@ -1,8 +1,10 @@
 // What the CUDA backend asks of the driver, and when the host waits: seen by the emulated device.
+#include <utility>
 #include <vector>
 
 #include <doctest/doctest.h>
 
+#include "core/cuda/uploads.h"
 #include "core/device/device_info.h"
 #include "core/ops/ops.h"
 #include "experiments/training/trainer.h"
@@ -41,6 +43,38 @@ std::vector<std::size_t> requests_of_steps(const char* preset) {
   return requests;
 }
 
+// The arrays that the last batches sent are no longer on the device.
+void forget_uploads() {
+  const Tensor x = Tensor::zeros({1, 1}).to(test_device());
+  for (std::size_t n = 1; n <= csreft::cuda::Uploads::kept; ++n) {
+    ops::gather_rows(x, Tensor::zeros({static_cast<std::int64_t>(n)}, DType::i32));
+  }
+  csreft::synchronize(test_device());
+}
+
+// Bytes that go to the device for a training step, and for a second one with the same examples.
+std::pair<std::size_t, std::size_t> sent_by_steps(const char* layers) {
+  static const TinyChat chat;
+  const auto model = chat.load(test_device());
+  const auto options = options_for("csreft", {{"layers", layers}, {"rank", 2}, {"subspaces", 2}, {"tied", false}});
+  const auto method = csreft::create_method(options, model.llama, /*seed=*/5);
+  csreft::TrainOptions quiet;
+  quiet.quiet = true;
+  csreft::Trainer trainer(model, *method, std::vector<csreft::Task>{letter_task(4), letter_task(3)}, quiet);
+  std::vector<const csreft::EncodedExample*> batch;
+  for (const auto& example : trainer.examples()) batch.push_back(&example);
+  const auto sent_by_step = [&] {
+    csreft::synchronize(test_device());
+    const std::size_t before = emulation::copied_bytes().to_device;
+    static_cast<void>(trainer.step(batch, 1e-3));
+    csreft::synchronize(test_device());
+    return emulation::copied_bytes().to_device - before;
+  };
+  forget_uploads();
+  const std::size_t first = sent_by_step();
+  return {first, sent_by_step()};
+}
+
 }  // namespace
 
 TEST_CASE("cuda: after the first step of training nothing is asked of the driver") {
@@ -53,6 +87,14 @@ TEST_CASE("cuda: after the first step of training nothing is asked of the driver
       CHECK(requests[step] == 0);
     }
   }
+}
+
+TEST_CASE("cuda: the rows of a batch are sent to the device once, however many layers read them") {
+  const auto [one_layer, one_layer_again] = sent_by_steps("0");
+  const auto [two_layers, two_layers_again] = sent_by_steps("0,1");
+  CHECK(one_layer > 0);  // so the count counts
+  CHECK(two_layers == one_layer);
+  CHECK(two_layers_again == one_layer_again);
 }
 
 TEST_CASE("cuda: a large array is on its way while the host goes on") {
