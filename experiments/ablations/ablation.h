@@ -1,11 +1,12 @@
 // Comparisons that one command runs: what is varied, on the same data and seeds. To add one: a file beside this one,
-// its name in the table of table.cpp, and the file's name in experiments/meson.build.
+// and its name in experiments/meson.build.
 #pragma once
 
 #include <span>
 #include <string_view>
 #include <vector>
 
+#include "core/base/table.h"
 #include "experiments/ablations/variant.h"
 #include "experiments/tasks/task.h"
 
@@ -27,6 +28,6 @@ struct Ablation {
 
 std::span<const Ablation* const> ablations();
 // Throws Error, naming the nearest, for an unknown ablation.
-const Ablation& find_ablation(std::string_view name);
+inline const Ablation& find_ablation(std::string_view name) { return find_named(ablations(), "ablation", name); }
 
 }  // namespace csreft

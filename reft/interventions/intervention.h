@@ -1,6 +1,5 @@
-// The formulas of representation fine-tuning. To add one: a file beside this one, its line in the table of table.cpp,
-// and the file's name in meson.build; a method of that name, the command line, the adapter files and the report then
-// know it.
+// The formulas of representation fine-tuning. To add one: a file beside this one, and its name in meson.build; a method
+// of that name, the command line, the adapter files and the report then know it.
 #pragma once
 
 #include <cstdint>
@@ -10,6 +9,7 @@
 #include <vector>
 
 #include "autograd/functions/functions.h"
+#include "core/base/table.h"
 #include "reft/interventions/activation.h"
 #include "reft/parameter.h"
 
@@ -64,9 +64,11 @@ struct LowRankForm {
 };
 Variable low_rank_edit(const EditInput& input, const LowRankForm& form);
 
-// By name. Throws Error, listing the names, for another.
-const Intervention& find_intervention(std::string_view name);
 std::span<const Intervention* const> interventions();
+// By name. Throws Error, listing the names, for another.
+inline const Intervention& find_intervention(std::string_view name) {
+  return find_named(interventions(), "intervention", name);
+}
 // Whether it has a parameter of low rank, and one that an activation can follow (W).
 bool has_rank(const Intervention& intervention);
 bool has_source(const Intervention& intervention);

@@ -1,7 +1,6 @@
 // The one interface through which the training loop, the command line, the adapter files and the report know a
 // fine-tuning method: its options, its parameters by name, what it needs of the model, where it attaches and, where it
-// routes, its gates. To add a method: a file beside this one and its line in the table of table.cpp (and the file's
-// name in meson.build).
+// routes, its gates. To add a method: a file beside this one, and its name in meson.build.
 #pragma once
 
 #include <cstdint>

@@ -1,7 +1,6 @@
 // The router of CS-ReFT: alpha = gate(V2 relu(V1 x + c1) + c2), one for all layers of an adapter (arXiv 2503.10617,
 // section 3), and the tables of what it may read, where its weights start, how its scores become gates, and how gates
-// are penalised. To add one: a file in inputs/, starts/, gates/ or penalties/, its line in table.cpp of the same
-// folder, and the file's name in meson.build.
+// are penalised. To add one: a file in inputs/, starts/, gates/ or penalties/, and its name in meson.build.
 #pragma once
 
 #include <cstdint>
@@ -14,6 +13,7 @@
 #include <vector>
 
 #include "core/base/options.h"
+#include "core/base/table.h"
 #include "models/llama/llama.h"
 #include "reft/parameter.h"
 #include "reft/positions.h"
@@ -137,8 +137,12 @@ std::span<const RouterStart* const> router_starts();
 std::span<const ChoiceEntry<Gate>* const> gates();
 std::span<const Penalty* const> penalties();
 // By name. Throw Error, listing the names, for another.
-const RouterInput& find_router_input(std::string_view name);
-const RouterStart& find_router_start(std::string_view name);
-const Penalty& find_penalty(std::string_view name);
+inline const RouterInput& find_router_input(std::string_view name) {
+  return find_named(router_inputs(), "router input", name);
+}
+inline const RouterStart& find_router_start(std::string_view name) {
+  return find_named(router_starts(), "router start", name);
+}
+inline const Penalty& find_penalty(std::string_view name) { return find_named(penalties(), "penalty", name); }
 
 }  // namespace csreft

@@ -46,23 +46,42 @@ extract() {
     }' reft/EXTENDING.md
 }
 
-# Declares and lists what FILE defines by `extern const TYPE NAME;` in a copy of the table of its folder.
-add_to_table() {
-  local name table
-  name=$(sed -nE 's/^extern const [^;]* ([a-z_0-9]+);$/\1/p' "$1")
-  table=$(dirname "$1")/table.cpp
-  sed -E -e "0,/^extern const /s/^(extern const [A-Za-z<>]+) /\1 $name, /" -e "0,/(&[a-z_0-9]+)\}/s//\1, \&$name}/" \
-    "$root/${table#"$work/source/"}" >"$table"
-  grep -q "^extern const .* $name," "$table" && grep -q "&$name}" "$table"
+# Adds the name of each of the files to its table in reft/meson.build, and nothing else.
+add_names() {
+  local file
+  for file in "$@"; do
+    awk -v folder="'folder': '$(dirname "$file")'" -v name="$(basename "$file")" '
+      index($0, folder) { inside = 1 }
+      inside && /^    \],$/ {
+        printf "      \047%s\047,\n", name
+        inside = 0
+        added = 1
+      }
+      { print }
+      END { exit !added }' "$work/source/reft/meson.build" >"$work/meson.build" &&
+      mv "$work/meson.build" "$work/source/reft/meson.build" || return
+  done
+}
+
+# A copy of the source, with the files of EXTENDING.md and their names: meson makes its tables. They are compiled
+# beside the files.
+configure_copy() {
+  local table
+  git ls-files -z | xargs -0 cp --parents -t "$work/source" && extract && add_names "$@" &&
+    meson setup "$work/configured" "$work/source" || return
+  for table in "$work/configured"/reft/*.cpp; do
+    cmp -s "$table" "$build/reft/$(basename "$table")" || cp "$table" "$work/new"
+  done
+  for file in "$@"; do cp "$work/source/reft/$file.cpp" "$work/new" || return; done
 }
 
 # The command by which BUILD_DIR makes one of its files.
 command_of() { ninja -C "$build" -t commands "$1" | tail -n 1; }
 
 compile_all() {
-  compile=$(command_of reft/libreft.a.p/router_gates_table.cpp.o)
+  compile=$(command_of reft/libreft.a.p/router_norm.cpp.o)
   export compile=${compile%% -MD*}
-  find "$work/source" -name '*.cpp' -print0 |
+  find "$work/new" -name '*.cpp' -print0 |
     xargs -0 -n 1 -P "$(nproc)" bash -c 'cd "$build" && eval "$compile -Werror -o ${1%.cpp}.o -c $1"' compile
 }
 
@@ -70,15 +89,14 @@ compile_all() {
 link_with_objects() {
   local command objects
   command=$(command_of "$1")
-  objects=$(find "$work/source" -name '*.o' -printf '%p ')
+  objects=$(find "$work/new" -name '*.o' -printf '%p ')
   (cd "$build" && eval "${command/-o $1 /-o $work/$(basename "$1") $objects}")
 }
 
 check "the programmes build" ninja -C "$build" experiments/csreft tests/csreft_tests
-extract
-for file in router/gates/steep interventions/twicereft methods/shift stiefel/optimizers/riemannian_unit; do
-  check "$file.cpp is a file of EXTENDING.md, and its entry fits the table" add_to_table "$work/source/reft/$file.cpp"
-done
+mkdir "$work/source" "$work/new"
+check "the files of EXTENDING.md are added by their names in reft/meson.build" configure_copy \
+  router/gates/steep interventions/twicereft methods/shift stiefel/optimizers/riemannian_unit
 check "they compile without a warning" compile_all
 check "csreft with them links" link_with_objects experiments/csreft
 check "the tests with them link" link_with_objects tests/csreft_tests

@@ -1,5 +1,5 @@
 // How the parameters of a method are moved: one optimizer a file in this folder, each a class of this interface that
-// describes its own options, and its name in the table of table.cpp.
+// describes its own options, and its name in reft/meson.build.
 #pragma once
 
 #include <cstdint>
@@ -62,6 +62,8 @@ class OptimizerRule {
 
 std::span<const ChoiceEntry<OptimizerRule>* const> optimizer_rules();
 // The rule of that name, with its default options. Throws Error, naming the nearest, for another name.
-Chosen<OptimizerRule> choose_optimizer(std::string_view name = "riemannian_adam");
+inline Chosen<OptimizerRule> choose_optimizer(std::string_view name = "riemannian_adam") {
+  return {optimizer_rules(), "optimizer", name};
+}
 
 }  // namespace csreft

@@ -1,4 +1,4 @@
-#include "reft/router/starts/clusters.h"
+#include "reft/router/starts/clustering.h"
 
 #include <set>
 #include <vector>

@@ -5,15 +5,16 @@
 
 namespace csreft {
 
-extern const MethodEntry csreft_method, lora_method, olora_method, full_method;
+// One for each file.
+std::span<const MethodEntry* const> listed_methods();
 // One for each formula of interventions/.
 std::span<const MethodEntry> intervention_methods();
 
 std::span<const MethodEntry* const> methods() {
   static const auto table = [] {
-    std::vector<const MethodEntry*> entries{&csreft_method};
+    const auto listed = listed_methods();
+    std::vector<const MethodEntry*> entries(listed.begin(), listed.end());
     for (const auto& entry : intervention_methods()) entries.push_back(&entry);
-    entries.insert(entries.end(), {&lora_method, &olora_method, &full_method});
     return entries;
   }();
   return table;
