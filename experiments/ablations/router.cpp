@@ -1,5 +1,6 @@
 // What decides which subspaces a prompt is edited in: the task's label, a router that specialises, the paper's router,
-// nothing, or the first token; beside one subspace of the same size and LoRA of no smaller size.
+// nothing, or the first token; beside one subspace of the same size and LoRA of no smaller size. Nothing else differs:
+// every edit has LoReFT's formula (arXiv 2404.03592, eq. 2), and starts as the identity.
 #include "experiments/ablations/ablation.h"
 #include "reft/presets.h"
 
@@ -7,10 +8,13 @@ namespace csreft {
 namespace {
 
 Variant with_preset(const AblationBase& base, std::string name, std::string_view preset) {
-  return {.name = std::move(name), .method = with_preset(find_preset(preset), base.method), .train = base.train};
+  Variant variant{
+      .name = std::move(name), .method = with_preset(find_preset(preset), base.method), .train = base.train};
+  variant.method["edit"] = "loreft";
+  return variant;
 }
 
-// The paper's formula and start, with another gate.
+// A gate that asks no router.
 Variant with_gate(const AblationBase& base, std::string name, const std::string& gate) {
   Variant variant = with_preset(base, std::move(name), "paper");
   variant.method["gate"] = gate;
@@ -33,6 +37,7 @@ Variant first_token(const AblationBase& base) {
 // One subspace of as many dimensions.
 Variant loreft(const AblationBase& base) {
   Variant variant{.name = "loreft", .method = {"loreft", base.method.values}, .train = base.train};
+  variant.method["edit_start"] = "identity";
   variant.method["rank"] = base.method.at("rank").get<std::int64_t>() * base.method.at("subspaces").get<std::int64_t>();
   for (const auto& unknown : read_options(variant.method).unknown) variant.method.values.erase(unknown);
   return variant;
@@ -70,8 +75,9 @@ const Ablation router_ablation{
     .name = "router",
     .summary =
         "who decides a prompt's subspaces\n"
-        "    manual: the task's label; learned: the preset specialised; sigmoid: the preset paper; ones: nobody;\n"
-        "    first_token: as in the paper's code; loreft: one subspace of rank r k; lora: of no fewer parameters",
+        "    manual: the task's label; learned: the router of preset specialised; sigmoid: that of preset paper;\n"
+        "    ones: nobody; first_token: as in the paper's code; loreft: one subspace of rank r k; lora: of no fewer\n"
+        "    parameters",
     .variants = router_variants,
 };
 

@@ -48,6 +48,24 @@ TEST_CASE("what is given stands, and no penalty is no weight") {
   CHECK(with_preset(specialised, {"csreft", {{"rank", 7}}}).at("rank") == 7);
 }
 
+// arXiv 2404.03592, appendix D, and the commands of pyreft 0.1.0's examples/loreft and examples/alpaca.
+TEST_CASE("pyreft's recipes are what it publishes") {
+  const auto check = [](std::string_view name, const nlohmann::json& method, const nlohmann::json& train) {
+    CAPTURE(name);
+    const auto& preset = csreft::find_preset(name);
+    CHECK(preset.method.method == "loreft");
+    CHECK(preset.method.values == method);
+    CHECK(preset.train == train);
+  };
+  const nlohmann::json all_layers{{"layers", "all"}, {"rank", 8}, {"positions", "f7+l7"}, {"tied", true}};
+  check("instruct", {{"layers", "3,9,18,24 of 32"}, {"rank", 4}, {"positions", "f5+l5"}},
+        {{"epochs", 9}, {"lr", 9e-4}, {"batch", 128}, {"warmup", 0.0}, {"max_length", 768}});
+  check("commonsense", all_layers, {{"epochs", 6}, {"lr", 9e-4}, {"batch", 32}, {"warmup", 0.1}});
+  check("math", all_layers, {{"epochs", 12}, {"lr", 9e-4}, {"batch", 32}, {"warmup", 0.1}});
+  check("alpaca", {{"layers", "8,19 of 32"}, {"rank", 4}, {"positions", "f1+l1"}},
+        {{"epochs", 1}, {"lr", 2e-5}, {"batch", 32}, {"warmup", 0.03}});
+}
+
 TEST_CASE("paper-budget has 655,588 numbers in Llama-2-7B, 0.0097 % of it") {
   // 4 places of 4 subspaces: R and W [16, 4096], b [16]; a router 4096 -> 32 -> 4.
   const std::int64_t edits = 4 * (2 * 16 * 4096 + 16), router = 32 * 4096 + 32 + 4 * 32 + 4;
