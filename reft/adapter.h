@@ -21,7 +21,7 @@ struct AdapterContext {
 void save_adapter(const std::filesystem::path& folder, const Method& method, const LanguageModel& model,
                   const AdapterContext& context);
 
-// What adapter.json says; of a folder that Python's peft has written, what its config does: no context, no base model.
+// What adapter.json says. For a folder written by Python's peft: from its config; context and base model are empty.
 struct AdapterDescription {
   MethodOptions method;
   AdapterContext context;

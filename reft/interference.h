@@ -10,8 +10,8 @@
 namespace csreft {
 
 // Normalised mutual information of two labellings from their contingency table counts[a][b]: I(A; B) divided by the
-// arithmetic mean of H(A) and H(B) (Strehl and Ghosh 2002, with scikit-learn's mean). 1: each label tells the other; 0:
-// none tells anything, or one of them never changes.
+// arithmetic mean of H(A) and H(B) (Strehl and Ghosh 2002, with scikit-learn's mean). 1: each label determines the
+// other; 0: they are independent, or one of them is the same everywhere.
 double normalised_mutual_information(std::span<const std::vector<std::int64_t>> counts);
 
 // The share of subspaces that are dead: a mean gate under `threshold` over all examples, given the mean gates [k] of

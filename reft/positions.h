@@ -63,8 +63,8 @@ std::vector<PositionGroup> parse_positions(std::string_view text, bool tied);
 // What parse_positions reads, for the help of a flag.
 std::string_view positions_help();
 
-// The rows of a packed batch that a group edits; of a response, as of generated tokens, those that are fed to the
-// model. Throws Error where a prompt is edited nowhere.
+// The rows of a packed batch that a group edits. A group of generated tokens edits the response's rows in training: all
+// that the model is given. Throws Error where a prompt is edited nowhere.
 EditRows edit_rows(const PositionGroup& group, const PromptSpans& prompts);
 
 // The rows of a decoding step, which has one token of each of some sequences: row i is examples[i]'s.

@@ -25,8 +25,8 @@ const Preset* suitable_preset(const MethodOptions& given);
 
 // The options of `preset` with those that are given in place of the preset's.
 MethodOptions with_preset(const Preset& preset, const MethodOptions& given);
-// The name of the method's preset that these options (layers aside) and those of the training loop follow; "custom" if
-// there is none and the method would have had a suitable one, "none" if it would not.
+// The name of the method's preset that these options (layers aside) and those of the training loop follow. Where they
+// follow none: "custom" for a method that has a suitable preset, "none" for one that has not.
 std::string_view preset_name(const MethodOptions& resolved, const nlohmann::json& train);
 // The options in which `resolved` departs from the preset, as "gate, lambda"; layers aside.
 std::string departures(const Preset& preset, const MethodOptions& resolved);

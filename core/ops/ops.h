@@ -86,8 +86,7 @@ Tensor add_rows(const Tensor& x, const RowIndex& index, const Tensor& rows);
 Tensor segment_mean(const Tensor& x, const Tensor& offsets);
 Tensor segment_mean_backward(const Tensor& dy, const Tensor& offsets);
 
-// ---- random numbers (core/tensor/random.h)
-// -------------------------------------------------------------------------------
+// ---- random numbers (core/tensor/random.h) --------------------------------------------------------------------------
 
 // y [any shape] from the stream (seed, stream). Uniform in [low, high): element i is low + (high - low) w 2^-24, w the
 // upper 24 bits of the first word of block i; product and sum are rounded once, in double, so that every processor has

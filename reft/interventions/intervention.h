@@ -42,8 +42,8 @@ struct EditInput {
   const Variable& hidden;  // [n, d]
   const EditRows& rows;    // the rows that are edited; others pass unchanged
   InterventionValues values;
-  const Variable&
-      alpha;  // [s, k]: gates of k stacked subspaces (a stack of k r rows takes the place of r); undefined: none
+  // [s, k]: gates of k stacked subspaces, whose k r rows take the place of r; undefined: one subspace without a gate.
+  const Variable& alpha;
   const Activation& activation;
 };
 

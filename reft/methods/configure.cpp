@@ -5,11 +5,6 @@
 
 namespace csreft {
 
-// One for each file.
-std::span<const MethodEntry* const> listed_methods();
-// One for each formula of interventions/.
-std::span<const MethodEntry> intervention_methods();
-
 std::span<const MethodEntry* const> methods() {
   static const auto table = [] {
     const auto listed = listed_methods();

@@ -143,6 +143,9 @@ class MethodSettings {
 using MethodEntry = ChoiceEntry<MethodSettings>;
 
 std::span<const MethodEntry* const> methods();
+// Its parts: the methods that have a file, and one for each formula of interventions/.
+std::span<const MethodEntry* const> listed_methods();
+std::span<const MethodEntry> intervention_methods();
 // A method's settings with these options. "lora+loreft" is a sum of methods: an option of one of them has its name in
 // front ("lora.rank"), and without a name belongs to each that has it. Throws Error for an unknown method (naming the
 // nearest), an unknown option, and a value that is not possible; `where` begins the text ("" for flags).
@@ -157,8 +160,8 @@ ReadOptions read_options(const MethodOptions& options, std::string_view where = 
 std::unique_ptr<Method> create_method(const MethodOptions& options, const Llama& model, std::uint64_t seed,
                                       std::string_view where = {});
 
-// The index of a task among those that decide the method's gates; -1 where none does. Throws Error, naming them, if the
-// method needs one and was not trained on this; `task` may be empty.
+// The index of `task` among the tasks that decide the method's gates; -1 where the gates depend on no task. Throws
+// Error, naming the tasks, if the gates depend on one and `task` is empty or none of them.
 std::int32_t task_index(const Method& method, std::string_view task);
 
 // Parameters and buffers, by name.

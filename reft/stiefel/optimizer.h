@@ -17,10 +17,10 @@ class Optimizer {
   // expect blocks orthonormal to 1e-4.
   explicit Optimizer(std::vector<OptimizerParameter> parameters, Chosen<OptimizerRule> rule = choose_optimizer());
 
-  // One step of every parameter along gradients[i], of parameter i's shape and type, at the rate lr * lr_scale,
-  // times the rule's stiefel_lr on the Stiefel manifold. A
-  // parameter whose gradient is undefined took no part and stays as it is, its state too. Throws Error, naming the
-  // parameter, and changes nothing, if a gradient does not fit or is not finite, or if all are undefined.
+  // One step of every parameter along gradients[i], of parameter i's shape and type, at the rate lr * lr_scale, times
+  // the rule's stiefel_lr on the Stiefel manifold. A parameter whose gradient is undefined took no part and stays as it
+  // is, its state too. Throws Error, naming the parameter, and changes nothing, if a gradient does not fit or is not
+  // finite, or if all are undefined.
   void step(std::span<const Tensor> gradients, double lr);
 
   std::span<const OptimizerParameter> parameters() const { return parameters_; }

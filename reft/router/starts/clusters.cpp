@@ -1,4 +1,4 @@
-// The router starts as the nearest-centroid rule of the clusters of the training prompts (clusters.h): no labels, and a
+// The router starts as the nearest-centroid rule of the clusters of the training prompts (clustering.h): no labels, and a
 // partition from the first step on. Clusters are sought among the prompts' first principal components, whitened:
 // z = P (x - m). In the input itself a few directions of large variance decide who is near to whom, and they need not
 // be those that tell skills apart. Each score is still a linear function of x,
