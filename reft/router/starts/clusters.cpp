@@ -1,5 +1,5 @@
-// The router starts as the nearest-centroid rule of the clusters of the training prompts (clustering.h): no labels, and a
-// partition from the first step on. Clusters are sought among the prompts' first principal components, whitened:
+// The router starts as the nearest-centroid rule of the clusters of the training prompts (clustering.h): no labels, and
+// a partition from the first step on. Clusters are sought among the prompts' first principal components, whitened:
 // z = P (x - m). In the input itself a few directions of large variance decide who is near to whom, and they need not
 // be those that tell skills apart. Each score is still a linear function of x,
 //   s_i = (c_i . z - |c_i|^2 / 2) / tau  =  (|z|^2 - |z - c_i|^2) / (2 tau),
