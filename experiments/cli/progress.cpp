@@ -2,6 +2,7 @@
 
 #include <algorithm>
 #include <csignal>
+#include <ctime>
 #include <utility>
 
 #include <fmt/format.h>
@@ -16,19 +17,30 @@ using namespace std::chrono_literals;
 constexpr auto terminal_interval = 100ms;
 constexpr auto log_interval = 10s;
 
+// Two signals within this time are one request: GNU timeout and some schedulers signal the process and its group.
+constexpr double one_request_seconds = 1.0;
+
 volatile std::sig_atomic_t n_signals = 0;
+timespec first_signal;  // when it came; only signal handlers, which do not interrupt each other, use it
 volatile std::sig_atomic_t save_is_wanted = 0;
 struct sigaction former_interrupt;
 struct sigaction former_terminate;
 struct sigaction former_hang_up;
 
 extern "C" void note_signal(int signal) {
-  if (n_signals != 0) {
-    // The second one: what would have happened without a handler.
-    std::signal(signal, SIG_DFL);
-    std::raise(signal);
+  timespec now{};
+  ::clock_gettime(CLOCK_MONOTONIC, &now);
+  if (n_signals == 0) {
+    first_signal = now;
+    n_signals = 1;
+    return;
   }
-  n_signals = 1;
+  const double seconds = static_cast<double>(now.tv_sec - first_signal.tv_sec) +
+                         1e-9 * static_cast<double>(now.tv_nsec - first_signal.tv_nsec);
+  if (seconds < one_request_seconds) return;
+  // A second request: what would have happened without a handler.
+  std::signal(signal, SIG_DFL);
+  std::raise(signal);
 }
 
 extern "C" void note_hang_up(int /*signal*/) { save_is_wanted = 1; }
@@ -114,6 +126,8 @@ InterruptGuard::InterruptGuard() {
   action.sa_handler = note_signal;
   action.sa_flags = SA_RESTART;
   ::sigemptyset(&action.sa_mask);
+  ::sigaddset(&action.sa_mask, SIGINT);
+  ::sigaddset(&action.sa_mask, SIGTERM);
   ::sigaction(SIGINT, &action, &former_interrupt);
   ::sigaction(SIGTERM, &action, &former_terminate);
   action.sa_handler = note_hang_up;
