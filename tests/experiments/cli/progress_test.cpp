@@ -71,6 +71,25 @@ int status_after(int first, int second, useconds_t apart) {
 
 }  // namespace
 
+TEST_CASE("signals are handled on a stack of their own, whatever the stack pointer is used for when they come") {
+  stack_t outside{}, inside{}, after{};
+  REQUIRE(::sigaltstack(nullptr, &outside) == 0);
+  {
+    const csreft::InterruptGuard guard;
+    REQUIRE(::sigaltstack(nullptr, &inside) == 0);
+    CHECK((inside.ss_flags & SS_DISABLE) == 0);
+    CHECK(inside.ss_size >= static_cast<std::size_t>(::sysconf(_SC_SIGSTKSZ)));
+    CHECK(inside.ss_sp != outside.ss_sp);
+    for (const int signal : {SIGINT, SIGTERM, SIGHUP}) {
+      struct sigaction action {};
+      REQUIRE(::sigaction(signal, nullptr, &action) == 0);
+      CHECK((action.sa_flags & SA_ONSTACK) != 0);
+    }
+  }
+  REQUIRE(::sigaltstack(nullptr, &after) == 0);
+  CHECK(after.ss_sp == outside.ss_sp);
+}
+
 TEST_CASE("a second signal within a second is the same request") {
   for (const auto& [first, second] : {std::pair{SIGTERM, SIGTERM}, {SIGINT, SIGTERM}}) {
     const int status = status_after(first, second, 1000);
