@@ -36,12 +36,15 @@ struct AblateOptions {
 
 void add_flags(Flags& flags, AblateOptions& o) {
   flags.group("Ablation");
-  flags.add("ablation", o.name, "what is compared:" + summaries_of(ablations()))->required();
+  flags.add_required("ablation", o.name, "what is compared:" + summaries_of(ablations()),
+                     "one of " + names_of(ablations()));
   flags.add("--variants", o.variants, "only these, separated by commas; empty: all");
   flags.add("--seeds", o.seeds, "number of seeds: --seed and those that follow it");
-  flags.add("--out", o.out,
-            "folder of the comparison; empty: runs/ablate-NAME, with --smoke runs/ablate-NAME-smoke. An unfinished one "
-            "goes on; its table and report show all that is there, made by this command or another");
+  flags.add_path(
+      "--out", o.out,
+      "folder of the comparison; empty: runs/ablate-NAME, with --smoke runs/ablate-NAME-smoke. An unfinished one "
+      "goes on; its table and report show all that is there, made by this command or another",
+      "FOLDER");
   flags.add_switch("--smoke", o.smoke, "a minute's run of everything: few examples, few steps, one seed");
   flags.group("Data");
   flags.add_list("--train", o.train_files, "training data, a file a task; none: quickstart's four word skills");
@@ -99,7 +102,8 @@ std::vector<Variant> chosen_variants(const AblateOptions& o, const std::vector<V
   if (o.variants.empty()) return all;
   std::vector<Variant> chosen;
   for (const auto& name : split_commas(o.variants)) {
-    require(std::ranges::find(chosen, name, &Variant::name) == chosen.end(), "variant {} is named twice", name);
+    require(std::ranges::find(chosen, name, &Variant::name) == chosen.end(),
+            "variant {} is named twice: expected each once", name);
     chosen.push_back(find_named(std::span(all), "variant", name));
   }
   return chosen;
@@ -158,11 +162,12 @@ int ablate(Arguments arguments) {
                "b.train.json --test a.test.json --test b.test.json --out runs/mine"});
   add_flags(flags, o);
   if (!flags.parse(arguments)) return 0;
+  const Ablation& ablation = find_ablation(o.name);
+  o.model.check();
   o.train = o.train_flags.chosen(o.train, json::object());
   apply_smoke(flags, o);
   o.saves.apply(o.train);
   require(o.seeds >= 1, "--seeds {} is not possible: expected 1 or more", o.seeds);
-  const Ablation& ablation = find_ablation(o.name);
   const Tasks tasks = load(o);
   const LanguageModel model = o.model.load();
   o.train.system = o.evaluation.system = o.model.system;

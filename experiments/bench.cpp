@@ -187,8 +187,8 @@ int bench(Arguments arguments) {
                "./run bench --only train-loreft --data instruct.train.json --batch 4 --steps 6 --json out.json"});
   flags.group("Measurement");
   flags.add("--only", only, "one part: gemm, bandwidth, train-loreft, generate; empty: all of them");
-  flags.add("--json", file, "write the numbers here; those of one part if --only names it");
-  flags.add("--data", options.data, "examples to train on and prompts to answer; empty: random tokens");
+  flags.add_path("--json", file, "write the numbers here; those of one part if --only names it");
+  flags.add_path("--data", options.data, "examples to train on and prompts to answer; empty: random tokens");
   flags.add("--batch", options.batch, "examples in a training step");
   flags.add("--steps", options.steps, "training steps that count, after two to warm up");
   options.model.add_to(flags);

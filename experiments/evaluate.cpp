@@ -18,16 +18,18 @@ int evaluate_model(Arguments arguments) {
        "./run evaluate --adapter runs/a/adapter --adapter runs/b/adapter --scale 0.8 --test a.json"});
   flags.group("Data");
   flags.add_list("--test", files, "test data; with `answer` scored by accuracy, without by nll");
-  flags.add("--out", out, "write the scores here as JSON");
+  flags.add_path("--out", out, "write the scores here as JSON");
   flags.add("--batch", options.batch, "prompts that are answered together");
-  flags.add("--limit", options.max_examples, "score only the first examples of each file; 0: all");
+  flags.add("--tests,--limit", options.max_examples, "test examples of each task, the first of its file; 0: all");
   flags.group("Adapters");
   adapter_flags.add_to(flags);
   model_flags.add_to(flags);
   if (!flags.parse(arguments)) return 0;
   require(!files.empty(), "there is no test data: expected --test FILE");
 
-  require(options.max_examples >= 0, "--limit {} is not possible: expected 0 (all) or more", options.max_examples);
+  require(options.max_examples >= 0, "--tests {} is not possible: expected 0 (all) or more", options.max_examples);
+  model_flags.check();
+  adapter_flags.check();
   const std::vector<Task> tasks = load_tasks(files);
   const AdaptedModel adapted(model_flags, adapter_flags, flags);
   const LanguageModel& model = adapted.model;

@@ -115,18 +115,19 @@ int generate_text(Arguments arguments) {
   flags.group("Data");
   flags.add("--prompt", prompt, "an instruction, answered on the screen");
   flags.add("--input", input, "what the instruction of --prompt is about");
-  flags.add(
+  flags.add_path(
       "--data", data,
       "a file of instructions, JSON of {instruction[, input, dataset, adapter]}; adapter names those of --adapter");
-  flags.add("--out", out, "where the answers to --data go: [{dataset, instruction, output, generator}]");
+  flags.add_path("--out", out, "where the answers to --data go: [{dataset, instruction, output, generator}]");
   flags.group("Adapters");
   adapter_flags.add_to(flags);
   flags.group("Generation");
-  flags.add("--max-new-tokens", options.max_new_tokens, "longest answer");
-  flags.add("--temperature", options.sampling.temperature, "0: always the most probable token");
+  flags.add("--max-new-tokens", options.max_new_tokens, "tokens of the longest answer");
+  flags.add("--temperature", options.sampling.temperature,
+            "of the softmax that tokens are drawn from; 0: always the most probable token");
   flags.add("--top-k", options.sampling.top_k, "draw from the k most probable tokens; 0: all");
   flags.add("--top-p", options.sampling.top_p, "draw from the most probable tokens of this total probability");
-  flags.add("--seed", options.sampling.seed, "of the draws");
+  flags.add("--seed", options.sampling.seed, "seed of the draws");
   flags.add("--batch", batch, "instructions of --data that are answered together");
   model_flags.add_to(flags);
   if (!flags.parse(arguments)) return 0;
@@ -137,6 +138,8 @@ int generate_text(Arguments arguments) {
   require(batch >= 1, "--batch {} is not possible: expected 1 or more", batch);
   checks::sampling(options.sampling);
 
+  model_flags.check();
+  adapter_flags.check();
   const Task task = data.empty() ? Task{} : load_task(data, Outputs::optional);
   const auto output = open_output(out);
   const AdaptedModel adapted(model_flags, adapter_flags, flags);

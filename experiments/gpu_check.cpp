@@ -34,7 +34,7 @@ int gpu_check(Arguments arguments) {
   Flags flags("gpu-check", "Runs the tests on a CUDA device, and measures the project against what the card can do.",
               {"./run gpu-check", "./run gpu-check --device cuda:1 --out check"});
   flags.group("Check");
-  flags.add("--out", out, "the folder of gpu-check.json and gpu-check.html; empty: runs/gpu-check-TIME");
+  flags.add_path("--out", out, "the folder of gpu-check.json and gpu-check.html; empty: runs/gpu-check-TIME", "FOLDER");
   flags.add("--device", device_text, "cuda, or cuda:N");
   flags.add_switch("--smoke", smoke, "tiny shapes, on any device: tries every part, and its figures mean nothing");
   if (!flags.parse(arguments)) return 0;

@@ -97,12 +97,12 @@ std::string first_values(std::span<const float> x, std::size_t n) {
   return out;
 }
 
-// alpha, and what the router thought of each subspace where that is another thing.
-void print_gates(std::string_view gate_name, const Gates& gates, json& result) {
+// alpha, of `source`, and what the router thought of each subspace where that is another thing.
+void print_gates(std::string_view source, const Gates& gates, json& result) {
   if (!gates.alpha.defined()) return;
   const Tensor gate = gates.alpha.value().to(Device{});
   const auto alpha = gate.span<float>();
-  fmt::print("gate {}: alpha{}", gate_name, first_values(alpha, alpha.size()));
+  fmt::print("{}: alpha{}", source, first_values(alpha, alpha.size()));
   result["alpha"] = std::vector<float>(alpha.begin(), alpha.end());
   if (gates.probabilities.defined() && !gates.probabilities.value().shares_storage_with(gates.alpha.value())) {
     const Tensor probabilities = gates.probabilities.value().to(Device{});
@@ -175,14 +175,15 @@ int inspect(Arguments arguments) {
       "inspect", "Shows what an adapter does to one prompt.",
       {"./run inspect --adapter runs/quickstart-20260101-120000/adapter --prompt 'What is the opposite of hot?'"});
   flags.group("Data");
-  flags.add("--prompt", prompt, "an instruction")->required();
+  flags.add_required("--prompt", prompt, "an instruction", "--prompt TEXT, an instruction to follow through the model");
   flags.add("--input", input, "what the instruction is about");
   flags.add("--values", values, "components shown of each hidden state");
-  flags.add("--json", out, "write everything, whole hidden states included, here");
+  flags.add_path("--json", out, "write everything, whole hidden states included, here");
   flags.group("Adapters");
   adapter_flags.add_to(flags);
   model_flags.add_to(flags);
   if (!flags.parse(arguments)) return 0;
+  require(!prompt.empty(), "there is nothing to inspect: expected --prompt TEXT, which is not empty");
 
   const auto output = open_output(out);
   const AdaptedModel adapted(model_flags, adapter_flags, flags);
@@ -203,7 +204,11 @@ int inspect(Arguments arguments) {
     const auto pass = method->attach({batch, spans, tasks});
     after = next_token(model, batch, record_edits(pass->points(), edits));
     fmt::print("method {}, {} parameters\n", adapted.label, count_parameters(*method).total);
-    if (pass->gates() != nullptr) print_gates(method->routing()->gate(), *pass->gates(), result);
+    const std::string source =
+        adapter_flags.alpha.empty()
+            ? fmt::format("gate {}", method->routing() != nullptr ? method->routing()->gate() : "")
+            : "gates of --alpha, in place of the router's";
+    if (pass->gates() != nullptr) print_gates(source, *pass->gates(), result);
     print_edits(model, edits, ids, values);
   }
   print_shift(model, before, after);

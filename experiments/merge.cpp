@@ -38,7 +38,9 @@ void check_mergeable(const fs::path& folder, const Checkpoint& checkpoint) {
           folder.string(), method.method, positions);
   const auto saved = find_json<std::string>(description.base_model, "fingerprint", folder.string());
   const auto own = fmt::format("{:016x}", fingerprint(checkpoint));
-  require(saved.value_or(own) == own, "{} belongs to another model: its fingerprint is {}, that of {} is {}",
+  require(saved.value_or(own) == own,
+          "{} belongs to another model: its fingerprint is {}, that of {} is {}; expected --model with the one it was "
+          "trained on",
           (folder / "adapter.json").string(), saved.value_or(""), checkpoint.name, own);
 }
 
@@ -53,11 +55,12 @@ int merge(Arguments arguments) {
                "./run merge --model Llama-2-7b-hf --adapter peft-adapter --out merged --dtype bf16",
                "./run evaluate --model merged --test sentiment.test.json"});
   flags.add("--model", model, "a Hugging Face folder, a .gguf, a llama2.c .bin, or smollm2 (the default model)");
-  flags.add("--adapter", adapter_path, "a folder of Python's peft (LoRA), or a run's folder with such an adapter");
-  flags.add("--out", out, "the folder to write: new, or empty");
-  flags.add("--dtype", dtype, "of the written weights: f32 or bf16; sums are f32");
+  flags.add_path("--adapter", adapter_path, "a LoRA of Python's peft, or the folder of a run with such an adapter",
+                 "FOLDER");
+  flags.add_path("--out", out, "the folder to write: new, or empty", "FOLDER");
+  flags.add("--dtype", dtype, "type of the written weights: f32 or bf16; sums are f32");
   if (!flags.parse(arguments)) return 0;
-  require(!adapter_path.empty(), "there is no adapter: expected --adapter DIR");
+  require(!adapter_path.empty(), "there is no adapter: expected --adapter FOLDER");
   require(!out.empty(), "there is no place for the merged model: expected --out FOLDER");
 
   const HuggingFaceWriteOptions options{.dtype = parse_dtype(dtype)};

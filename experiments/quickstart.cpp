@@ -133,11 +133,12 @@ int quickstart(Arguments arguments) {
               {"./run quickstart", "./run quickstart --seed 1 --examples 250 --epochs 3 --out runs/long",
                "./run quickstart --smoke"});
   flags.group("Quickstart");
-  flags.add("--out", options.out, "folder of the run, a new or an empty one; empty: runs/quickstart-TIME");
+  flags.add_path("--out", options.out, "folder of the run, a new or an empty one; empty: runs/quickstart-TIME",
+                 "FOLDER");
   flags.add_switch("--force", options.force, "replace the run that is in --out");
   flags.add("--examples", options.n_train, "training examples of each skill");
   flags.add("--tests", options.n_test, "test examples of each skill");
-  flags.add("--wordnet", options.wordnet, "WordNet's folder of database files");
+  flags.add_path("--wordnet", options.wordnet, "WordNet's folder of database files", "FOLDER");
   flags.add_switch("--smoke", options.smoke, "a minute's run of everything: few examples, few steps");
   train_flags.add_to(flags, options.train);
   options.saves.add_to(flags);
@@ -151,6 +152,7 @@ int quickstart(Arguments arguments) {
   }
   require(options.n_train >= 1 && options.n_test >= 1, "--examples and --tests: expected 1 or more");
   options.saves.apply(options.train);
+  options.model.check();
   const Replace replace = options.force ? Replace::any : Replace::nothing;
   RunFolder whole = options.out.empty() ? RunFolder::take_new("quickstart") : RunFolder::take(options.out, replace);
   const std::filesystem::path folder = whole.path();

@@ -47,11 +47,12 @@ struct TrainCommand {
     sizes.add_to(flags, evaluation);
     flags.add_switch("--baseline,!--no-baseline", baseline, "score the untrained model on the test data, too");
     flags.group("Run");
-    flags.add("--out", out, "folder of the run, a new or an empty one; empty: runs/train-TIME");
+    flags.add_path("--out", out, "folder of the run, a new or an empty one; empty: runs/train-TIME", "FOLDER");
     flags.add_switch("--force", force, "replace the run that is in --out");
-    flags.add("--resume", resume,
-              "continue the run in this folder, with its flags; --epochs or --steps beside it extend the run, and the "
-              "learning rate falls to 0 at the new end");
+    flags.add_path("--resume", resume,
+                   "continue the run in this folder, with its flags; --epochs or --steps beside it extend the run, and "
+                   "the learning rate falls to 0 at the new end",
+                   "FOLDER");
     saves.add_to(flags);
     validation.add_to(flags);
     method.add_to(flags, arguments);
@@ -112,13 +113,10 @@ void print_layers(const MethodOptions& asked, const MethodOptions& resolved, con
   }
 }
 
-// The untrained model's scores that an earlier part of the run has kept; none if it kept none.
-std::vector<TaskScore> kept_untrained(const std::filesystem::path& folder) {
+// The summary that an earlier part of the run has written; empty if it wrote none.
+nlohmann::json kept_summary(const std::filesystem::path& folder) {
   const auto file = folder / "summary.json";
-  if (!std::filesystem::exists(file)) return {};
-  const auto summary = read_json_object(file);
-  if (!summary.contains("untrained")) return {};
-  return parse_tasks(summary["untrained"], file.string());
+  return std::filesystem::exists(file) ? read_json_object(file) : nlohmann::json::object();
 }
 
 // Says where a run goes on. False if there is nothing left to do.
@@ -139,27 +137,44 @@ bool announce_resume(const Trainer& trainer, const RunFolder& folder) {
   return true;
 }
 
-// Scores the untrained model, unless that is known, then trains and scores.
-void train_with_baseline(MethodRun& run, Trainer& trainer, const LanguageModel& model, const std::vector<Task>& tests,
+// Scores the untrained model, unless that is known, then trains and scores. False if a signal came before the training
+// and an earlier part of the run has told as much.
+bool train_with_baseline(MethodRun& run, Trainer& trainer, const LanguageModel& model, const std::vector<Task>& tests,
                          const TrainCommand& command, const RunFolder& folder, bool resume) {
+  const std::string where = (folder.path() / "summary.json").string();
+  nlohmann::json kept = kept_summary(folder.path());
   if (command.baseline) {
-    run.untrained = kept_untrained(folder.path());
+    run.untrained = kept_scores(kept, "untrained", tests, where);
     if (run.untrained.empty()) run.untrained = score_untrained(model, tests, command.evaluation);
     print_scores("untrained", run.untrained);
   }
   run.result.interrupted = true;
-  if (interrupted()) return run.untrained.clear();
-  // Until the run has come to its end.
-  write_summary(folder.path(), summary_json(model, run, command.train));
-  train_and_score(run, trainer, model, tests, command.evaluation, folder.path(), resume);
+  const bool goes_on = !interrupted();
+  if (!goes_on) run.untrained.clear();
+  // Until the run has come to its end; what an earlier part of it has left stays until then.
+  if (!kept.empty()) {
+    run.scores = kept_scores(kept, "tasks", tests, where);
+    run.scored_step = find_json<std::int64_t>(kept, "scored_step", where)
+                          .value_or(find_json<std::int64_t>(kept, "steps", where).value_or(0));
+    kept["interrupted"] = true;
+    if (!run.untrained.empty()) kept["untrained"] = tasks_json(run.untrained);
+    write_summary(folder.path(), kept);
+  } else {
+    write_summary(folder.path(), summary_json(model, run, command.train));
+  }
+  if (goes_on) train_and_score(run, trainer, model, tests, command.evaluation, folder.path(), resume);
+  return goes_on || kept.empty();
 }
 
 int finish(const MethodRun& run, const LanguageModel& model, const TrainCommand& command,
-           const std::filesystem::path& folder) {
-  write_summary(folder, summary_json(model, run, command.train));
-  RunReport report = start_report(run.label + " on " + model.name, command.flags.command(), model, command.train.seed);
-  add_to_report(report, model, run);
-  write_report(folder / "report.html", report);
+           const std::filesystem::path& folder, bool has_news) {
+  if (has_news) {
+    write_summary(folder, summary_json(model, run, command.train));
+    RunReport report =
+        start_report(run.label + " on " + model.name, command.flags.command(), model, command.train.seed);
+    add_to_report(report, model, run);
+    write_report(folder / "report.html", report);
+  }
   if (!run.result.interrupted) {
     fmt::print("report: {}\n", (folder / "report.html").string());
     return 0;
@@ -170,15 +185,15 @@ int finish(const MethodRun& run, const LanguageModel& model, const TrainCommand&
 }
 
 // With `saved`, goes on with the run that the folder holds, and with its options.
-int run(TrainCommand& command, Arguments arguments, RunFolder& folder, const RunConfig* saved) {
+int run(const TrainCommand& command, const Prepared& prepared, Arguments arguments, RunFolder& folder,
+        const RunConfig* saved) {
   const auto& place = folder.path();
-  const auto [data, choice] = prepare(command, saved);
+  const auto& [data, choice] = prepared;
   const LanguageModel model = command.model.load(trains_model(choice.method));
   if (saved != nullptr && saved->threads != 0 && saved->threads != threads()) {
-    fmt::print("note: with {} threads where the run had {}, last bits differ from those of a run in one go\n",
+    fmt::print("note: with --threads {} where the run had {}, last bits differ from those of a run in one go\n",
                threads(), saved->threads);
   }
-  for (const auto& note : choice.notes) fmt::print("note: {}\n", note);
   const std::shared_ptr<Method> method = create_method(choice.method, model.llama, command.train.seed);
   print_layers(choice.method, method->options(), model.llama.config());
   Trainer trainer(model, *method, data.train, command.train);
@@ -202,17 +217,17 @@ int run(TrainCommand& command, Arguments arguments, RunFolder& folder, const Run
   } else {
     rewrite_train_options(place, command.train);
   }
+  for (const auto& note : choice.notes) fmt::print("note: {}\n", note);
   fmt::print("{} on {}, into {}{}\n", choice.method.method, model.name, place.string(),
              saved != nullptr && !resume ? ": no step was done yet" : "");
   const InterruptGuard guard;
   MethodRun run = start_run(choice.method.method, method);
-  train_with_baseline(run, trainer, model, data.test, command, folder, resume);
-  return finish(run, model, command, place);
+  const bool has_news = train_with_baseline(run, trainer, model, data.test, command, folder, resume);
+  return finish(run, model, command, place, has_news);
 }
 
 // The flags that may stand beside --resume take the place of the run's own.
-void change(TrainCommand& saved, const TrainCommand& given, const TrainOptions& train) {
-  const TrainOptions asked = given.train_flags.chosen(given.train, nlohmann::json::object());
+void change(TrainCommand& saved, const TrainCommand& given, const TrainOptions& asked, const TrainOptions& train) {
   saved.train = train;
   if (given.flags.given("--threads")) saved.model.threads = given.model.threads;
   if (given.flags.given("--device")) saved.model.device = given.model.device;
@@ -232,13 +247,18 @@ int resume(const TrainCommand& given) {
             "--resume continues a run with its own flags: expected no {} beside it, only {}", flag,
             fmt::join(allowed.begin() + 1, allowed.end(), ", "));
   }
+  const TrainOptions asked = given.train_flags.chosen(given.train, nlohmann::json::object());
+  given.model.check();
+  TrainOptions unused;
+  given.saves.apply(unused);
   RunFolder folder = RunFolder::reopen(given.resume);
   const RunConfig config = read_config(given.resume, "train");
   TrainCommand saved(config.arguments);
   saved.flags.parse(config.arguments);
-  change(saved, given, config.train);
+  change(saved, given, asked, config.train);
   if (std::filesystem::is_directory(config.started_in)) saved.name_files_from(config.started_in);
-  return run(saved, config.arguments, folder, &config);
+  const Prepared prepared = prepare(saved, &config);
+  return run(saved, prepared, config.arguments, folder, &config);
 }
 
 }  // namespace
@@ -248,10 +268,13 @@ int train(Arguments arguments) {
   if (!command.flags.parse(arguments)) return 0;
   if (!command.resume.empty()) return resume(command);
   require(!command.train_files.empty(), "there is no training data: expected --train FILE");
+  // What is wrong with the flags comes before what is wrong with the folder.
+  command.model.check();
+  const Prepared prepared = prepare(command, nullptr);
   RunFolder folder = command.out.empty()
                          ? RunFolder::take_new("train")
                          : RunFolder::take(command.out, command.force ? Replace::any : Replace::nothing);
-  return run(command, arguments, folder, nullptr);
+  return run(command, prepared, arguments, folder, nullptr);
 }
 
 }  // namespace csreft

@@ -29,8 +29,11 @@ void check_base_model(const json& saved, const LanguageModel& model, const std::
   const std::string name = find_json<std::string>(saved, "name", where).value_or("?");
   for (const char* key : {"hidden_size", "layers", "vocabulary", "fingerprint"}) {
     require(saved.contains(key), "{}: the base model has no '{}'", where, key);
-    require(saved[key] == own[key], "{} belongs to another model ({}): its {} is {}, that of {} is {}", where, name,
-            key, saved[key].dump(), model.name, own[key].dump());
+    require(saved[key] == own[key],
+            "{} belongs to another model ({}): its {} is {}, that of {} is {}; expected --model with the one it was "
+            "trained "
+            "on",
+            where, name, key, saved[key].dump(), model.name, own[key].dump());
   }
 }
 
@@ -75,11 +78,16 @@ void save_adapter(const std::filesystem::path& folder, const Method& method, con
 
 AdapterDescription read_adapter_description(const std::filesystem::path& folder) {
   require(std::filesystem::is_directory(folder),
-          "adapter folder {} does not exist: expected the folder that a run has written, such as runs/NAME/adapter",
+          "adapter folder {} does not exist: expected the folder of a run, such as runs/NAME, or the adapter/ in it",
           folder.string());
   const std::filesystem::path file = folder / file_name;
   const std::string where = file.string();
   if (!std::filesystem::exists(file) && is_peft_folder(folder)) return peft_description(folder);
+  require(
+      std::filesystem::exists(file),
+      "{} is not an adapter: it has no {}; expected the folder of a run, such as runs/NAME, the adapter/ in it, or a "
+      "LoRA of Python's peft",
+      folder.string(), file_name);
   const json description = read_json_object(file);
   const auto format = get_json<std::string>(description, "format", where);
   require(format == "csreft", "{}: format '{}' is unknown: expected csreft", where, format);

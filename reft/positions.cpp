@@ -41,7 +41,7 @@ PositionSpan parse_span(std::string_view item, std::string_view text) {
   PositionSpan span{.begin = begin.empty() ? 0 : parse_integer(begin, text), .end = {}};
   if (!end.empty()) span.end = parse_integer(end, text);
   require(!span.end || (span.begin < 0) != (*span.end < 0) || span.begin < *span.end,
-          "positions '{}' edit nothing: span {} is empty", text, item);
+          "positions '{}' edit nothing: span {} is empty, expected an end behind its begin, as in 2:6", text, item);
   return span;
 }
 
@@ -82,9 +82,9 @@ std::int64_t from_start(std::int64_t position, std::int64_t length) {
 void add_span(const PositionSpan& span, std::int64_t length, std::set<std::int64_t>& chosen) {
   const std::int64_t begin = from_start(span.begin, length), end = from_start(span.end.value_or(length), length);
   const std::string name = fmt::format("{}:{}", span.begin, span.end ? fmt::format("{}", *span.end) : "");
-  require(0 <= begin && begin <= length && 0 <= end && end <= length, "span {} lies outside a prompt of {} tokens",
-          name, length);
-  require(begin < end, "span {} is empty in a prompt of {} tokens", name, length);
+  require(0 <= begin && begin <= length && 0 <= end && end <= length,
+          "span {} lies outside a prompt of {} tokens: expected ends from {} to {}", name, length, -length, length);
+  require(begin < end, "span {} is empty in a prompt of {} tokens: expected an end behind its begin", name, length);
   for (std::int64_t i = begin; i < end; ++i) chosen.insert(i);
 }
 
@@ -111,7 +111,8 @@ std::vector<std::int32_t> PositionGroup::positions(std::int64_t length) const {
   for (std::int64_t i = 0; i < std::min(first, limit); ++i) chosen.insert(i);
   for (std::int64_t i = 0; i < std::min(last, limit); ++i) chosen.insert(length - 1 - i);
   for (const std::int64_t p : fixed) {
-    require(-length <= p && p < length, "position {} lies outside a prompt of {} tokens", p, length);
+    require(-length <= p && p < length, "position {} lies outside a prompt of {} tokens: expected {} to {}", p, length,
+            -length, length - 1);
     chosen.insert(from_start(p, length));
   }
   for (const PositionSpan& span : spans) add_span(span, length, chosen);
@@ -150,7 +151,9 @@ EditRows edit_rows(const PositionGroup& group, const PromptSpans& prompts) {
   for (std::size_t e = 0; e < prompts.starts.size(); ++e) {
     const auto positions = group.positions(prompts.lengths[e]);
     require(!positions.empty(),
-            "the edit attaches nowhere: a prompt of {} token(s) has no position of the kind asked for",
+            "the edit attaches nowhere: a prompt of {} token(s) has none of the positions; expected longer prompts, or "
+            "other "
+            "--positions",
             prompts.lengths[e]);
     for (const auto p : positions) {
       index.push_back(prompts.starts[e] + p);

@@ -105,38 +105,45 @@ MethodOptions with_preset(const Preset& preset, const MethodOptions& given) {
   // No penalty is no weight, and no weight no penalty, where the other of the two was left to the preset.
   if (given.contains("penalty") && given.at("penalty") == "none" && !given.contains("lambda")) out["lambda"] = 0.0;
   if (given.contains("lambda") && given.at("lambda") == 0.0 && !given.contains("penalty")) out["penalty"] = "none";
+  // Only hidden states are those of a token.
+  const bool by_token = given.contains("gate_scope") && given.at("gate_scope") == "token";
+  if (by_token && !given.contains("router_input") && out.contains("router_input")) out["router_input"] = "hidden";
   return out;
-}
-
-std::string departures(const Preset& preset, const MethodOptions& resolved) {
-  std::string names;
-  for (const auto& [name, value] : preset.method.values.items()) {
-    if (name == "layers" || (resolved.contains(name) && resolved.at(name) == value)) continue;
-    names += (names.empty() ? "" : ", ") + name;
-  }
-  return names;
 }
 
 namespace {
 
-bool follows(const json& options, const json& wanted) {
+// The names in `wanted`, layers aside, that have another value in `options`.
+std::vector<std::string> differing(const json& wanted, const json& options) {
+  std::vector<std::string> names;
   for (const auto& [name, value] : wanted.items()) {
-    if (!options.contains(name) || options.at(name) != value) return false;
+    if (name != "layers" && options.contains(name) && options.at(name) != value) names.push_back(name);
   }
-  return true;
+  return names;
 }
 
 }  // namespace
 
-std::string_view preset_name(const MethodOptions& resolved, const json& train) {
-  const Preset* most = nullptr;
+std::string departures(const Preset& preset, const MethodOptions& resolved) {
+  return fmt::format("{}", fmt::join(differing(preset.method.values, resolved.values), ", "));
+}
+
+std::string preset_name(const MethodOptions& resolved, const json& train) {
+  const Preset* nearest = nullptr;
+  std::vector<std::string> changed;
   for (const auto& preset : presets()) {
-    if (preset.method.method != resolved.method || !departures(preset, resolved).empty()) continue;
-    if (!follows(train, preset.train)) continue;
-    if (most == nullptr || preset.method.values.size() > most->method.values.size()) most = &preset;
+    if (preset.method.method != resolved.method) continue;
+    auto differs = differing(preset.method.values, resolved.values);
+    for (auto& name : differing(preset.train, train)) differs.push_back(std::move(name));
+    const bool says_more = nearest != nullptr && differs.size() == changed.size() &&
+                           preset.method.values.size() > nearest->method.values.size();
+    if (nearest != nullptr && differs.size() >= changed.size() && !(says_more && differs.empty())) continue;
+    nearest = &preset;
+    changed = std::move(differs);
   }
-  if (most != nullptr) return most->name;
-  return suitable_preset(resolved) != nullptr ? "custom" : "none";
+  if (nearest == nullptr || (!changed.empty() && suitable_preset(resolved) == nullptr)) return "none";
+  return changed.empty() ? std::string(nearest->name)
+                         : fmt::format("{}, changed: {}", nearest->name, fmt::join(changed, ", "));
 }
 
 }  // namespace csreft

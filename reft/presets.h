@@ -23,12 +23,15 @@ const Preset& find_preset(std::string_view name);
 // own. A method's name alone is not a setting.
 const Preset* suitable_preset(const MethodOptions& given);
 
-// The options of `preset` with those that are given in place of the preset's.
+// The options of `preset` with those that are given in place of the preset's. Options that only go together follow the
+// given one: no penalty, no weight of it; gates by token, a router that reads tokens.
 MethodOptions with_preset(const Preset& preset, const MethodOptions& given);
 // The name of the method's preset that these options (layers aside) and those of the training loop follow. Where they
-// follow none: "custom" for a method that has a suitable preset, "none" for one that has not.
-std::string_view preset_name(const MethodOptions& resolved, const nlohmann::json& train);
-// The options in which `resolved` departs from the preset, as "gate, lambda"; layers aside.
+// follow none whole: "paper, changed: gate", of the one with the fewest departures; "none" for a method without
+// presets.
+std::string preset_name(const MethodOptions& resolved, const nlohmann::json& train);
+// The options in which `resolved` departs from the preset, as "gate, lambda"; layers aside, and options that do not
+// apply (those of the router where there is none).
 std::string departures(const Preset& preset, const MethodOptions& resolved);
 
 }  // namespace csreft

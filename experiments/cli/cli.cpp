@@ -57,8 +57,18 @@ Flags::Flags(std::string_view name, std::string_view summary, std::vector<std::s
   app_.footer(footer);
 }
 
-CLI::Option* Flags::add_list(const std::string& flag, std::vector<std::string>& values, const std::string& help) {
-  return app_.add_option(flag, values, help)->group(group_)->type_name("FILE");
+void Flags::add_required(const std::string& flag, std::string& value, const std::string& help,
+                         const std::string& expected) {
+  required_.emplace_back(add(flag, value, help)->required(), expected);
+}
+
+void Flags::add_path(const std::string& flag, std::string& value, const std::string& help, const std::string& kind) {
+  add(flag, value, help)->type_name(kind);
+}
+
+CLI::Option* Flags::add_list(const std::string& flag, std::vector<std::string>& values, const std::string& help,
+                             const std::string& kind) {
+  return app_.add_option(flag, values, help)->group(group_)->type_name(kind);
 }
 
 CLI::Option* Flags::add_switch(const std::string& flag, bool& value, const std::string& help) {
@@ -100,6 +110,34 @@ std::vector<std::string> Flags::given() const {
   return flags;
 }
 
+void Flags::refuse_extra(const std::string& word) const {
+  require(word.starts_with('-'),
+          "the word '{}' belongs to no flag: expected flags and their values, those of several words in quotes; {} {} "
+          "--help lists them",
+          word, command_name(), name_);
+  const auto names = flag_names();
+  const std::string bare = word.substr(std::min(word.find_first_not_of('-'), word.size()));
+  const std::string_view near = nearest(bare.substr(0, bare.find('=')), names);
+  fail("unknown flag {}{}: expected one of those that {} {} --help lists", word,
+       near.empty() ? "" : fmt::format(" (did you mean --{}?)", near), command_name(), name_);
+}
+
+// CLI11's message begins with the flag's name and a colon.
+void Flags::refuse_count(const std::string& message) const {
+  const std::string flag = message.substr(0, message.find(':'));
+  const auto* const option = app_.get_option_no_throw(flag);
+  const std::size_t given = option != nullptr ? option->count() : 0;
+  require(given < 2, "{} is given {} times: expected once", flag, given);
+  const std::string type = option != nullptr ? option->get_type_name() : "";
+  fail("{} has no value: expected {}", flag, type.empty() ? "one after it" : flag + " " + type);
+}
+
+void Flags::check_required() const {
+  for (const auto& [option, expected] : required_) {
+    require(option->count() > 0, "{} is missing: expected {}", option->get_name(), expected);
+  }
+}
+
 bool Flags::parse(Arguments arguments) {
   command_ = command_name() + " " + name_;
   for (const auto& argument : arguments) command_ += " " + shell_quoted(argument);
@@ -111,12 +149,12 @@ bool Flags::parse(Arguments arguments) {
     fmt::print("{}", without_marks(app_.help()));
     return false;
   } catch (const CLI::ExtrasError&) {
-    const std::string word = app_.remaining().front();
-    const auto names = flag_names();
-    const std::string bare = word.substr(std::min(word.find_first_not_of('-'), word.size()));
-    const std::string_view near = nearest(bare.substr(0, bare.find('=')), names);
-    fail("unknown flag {}{}: expected one of those that {} {} --help lists", word,
-         near.empty() ? "" : fmt::format(" (did you mean --{}?)", near), command_name(), name_);
+    refuse_extra(app_.remaining().front());
+  } catch (const CLI::ArgumentMismatch& error) {
+    refuse_count(one_line(error.what()));
+  } catch (const CLI::RequiredError&) {
+    check_required();
+    throw;
   } catch (const CLI::ConversionError& error) {
     fail("{}: expected {}", one_line(error.what()), expected_value(app_, error.what()));
   } catch (const CLI::ParseError& error) {

@@ -8,6 +8,7 @@
 #include <string>
 #include <string_view>
 #include <type_traits>
+#include <utility>
 #include <vector>
 
 #include <CLI/CLI.hpp>
@@ -51,8 +52,14 @@ class Flags {
     if constexpr (std::is_unsigned_v<T> && !std::is_same_v<T, bool>) option->check(not_negative());
     return option;
   }
+  // A text without which there is nothing to do: a flag, or by a name without dashes a word by itself. `expected` says
+  // in errors what it may be.
+  void add_required(const std::string& flag, std::string& value, const std::string& help, const std::string& expected);
+  // A flag that names a file or a folder: its help says so.
+  void add_path(const std::string& flag, std::string& value, const std::string& help, const std::string& kind = "FILE");
   // A flag that may be given more than once, or be followed by several values.
-  CLI::Option* add_list(const std::string& flag, std::vector<std::string>& values, const std::string& help);
+  CLI::Option* add_list(const std::string& flag, std::vector<std::string>& values, const std::string& help,
+                        const std::string& kind = "FILE");
   // "--x", or "--x,!--no-x": then the help shows what `value` holds.
   CLI::Option* add_switch(const std::string& flag, bool& value, const std::string& help);
   // A flag that hands its text on; the help shows `value` as its default.
@@ -64,8 +71,8 @@ class Flags {
   // The heading under which the help lists the flags added from here on.
   void group(std::string heading) { group_ = std::move(heading); }
 
-  // False if help was asked for, and printed. Throws Error for an unknown flag (and suggests the nearest), a missing or
-  // ill-formed value, or a required flag that is not there.
+  // False if help was asked for, and printed. Throws Error for an unknown flag (and suggests the nearest), a word that
+  // belongs to no flag, a missing or ill-formed value, a flag that is given twice, or a required one that is not there.
   bool parse(Arguments arguments);
   // Whether the experiment has the flag and the user gave it.
   bool given(const std::string& flag) const {
@@ -79,12 +86,16 @@ class Flags {
 
  private:
   std::vector<std::string_view> flag_names() const;
+  [[noreturn]] void refuse_extra(const std::string& word) const;
+  [[noreturn]] void refuse_count(const std::string& message) const;
+  void check_required() const;
   static CLI::Validator not_negative();
 
   CLI::App app_;
   std::string name_;
   std::string group_ = "Options";
   std::string command_;
+  std::vector<std::pair<const CLI::Option*, std::string>> required_;  // with what each may be
 };
 
 // The file that --out or --json names, opened before any work, so that a bad place is found at once; null for "".

@@ -28,12 +28,25 @@ class OptionFlags final : public OptionVisitor {
   // {name: value} of the options that the user gave. Throws Error for text that is no value of the option's type.
   nlohmann::json given() const;
 
+  // Throws Error, as OptionReader does, for a value in `given` that an option of this name cannot have, whether or not
+  // the entries that are chosen have it. Names that nobody has are passed over.
+  template <typename Owner>
+  static void check_values(Owner& of, const nlohmann::json& given) {
+    ValueCheck check(given, "");
+    Options options(check);
+    of.describe(options);
+  }
+
   void visit(Option& option) override;
   bool visits_all_entries() const override { return true; }
   void enter(std::string_view choice, std::string_view entry) override;
   void leave() override;
 
  private:
+  struct ValueCheck final : OptionReader {
+    using OptionReader::OptionReader;
+    bool visits_all_entries() const override { return true; }
+  };
   struct Entry {
     Option option;  // without its value
     std::vector<std::string> owners;

@@ -1,7 +1,10 @@
 #include "experiments/cli/progress.h"
 
 #include <algorithm>
+#include <array>
 #include <csignal>
+#include <cstddef>
+#include <ctime>
 #include <utility>
 
 #include <fmt/format.h>
@@ -16,19 +19,34 @@ using namespace std::chrono_literals;
 constexpr auto terminal_interval = 100ms;
 constexpr auto log_interval = 10s;
 
+// Two signals within this time are one request: GNU timeout and some schedulers signal the process and its group.
+constexpr double one_request_seconds = 1.0;
+
 volatile std::sig_atomic_t n_signals = 0;
+timespec first_signal;  // when it came; only signal handlers, which do not interrupt each other, use it
 volatile std::sig_atomic_t save_is_wanted = 0;
+// oneDNN's sgemm lets the stack pointer of the thread that computes point into the heap, where a signal's frame would
+// overwrite what is not its own: signals, which Linux gives to the main thread, are handled on a stack of their own.
+alignas(64) std::array<std::byte, std::size_t{1} << 16U> signal_stack;
+stack_t former_stack;
 struct sigaction former_interrupt;
 struct sigaction former_terminate;
 struct sigaction former_hang_up;
 
 extern "C" void note_signal(int signal) {
-  if (n_signals != 0) {
-    // The second one: what would have happened without a handler.
-    std::signal(signal, SIG_DFL);
-    std::raise(signal);
+  timespec now{};
+  ::clock_gettime(CLOCK_MONOTONIC, &now);
+  if (n_signals == 0) {
+    first_signal = now;
+    n_signals = 1;
+    return;
   }
-  n_signals = 1;
+  const double seconds = static_cast<double>(now.tv_sec - first_signal.tv_sec) +
+                         1e-9 * static_cast<double>(now.tv_nsec - first_signal.tv_nsec);
+  if (seconds < one_request_seconds) return;
+  // A second request: what would have happened without a handler.
+  std::signal(signal, SIG_DFL);
+  std::raise(signal);
 }
 
 extern "C" void note_hang_up(int /*signal*/) { save_is_wanted = 1; }
@@ -110,10 +128,16 @@ void Progress::finish() {
 InterruptGuard::InterruptGuard() {
   n_signals = 0;
   save_is_wanted = 0;
+  stack_t own_stack{};
+  own_stack.ss_sp = signal_stack.data();
+  own_stack.ss_size = signal_stack.size();
+  ::sigaltstack(&own_stack, &former_stack);
   struct sigaction action {};
   action.sa_handler = note_signal;
-  action.sa_flags = SA_RESTART;
+  action.sa_flags = SA_RESTART | SA_ONSTACK;
   ::sigemptyset(&action.sa_mask);
+  ::sigaddset(&action.sa_mask, SIGINT);
+  ::sigaddset(&action.sa_mask, SIGTERM);
   ::sigaction(SIGINT, &action, &former_interrupt);
   ::sigaction(SIGTERM, &action, &former_terminate);
   action.sa_handler = note_hang_up;
@@ -124,6 +148,7 @@ InterruptGuard::~InterruptGuard() {
   ::sigaction(SIGINT, &former_interrupt, nullptr);
   ::sigaction(SIGTERM, &former_terminate, nullptr);
   ::sigaction(SIGHUP, &former_hang_up, nullptr);
+  ::sigaltstack(&former_stack, nullptr);
 }
 
 bool interrupted() { return n_signals != 0; }

@@ -48,8 +48,8 @@ class Progress {
   std::string text_;
 };
 
-// While one lives, the first SIGINT or SIGTERM only makes interrupted() true, and the second ends the process; SIGHUP
-// only asks for a save. At most one lives at a time.
+// While one lives, the first SIGINT or SIGTERM only makes interrupted() true, and one that comes a second later or more
+// ends the process; those in between are the same request. SIGHUP only asks for a save. At most one lives at a time.
 class InterruptGuard {
  public:
   InterruptGuard();

@@ -18,7 +18,7 @@ std::string machine_name() {
       break;
     }
   }
-  return fmt::format("{}, {} threads", model, threads());
+  return fmt::format("{}, {} thread{}", model, threads(), threads() == 1 ? "" : "s");
 }
 
 std::string hardware_name(const Device& device) {

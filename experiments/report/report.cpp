@@ -2,6 +2,7 @@
 
 #include <algorithm>
 #include <cmath>
+#include <map>
 #include <optional>
 #include <string_view>
 #include <utility>
@@ -69,6 +70,42 @@ bool is_accuracy(const std::string& metric) { return metric == "accuracy"; }
 
 void add_once(Names& names, const std::string& name) {
   if (std::ranges::find(names, name) == names.end()) names.push_back(name);
+}
+
+// What each task is called on the page: its name without the suffix of its split, unless two would then have one name.
+std::map<std::string, std::string> shown_names(const Names& tasks) {
+  std::map<std::string, int> count;
+  for (const auto& task : tasks) ++count[task_stem(task)];
+  std::map<std::string, std::string> shown;
+  for (const auto& task : tasks) shown[task] = count[task_stem(task)] == 1 ? task_stem(task) : task;
+  return shown;
+}
+
+// Tests and training data of one task under one name.
+RunReport with_shown_names(RunReport report) {
+  Names tested, trained;
+  for (const auto& score : report.scores) add_once(tested, score.task);
+  for (const auto& gates : report.gates) {
+    for (const auto& task : gates.tasks) add_once(tested, task);
+  }
+  for (const auto& history : report.gate_histories) {
+    for (const auto& step : history.steps) {
+      for (const auto& [task, _] : step) add_once(trained, task);
+    }
+  }
+  const auto test_names = shown_names(tested), train_names = shown_names(trained);
+  for (auto& score : report.scores) score.task = test_names.at(score.task);
+  for (auto& gates : report.gates) {
+    for (auto& task : gates.tasks) task = test_names.at(task);
+  }
+  for (auto& history : report.gate_histories) {
+    for (auto& step : history.steps) {
+      std::map<std::string, std::vector<double>> renamed;
+      for (const auto& [task, gates] : step) renamed[train_names.at(task)] = gates;
+      step = std::move(renamed);
+    }
+  }
+  return report;
 }
 
 // The mean of a metric over the tasks on which both `method` and the untrained model were scored; over all tasks of
@@ -358,7 +395,8 @@ std::string run_section(const RunReport& report) {
 
 }  // namespace
 
-std::string render_report(const RunReport& report) {
+std::string render_report(const RunReport& given) {
+  const RunReport report = with_shown_names(given);
   std::string page;
   if (!report.model.empty()) page += fmt::format("<p class=\"faint\">{}</p>\n", escape(report.model));
   if (report.interrupted) {

@@ -82,25 +82,34 @@ std::vector<std::size_t> in_use(const std::string& use, const std::vector<NamedA
 }  // namespace
 
 void AdapterFlags::add_to(Flags& flags) {
-  flags.add_list("--adapter", adapters,
-                 "adapter folder, or NAME=FOLDER; several are added to each other; none: the model as it is");
-  flags.add("--use", use, "of several adapters, those (by name, separated by commas) that prompts have; empty: all");
+  flags.add_list(
+      "--adapter", adapters,
+      "the folder of a run, of its adapter/ or of a peft LoRA, or NAME=FOLDER; several are added to each other; "
+      "none: the model as it is",
+      "FOLDER");
+  flags.add("--use", use, "names of those adapters, separated by commas, that are in use; empty: all");
   flags.add("--alpha", alpha, "gates to use in place of the router's, as 1,0,0.5,0; empty: the router's");
-  flags.add("--scale", scale, "scale of every edit and update");
+  flags.add("--scale", scale, "factor on every edit and update");
   flags.add("--task", task, "the prompts' task, for an adapter whose gates are decided by it");
+}
+
+void AdapterFlags::check() const {
+  static_cast<void>(parse_alpha(alpha));
+  require(std::isfinite(scale), "--scale is not a number: expected one such as 0.8");
 }
 
 AdaptedModel::AdaptedModel(const ModelFlags& model_flags, const AdapterFlags& adapter_flags, const Flags& flags)
     : model{[&] {
+        model_flags.check();
+        adapter_flags.check();
         const Folders read = read_descriptions(adapter_flags.adapters);
         return model_of(model_flags, flags.given("--model"), read).load();
       }()},
       system(model_flags.system) {
-  require(std::isfinite(adapter_flags.scale), "--scale is not a number: expected one such as 0.8");
   const Folders read = read_descriptions(adapter_flags.adapters);
   if (read.folders.empty()) {
     for (const char* flag : {"--task", "--alpha", "--scale", "--use"}) {
-      require(!flags.given(flag), "{} has no effect without --adapter", flag);
+      require(!flags.given(flag), "{} has no effect: expected --adapter FOLDER beside it", flag);
     }
     return;
   }
@@ -118,7 +127,8 @@ AdaptedModel::AdaptedModel(const ModelFlags& model_flags, const AdapterFlags& ad
   if (!flags.given("--system")) system = context.system;
   if (trains_model(read.descriptions.front().method)) {
     for (const char* flag : {"--task", "--alpha", "--scale", "--use"}) {
-      require(!flags.given(flag), "{} has no effect: {} is a whole model", flag, read.folders.front().name);
+      require(!flags.given(flag), "{} has no effect: {} is a whole model, expected no {}", flag,
+              read.folders.front().name, flag);
     }
     label = read.descriptions.front().method.method;
     return;
@@ -133,7 +143,8 @@ AdaptedModel::AdaptedModel(const ModelFlags& model_flags, const AdapterFlags& ad
   label = adapters->label(chosen);
   const Routing* routing = adapters->routing();
   require(!flags.given("--task") || (routing != nullptr && !routing->tasks().empty()),
-          "--task has no effect: no gates of {} are decided by the task", fmt::join(adapter_flags.adapters, ", "));
+          "--task has no effect: no gates of {} are decided by the task, expected no --task",
+          fmt::join(adapter_flags.adapters, ", "));
 }
 
 }  // namespace csreft

@@ -18,6 +18,8 @@ struct AdapterFlags {
   std::string task;
 
   void add_to(Flags& flags);
+  // Throws Error for values that no adapter can have.
+  void check() const;
 };
 
 // Stays where it is: methods refer to the model.

@@ -6,6 +6,7 @@
 #include "core/base/threads.h"
 #include "core/base/whole_number.h"
 #include "experiments/cli/name_list.h"
+#include "reft/methods/sum.h"
 #include "reft/presets.h"
 #include "reft/router/router.h"
 #include "reft/stiefel/manifold.h"
@@ -14,36 +15,76 @@ namespace csreft {
 
 namespace {
 
+// An option with its value as a shell must be given it: "--rank 4", "--no-tied".
+std::string flag_with_value(const std::string& name, const nlohmann::json& value) {
+  if (value.is_boolean()) return value.get<bool>() ? flag_of(name) : "--no-" + flag_of(name).substr(2);
+  if (value.is_number_float()) return fmt::format("{} {:g}", flag_of(name), value.get<double>());
+  return fmt::format("{} {}", flag_of(name), shell_quoted(value.is_string() ? value.get<std::string>() : value.dump()));
+}
+
 std::string preset_lines() {
   std::string lines;
   for (const auto& preset : presets()) {
     std::vector<std::string> flags;
-    const auto add = [&](const nlohmann::json& options) {
-      for (const auto& [name, value] : options.items()) {
-        if (value.is_boolean()) {
-          flags.push_back(value.get<bool>() ? flag_of(name) : "--no-" + flag_of(name).substr(2));
-        } else {
-          const std::string text = value.is_string() ? value.get<std::string>() : value.dump();
-          flags.push_back(fmt::format("{} {}", flag_of(name), shell_quoted(text)));
-        }
-      }
-    };
-    add(preset.method.values);
-    add(preset.train);
+    for (const auto& [name, value] : preset.method.values.items()) flags.push_back(flag_with_value(name, value));
+    for (const auto& [name, value] : preset.train.items()) flags.push_back(flag_with_value(name, value));
     lines += fmt::format("\n  {} ({}): {}\n    ({})", preset.name, preset.method.method, preset.summary,
                          fmt::join(flags, " "));
   }
   return lines;
 }
 
+// The method that an option names: "lora" of "lora.rank"; empty if it names none.
+std::string owner_of(std::string_view name) {
+  const std::size_t dot = name.find('.');
+  return std::string(name.substr(0, dot == name.npos ? 0 : dot));
+}
+
+// The methods that can be a part of a sum, as each names its options there.
+std::unique_ptr<MethodSettings> settings_of_part(const std::string& method) { return sum_settings({method}); }
+
+bool is_part(std::string_view method) {
+  const auto found = std::ranges::find(methods(), method, &MethodEntry::name);
+  return found != methods().end() && !(*found)->create()->trains_model();
+}
+
+// Throws Error for a value that no method which has the option can have.
+void check_without_effect(const nlohmann::json& values) {
+  for (const auto* entry : methods()) OptionFlags::check_values(*entry->create(), values);
+  for (const auto& [name, value] : values.items()) {
+    if (is_part(owner_of(name))) OptionFlags::check_values(*settings_of_part(owner_of(name)), values);
+  }
+}
+
 // Tells of flags that were given and that the method has no use for.
 void drop_unknown(MethodOptions& options, const nlohmann::json& given, std::vector<std::string>& notes) {
-  for (const auto& name : read_options(options).unknown) {
+  const ReadOptions read = read_options(options);
+  nlohmann::json without_effect = nlohmann::json::object();
+  for (const auto& name : read.unknown) {
     if (given.contains(name)) {
-      notes.push_back(fmt::format("{} has no effect on method {} as it is chosen here", flag_of(name), options.method));
+      without_effect[name] = given[name];
+      const std::string bare = owner_of(name) == options.method ? name.substr(options.method.size() + 1) : "";
+      const bool has_bare = std::ranges::find(read.known, bare) != read.known.end();
+      notes.push_back(fmt::format("{} has no effect on method {} as it is chosen here{}", flag_of(name), options.method,
+                                  has_bare ? ": of a method by itself it is " + flag_of(bare) : ""));
     }
     options.values.erase(name);
   }
+  check_without_effect(without_effect);
+}
+
+// Says which options a preset decides that was not asked for by name.
+void note_preset(const Preset& preset, const MethodOptions& chosen, const nlohmann::json& given,
+                 std::vector<std::string>& notes) {
+  std::vector<std::string> decided, adapted;
+  for (const auto& [name, value] : preset.method.values.items()) {
+    if (given.contains(name) || !chosen.contains(name)) continue;
+    (chosen.at(name) == value ? decided : adapted).push_back(flag_with_value(name, chosen.at(name)));
+  }
+  if (decided.empty()) return;
+  notes.push_back(fmt::format("these flags suit preset {}, which decides the rest: {}{}{}", preset.name,
+                              fmt::join(decided, " "), adapted.empty() ? "" : "; but they need ",
+                              fmt::join(adapted, " ")));
 }
 
 // "tasks", or "csreft.tasks" in a sum.
@@ -83,13 +124,19 @@ void ModelFlags::add_to(Flags& flags) {
   flags.add_switch("--quiet", quiet, "no progress on stderr");
 }
 
-LanguageModel ModelFlags::load(bool trainable) const {
-  set_threads(threads);
+void ModelFlags::check() const {
   require(weights == "f32" || weights == "bf16" || weights == "tf32",
           "unknown weights '{}': expected f32, bf16 or tf32", weights);
   const Device where = parse_device(device);
   require(weights != "tf32" || where.type == DeviceType::cuda,
           "--weights tf32 needs --device cuda: the processor has no TF32, expected f32 or bf16");
+  if (!chat_template.empty()) static_cast<void>(find_chat_template(chat_template));
+}
+
+LanguageModel ModelFlags::load(bool trainable) const {
+  set_threads(threads);
+  check();
+  const Device where = parse_device(device);
   require(!trainable || weights == "f32", "--weights {} cannot be trained: expected f32", weights);
   const Weights held = trainable           ? Weights::trainable
                        : weights == "bf16" ? Weights::frozen_bf16
@@ -113,12 +160,18 @@ void MethodFlags::add_to(Flags& flags, Arguments arguments) {
     options_.describe(*entry->create(), name);
     if (!headings.contains(name)) headings[name] = "Method " + name;
   }
+  std::vector<std::string> parts;
+  const auto add_part = [&](const std::string& part) {
+    if (is_part(part) && std::ranges::find(parts, part) == parts.end()) parts.push_back(part);
+  };
   for (std::size_t i = 0; i < arguments.size(); ++i) {
     constexpr std::string_view flag = "--method";
     std::string value = i > 0 && arguments[i - 1] == flag ? arguments[i] : "";
     if (arguments[i].starts_with("--method=")) value = arguments[i].substr(flag.size() + 1);
-    if (value.find('+') != std::string::npos) options_.describe(*read_options({value, {}}).settings, "sum");
+    if (value.find('+') != std::string::npos) std::ranges::for_each(parts_of_sum(value), add_part);
+    if (arguments[i].starts_with("--")) add_part(owner_of(std::string_view(arguments[i]).substr(2)));
   }
+  for (const auto& part : parts) options_.describe(*settings_of_part(part), "sum");
   options_.add_to(flags, "Method", headings);
 }
 
@@ -132,24 +185,22 @@ MethodChoice MethodFlags::chosen(const Flags& flags, std::span<const Task> tasks
     require(choice.method.method == followed->method.method, "preset {} is of method {}: expected no --method {}",
             preset, followed->method.method, method);
   }
-  if (followed != nullptr && preset.empty() && followed != suitable_preset({choice.method.method})) {
-    choice.notes.push_back(
-        fmt::format("these flags suit preset {}, which is followed otherwise: {}", followed->name, followed->summary));
-  }
+  const bool unasked = followed != nullptr && preset.empty() && followed != suitable_preset({choice.method.method});
   if (followed != nullptr) {
     choice.method = with_preset(*followed, choice.method);
     choice.train = followed->train;
   }
   drop_unknown(choice.method, given, choice.notes);
+  if (unasked) note_preset(*followed, choice.method, given, choice.notes);
   name_tasks(choice.method, tasks);
   if (!preset.empty()) {
     std::vector<std::string> departing;
     for (const auto& [name, value] : followed->method.values.items()) {
-      if (given.contains(name) && given[name] != value) departing.push_back(flag_of(name));
+      if (choice.method.contains(name) && choice.method.at(name) != value) departing.push_back(flag_of(name));
     }
     if (!departing.empty()) {
-      choice.notes.push_back(fmt::format("{} of this run {} not as preset {} has {}: the run's preset is called custom",
-                                         fmt::join(departing, ", "), departing.size() > 1 ? "are" : "is", preset,
+      choice.notes.push_back(fmt::format("{} of this run {} not as preset {} has {}", fmt::join(departing, ", "),
+                                         departing.size() > 1 ? "are" : "is", preset,
                                          departing.size() > 1 ? "them" : "it"));
     }
   }
@@ -169,6 +220,10 @@ TrainOptions TrainFlags::chosen(const TrainOptions& defaults, const nlohmann::js
   OptionReader reader(values, "");
   Options visited(reader);
   out.describe(visited);
+  TrainOptions all_entries = defaults;
+  nlohmann::json without_effect = nlohmann::json::object();
+  for (const auto& name : reader.unknown()) without_effect[name] = values[name];
+  OptionFlags::check_values(all_entries, without_effect);
   if (notes != nullptr) {
     for (const auto& name : reader.unknown()) {
       notes->push_back(fmt::format("{} has no effect on optimizer {}", flag_of(name), out.optimizer.name()));

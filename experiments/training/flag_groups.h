@@ -29,6 +29,8 @@ struct ModelFlags {
   bool quiet = false;
 
   void add_to(Flags& flags);
+  // Throws Error for values that no model can have; load() does, too.
+  void check() const;
   // Sets the threads and loads to the device, with weights that can be trained if so asked. Throws Error for a model
   // that is not there.
   LanguageModel load(bool trainable = false) const;
@@ -38,7 +40,7 @@ struct ModelFlags {
 struct MethodChoice {
   MethodOptions method;
   nlohmann::json train = nlohmann::json::object();
-  // A line for each thing that a user should know: flags without use, departures from the preset.
+  // A line for each thing that a user should know: flags without use, what a preset decides, departures from it.
   std::vector<std::string> notes{};
 };
 
@@ -48,11 +50,12 @@ class MethodFlags {
   std::string method{methods().front()->name};
   std::string preset;
 
-  // `arguments` are those that will be parsed: a sum of methods in them has flags of its own, --lora.rank.
+  // `arguments` are those that will be parsed: a sum of methods in them has flags of its own, --lora.rank, and so has a
+  // method whose flags are given in that form beside another.
   void add_to(Flags& flags, Arguments arguments);
   // What the user gave over what the preset has (named, or the one that suits). `tasks`: the training tasks, for
   // methods that ask for their names. A flag that the method has no use for is a note. Throws Error for values that are
-  // not possible.
+  // not possible, of such flags as well.
   MethodChoice chosen(const Flags& flags, std::span<const Task> tasks) const;
 
  private:

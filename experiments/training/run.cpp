@@ -8,6 +8,27 @@
 
 namespace csreft {
 
+namespace {
+
+// The rank of the method's subspaces, by itself or in a sum ("csreft.rank").
+std::string rank_of_subspaces(const MethodOptions& options) {
+  constexpr std::string_view name = "subspaces";
+  for (const auto& [key, value] : options.values.items()) {
+    if (!key.ends_with(name)) continue;
+    const std::string rank = key.substr(0, key.size() - name.size()) + "rank";
+    if (options.contains(rank)) return fmt::format(" of rank {}", options.at(rank).dump());
+  }
+  return "";
+}
+
+std::int64_t n_examples(std::span<const TaskScore> scores) {
+  std::int64_t n = 0;
+  for (const auto& score : scores) n += score.n;
+  return n;
+}
+
+}  // namespace
+
 MethodRun start_run(const std::string& label, const std::shared_ptr<const Method>& method) {
   return {.label = label, .method = method, .options = method->options(), .parameters = count_parameters(*method)};
 }
@@ -28,7 +49,8 @@ void train_and_score(MethodRun& run, Trainer& trainer, const LanguageModel& mode
              parts.empty() ? "" : fmt::format(" ({})", parts), trainer.total_steps(),
              trainer.total_steps() == 1 ? "" : "s");
   if (const Routing* routing = run.method->routing(); routing != nullptr && routing->subspaces() > 1) {
-    fmt::print("note: {0} subspaces train {0} times the edits' numbers of one of their rank\n", routing->subspaces());
+    fmt::print("note: {0} subspaces{1} have {0} times the parameters of one\n", routing->subspaces(),
+               rank_of_subspaces(run.options));
   }
   for (const auto& notice : trainer.notices()) fmt::print("note: {}\n", notice);
   std::fflush(stdout);
@@ -41,11 +63,19 @@ void train_and_score(MethodRun& run, Trainer& trainer, const LanguageModel& mode
                records.back().step,
                run.result.kept_step > 0 ? fmt::format("; kept: step {}", run.result.kept_step) : "");
   }
+  std::vector<TaskScore> scores;
   for (const auto& task : tests) {
-    if (!interrupted()) run.scores.push_back(evaluate(model, run.method.get(), task, evaluation));
+    if (!interrupted()) scores.push_back(evaluate(model, run.method.get(), task, evaluation));
   }
   run.result.interrupted = run.result.interrupted || interrupted();
-  print_scores(run.label, run.scores);
+  print_scores(run.label, scores);
+  if (n_examples(scores) < n_examples(run.scores)) {
+    fmt::print("the scores of step {} stay: {} examples were scored after step {}\n", run.scored_step,
+               n_examples(scores) == 0 ? "no" : "fewer", run.result.steps.size());
+    return;
+  }
+  run.scores = std::move(scores);
+  run.scored_step = std::ssize(run.result.steps);
 }
 
 }  // namespace csreft

@@ -2,6 +2,7 @@
 #pragma once
 
 #include <cstddef>
+#include <cstdint>
 #include <filesystem>
 #include <memory>
 #include <span>
@@ -21,6 +22,7 @@ struct MethodRun {
   TrainResult result{};
   std::vector<TaskScore> untrained{};  // of the model without the method; empty: not scored
   std::vector<TaskScore> scores{};
+  std::int64_t scored_step = 0;  // after how many steps the scores were taken
   std::size_t peak_memory_bytes = 0;
 };
 
@@ -31,8 +33,9 @@ MethodRun start_run(const std::string& label, const std::shared_ptr<const Method
 std::vector<TaskScore> score_untrained(const LanguageModel& model, std::span<const Task> tests,
                                        const EvaluationOptions& options);
 
-// Trains, measures the memory, scores on every task unless interrupted, and prints the scores. With `resume`, goes on
-// from what the folder holds.
+// Trains, measures the memory, scores on every task unless interrupted, and prints the scores. Scores that the run has
+// from an earlier end stay if no task, or fewer examples, could be scored anew. With `resume`, goes on from what the
+// folder holds.
 void train_and_score(MethodRun& run, Trainer& trainer, const LanguageModel& model, std::span<const Task> tests,
                      const EvaluationOptions& evaluation, const std::filesystem::path& folder, bool resume = false);
 

@@ -1,5 +1,6 @@
 #include "experiments/training/scores.h"
 
+#include <algorithm>
 #include <cstdio>
 
 #include "core/base/json_file.h"
@@ -7,6 +8,18 @@
 namespace csreft {
 
 using nlohmann::json;
+
+namespace {
+
+template <typename Number>
+std::vector<Number> numbers(const json& list, std::string_view where) {
+  const bool is_list =
+      list.is_array() && std::ranges::all_of(list, [](const json& element) { return element.is_number(); });
+  require(is_list, "{}: the gates are {}: expected a list of numbers", where, list.dump());
+  return list.get<std::vector<Number>>();
+}
+
+}  // namespace
 
 json tasks_json(const std::vector<TaskScore>& scores) {
   json tasks = json::object();
@@ -39,6 +52,37 @@ json gates_json(const std::vector<TaskScore>& scores) {
     if (!s.mean_gates.empty()) gates[s.task] = s.mean_gates;
   }
   return gates;
+}
+
+json chosen_json(const std::vector<TaskScore>& scores) {
+  json chosen = json::object();
+  for (const auto& s : scores) {
+    if (!s.mean_gates.empty()) chosen[s.task] = s.chosen;
+  }
+  return chosen;
+}
+
+std::vector<TaskScore> kept_scores(const json& summary, const std::string& key, std::span<const Task> tests,
+                                   std::string_view where) {
+  std::vector<TaskScore> kept;
+  if (!summary.contains(key)) return kept;
+  const auto all = parse_tasks(summary[key], where);
+  const json none = json::object();
+  const json& gates = key == "tasks" && summary.contains("gates") ? summary["gates"] : none;
+  const json& chosen = summary.contains("chosen") ? summary["chosen"] : none;
+  for (const auto& test : tests) {
+    const auto found = std::ranges::find(all, test.name, &TaskScore::task);
+    if (found == all.end()) continue;
+    kept.push_back(*found);
+    if (!gates.contains(test.name) || !chosen.contains(test.name)) continue;
+    const std::string place = fmt::format("{}, task {}", where, test.name);
+    kept.back().mean_gates = numbers<double>(gates[test.name], place);
+    kept.back().chosen = numbers<std::int64_t>(chosen[test.name], place);
+    require(kept.back().mean_gates.size() == kept.back().chosen.size(),
+            "{}: {} mean gates and {} counts of the largest gate: expected as many", place,
+            kept.back().mean_gates.size(), kept.back().chosen.size());
+  }
+  return kept;
 }
 
 void print_scores(const std::string& label, const std::vector<TaskScore>& scores) {

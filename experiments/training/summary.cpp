@@ -73,6 +73,8 @@ json summary_json(const LanguageModel& model, const MethodRun& run, const TrainO
                   {"steps", run.result.steps.size()},
                   {"tasks", tasks_json(run.scores)},
                   {"gates", gates_json(run.scores)},
+                  {"chosen", chosen_json(run.scores)},
+                  {"scored_step", run.scored_step},
                   {"options", to_json(run.options)},
                   {"interrupted", run.result.interrupted},
                   {"device", to_string(model.llama.options().device)},
@@ -137,6 +139,10 @@ void add_to_report(RunReport& report, const LanguageModel& model, const MethodRu
   }
   if (!run.result.steps.empty() && !run.result.steps.front().gates.empty()) {
     report.gate_histories.push_back(gate_history(run.label, run.result.steps));
+  }
+  if (run.scored_step != std::ssize(run.result.steps) && !run.scores.empty()) {
+    report.facts.emplace_back("scores of " + run.label, fmt::format("after {} of the {} steps that were done",
+                                                                    run.scored_step, run.result.steps.size()));
   }
   report.interrupted = report.interrupted || run.result.interrupted;
 }

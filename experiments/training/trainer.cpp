@@ -89,7 +89,7 @@ void TrainOptions::describe(Options& options) {
   options.add("validate_every", validate_every, "steps from one measurement on --validation to the next; 0: an epoch",
               at_least(0));
   options.add_name("keep", keep, "the adapter that is kept and scored", kept_steps);
-  options.add("seed", seed, "of initial values and the order of examples");
+  options.add("seed", seed, "seed of initial values and of the order of examples");
 }
 
 Trainer::Trainer(const LanguageModel& model, Method& method, std::span<const Task> tasks, TrainOptions options)

@@ -142,7 +142,8 @@ AdapterSet::AdapterSet(std::vector<NamedAdapter> adapters, std::vector<std::size
             routing == nullptr ? 0 : routing->subspaces());
     parameters_.insert(parameters_.end(), method->parameters().begin(), method->parameters().end());
   }
-  require(steering_.alpha.empty() || any_gates, "--alpha has no effect: no adapter has gates");
+  require(steering_.alpha.empty() || any_gates,
+          "--alpha has no effect: no adapter has gates; expected an adapter of csreft, or no --alpha");
 }
 
 std::unique_ptr<MethodPass> AdapterSet::attach(const PromptBatch& batch) const {

@@ -51,8 +51,10 @@ void check_router(const CsReftOptions& o) {
   require(o.router_start == "random" || o.router_hidden >= o.competing(),
           "a router of hidden width {} cannot start from {} clusters: expected a width of at least {}", o.router_hidden,
           o.competing(), o.competing());
-  require(!o.by_token() || o.router_input == "hidden",
-          "router input {} is the prompt's, not each token's: expected hidden with --gate-scope token", o.router_input);
+  require(
+      !o.by_token() || o.router_input == "hidden",
+      "--router-input {} is the prompt's, not each token's: expected --router-input hidden beside --gate-scope token",
+      o.router_input);
 }
 
 }  // namespace
@@ -94,7 +96,7 @@ void CsReftOptions::check() const {
   require(edits.activation == "linear" || has_source(find_intervention(edit)),
           "--activation {} has nothing to act on in {}: expected linear", edits.activation, edit);
   if (gate->source() != GateSource::task) return;
-  require(!tasks.empty(), "gate {} needs the names of the tasks", gate.name());
+  require(!tasks.empty(), "gate {} has no names of tasks: expected --tasks, or --train files", gate.name());
   require(static_cast<std::int64_t>(tasks.size()) <= competing(),
           "gate {} gives each task a subspace: expected --subspaces of at least {}, the number of tasks, not {}",
           gate.name(), static_cast<std::int64_t>(tasks.size()) + shared, subspaces);

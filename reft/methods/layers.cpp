@@ -65,8 +65,8 @@ std::vector<std::int64_t> parse_layers(const std::string& text, std::int64_t n_l
   }
   std::ranges::sort(layers);
   for (std::size_t i = 0; i < layers.size(); ++i) {
-    require(0 <= layers[i] && layers[i] < n_layers, "layer {} does not exist: the model has layers 0 to {}", layers[i],
-            n_layers - 1);
+    require(0 <= layers[i] && layers[i] < n_layers,
+            "layer {} does not exist: expected 0 to {}, the layers of the model", layers[i], n_layers - 1);
     require(i == 0 || layers[i] != layers[i - 1], "layer {} is named twice: expected each layer once", layers[i]);
   }
   return layers;

@@ -3,6 +3,7 @@
 #include <algorithm>
 #include <cmath>
 
+#include "core/base/nearest.h"
 #include "core/tensor/random.h"
 #include "reft/methods/edit_sites.h"
 #include "reft/random_streams.h"
@@ -11,6 +12,23 @@ namespace csreft {
 namespace {
 
 constexpr std::string_view everywhere_name = "everywhere";
+
+std::vector<std::string_view> linear_names() {
+  std::vector<std::string_view> names;
+  for (int site = 0; site <= static_cast<int>(LinearSite::down_proj); ++site) {
+    names.push_back(to_string(static_cast<LinearSite>(site)));
+  }
+  return names;
+}
+
+// PEFT's short names, too: q, down.
+std::string full_name(const std::string& target) {
+  const auto names = linear_names();
+  for (const std::string& name : {target, target + "_proj"}) {
+    if (std::ranges::find(names, name) != names.end()) return name;
+  }
+  fail_unknown("linear layer", target, names);
+}
 
 struct Extents {
   std::int64_t in, out;
@@ -40,7 +58,8 @@ void LoraOptions::describe(Options& options) {
   options.add("dropout", dropout, "share of the components of an update's input that training drops",
               Range<double>{"0 or more and less than 1", [](double p) { return p >= 0.0 && p < 1.0; }});
   options.add("targets", targets,
-              "linear layers that are updated: q_proj, k_proj, v_proj, o_proj, gate_proj, up_proj, down_proj");
+              fmt::format("linear layers that are updated, of {}; or short: q, k, v, o, gate, up, down",
+                          fmt::join(linear_names(), ", ")));
   options.add("positions", positions, "tokens whose layers are updated: everywhere, or some of the prompt's");
 }
 
@@ -48,9 +67,7 @@ void LoraOptions::resolve(const LlamaConfig& config) {
   layers = layers_text(parse_layers(layers, config.n_layers));
   require(!targets.empty(), "LoRA has no target: expected linear layers such as q_proj,v_proj");
   for (auto& target : targets) {
-    // PEFT's short names, too: q, down.
-    if (target.find('_') == std::string::npos) target += "_proj";
-    static_cast<void>(parse_linear_site(target));
+    target = full_name(target);
   }
 }
 
@@ -66,7 +83,7 @@ LoraSites::LoraSites(const LoraOptions& options, const Llama& model, std::uint64
       const LinearSite site = parse_linear_site(target);
       const auto [in, out] = extents_of(site, config);
       const double bound = 1.0 / std::sqrt(static_cast<double>(in));
-      require(!places_.contains({layer, site}), "LoRA target {} is named twice", target);
+      require(!places_.contains({layer, site}), "LoRA target {} is named twice: expected each target once", target);
       add(layer, site,
           {Variable::parameter(
                random_uniform({options.rank, in}, -bound, bound, seed, first_place_stream + place, model.options())),

@@ -36,8 +36,8 @@ std::int32_t task_index(const Method& method, std::string_view task) {
   const std::string known = fmt::format("{}", fmt::join(tasks, ", "));
   if (task.empty()) fail("gate {} is decided by the task: expected --task with one of {}", routing->gate(), known);
   const std::vector<std::string_view> names(tasks.begin(), tasks.end());
-  fail("gate {} knows no task '{}'{}: expected one of {}, from a file NAME.test.json or by --task NAME",
-       routing->gate(), task, suggestion(task, names), known);
+  fail("gate {} knows no task '{}'{}: expected one of {}, which it was trained on", routing->gate(), task,
+       suggestion(task, names), known);
 }
 
 std::vector<std::pair<std::string, Tensor>> named_tensors(const Method& method) {

@@ -99,7 +99,7 @@ TEST_CASE("training takes the first examples of its files, and goes on with them
       run_program({"train", "--quiet", "--resume", (bench.chat.folder / "run").string(), "--threads", "2"});
   CAPTURE(resumed.err);
   CHECK(resumed.code == 0);
-  CHECK(contains(resumed.out, "with 2 threads where the run had 1"));
+  CHECK(contains(resumed.out, "with --threads 2 where the run had 1"));
   check_refused(bench, bench.train({{"--out", "other"}, {"--examples", "3,4"}}), "2 numbers for 1 tasks");
   check_refused(bench, bench.train({{"--out", "other"}, {"--examples", "0"}}), "expected numbers of 1 or more");
   check_refused(bench, bench.train({{"--out", "other"}, {"--tests", "-1"}}), "--tests -1");
@@ -130,7 +130,71 @@ TEST_CASE("a wrong word on the command line is refused, with the nearest that ex
   check_refused(bench, bench.train({{"--weights", "f16"}}), "expected f32, bf16 or tf32");
   check_refused(bench, bench.train({{"--weights", "tf32"}}), "needs --device cuda");
   check_refused(bench, {"train"}, "--train");
+  check_refused(bench, {"ablate"}, "ablation is missing: expected one of router");
+  check_refused(bench, {"inspect", "--model", "model"}, "--prompt is missing: expected --prompt TEXT");
+  check_refused(bench, {"inspect", "--model", "model", "--prompt", ""}, "expected --prompt TEXT, which is not empty");
+  check_refused(bench, {"generate", "--prompt", "A", "word"}, "the word 'word' belongs to no flag");
+  check_refused(bench, bench.train({{"--method", "lora"}, {"--targets", "foo"}}), "unknown linear layer 'foo'");
   check_refused(bench, {"generate", "--model", "model"}, "--prompt");
+}
+
+TEST_CASE("a flag without use is a note, and its value is checked all the same") {
+  const Bench bench;
+  const auto noted = bench.run(bench.train({{"--lora.rank", "4"}, {"--tau", "0.4"}}));
+  CAPTURE(noted.err);
+  CHECK(noted.code == 0);
+  CHECK(contains(noted.out, "note: --lora.rank has no effect on method loreft as it is chosen here\n"));
+  const auto single = bench.run(bench.train({{"--out", "single"}, {"--method", "lora"}, {"--lora.rank", "4"}}));
+  CHECK(single.code == 0);
+  CHECK(contains(single.out, "as it is chosen here: of a method by itself it is --rank\n"));
+  const auto refused = [&](const std::map<std::string, std::string>& changes, const std::string& part) {
+    auto flags = changes;
+    flags["--out"] = "other";
+    check_refused(bench, bench.train(flags), part);
+  };
+  refused({{"--tau", "2"}}, "--tau 2 is not possible: expected a number between 0 and 1");
+  refused({{"--lora.rank", "0"}}, "--lora.rank 0 is not possible: expected 1 or more");
+  refused({{"--gate", "hrad"}}, "did you mean hard?");
+  refused({{"--optimizer", "adamw"}, {"--retraction", "qrr"}}, "unknown retraction 'qrr'");
+  refused({{"--foo.rank", "4"}}, "unknown flag --foo.rank");
+}
+
+TEST_CASE("wrong flags are told before a folder that cannot be taken, or an adapter that is not there") {
+  const Bench bench;
+  const auto refused = [&](const std::map<std::string, std::string>& changes, const std::string& part) {
+    auto flags = changes;
+    flags["--out"] = "model";
+    check_refused(bench, bench.train(flags), part);
+  };
+  refused({{"--rank", "0"}}, "--rank 0");
+  refused({{"--retraction", "qrr"}}, "unknown retraction");
+  refused({{"--weights", "f16"}}, "unknown weights");
+  refused({{"--save-every", "soon"}}, "--save-every soon");
+  check_refused(bench, {"train", "--resume", "nowhere", "--epochs", "0"}, "--epochs 0");
+  check_refused(bench, {"evaluate", "--test", "absent.json", "--adapter", "nowhere", "--alpha", "x"}, "--alpha 'x'");
+}
+
+TEST_CASE("evaluate takes the first examples by the flag that train has") {
+  const Bench bench;
+  for (const char* flag : {"--tests", "--limit"}) {
+    const auto scored = bench.run(
+        {"evaluate", "--quiet", "--model", "model", "--test", "test.json", flag, "3", "--out", "scores.json"});
+    CAPTURE(scored.err);
+    REQUIRE(scored.code == 0);
+    CHECK(nlohmann::json::parse(bench.chat.folder.read("scores.json"))["tasks"]["test"]["n"] == 3);
+  }
+  check_refused(bench, {"evaluate", "--model", "model", "--test", "test.json", "--tests", "-1"}, "--tests -1");
+}
+
+TEST_CASE("inspect tells gates of the router from those that --alpha puts in their place") {
+  const Bench bench;
+  REQUIRE(bench.run(bench.train({{"--method", "csreft"}, {"--subspaces", "2"}})).code == 0);
+  Words words{"inspect", "--model", "model", "--adapter", "run", "--prompt", "AAA"};
+  CHECK(contains(bench.run(words).out, "\ngate top1: alpha "));
+  words.insert(words.end(), {"--alpha", "0.5,0.25"});
+  const auto steered = bench.run(words).out;
+  CHECK(contains(steered, "\ngates of --alpha, in place of the router's: alpha   0.500   0.250\n"));
+  CHECK_FALSE(contains(steered, "gate top1"));
 }
 
 TEST_CASE("a method that the model has no room for is refused") {
@@ -276,6 +340,8 @@ TEST_CASE("an adapter of another model, or one that is not whole, is refused") {
   bench.chat.write_weights(weights);
   check_refused(bench, evaluate, "another model");
   check_refused(bench, {"evaluate", "--model", "model", "--test", "test.json", "--adapter", "nowhere"}, "nowhere");
+  check_refused(bench, {"evaluate", "--model", "model", "--test", "test.json", "--adapter", "model"},
+                "model is not an adapter: it has no adapter.json; expected the folder of a run");
   check_refused(bench, {"train", "--resume", "nowhere"}, "nowhere");
 }
 

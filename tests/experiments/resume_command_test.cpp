@@ -142,6 +142,49 @@ TEST_CASE("Ctrl-C saves and stops") {
   CHECK(contains(resumed.out, fmt::format("goes on after step {} of {}\n", steps, steps + 1)));
 }
 
+TEST_CASE("the scores of a finished run stay while it is extended, until there are others") {
+  const Bench bench;
+  bench.chat.folder.write("another.json", letter_json(3));
+  auto words =
+      bench.train({{"--method", "csreft"}, {"--subspaces", "2"}, {"--test", "test.json"}, {"--save-every", "0"}});
+  words.insert(words.end(), {"--test", "another.json"});
+  REQUIRE(bench.run(words).code == 0);
+  const auto finished = read(bench, "run/summary.json");
+  REQUIRE(finished["scored_step"] == 2);
+  const Words extend{"train", "--quiet", "--resume", "run", "--epochs", "4000"};
+  const auto check_kept = [&] {
+    const auto summary = read(bench, "run/summary.json");
+    CHECK(summary["interrupted"] == true);
+    for (const char* key : {"tasks", "untrained", "gates", "chosen", "scored_step"}) {
+      CAPTURE(key);
+      CHECK(summary[key] == finished[key]);
+    }
+    return summary["steps"].get<std::int64_t>();
+  };
+  // Killed, it has what it had; stopped, the steps since then as well.
+  const auto killed =
+      run_program(extend, {.folder = bench.chat.folder.path(), .signal = SIGKILL, .signal_after_ms = 2000});
+  REQUIRE(killed.code == 128 + SIGKILL);
+  CHECK(check_kept() == 2);
+  const auto stopped =
+      run_program(extend, {.folder = bench.chat.folder.path(), .signal = SIGTERM, .signal_after_ms = 2000});
+  CAPTURE(stopped.err);
+  REQUIRE(stopped.code == 130);
+  CHECK(contains(stopped.out, "the scores of step 2 stay: no examples were scored after step "));
+  // In the order of the command, not of the names.
+  CHECK(stopped.out.find("untrained    test") < stopped.out.find("untrained    another"));
+  const auto steps = check_kept();
+  CHECK(steps > 2);
+  CHECK(contains(bench.chat.folder.read("run/report.html"),
+                 fmt::format("<dt>scores of csreft</dt><dd>after 2 of the {} steps that were done</dd>", steps)));
+
+  const auto ended = bench.run({"train", "--quiet", "--resume", "run", "--steps", std::to_string(steps + 1)});
+  CAPTURE(ended.err);
+  REQUIRE(ended.code == 0);
+  CHECK(read(bench, "run/summary.json")["scored_step"] == steps + 1);
+  CHECK_FALSE(contains(bench.chat.folder.read("run/report.html"), "scores of csreft"));
+}
+
 TEST_CASE("state files that are not whole are refused") {
   const Bench bench;
   REQUIRE(bench.run(bench.train({{"--steps", "1"}})).code == 0);

@@ -30,7 +30,7 @@ TEST_CASE("csreft trains with the preset that specialises, or with the gate that
   CHECK(paper["options"]["penalty"] == "none");
   CHECK(paper["options"]["router_input"] == "prompt_mean");
   const auto custom = summary_of({{"--out", "c"}, {"--penalty", "none"}});
-  CHECK(custom["preset"] == "custom");
+  CHECK(custom["preset"] == "specialised, changed: lambda, penalty");
   CHECK(custom["options"]["lambda"] == 0.0);
   CHECK(custom["options"]["router_start"] == "clusters");
   const auto l1 = summary_of({{"--out", "d"}, {"--penalty", "l1"}, {"--lambda", "0.1"}});
@@ -45,6 +45,40 @@ TEST_CASE("csreft trains with the preset that specialises, or with the gate that
   auto refused = with_gate("--penalty", "mi", "soft");
   refused[static_cast<std::size_t>(std::ranges::find(refused, "e") - refused.begin())] = "f";
   check_refused(bench, refused, "penalty mi");
+}
+
+TEST_CASE("what a preset decides that nobody asked for is said, and gates by token get a router that reads tokens") {
+  const Bench bench;
+  const auto train = [&](std::map<std::string, std::string> changes) {
+    changes.insert({{"--method", "csreft"}, {"--subspaces", "2"}});
+    const auto result = bench.run(bench.train(changes));
+    CAPTURE(result.err);
+    REQUIRE(result.code == 0);
+    return result.out;
+  };
+  const auto summary = [&](const std::string& run) {
+    return nlohmann::json::parse(bench.chat.folder.read(run + "/summary.json"));
+  };
+  CHECK(contains(train({{"--gate", "hard"}, {"--out", "a"}}),
+                 "note: these flags suit preset paper, which decides the rest: --edit loreft --lambda 0 --penalty none "
+                 "--router-input prompt_mean --router-lr 1 --no-router-norm --router-start random\n"));
+  CHECK(summary("a")["preset"] == "paper, changed: gate");
+  // Without a router there is nothing of it to decide.
+  CHECK(contains(train({{"--gate", "onehot"}, {"--out", "b"}}),
+                 "note: these flags suit preset paper, which decides the rest: --edit loreft\n"));
+  CHECK(summary("b")["preset"] == "paper, changed: gate");
+  CHECK(contains(train({{"--gate", "hard"}, {"--gate-scope", "token"}, {"--out", "c"}}),
+                 "--router-start random; but they need --router-input hidden\n"));
+  CHECK(summary("c")["preset"] == "paper, changed: gate, router_input");
+  CHECK_FALSE(contains(train({{"--gate-scope", "token"}, {"--out", "d"}}), "suit preset"));
+  const auto refused = bench.train({{"--method", "csreft"},
+                                    {"--subspaces", "2"},
+                                    {"--gate", "hard"},
+                                    {"--gate-scope", "token"},
+                                    {"--router-input", "prompt_mean"},
+                                    {"--out", "e"}});
+  check_refused(bench, refused, "expected --router-input hidden beside --gate-scope token");
+  CHECK(bench.run(refused).out.empty());
 }
 
 TEST_CASE("an adapter whose gates are decided by the task generates only when it is told which") {
@@ -85,7 +119,7 @@ TEST_CASE("a run goes on with the options that it was started with, whatever the
   REQUIRE(resumed.code == 0);
   const auto summary = nlohmann::json::parse(bench.chat.folder.read("run/summary.json"));
   CHECK(summary["options"]["gate"] == "softmax");
-  CHECK(summary["preset"] == "custom");
+  CHECK(summary["preset"] == "specialised, changed: gate, router_lr");
 }
 
 TEST_CASE("a run does not go on with other training data, or without the state that it kept") {
@@ -260,7 +294,7 @@ TEST_CASE("a flag that departs from the named preset is said in one line") {
   };
   CHECK_FALSE(contains(train({}), "not as preset"));
   CHECK(contains(train({{"--gate", "top1"}, {"--out", "a"}}),
-                 "note: --gate of this run is not as preset paper has it: the run's preset is called custom\n"));
+                 "note: --gate of this run is not as preset paper has it\n"));
   CHECK(contains(train({{"--penalty", "l1"}, {"--lambda", "0.1"}, {"--out", "b"}}),
                  "note: --lambda, --penalty of this run are not as preset paper has them"));
   CHECK_FALSE(contains(train({{"--gate", "soft"}, {"--out", "c"}}), "not as preset"));  // given, and the preset's

@@ -72,7 +72,7 @@ TEST_CASE("config.json names the programme, the model, each data file and what c
   CHECK(config["model"]["path"] == (bench.chat.folder / "model").string());
   CHECK(config["model"]["hash"] == fmt::format("{:016x}", bench.chat.load().llama.fingerprint()));
   CHECK(config["device"] == "cpu");
-  CHECK(contains(config["hardware"].get<std::string>(), ", 1 threads"));
+  CHECK(contains(config["hardware"].get<std::string>(), ", 1 thread"));
   CHECK(config["threads"] == 1);
   for (const auto& [role, name] : std::map<std::string, std::string>{
            {"train", "train.json"}, {"test", "test.json"}, {"validation", "check.json"}}) {

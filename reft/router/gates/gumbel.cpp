@@ -15,7 +15,7 @@ class GumbelGate final : public Gate {
  public:
   void describe(Options& options) override {
     options.add("temperature", temperature_, "temperature of the softmax at the first step", positive());
-    options.add("last_temperature", last_temperature_, "and at the last", positive());
+    options.add("last_temperature", last_temperature_, "temperature of the softmax at the last step", positive());
   }
   bool competes() const override { return true; }
   Gates apply(const GateInput& input) const override {

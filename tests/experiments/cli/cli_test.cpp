@@ -50,12 +50,24 @@ TEST_CASE("a flag that is not given keeps its default") {
 TEST_CASE("unknown flags and ill-formed values are one line") {
   CHECK(contains(Sample().refusal({"--ratee", "2"}), "unknown flag --ratee (did you mean --rate?)"));
   CHECK(contains(Sample().refusal({"--ratee=2"}), "did you mean --rate?"));
-  CHECK(contains(Sample().refusal({"word"}), "unknown flag word"));
+  CHECK(contains(Sample().refusal({"word"}), "the word 'word' belongs to no flag: expected flags and their values"));
   CHECK(contains(Sample().refusal({"--rate", "x"}), "--rate"));
-  CHECK(contains(Sample().refusal({"--rate"}), "--rate"));
+  CHECK(Sample().refusal({"--rate"}) == "--rate has no value: expected --rate FLOAT");
+  CHECK(Sample().refusal({"--train"}) == "--train has no value: expected --train FILE");
   CHECK(contains(Sample().refusal({"--seed", "-1"}), "--seed: -1 is less than 0"));
-  CHECK(contains(Sample().refusal({"--rate", "1", "--rate", "2"}), "--rate"));
+  CHECK(Sample().refusal({"--rate", "1", "--rate", "2"}) == "--rate is given 2 times: expected once");
   CHECK(!contains(Sample().refusal({"--rate", "x\ny"}), "\n"));
+}
+
+TEST_CASE("what is required and missing is said with what it may be") {
+  std::string name, place;
+  csreft::Flags flags("sample", "A sample.", {"./run sample one"});
+  flags.add_required("name", name, "a name", "one of one, two");
+  flags.add_path("--place", place, "a place", "FOLDER");
+  CHECK(error_text([&] { return flags.parse({}); }) == "name is missing: expected one of one, two");
+  CHECK(error_text([&] {
+          return flags.parse(std::vector<std::string>{"one", "--place"});
+        }) == "--place has no value: expected --place FOLDER");
 }
 
 TEST_CASE("control characters do not break a line") {

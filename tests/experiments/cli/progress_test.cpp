@@ -4,6 +4,7 @@
 #include <cstdio>
 #include <memory>
 #include <string>
+#include <utility>
 
 #include <doctest/doctest.h>
 #include <sys/wait.h>
@@ -48,18 +49,57 @@ TEST_CASE("the first signal only sets a flag, which the next guard clears") {
   CHECK_FALSE(csreft::interrupted());
 }
 
-TEST_CASE("the second signal ends the process") {
+namespace {
+
+// How a process ends (waitpid's status) that gets two signals, so many microseconds apart; if it survives, with exit
+// code 0 where it is interrupted.
+int status_after(int first, int second, useconds_t apart) {
   std::fflush(nullptr);
   const pid_t child = ::fork();
   REQUIRE(child >= 0);
   if (child == 0) {
     const csreft::InterruptGuard guard;
-    std::raise(SIGTERM);
-    std::raise(SIGTERM);
-    ::_exit(0);
+    std::raise(first);
+    ::usleep(apart);
+    std::raise(second);
+    ::_exit(csreft::interrupted() ? 0 : 1);
   }
   int status = 0;
   REQUIRE(::waitpid(child, &status, 0) == child);
+  return status;
+}
+
+}  // namespace
+
+TEST_CASE("signals are handled on a stack of their own, whatever the stack pointer is used for when they come") {
+  stack_t outside{}, inside{}, after{};
+  REQUIRE(::sigaltstack(nullptr, &outside) == 0);
+  {
+    const csreft::InterruptGuard guard;
+    REQUIRE(::sigaltstack(nullptr, &inside) == 0);
+    CHECK((inside.ss_flags & SS_DISABLE) == 0);
+    CHECK(inside.ss_size >= static_cast<std::size_t>(::sysconf(_SC_SIGSTKSZ)));
+    CHECK(inside.ss_sp != outside.ss_sp);
+    for (const int signal : {SIGINT, SIGTERM, SIGHUP}) {
+      struct sigaction action {};
+      REQUIRE(::sigaction(signal, nullptr, &action) == 0);
+      CHECK((action.sa_flags & SA_ONSTACK) != 0);
+    }
+  }
+  REQUIRE(::sigaltstack(nullptr, &after) == 0);
+  CHECK(after.ss_sp == outside.ss_sp);
+}
+
+TEST_CASE("a second signal within a second is the same request") {
+  for (const auto& [first, second] : {std::pair{SIGTERM, SIGTERM}, {SIGINT, SIGTERM}}) {
+    const int status = status_after(first, second, 1000);
+    CHECK(WIFEXITED(status));
+    CHECK(WEXITSTATUS(status) == 0);
+  }
+}
+
+TEST_CASE("a second signal that comes later ends the process") {
+  const int status = status_after(SIGTERM, SIGTERM, 1'100'000);
   CHECK(WIFSIGNALED(status));
   CHECK(WTERMSIG(status) == SIGTERM);
 }

@@ -71,6 +71,20 @@ TEST_CASE("a report has its numbers in words, every section, and nothing from ou
   CHECK_FALSE(contains(page, "interrupted"));
 }
 
+TEST_CASE("a task has one name on the page, unless two tasks would then have the same") {
+  RunReport report;
+  report.scores = {{"a.test", "accuracy", "csreft", 0.75, 100}, {"b.test", "accuracy", "csreft", 1.0, 100}};
+  report.gate_histories = {{.method = "csreft", .steps = {{{"b.train", {0.5, 0.5}}}, {{"a.train", {0.2, 0.8}}}}}};
+  const std::string page = render_report(report);
+  CHECK(contains(page, "<td>a</td>"));
+  for (const char* suffix : {".test", ".train"}) CHECK_FALSE(contains(page, suffix));
+  report.scores.push_back({"b.train", "accuracy", "csreft", 1.0, 100});
+  const std::string other = render_report(report);
+  CHECK(contains(other, "<td>a</td>"));
+  CHECK(contains(other, "<td>b.test</td>"));
+  CHECK(contains(other, "<td>b.train</td>"));
+}
+
 TEST_CASE("scores over seeds show their deviation, and say so") {
   RunReport report = small_report();
   for (auto& score : report.scores) score.deviation = 0.02;

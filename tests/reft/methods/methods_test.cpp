@@ -262,7 +262,7 @@ TEST_CASE("what the model cannot follow is refused in a sentence") {
     const auto known = csreft::read_options(options_of(entry->name)).known;
     const auto has = [&](const std::string& option) { return std::ranges::find(known, option) != known.end(); };
     if (has("layers")) {
-      CHECK(contains(with(entry->name, "layers", "0,3"), "layer 3 does not exist: the model has layers 0 to 2"));
+      CHECK(contains(with(entry->name, "layers", "0,3"), "layer 3 does not exist: expected 0 to 2"));
       CHECK(contains(with(entry->name, "layers", "-1"), "layer -1 does not exist"));
       CHECK(contains(with(entry->name, "layers", "1,1"), "layer 1 is named twice"));
     }
