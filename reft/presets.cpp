@@ -80,7 +80,11 @@ std::vector<Preset> make_presets() {
   };
 }
 
-bool competes(const json& gate) { return Chosen<Gate>(gates(), "gate", gate.get<std::string>())->competes(); }
+// Whether a router decides the gates, each by itself.
+bool is_independent(const json& gate) {
+  const Chosen<Gate> chosen(gates(), "gate", gate.get<std::string>());
+  return chosen->source() == GateSource::router && !chosen->competes();
+}
 
 }  // namespace
 
@@ -94,7 +98,7 @@ const Preset& find_preset(std::string_view name) { return find_named(presets(), 
 const Preset* suitable_preset(const MethodOptions& given) {
   if (given.method == "full") return &find_preset("all-weights");
   if (given.method != "csreft") return nullptr;
-  const bool independent = (given.contains("gate") && !competes(given.at("gate"))) ||
+  const bool independent = (given.contains("gate") && is_independent(given.at("gate"))) ||
                            (given.contains("penalty") && given.at("penalty") != "none" &&
                             !find_penalty(given.at("penalty").get<std::string>()).of_competing);
   return &find_preset(independent ? "paper" : "specialised");

@@ -32,7 +32,9 @@ TEST_CASE("a preset is known by its settings, whoever made them, and can be buil
 TEST_CASE("the preset of CS-ReFT that suits follows from the gate and the penalty") {
   const auto suitable = [](const nlohmann::json& given) { return csreft::suitable_preset({"csreft", given})->name; };
   CHECK(suitable(nlohmann::json::object()) == "specialised");
-  CHECK(suitable({{"gate", "ones"}}) == "paper");
+  // Without a router, the preset is the formula and the start alone.
+  CHECK(suitable({{"gate", "ones"}}) == "specialised");
+  CHECK(suitable({{"gate", "onehot"}}) == "specialised");
   CHECK(suitable({{"gate", "hard"}}) == "paper");
   CHECK(suitable({{"gate", "softmax"}}) == "specialised");
   // l1 says nothing of gates that compete.
