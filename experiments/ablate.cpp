@@ -4,6 +4,7 @@
 #include "core/base/folder.h"
 #include "core/base/hash.h"
 #include "core/base/json_file.h"
+#include "core/base/split.h"
 #include "core/base/table.h"
 #include "experiments/ablations/ablation.h"
 #include "experiments/ablations/comparison.h"
@@ -98,7 +99,7 @@ Tasks load(const AblateOptions& o) {
 std::vector<Variant> chosen_variants(const AblateOptions& o, const std::vector<Variant>& all) {
   if (o.variants.empty()) return all;
   std::vector<Variant> chosen;
-  for (const auto& name : split_commas(o.variants)) {
+  for (const auto& name : split(o.variants)) {
     require(std::ranges::find(chosen, name, &Variant::name) == chosen.end(), "variant {} is named twice", name);
     chosen.push_back(find_named(std::span(all), "variant", name));
   }

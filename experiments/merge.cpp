@@ -17,15 +17,6 @@ DType parse_dtype(const std::string& name) {
   return name == "f32" ? DType::f32 : DType::bf16;
 }
 
-// The folder itself, or the adapter in a run's folder.
-fs::path adapter_folder(const fs::path& folder) {
-  require(fs::is_directory(folder),
-          "adapter folder {} does not exist: expected a folder of Python's peft, or of a run with --method lora",
-          folder.string());
-  const bool is_adapter = is_peft_folder(folder) || fs::exists(folder / "adapter.json");
-  return !is_adapter && fs::is_directory(folder / "adapter") ? folder / "adapter" : folder;
-}
-
 // Throws Error for an adapter that is not a change of weights, the same for every token, and for one of another model.
 void check_mergeable(const fs::path& folder, const Checkpoint& checkpoint) {
   if (!fs::exists(folder / "adapter.json")) return;
@@ -61,6 +52,9 @@ int merge(Arguments arguments) {
   require(!out.empty(), "there is no place for the merged model: expected --out FOLDER");
 
   const HuggingFaceWriteOptions options{.dtype = parse_dtype(dtype)};
+  require(fs::is_directory(adapter_path),
+          "adapter folder {} does not exist: expected a folder of Python's peft, or of a run with --method lora",
+          adapter_path);
   const auto folder = adapter_folder(adapter_path);
   const Checkpoint checkpoint = open_checkpoint(model_path(model));
   check_mergeable(folder, checkpoint);

@@ -73,6 +73,14 @@ void save_adapter(const std::filesystem::path& folder, const Method& method, con
   write_file_atomically(folder / file_name, description.dump(2) + "\n");
 }
 
+std::filesystem::path adapter_folder(const std::filesystem::path& folder) {
+  const auto holds_adapter = [](const std::filesystem::path& place) {
+    return std::filesystem::exists(place / file_name) || is_peft_folder(place);
+  };
+  const auto within = folder / "adapter";
+  return !holds_adapter(folder) && holds_adapter(within) ? within : folder;
+}
+
 AdapterDescription read_adapter_description(const std::filesystem::path& folder) {
   require(std::filesystem::is_directory(folder),
           "adapter folder {} does not exist: expected the folder that a run has written, such as runs/NAME/adapter",

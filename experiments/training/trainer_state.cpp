@@ -19,14 +19,6 @@ constexpr const char* value_prefix = "value.";
 constexpr const char* buffer_prefix = "buffer.";
 constexpr const char* best_prefix = "best.";
 
-// The values that a method has apart from the optimizer's moments, by their names in the file.
-std::vector<std::pair<std::string, Tensor>> values_of(const Method& method) {
-  std::vector<std::pair<std::string, Tensor>> values;
-  for (const auto& p : method.parameters()) values.emplace_back(value_prefix + p.name, p.value.value());
-  for (const auto& [name, buffer] : method.buffers()) values.emplace_back(buffer_prefix + name, buffer);
-  return values;
-}
-
 // How many there were when the state was saved; nothing if it does not say.
 std::optional<std::int64_t> saved_count(const SafeTensors& file, const std::string& what) {
   const auto found = file.metadata().find(what);
@@ -66,7 +58,7 @@ void Trainer::save_good_adapter(const std::filesystem::path& folder) const {
 
 void Trainer::save(const std::filesystem::path& folder, const TrainResult& result) const {
   std::vector<std::pair<std::string, Tensor>> tensors = optimizer_.state();
-  for (auto& value : values_of(method_)) tensors.push_back(std::move(value));
+  for (auto& value : named_tensors(method_, value_prefix, buffer_prefix)) tensors.push_back(std::move(value));
   for (std::size_t i = 0; i < best_values_.size(); ++i) {
     tensors.emplace_back(best_prefix + method_.parameters()[i].name, best_values_[i]);
   }
@@ -104,7 +96,7 @@ TrainResult Trainer::load(const std::filesystem::path& folder) {
     const bool is_value = name.starts_with(value_prefix) || name.starts_with(buffer_prefix);
     if (!is_value && !name.starts_with(best_prefix)) moments.emplace_back(name, file.get(name));
   }
-  for (const auto& [name, value] : values_of(method_)) {
+  for (const auto& [name, value] : named_tensors(method_, value_prefix, buffer_prefix)) {
     require(file.contains(name) && file.shape(name) == value.shape(), "{} does not fit this run: tensor {} differs",
             where, name);
     ops::copy_(value, file.get(name).to(value.dtype()));

@@ -66,8 +66,7 @@ Validation::Validation(const LanguageModel& model, std::vector<Task> tasks, Eval
   options_.max_examples = 0;
   double all = 0.0;
   for (auto& task : tasks_) {
-    const bool is_answered = std::ranges::all_of(task.examples, [](const Example& e) { return e.answer.has_value(); });
-    if (is_answered) answered_.push_back(task);
+    if (has_answers(task)) answered_.push_back(task);
     for (auto& example : task.examples) example.answer.reset();
     n_tokens_.push_back(count_response_tokens(model_, task, options_.system));
     all += n_tokens_.back();

@@ -25,7 +25,7 @@ void EditOptions::describe(Options& options, const Intervention& intervention) {
   options.add("tied", tied, "one set of parameters for all positions");
   options.add_name("edit_start", start, "where an edit's parameters start", starts);
   options.add("dropout", dropout, "share of the components of an edited state that training drops",
-              Range<double>{"0 or more and less than 1", [](double p) { return p >= 0.0 && p < 1.0; }});
+              share_less_than_one());
   if (has_source(intervention)) {
     options.add_name("activation", activation, "of the edit's source W h + b", activations());
   }

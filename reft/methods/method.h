@@ -161,8 +161,9 @@ std::unique_ptr<Method> create_method(const MethodOptions& options, const Llama&
 // method needs one and was not trained on this; `task` may be empty.
 std::int32_t task_index(const Method& method, std::string_view task);
 
-// Parameters and buffers, by name.
-std::vector<std::pair<std::string, Tensor>> named_tensors(const Method& method);
+// Parameters and buffers, by name, with these words in front of the names.
+std::vector<std::pair<std::string, Tensor>> named_tensors(const Method& method, std::string_view of_parameter = {},
+                                                          std::string_view of_buffer = {});
 class SafeTensors;
 // Overwrites their values. Throws Error as Method::load does; `where` names the file.
 void load_values(const Method& method, const SafeTensors& file, const std::string& where);

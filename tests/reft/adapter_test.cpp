@@ -178,6 +178,24 @@ TEST_CASE("an adapter is saved over an older one, and to the same bytes each tim
   CHECK(folder.count() == 2);
 }
 
+TEST_CASE("an adapter is found in its folder and in that of its run, whoever has written it") {
+  const TemporaryFolder folder;
+  const auto made = [&](const std::string& name, const char* file) {
+    std::filesystem::create_directories(folder / name);
+    folder.write(name + "/" + file, "{}");
+    return folder / name;
+  };
+  for (const char* file : {"adapter.json", "adapter_config.json"}) {
+    CAPTURE(file);
+    const std::string run = std::string("run of ") + file;
+    const auto within = made(run + "/adapter", file);
+    CHECK(csreft::adapter_folder(folder / run) == within);
+    CHECK(csreft::adapter_folder(within) == within);
+    CHECK(csreft::adapter_folder(made(run, file)) == folder / run);
+  }
+  CHECK(csreft::adapter_folder(folder / "absent") == folder / "absent");
+}
+
 TEST_CASE("an adapter of another model is refused") {
   const Saved saved;
   CHECK(saved.refusal().empty());
