@@ -28,9 +28,10 @@ void check_mergeable(const fs::path& folder, const Checkpoint& checkpoint) {
           "everywhere, which alone adds the same matrices to the weights for every token",
           folder.string(), method.method, positions);
   const auto saved = find_json<std::string>(description.base_model, "fingerprint", folder.string());
-  const auto own = fmt::format("{:016x}", fingerprint(checkpoint));
-  require(saved.value_or(own) == own, "{} belongs to another model: its fingerprint is {}, that of {} is {}",
-          (folder / "adapter.json").string(), saved.value_or(""), checkpoint.name, own);
+  if (!saved) return;
+  const Fingerprint own = fingerprint(checkpoint);
+  require(own.is(*saved), "{} belongs to another model: its fingerprint is {}, that of {} is {}",
+          (folder / "adapter.json").string(), *saved, checkpoint.name, own.text());
 }
 
 }  // namespace

@@ -202,6 +202,10 @@ TEST_CASE("an adapter of another model is refused") {
   CHECK(contains(saved.refusal("/base_model/hidden_size", 32), "another model"));
   CHECK(contains(saved.refusal("/base_model/layers", 3), "another model"));
   CHECK(contains(saved.refusal("/base_model/fingerprint", "0123456789abcdef"), "another model"));
+  CHECK(contains(saved.refusal("/base_model/fingerprint", "xxh64:0123456789abcdef"), "another model"));
+  // What earlier versions wrote.
+  const auto rows = fmt::format("{:016x}", model().llama.fingerprint().first_rows);
+  CHECK(saved.refusal("/base_model/fingerprint", rows).empty());
   CHECK(contains(saved.refusal("/base_model", json::array()), "base_model"));
   CHECK(contains(saved.refusal("/base_model/name", 3), "name"));
 }
