@@ -35,6 +35,15 @@ std::int64_t steps_done(const SafeTensors& file) {
   return *steps;
 }
 
+// One pair after the other, with room for one tensor alone.
+void swap_elements(const std::vector<Tensor>& a, const std::vector<Tensor>& b) {
+  for (std::size_t i = 0; i < a.size(); ++i) {
+    const Tensor first = a[i].clone();
+    ops::copy_(a[i], b[i]);
+    ops::copy_(b[i], first);
+  }
+}
+
 }  // namespace
 
 // Enough to notice other data, whatever the files are named.
@@ -56,7 +65,7 @@ void Trainer::save_good_adapter(const std::filesystem::path& folder) const {
   replace_folder(made, folder / "adapter");
 }
 
-void Trainer::save(const std::filesystem::path& folder, const TrainResult& result) const {
+void Trainer::save(const std::filesystem::path& folder, const TrainResult& result) {
   std::vector<std::pair<std::string, Tensor>> tensors = optimizer_.state();
   for (auto& value : named_tensors(method_, value_prefix, buffer_prefix)) tensors.push_back(std::move(value));
   for (std::size_t i = 0; i < best_values_.size(); ++i) {
@@ -67,11 +76,9 @@ void Trainer::save(const std::filesystem::path& folder, const TrainResult& resul
                     {"validations", std::to_string(result.validation.size())},
                     {"training_data", training_data()}});
   if (best_values_.empty()) return save_good_adapter(folder);
-  std::vector<Tensor> latest;
-  for (const Tensor& value : values()) latest.push_back(value.clone());
-  ops::copy_all_(values(), best_values_);
+  swap_elements(values(), best_values_);
   save_good_adapter(folder);
-  ops::copy_all_(values(), latest);
+  swap_elements(values(), best_values_);
 }
 
 SafeTensors Trainer::open_state(const std::filesystem::path& folder) const {
