@@ -2,8 +2,8 @@
 // goes on where it stopped.
 #include "core/base/atomic_file.h"
 #include "core/base/folder.h"
-#include "core/base/hash.h"
 #include "core/base/json_file.h"
+#include "core/base/split.h"
 #include "core/base/table.h"
 #include "experiments/ablations/ablation.h"
 #include "experiments/ablations/comparison.h"
@@ -101,7 +101,7 @@ Tasks load(const AblateOptions& o) {
 std::vector<Variant> chosen_variants(const AblateOptions& o, const std::vector<Variant>& all) {
   if (o.variants.empty()) return all;
   std::vector<Variant> chosen;
-  for (const auto& name : split_commas(o.variants)) {
+  for (const auto& name : split(o.variants)) {
     require(std::ranges::find(chosen, name, &Variant::name) == chosen.end(),
             "variant {} is named twice: expected each once", name);
     chosen.push_back(find_named(std::span(all), "variant", name));
@@ -113,12 +113,7 @@ std::vector<Variant> chosen_variants(const AblateOptions& o, const std::vector<V
 json contents(std::span<const Task> tasks) {
   json out = json::object();
   for (const auto& task : tasks) {
-    std::uint64_t hash = fnv1a_start;
-    for (const auto& e : task.examples) {
-      for (const auto& text : {e.instruction, e.input, e.output, e.answer.value_or("")})
-        hash = fnv1a(text + '\n', hash);
-    }
-    out[task.name] = {{"n", task.examples.size()}, {"hash", fmt::format("{:016x}", hash)}};
+    out[task.name] = {{"n", task.examples.size()}, {"hash", fmt::format("{:016x}", content_hash(task))}};
   }
   return out;
 }
@@ -126,7 +121,7 @@ json contents(std::span<const Task> tasks) {
 // What must be the same for a comparison to be continued. Each cell looks after the options of its variant.
 json settings(const AblateOptions& o, const LanguageModel& model, const Tasks& tasks) {
   return {{"ablation", o.name},
-          {"model", fmt::format("{:016x}", model.llama.fingerprint())},
+          {"model", model.llama.fingerprint().text()},
           {"chat_template", model.chat->name},
           {"system", o.model.system},
           {"train", contents(tasks.train)},
@@ -135,7 +130,8 @@ json settings(const AblateOptions& o, const LanguageModel& model, const Tasks& t
           {"weights", o.model.weights}};
 }
 
-void keep_settings(const std::filesystem::path& folder, const json& wanted) {
+// An earlier version's folder has another form of the model's fingerprint.
+void keep_settings(const std::filesystem::path& folder, const json& wanted, const Fingerprint& model) {
   const auto file = folder / "ablation.json";
   if (!std::filesystem::exists(file)) {
     std::error_code ignored;
@@ -147,7 +143,11 @@ void keep_settings(const std::filesystem::path& folder, const json& wanted) {
     write_file_atomically(file, wanted.dump(2) + "\n");
     return;
   }
-  const std::string difference = first_difference(read_json_object(file), wanted);
+  json saved = read_json_object(file);
+  if (saved.contains("model") && saved["model"].is_string() && model.is(saved["model"].get<std::string>())) {
+    saved["model"] = wanted["model"];
+  }
+  const std::string difference = first_difference(saved, wanted);
   require(difference.empty(), "{} holds another comparison ({}): expected another --out, or the same data and weights",
           folder.string(), difference);
 }
@@ -179,7 +179,7 @@ int ablate(Arguments arguments) {
   }
   const std::filesystem::path folder =
       o.out.empty() ? fmt::format("runs/ablate-{}{}", o.name, o.smoke ? "-smoke" : "") : o.out;
-  keep_settings(folder, settings(o, model, tasks));
+  keep_settings(folder, settings(o, model, tasks), model.llama.fingerprint());
 
   const Comparison comparison{.name = o.name,
                               .folder = folder,

@@ -6,9 +6,9 @@
 #include "core/tensor/random.h"
 #include "experiments/measure/bench_machine.h"
 #include "experiments/measure/device_bench.h"
+#include "experiments/measure/measured_methods.h"
 #include "experiments/measure/peak_memory.h"
 #include "experiments/training/flag_groups.h"
-#include "reft/measured.h"
 #include "reft/methods/edit_sites.h"
 
 namespace csreft {

@@ -43,15 +43,8 @@ std::vector<std::vector<std::size_t>> adapters_of(const AdaptedModel& adapted, c
 GenerationAttachments attachments_of(const AdaptedModel& adapted, std::int32_t task,
                                      std::span<const std::vector<std::size_t>> uses) {
   if (!adapted.adapters) return {};
-  const auto current = std::make_shared<std::unique_ptr<MethodPass>>();
-  GenerationAttachments out;
-  out.prompt = [&adapted, task, uses, current](const TokenBatch& prompts) {
-    const std::vector<std::int32_t> tasks(uses.size(), task);
-    *current = adapted.adapters->attach({prompts, whole_prompts(prompts), tasks}, uses);
-    return (*current)->points();
-  };
-  out.generated = [current](std::span<const std::int32_t> sequences) { return (*current)->generated(sequences); };
-  return out;
+  return generation_attachments(
+      [&adapted, uses](const PromptBatch& prompts) { return adapted.adapters->attach(prompts, uses); }, task);
 }
 
 // The model and the methods that an answer comes from: "SmolLM2-135M+csreft".

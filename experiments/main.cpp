@@ -8,6 +8,7 @@
 #include <exception>
 
 #include "core/base/nearest.h"
+#include "core/base/split.h"
 #include "experiments/cli/cli.h"
 
 namespace csreft {
@@ -51,7 +52,7 @@ int list_experiments() {
   std::vector<std::string_view> names;
   for (const auto& experiment : table) names.push_back(experiment.name);
   const char* const others = std::getenv("CSREFT_COMMANDS");
-  const auto commands = others != nullptr ? split_commas(others) : std::vector<std::string>();
+  const auto commands = others != nullptr ? split(others) : std::vector<std::string_view>();
   names.insert(names.end(), commands.begin(), commands.end());
   fail_unknown("command", name, names);
 }

@@ -17,15 +17,6 @@ DType parse_dtype(const std::string& name) {
   return name == "f32" ? DType::f32 : DType::bf16;
 }
 
-// The folder itself, or the adapter in a run's folder.
-fs::path adapter_folder(const fs::path& folder) {
-  require(fs::is_directory(folder),
-          "adapter folder {} does not exist: expected a folder of Python's peft, or of a run with --method lora",
-          folder.string());
-  const bool is_adapter = is_peft_folder(folder) || fs::exists(folder / "adapter.json");
-  return !is_adapter && fs::is_directory(folder / "adapter") ? folder / "adapter" : folder;
-}
-
 // Throws Error for an adapter that is not a change of weights, the same for every token, and for one of another model.
 void check_mergeable(const fs::path& folder, const Checkpoint& checkpoint) {
   if (!fs::exists(folder / "adapter.json")) return;
@@ -37,11 +28,12 @@ void check_mergeable(const fs::path& folder, const Checkpoint& checkpoint) {
           "everywhere, which alone adds the same matrices to the weights for every token",
           folder.string(), method.method, positions);
   const auto saved = find_json<std::string>(description.base_model, "fingerprint", folder.string());
-  const auto own = fmt::format("{:016x}", fingerprint(checkpoint));
-  require(saved.value_or(own) == own,
+  if (!saved) return;
+  const Fingerprint own = fingerprint(checkpoint);
+  require(own.is(*saved),
           "{} belongs to another model: its fingerprint is {}, that of {} is {}; expected --model with the one it was "
           "trained on",
-          (folder / "adapter.json").string(), saved.value_or(""), checkpoint.name, own);
+          (folder / "adapter.json").string(), *saved, checkpoint.name, own.text());
 }
 
 }  // namespace
@@ -64,6 +56,9 @@ int merge(Arguments arguments) {
   require(!out.empty(), "there is no place for the merged model: expected --out FOLDER");
 
   const HuggingFaceWriteOptions options{.dtype = parse_dtype(dtype)};
+  require(fs::is_directory(adapter_path),
+          "adapter folder {} does not exist: expected a folder of Python's peft, or of a run with --method lora",
+          adapter_path);
   const auto folder = adapter_folder(adapter_path);
   const Checkpoint checkpoint = open_checkpoint(model_path(model));
   check_mergeable(folder, checkpoint);

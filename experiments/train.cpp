@@ -3,7 +3,6 @@
 #include <array>
 
 #include "core/base/json_file.h"
-#include "core/base/threads.h"
 #include "experiments/cli/progress.h"
 #include "experiments/training/config.h"
 #include "experiments/training/flag_groups.h"
@@ -137,6 +136,19 @@ bool announce_resume(const Trainer& trainer, const RunFolder& folder) {
   return true;
 }
 
+// Throws Error for another model than the run began with.
+void check_model(const RunConfig& saved, const LanguageModel& model, const std::filesystem::path& folder) {
+  if (saved.model_hash.empty()) return;
+  require(model.llama.fingerprint().is(saved.model_hash),
+          "{} is not the model that the run in {} began with: expected the same weights", model.name, folder.string());
+  if (is_of_first_rows(saved.model_hash)) {
+    fmt::print(
+        "note: an earlier version began the run in {} and kept a hash of the first row of each matrix alone: these are "
+        "the same in {}; from here on the hash is of all weights\n",
+        folder.string(), model.name);
+  }
+}
+
 // Scores the untrained model, unless that is known, then trains and scores. False if a signal came before the training
 // and an earlier part of the run has told as much.
 bool train_with_baseline(MethodRun& run, Trainer& trainer, const LanguageModel& model, const std::vector<Task>& tests,
@@ -190,9 +202,8 @@ int run(const TrainCommand& command, const Prepared& prepared, Arguments argumen
   const auto& place = folder.path();
   const auto& [data, choice] = prepared;
   const LanguageModel model = command.model.load(trains_model(choice.method));
-  if (saved != nullptr && saved->threads != 0 && saved->threads != threads()) {
-    fmt::print("note: with --threads {} where the run had {}, last bits differ from those of a run in one go\n",
-               threads(), saved->threads);
+  if (saved != nullptr) {
+    for (const auto& line : differences(*saved, model.llama.options().device)) fmt::print("note: {}\n", line);
   }
   const std::shared_ptr<Method> method = create_method(choice.method, model.llama, command.train.seed);
   print_layers(choice.method, method->options(), model.llama.config());
@@ -207,15 +218,13 @@ int run(const TrainCommand& command, const Prepared& prepared, Arguments argumen
       saved == nullptr || method->sequence().size() < 2 || to_json(saved->train) == to_json(command.train),
       "a run that learns tasks in sequence cannot be extended: its earlier tasks are done; expected no --epochs and no "
       "--steps");
-  require(saved == nullptr || saved->model_hash.empty() ||
-              saved->model_hash == fmt::format("{:016x}", model.llama.fingerprint()),
-          "{} is not the model that the run in {} began with: expected the same weights", model.name, place.string());
+  if (saved != nullptr) check_model(*saved, model, place);
   if (resume && !announce_resume(trainer, folder)) return 0;
   if (saved == nullptr) {
     const DataFiles files{command.train_files, command.test_files, command.validation.files()};
     folder.begin(config_text("train", arguments, method->options(), command.train, model, files));
   } else {
-    rewrite_train_options(place, command.train);
+    continue_config(place, command.train, model, resume ? trainer.saved(place).done : 0);
   }
   for (const auto& note : choice.notes) fmt::print("note: {}\n", note);
   fmt::print("{} on {}, into {}{}\n", choice.method.method, model.name, place.string(),

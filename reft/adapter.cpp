@@ -19,7 +19,7 @@ json base_model(const LanguageModel& model) {
           {"hidden_size", c.hidden_size},
           {"layers", c.n_layers},
           {"vocabulary", c.vocab_size},
-          {"fingerprint", fmt::format("{:016x}", model.llama.fingerprint())}};
+          {"fingerprint", model.llama.fingerprint().text()}};
 }
 
 // Names differ from machine to machine; sizes and weights must not.
@@ -27,12 +27,15 @@ void check_base_model(const json& saved, const LanguageModel& model, const std::
   const json own = base_model(model);
   require(saved.is_object(), "{}: `base_model` is {}: expected an object", where, saved.type_name());
   const std::string name = find_json<std::string>(saved, "name", where).value_or("?");
+  const auto is_own = [&](const char* key) {
+    const json& value = saved[key];
+    return value.is_string() ? model.llama.fingerprint().is(value.get<std::string>()) : value == own[key];
+  };
   for (const char* key : {"hidden_size", "layers", "vocabulary", "fingerprint"}) {
     require(saved.contains(key), "{}: the base model has no '{}'", where, key);
-    require(saved[key] == own[key],
+    require(is_own(key),
             "{} belongs to another model ({}): its {} is {}, that of {} is {}; expected --model with the one it was "
-            "trained "
-            "on",
+            "trained on",
             where, name, key, saved[key].dump(), model.name, own[key].dump());
   }
 }
@@ -74,6 +77,14 @@ void save_adapter(const std::filesystem::path& folder, const Method& method, con
                          {"chat_template", context.chat_template},
                          {"system", context.system}};
   write_file_atomically(folder / file_name, description.dump(2) + "\n");
+}
+
+std::filesystem::path adapter_folder(const std::filesystem::path& folder) {
+  const auto holds_adapter = [](const std::filesystem::path& place) {
+    return std::filesystem::exists(place / file_name) || is_peft_folder(place);
+  };
+  const auto within = folder / "adapter";
+  return !holds_adapter(folder) && holds_adapter(within) ? within : folder;
 }
 
 AdapterDescription read_adapter_description(const std::filesystem::path& folder) {

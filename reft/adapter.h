@@ -21,6 +21,10 @@ struct AdapterContext {
 void save_adapter(const std::filesystem::path& folder, const Method& method, const LanguageModel& model,
                   const AdapterContext& context);
 
+// The folder that holds an adapter, of this project or of Python's peft: `folder` itself, or else, if that is a run's,
+// `folder`/adapter. `folder` where there is none.
+std::filesystem::path adapter_folder(const std::filesystem::path& folder);
+
 // What adapter.json says. For a folder written by Python's peft: from its config; context and base model are empty.
 struct AdapterDescription {
   MethodOptions method;

@@ -4,6 +4,7 @@
 #include <numeric>
 #include <set>
 
+#include "core/base/split.h"
 #include "core/base/whole_number.h"
 
 namespace csreft {
@@ -20,17 +21,6 @@ std::int64_t parse_integer(std::string_view digits, std::string_view text) {
   const auto value = parse_whole_number<std::int64_t>(digits);
   if (!value) not_understood(text);
   return *value;
-}
-
-// The parts of `list` between separators; one if there is none.
-std::vector<std::string_view> split(std::string_view list, char separator) {
-  std::vector<std::string_view> parts;
-  for (std::size_t begin = 0; begin <= list.size();) {
-    const std::size_t end = std::min(list.find(separator, begin), list.size());
-    parts.push_back(list.substr(begin, end - begin));
-    begin = end + 1;
-  }
-  return parts;
 }
 
 // "2:6", "-4:" or ":3". A span whose ends count from the same side is known to be empty without a prompt.
@@ -56,7 +46,7 @@ void add_positions(PositionGroup& group, std::string_view part, std::string_view
     n = parse_integer(part.substr(1), text);
     require(n > 0, "positions '{}' edit nothing: {}", text, expected);
   } else {
-    for (const auto item : split(part, ',')) {
+    for (const auto item : split(part, ",")) {
       if (item.find(':') == std::string_view::npos) {
         group.fixed.push_back(parse_integer(item, text));
       } else {
@@ -123,11 +113,9 @@ std::vector<PositionGroup> parse_positions(std::string_view text, bool tied) {
   require(!text.empty(), "no positions given: {}", expected);
   std::vector<PositionGroup> groups(1);
   std::int64_t fs = 0, ls = 0;
-  for (std::size_t begin = 0; begin <= text.size();) {
-    const std::size_t end = std::min(text.find_first_of("+=", begin), text.size());
-    if (begin > 0 && text[begin - 1] == '+' && !tied) groups.emplace_back();
-    add_positions(groups.back(), text.substr(begin, end - begin), text);
-    begin = end + 1;
+  for (const auto part : split(text, "+=")) {
+    if (part.data() != text.data() && *(part.data() - 1) == '+' && !tied) groups.emplace_back();
+    add_positions(groups.back(), part, text);
   }
   for (const PositionGroup& group : groups) {
     fs += group.first > 0 ? 1 : 0;

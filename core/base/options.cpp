@@ -3,6 +3,7 @@
 #include <algorithm>
 #include <charconv>
 
+#include "core/base/split.h"
 #include "core/base/whole_number.h"
 
 namespace csreft {
@@ -31,14 +32,11 @@ std::string expected_of(const Option& option) {
   return std::string(kind_of(option.value));
 }
 
+// A list without elements is empty text.
 std::vector<std::string> split_list(const std::string& text) {
-  std::vector<std::string> parts;
-  for (std::size_t begin = 0; begin <= text.size() && !text.empty();) {
-    const std::size_t end = std::min(text.find_first_of(",;", begin), text.size());
-    parts.push_back(text.substr(begin, end - begin));
-    begin = end + 1;
-  }
-  return parts;
+  if (text.empty()) return {};
+  const auto parts = split(text);
+  return {parts.begin(), parts.end()};
 }
 
 // A list's element as a flag spells it.
@@ -102,6 +100,10 @@ Range<double> not_negative() {
 Range<double> between(double low, double high) {
   return {fmt::format("a number between {:g} and {:g}", low, high),
           [low, high](double x) { return low < x && x < high; }};
+}
+
+Range<double> share_less_than_one() {
+  return {"0 or more and less than 1", [](double x) { return x >= 0.0 && x < 1.0; }};
 }
 
 std::string flag_of(std::string_view name) {

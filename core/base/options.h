@@ -54,10 +54,11 @@ Range<T> at_least(T least) {
   return {fmt::format("{} or more", least), [least](T x) { return x >= least; }};
 }
 inline Range<std::int64_t> at_least(int least) { return at_least<std::int64_t>(least); }
-// Finite numbers more than 0; of 0 or more; strictly between two.
+// Finite numbers more than 0; of 0 or more; strictly between two; of 0 or more and less than 1.
 Range<double> positive();
 Range<double> not_negative();
 Range<double> between(double low, double high);
+Range<double> share_less_than_one();
 
 // What walks through descriptions.
 class OptionVisitor {

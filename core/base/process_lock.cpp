@@ -33,12 +33,12 @@ bool is_same_file(int descriptor, const std::filesystem::path& file) {
 
 }  // namespace
 
-ProcessLock::ProcessLock(const std::filesystem::path& folder) : file_(folder / lock_file_name) {
+ProcessLock::ProcessLock(const std::filesystem::path& folder, IfLocked if_locked) : file_(folder / lock_file_name) {
   do {
     if (descriptor_ >= 0) ::close(descriptor_);
     descriptor_ = ::open(file_.c_str(), O_RDWR | O_CREAT | O_CLOEXEC, 0666);
     require(descriptor_ >= 0, "cannot write {}: {}", file_.string(), std::strerror(errno));
-    if (::flock(descriptor_, LOCK_EX | LOCK_NB) == 0) continue;
+    if (::flock(descriptor_, LOCK_EX | (if_locked == IfLocked::refuse ? LOCK_NB : 0)) == 0) continue;
     const int reason = errno;
     struct Close {
       int descriptor;

@@ -8,11 +8,15 @@ namespace csreft {
 // The name of the file that holds the lock, while it is held.
 inline constexpr const char* lock_file_name = ".csreft-lock";
 
+// What to do about a folder in use.
+enum class IfLocked { refuse, wait };
+
 // Held by one process at a time, and by none after that process has ended, however it ends: the kernel releases it.
 class ProcessLock {
  public:
-  // Throws Error, with the number of the process that holds it, for a folder in use, and where no file can be made.
-  explicit ProcessLock(const std::filesystem::path& folder);
+  // Throws Error where no file can be made, and, unless it is to wait, for a folder in use, with the number of the
+  // process that holds it.
+  explicit ProcessLock(const std::filesystem::path& folder, IfLocked if_locked = IfLocked::refuse);
   ~ProcessLock();
   ProcessLock(const ProcessLock&) = delete;
   ProcessLock& operator=(const ProcessLock&) = delete;

@@ -2,31 +2,12 @@
 
 #include <algorithm>
 
-#include <fcntl.h>
-#include <sys/file.h>
-#include <unistd.h>
-
 #include "core/base/atomic_file.h"
+#include "core/base/process_lock.h"
 #include "experiments/cli/progress.h"
 
 namespace csreft {
 namespace {
-
-// Held by one process at a time.
-class FolderLock {
- public:
-  explicit FolderLock(const std::filesystem::path& folder)
-      : descriptor_(::open(folder.c_str(), O_RDONLY | O_DIRECTORY | O_CLOEXEC)) {
-    require(descriptor_ >= 0 && ::flock(descriptor_, LOCK_EX) == 0, "cannot lock {}: expected a folder to write into",
-            folder.string());
-  }
-  ~FolderLock() { ::close(descriptor_); }
-  FolderLock(const FolderLock&) = delete;
-  FolderLock& operator=(const FolderLock&) = delete;
-
- private:
-  int descriptor_;
-};
 
 void add_variant(RunReport& report, std::span<const Cell> some) {
   const Cell& first = some.front();
@@ -75,7 +56,7 @@ std::string seeds_text(std::span<const Cell> cells) {
 }  // namespace
 
 std::vector<Cell> write_comparison(const Comparison& c) {
-  const FolderLock lock(c.folder);
+  const ProcessLock lock(c.folder, IfLocked::wait);
   auto cells = read_cells(c.folder, c.variants);
   if (cells.empty()) return cells;
   write_file_atomically(c.folder / (c.name + ".tsv"), cells_tsv(cells));

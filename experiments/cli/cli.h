@@ -103,8 +103,6 @@ std::unique_ptr<AtomicFile> open_output(const std::string& path);
 // Writes and closes it; nothing if it is null.
 void write_output(const std::unique_ptr<AtomicFile>& file, std::string_view text);
 
-std::vector<std::string> split_commas(const std::string& text);
-
 // The text with a space for each control character, so that an error stays one line whatever a name in it holds.
 std::string one_line(std::string text);
 

@@ -10,6 +10,22 @@ OptionValue without_place(const OptionValue& value) {
   return std::visit([](auto* pointer) { return OptionValue(decltype(pointer)(nullptr)); }, value);
 }
 
+std::string help_of_owner(const Option& option) {
+  return option.expected.empty() ? option.help : fmt::format("{}; {}", option.help, option.expected);
+}
+
+// What owners say otherwise than the first does -> the owners who say it.
+std::map<std::string, std::vector<std::string>> departures(
+    const std::vector<std::pair<std::string, std::string>>& texts) {
+  std::map<std::string, std::vector<std::string>> out;
+  for (const auto& [owner, text] : texts) {
+    if (text == texts.front().second) continue;
+    auto& owners = out[text];
+    if (std::ranges::find(owners, owner) == owners.end()) owners.push_back(owner);
+  }
+  return out;
+}
+
 bool is_switch(const Option& option) { return std::holds_alternative<bool*>(option.value); }
 
 }  // namespace
@@ -32,6 +48,7 @@ void OptionFlags::visit(Option& option) {
   if (found != entries_.end()) {
     require((*found)->option.value.index() == option.value.index(), "option {} has two types", option.name);
     (*found)->owners.push_back(owner_);
+    (*found)->helps.emplace_back(whose, help_of_owner(option));
     (*found)->defaults.emplace_back(whose, value);
     if ((*found)->entry != entry_) (*found)->entry.clear();
     return;
@@ -39,12 +56,13 @@ void OptionFlags::visit(Option& option) {
   auto entry = std::make_unique<Entry>();
   entry->option = {option.name, option.help, without_place(option.value), option.expected, {}, option.choices};
   entry->owners.push_back(owner_);
+  entry->helps.emplace_back(whose, help_of_owner(option));
   entry->defaults.emplace_back(whose, value);
   entry->entry = entry_;
   entries_.push_back(std::move(entry));
 }
 
-std::string OptionFlags::help_of(const Entry& entry) const {
+std::string OptionFlags::help_of(const Entry& entry) {
   std::string help = entry.option.help;
   if (!entry.entry.empty()) help += fmt::format(" (of {})", entry.entry);
   if (!entry.option.expected.empty()) help += fmt::format("; {}", entry.option.expected);
@@ -52,22 +70,17 @@ std::string OptionFlags::help_of(const Entry& entry) const {
   for (const auto& [name, summary] : entry.option.choices) {
     help += fmt::format("\n  {}{}{}", name, summary.empty() ? "" : ": ", summary);
   }
+  for (const auto& [text, owners] : departures(entry.helps)) {
+    help += fmt::format("\n  {}: {}", fmt::join(owners, ", "), text);
+  }
   return help;
 }
 
 // "4", or where owners differ "all; lora: everywhere".
 std::string OptionFlags::default_of(const Entry& entry) {
   std::string text = entry.defaults.front().second;
-  std::map<std::string, std::vector<std::string>> others;
-  for (const auto& [owner, value] : entry.defaults) {
-    auto& owners = others[value];
-    if (value == entry.defaults.front().second) {
-      others.erase(value);
-    } else if (std::ranges::find(owners, owner) == owners.end()) {
-      owners.push_back(owner);
-    }
-  }
-  for (const auto& [value, owners] : others) text += fmt::format("; {}: {}", fmt::join(owners, ", "), value);
+  for (const auto& [value, owners] : departures(entry.defaults))
+    text += fmt::format("; {}: {}", fmt::join(owners, ", "), value);
   return text;
 }
 

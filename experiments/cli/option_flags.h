@@ -12,7 +12,7 @@
 namespace csreft {
 
 // Collects descriptions, makes a flag of each option, and tells what the user gave. Options of one name are one flag,
-// whoever has them.
+// whoever has them: its help says what the first owner says, and below it what others say otherwise.
 class OptionFlags final : public OptionVisitor {
  public:
   // Adds what an owner describes; `owner` names it in the help ("lora").
@@ -50,12 +50,13 @@ class OptionFlags final : public OptionVisitor {
   struct Entry {
     Option option;  // without its value
     std::vector<std::string> owners;
-    std::vector<std::pair<std::string, std::string>> defaults;  // of each owner, or entry of a choice, by its name
-    std::string entry;                                          // "--gate hard", if it belongs to one alone
-    std::string text;                                           // what the user gave
+    // Of each owner, or entry of a choice, by its name.
+    std::vector<std::pair<std::string, std::string>> helps, defaults;
+    std::string entry;  // "--gate hard", if it belongs to one alone
+    std::string text;   // what the user gave
     bool is_given = false;
   };
-  std::string help_of(const Entry& entry) const;
+  static std::string help_of(const Entry& entry);
   static std::string default_of(const Entry& entry);
   void add_flag(Flags& flags, Entry& entry);
 

@@ -9,11 +9,11 @@
 #include "core/tensor/random.h"
 #include "experiments/cli/progress.h"
 #include "experiments/measure/device_bench.h"
+#include "experiments/measure/measured_methods.h"
 #include "experiments/measure/random_llama.h"
 #include "experiments/measure/roofline.h"
 #include "experiments/training/trainer.h"
 #include "models/llama/generate.h"
-#include "reft/measured.h"
 
 namespace csreft {
 namespace {

@@ -13,6 +13,7 @@ Checkpoint random_checkpoint(const std::string& name, const LlamaConfig& config,
   checkpoint.name = name;
   checkpoint.path = name;
   checkpoint.config = config;
+  checkpoint.is_drawn = true;
   std::map<std::string, std::uint64_t> streams;
   for (const auto& [parameter, shape] : parameter_shapes(config)) {
     checkpoint.shapes.emplace(parameter, shape);

@@ -7,6 +7,7 @@
 
 #include "core/base/atomic_file.h"
 #include "core/base/error.h"
+#include "core/base/hash.h"
 
 namespace csreft {
 namespace {
@@ -108,6 +109,18 @@ std::vector<Task> load_tasks(const std::vector<std::string>& files) {
     }
   }
   return tasks;
+}
+
+bool has_answers(const Task& task) {
+  return std::ranges::all_of(task.examples, [](const Example& e) { return e.answer.has_value(); });
+}
+
+std::uint64_t content_hash(const Task& task) {
+  std::uint64_t hash = fnv1a_start;
+  for (const auto& e : task.examples) {
+    for (const auto& text : {e.instruction, e.input, e.output, e.answer.value_or("")}) hash = fnv1a(text + '\n', hash);
+  }
+  return hash;
 }
 
 std::string task_stem(std::string_view name) {

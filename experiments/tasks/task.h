@@ -1,6 +1,7 @@
 // Training and test data in Alpaca's form, and the exact match by which answers are scored.
 #pragma once
 
+#include <cstdint>
 #include <filesystem>
 #include <optional>
 #include <span>
@@ -35,6 +36,12 @@ Task load_task(const std::filesystem::path& path, Outputs outputs = Outputs::req
 
 // Reads several files. Throws Error, too, for two of the same name, which scores and pictures could not tell apart.
 std::vector<Task> load_tasks(const std::vector<std::string>& files);
+
+// Whether every example has an answer, by which its output is scored.
+bool has_answers(const Task& task);
+
+// FNV-1a over the instructions, inputs, outputs and answers.
+std::uint64_t content_hash(const Task& task);
 
 // The skill that a task's name speaks of: `sentiment` for `sentiment.train` and for `sentiment.test`.
 std::string task_stem(std::string_view name);

@@ -5,6 +5,7 @@
 #include <cmath>
 #include <filesystem>
 
+#include "core/base/split.h"
 #include "reft/adapter.h"
 
 namespace csreft {
@@ -22,14 +23,14 @@ NamedFolder named_folder(const std::string& text) {
   if (equals != std::string::npos && !std::filesystem::exists(text)) {
     out = {text.substr(0, equals), text.substr(equals + 1)};
   }
-  if (std::filesystem::exists(out.path / "adapter" / "adapter.json")) out.path /= "adapter";
+  out.path = adapter_folder(out.path);
   return out;
 }
 
 std::vector<double> parse_alpha(const std::string& text) {
   std::vector<double> alpha;
   if (text.empty()) return alpha;
-  for (const auto& part : split_commas(text)) {
+  for (const auto& part : split(text)) {
     double value = 0.0;
     const auto [end, error] = std::from_chars(part.data(), part.data() + part.size(), value);
     require(error == std::errc() && end == part.data() + part.size() && std::isfinite(value),
@@ -75,7 +76,7 @@ std::vector<std::size_t> in_use(const std::string& use, const std::vector<NamedA
     return chosen;
   }
   const AdapterSet all(adapters, {}, {});
-  for (const auto& name : split_commas(use)) chosen.push_back(all.find(name));
+  for (const auto& name : split(use)) chosen.push_back(all.find(name));
   return chosen;
 }
 

@@ -24,6 +24,35 @@ json describe_files(const std::vector<std::string>& files) {
   return list;
 }
 
+// The same for tasks that no file holds.
+json describe_tasks(std::span<const Task> tasks) {
+  json list = json::array();
+  for (const auto& task : tasks) {
+    list.push_back({{"task", task.name},
+                    {"examples", task.examples.size()},
+                    {"fnv1a", fmt::format("{:016x}", content_hash(task))}});
+  }
+  return list;
+}
+
+json describe(const std::vector<std::string>& files, std::span<const Task> made) {
+  return made.empty() ? describe_files(files) : describe_tasks(made);
+}
+
+// What computes a part of a run: keys of config.json.
+json describe_part(const Device& device) {
+  return {{"version", program_version()},
+          {"commit", program_commit()},
+          {"device", to_string(device)},
+          {"hardware", hardware_name(device)},
+          {"threads", threads()}};
+}
+
+// A processor or card without the number of threads, which hardware_name() gives beside a processor's name.
+std::string without_threads(const std::string& hardware) {
+  return hardware.ends_with(" threads") ? hardware.substr(0, hardware.rfind(", ")) : hardware;
+}
+
 }  // namespace
 
 json to_json(const TrainOptions& options) {
@@ -44,25 +73,20 @@ TrainOptions parse_train_options(json saved, const std::string& where) {
 
 std::string config_text(std::string_view experiment, Arguments arguments, const MethodOptions& method,
                         const TrainOptions& train, const LanguageModel& model, const DataFiles& files) {
-  const Device device = model.llama.options().device;
-  const json config{{"experiment", experiment},
-                    {"arguments", std::vector<std::string>(arguments.begin(), arguments.end())},
-                    {"method", to_json(method)},
-                    {"train", to_json(train)},
-                    {"version", program_version()},
-                    {"commit", program_commit()},
-                    {"model",
-                     {{"path", std::filesystem::absolute(model.path).lexically_normal().string()},
-                      {"name", model.name},
-                      {"hash", fmt::format("{:016x}", model.llama.fingerprint())}}},
-                    {"data",
-                     {{"train", describe_files(files.train)},
-                      {"test", describe_files(files.test)},
-                      {"validation", describe_files(files.validation)}}},
-                    {"device", to_string(device)},
-                    {"hardware", hardware_name(device)},
-                    {"threads", threads()},
-                    {"started_in", std::filesystem::current_path().string()}};
+  json config{{"experiment", experiment},
+              {"arguments", std::vector<std::string>(arguments.begin(), arguments.end())},
+              {"method", to_json(method)},
+              {"train", to_json(train)},
+              {"model",
+               {{"path", std::filesystem::absolute(model.path).lexically_normal().string()},
+                {"name", model.name},
+                {"hash", model.llama.fingerprint().text()}}},
+              {"data",
+               {{"train", describe(files.train, files.made_train)},
+                {"test", describe(files.test, files.made_test)},
+                {"validation", describe_files(files.validation)}}},
+              {"started_in", std::filesystem::current_path().string()}};
+  config.update(describe_part(model.llama.options().device));
   return config.dump(2) + "\n";
 }
 
@@ -81,6 +105,7 @@ RunConfig read_config(const std::filesystem::path& folder, std::string_view expe
   } catch (const json::exception&) {
     fail("{}: `arguments` is not a list of strings", where);
   }
+  out.hardware = find_json<std::string>(config, "hardware", where).value_or("");
   out.threads = find_json<std::int64_t>(config, "threads", where).value_or(0);
   out.started_in = find_json<std::string>(config, "started_in", where).value_or("");
   if (config.contains("model") && config["model"].is_object()) {
@@ -91,9 +116,39 @@ RunConfig read_config(const std::filesystem::path& folder, std::string_view expe
   return out;
 }
 
-void rewrite_train_options(const std::filesystem::path& folder, const TrainOptions& train) {
+std::vector<std::string> differences(const RunConfig& saved, const Device& device) {
+  std::vector<std::string> lines;
+  const std::string before = without_threads(saved.hardware), now = without_threads(hardware_name(device));
+  if (!before.empty() && before != now) {
+    lines.push_back(
+        fmt::format("on {} where the run had {}, last bits may differ from those of a run in one go", now, before));
+  }
+  if (saved.threads != 0 && saved.threads != threads()) {
+    lines.push_back(fmt::format("with {} threads where the run had {}, last bits differ from those of a run in one go",
+                                threads(), saved.threads));
+  }
+  return lines;
+}
+
+void continue_config(const std::filesystem::path& folder, const TrainOptions& train, const LanguageModel& model,
+                     std::int64_t steps) {
   json config = read_json_object(folder / "config.json");
+  const json now = describe_part(model.llama.options().device);
+  json before = json::object();
+  for (const auto& [key, value] : now.items()) {
+    if (config.contains(key)) before[key] = config[key];
+  }
+  if (before != now && !before.empty()) {
+    before["steps"] = steps;
+    json& earlier = config["earlier_parts"];
+    require(earlier.is_null() || earlier.is_array(), "{}: `earlier_parts` is {}: expected a list",
+            (folder / "config.json").string(), earlier.type_name());
+    earlier.push_back(std::move(before));
+  }
+  config.update(now);
   config["train"] = to_json(train);
+  if (config.contains("model") && config["model"].is_object())
+    config["model"]["hash"] = model.llama.fingerprint().text();
   write_file_atomically(folder / "config.json", config.dump(2) + "\n");
 }
 

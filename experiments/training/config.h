@@ -14,14 +14,16 @@
 
 namespace csreft {
 
-// The files that a run reads its data from.
+// What a run's data are: files, or tasks that the experiment makes.
 struct DataFiles {
   std::vector<std::string> train, test, validation;
+  std::vector<Task> made_train{}, made_test{};
 };
 
 // The text of config.json: the arguments; every option of the method and of the training as it was understood; the
-// programme by version and commit; the model by path, name and hash of its weights; each data file by path, size and
-// hash; and what computes. Throws Error for a data file that cannot be read.
+// programme by version and commit; the model by path, name and hash of its weights (fingerprint.h); each data file by
+// path, size and hash, and each task that has none by name, number of examples and hash; and what computes. Throws
+// Error for a data file that cannot be read.
 std::string config_text(std::string_view experiment, Arguments arguments, const MethodOptions& method,
                         const TrainOptions& train, const LanguageModel& model, const DataFiles& files);
 
@@ -29,15 +31,23 @@ std::string config_text(std::string_view experiment, Arguments arguments, const 
 // `experiment`.
 struct RunConfig {
   std::vector<std::string> arguments;
-  std::string started_in;    // the working folder then; empty: not kept
-  std::int64_t threads = 0;  // 0: not kept
-  std::string model_hash;    // empty: not kept
+  std::string started_in;  // the working folder then; empty: not kept
+  // What computed last, as hardware_name() gives it and threads() does; empty, 0: not kept.
+  std::string hardware;
+  std::int64_t threads = 0;
+  std::string model_hash;  // empty: not kept
   MethodOptions method;
   TrainOptions train;
 };
 RunConfig read_config(const std::filesystem::path& folder, std::string_view experiment);
-// Puts other options of the training into the folder's config.json, and leaves the rest of it.
-void rewrite_train_options(const std::filesystem::path& folder, const TrainOptions& train);
+// A line for each reason why a run that goes on here, on `device`, may end in other bits than one in one go: another
+// processor or card, another number of threads.
+std::vector<std::string> differences(const RunConfig& saved, const Device& device);
+// Says in the folder's config.json with what the run goes on after `steps` steps: the options of the training, the
+// model's hash, the programme, and what computes. If the latter two are others than before, the part of the run that
+// ends here joins the list `earlier_parts`, with `steps`.
+void continue_config(const std::filesystem::path& folder, const TrainOptions& train, const LanguageModel& model,
+                     std::int64_t steps);
 
 // Without `quiet` and `save_every`, which change nothing that is computed.
 nlohmann::json to_json(const TrainOptions& options);

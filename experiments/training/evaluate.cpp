@@ -10,10 +10,6 @@ namespace {
 // Beyond the longest expected answer: a model that goes on talking is not given more room to hit by chance.
 constexpr std::int64_t extra_tokens = 4;
 
-bool has_answers(const Task& task) {
-  return std::ranges::all_of(task.examples, [](const Example& e) { return e.answer.has_value(); });
-}
-
 void add_gates(const PassesOfBatches& passes, TaskScore& score) {
   std::int64_t n = 0;
   for (const auto& pass : passes) {
@@ -106,12 +102,16 @@ void score_nll(const LanguageModel& model, const Method* method, const Task& tas
 
 GenerationAttachments generation_attachments(const Method* method, const std::string& task, PassesOfBatches* passes) {
   if (method == nullptr) return {};
+  return generation_attachments([method](const PromptBatch& prompts) { return method->attach(prompts); },
+                                task_index(*method, task), passes);
+}
+
+GenerationAttachments generation_attachments(AttachPrompts attach, std::int32_t task, PassesOfBatches* passes) {
   GenerationAttachments attachments;
-  const std::int32_t index = task_index(*method, task);
   const auto current = std::make_shared<std::shared_ptr<MethodPass>>();
-  attachments.prompt = [method, index, passes, current](const TokenBatch& prompts) {
-    const std::vector<std::int32_t> tasks(static_cast<std::size_t>(prompts.n_sequences()), index);
-    *current = method->attach({prompts, whole_prompts(prompts), tasks});
+  attachments.prompt = [attach = std::move(attach), task, passes, current](const TokenBatch& prompts) {
+    const std::vector<std::int32_t> tasks(static_cast<std::size_t>(prompts.n_sequences()), task);
+    *current = attach({prompts, whole_prompts(prompts), tasks});
     if (passes != nullptr) passes->push_back(*current);
     return (*current)->points();
   };

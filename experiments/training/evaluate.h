@@ -2,6 +2,8 @@
 #pragma once
 
 #include <cstdint>
+#include <functional>
+#include <memory>
 #include <span>
 #include <string>
 #include <string_view>
@@ -50,6 +52,10 @@ using PassesOfBatches = std::vector<std::shared_ptr<const MethodPass>>;
 // that of all prompts, for gates that are decided by it. `passes`, if given, receives that of each batch of prompts.
 // Throws Error if the method needs a task and does not know this one.
 GenerationAttachments generation_attachments(const Method* method, const std::string& task = {},
+                                             PassesOfBatches* passes = nullptr);
+// The same where `attach` says what takes part in a batch of prompts; `task` is an index, or -1.
+using AttachPrompts = std::function<std::unique_ptr<MethodPass>(const PromptBatch& prompts)>;
+GenerationAttachments generation_attachments(AttachPrompts attach, std::int32_t task,
                                              PassesOfBatches* passes = nullptr);
 
 }  // namespace csreft

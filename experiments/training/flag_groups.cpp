@@ -3,6 +3,7 @@
 #include <algorithm>
 #include <cstdlib>
 
+#include "core/base/split.h"
 #include "core/base/threads.h"
 #include "core/base/whole_number.h"
 #include "experiments/cli/name_list.h"
@@ -245,7 +246,7 @@ void SizeFlags::apply(std::vector<Task>& train, const EvaluationOptions& evaluat
   require(evaluation.max_examples >= 0, "--tests {} is not possible: expected 0 (all) or more",
           evaluation.max_examples);
   if (examples.empty()) return;
-  const auto parts = split_commas(examples);
+  const auto parts = split(examples);
   require(parts.size() == 1 || parts.size() == train.size(),
           "--examples {} has {} numbers for {} tasks: expected one, or one for each", examples, parts.size(),
           train.size());

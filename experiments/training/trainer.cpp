@@ -99,7 +99,15 @@ Trainer::Trainer(const LanguageModel& model, Method& method, std::span<const Tas
       optimizer_(optimizer_parameters(method), options_.optimizer) {
   set_options(options_, nlohmann::json::object());  // checks them
   method_.check_save(model_);
-  for (const Tensor& value : values()) good_values_.push_back(value.clone());
+  require(options_.keep != "best" || method_.sequence().size() < 2,
+          "--keep best may keep a step before later tasks are learnt, and {} are learnt in sequence: expected --keep "
+          "last",
+          fmt::join(method_.sequence(), ", "));
+  for (const auto& p : method_.parameters()) {
+    if (p.part == ParameterPart::model) continue;
+    adapter_values_.push_back(p.value.value());
+    good_values_.push_back(p.value.value().clone());
+  }
   std::int64_t cut = 0;
   for (std::size_t t = 0; t < tasks.size(); ++t) {
     task_names_.push_back(tasks[t].name);
@@ -216,29 +224,34 @@ std::vector<Tensor> Trainer::values() const {
 }
 
 void Trainer::remember_good_values() {
-  ops::copy_all_(good_values_, values());
+  if (good_values_.empty()) return;
+  ops::copy_all_(good_values_, adapter_values_);
   has_good_values_ = true;
 }
 
-void Trainer::restore_good_values() {
-  if (!has_good_values_) return;
-  ops::copy_all_(values(), good_values_);
+std::string Trainer::keep_after_failure(const Place& place) {
+  const std::string where = (place.folder / "adapter").string();
+  if (!best_values_.empty()) {
+    ops::copy_all_(values(), best_values_);
+    if (place.folder.empty()) return "";
+    save_good_adapter(place.folder);
+    return fmt::format(", the best adapter so far, of step {}, is in {}", best_of(place.result.validation).step, where);
+  }
+  if (good_values_.empty()) {
+    const bool is_saved = !place.folder.empty() && std::filesystem::exists(place.folder / "adapter");
+    return is_saved ? fmt::format(", what was saved last is in {}", where) : ", nothing was saved yet";
+  }
+  if (!has_good_values_ && place.step == 1) return ", no step succeeded";
+  // A resumed run that fails at once has the good values still.
+  if (has_good_values_) ops::copy_all_(adapter_values_, good_values_);
+  if (place.folder.empty()) return "";
+  save_good_adapter(place.folder);
+  return fmt::format(", the last good adapter is in {}", where);
 }
 
-void Trainer::check_finite(const StepMetrics& metrics, const std::filesystem::path& folder) {
-  const char* what = !std::isfinite(metrics.loss)            ? "the loss is"
-                     : !std::isfinite(metrics.gradient_norm) ? "the gradient is"
-                     : !std::isfinite(global_norm(values())) ? "the updated parameters are"
-                                                             : nullptr;
-  if (what == nullptr) return;
-  std::string kept = ", no step succeeded";
-  if (has_good_values_ || metrics.step > 1) {
-    restore_good_values();
-    if (!folder.empty()) save_good_adapter(folder);
-    kept = folder.empty() ? "" : fmt::format(", the last good adapter is in {}", (folder / "adapter").string());
-  }
-  fail("{} not finite at step {} of {}{}: expected a smaller --lr (it was {:g})", what, metrics.step, total_steps_,
-       kept, options_.lr);
+void Trainer::fail_as_not_finite(std::string_view what, const Place& place) {
+  fail("{} not finite at step {} of {}{}: expected a smaller --lr (it was {:g})", what, place.step, total_steps_,
+       keep_after_failure(place), options_.lr);
 }
 
 void Trainer::validate_on(std::vector<Task> tasks, const EvaluationOptions& options) {
@@ -249,17 +262,23 @@ void Trainer::validate_on(std::vector<Task> tasks, const EvaluationOptions& opti
 bool Trainer::validation_is_due(std::int64_t step, const TrainResult& result) const {
   if (!validation_ || step == 0) return false;
   if (!result.validation.empty() && result.validation.back().step >= step) return false;
-  const std::int64_t every = options_.validate_every > 0 ? options_.validate_every : phases_.front().steps_per_epoch;
-  return step % every == 0 || step == total_steps_;
+  const Phase& phase = phases_[phase_of(step - 1)];
+  const std::int64_t every = options_.validate_every > 0 ? options_.validate_every : phase.steps_per_epoch;
+  const std::int64_t done = step - phase.first_step;
+  return done % every == 0 || done == phase.steps;
 }
 
-bool Trainer::validate(std::int64_t step, TrainResult& result, std::optional<LineLog>& log) {
+bool Trainer::validate(const std::filesystem::path& folder, std::int64_t step, TrainResult& result,
+                       std::optional<LineLog>& log) {
   const auto record = validation_->measure(method_, step);
   if (!record) return false;
+  if (!std::isfinite(record->cross_entropy)) {
+    fail_as_not_finite("the validation cross-entropy is", {step, folder, result});
+  }
   result.validation.push_back(*record);
   if (log) log->add(validation_line(*record));
   if (options_.keep == "best" && best_of(result.validation).step == step) {
-    best_values_.clear();
+    best_values_.clear();  // before another copy is made
     for (const Tensor& value : values()) best_values_.push_back(value.clone());
   }
   return true;
@@ -283,7 +302,7 @@ TrainResult Trainer::run(const std::filesystem::path& folder, bool resume) {
   }
   const auto done = static_cast<std::int64_t>(result.steps.size());
   // One that a signal had prevented.
-  if (validation_is_due(done, result)) result.interrupted = !validate(done, result, validation_log);
+  if (validation_is_due(done, result)) result.interrupted = !validate(folder, done, result, validation_log);
   const auto save_now = [&] {
     log->sync();
     if (validation_log) validation_log->sync();
@@ -303,18 +322,24 @@ TrainResult Trainer::run(const std::filesystem::path& folder, bool resume) {
     const double lr = options_.lr * learning_rate_factor(s - phase.first_step + 1, phase.steps + 1, options_.warmup);
     StepMetrics metrics = step(batch, lr);
     metrics.step = s + 1;
-    check_finite(metrics, folder);
+    const Place here{s + 1, folder, result};
+    if (!std::isfinite(metrics.loss)) fail_as_not_finite("the loss is", here);
+    if (!std::isfinite(metrics.gradient_norm)) fail_as_not_finite("the gradient is", here);
     result.steps.push_back(metrics);
     tokens += static_cast<double>(metrics.tokens);
     if (log) log->add(metrics_line(metrics));
     result.interrupted = interrupted();
     if (!result.interrupted && validation_is_due(s + 1, result)) {
-      result.interrupted = !validate(s + 1, result, validation_log);
+      result.interrupted = !validate(folder, s + 1, result, validation_log);
     }
     progress.update(s + 1 - done, tokens, describe(metrics, result.validation));
     const bool last = s + 1 == total_steps_ || result.interrupted;
     const bool due = options_.save_every > 0.0 && seconds_since(last_save) >= options_.save_every;
-    if (folder.empty() || !(take_save_request() || last || due)) continue;
+    const bool saves = !folder.empty() && (take_save_request() || last || due);
+    // What another step would find out.
+    if ((last || saves) && !std::isfinite(global_norm(values())))
+      fail_as_not_finite("the updated parameters are", here);
+    if (!saves) continue;
     save_now();
     last_save = Clock::now();
   }

@@ -58,8 +58,12 @@ struct TrainResult {
 // `folder`, writes metrics.jsonl (a line a step), adapter/ and state.safetensors there as it goes, at the end and when
 // interrupted; with `resume`, continues from them as if it had never stopped. Stops when interrupted(), and saves when
 // a save is asked for (progress.h). A process that is killed leaves each of these files whole or absent, and a state to
-// go on from. Throws Error for tasks without examples and when the loss is no longer finite: then it says at which
-// step, and the method holds (and the folder keeps) the last values that gave a finite loss.
+// go on from. Throws Error for tasks without examples and for options.keep "best" where tasks are learnt in sequence.
+//
+// A step whose loss or gradient is not finite is not applied: then run() throws Error, which says at which step. The
+// method then holds, and the folder keeps, the best values so far where options.keep is "best", and else the last ones
+// that gave a finite loss. A method that trains the model itself, of whose parameters no copy is kept for that, holds
+// what the last step has made, and the folder keeps what was saved last.
 class Trainer {
  public:
   Trainer(const LanguageModel& model, Method& method, std::span<const Task> tasks, TrainOptions options);
@@ -105,16 +109,23 @@ class Trainer {
   std::vector<Tensor> values() const;  // of the method's parameters
   std::vector<Tensor> take_gradients();
   void check_supervision() const;
-  // Throws Error, with the last good values put back and saved, if a step's loss, gradient or result is not finite.
-  void check_finite(const StepMetrics& metrics, const std::filesystem::path& folder);
+  // What a run has to say where numbers are no longer finite, and where it keeps its adapter.
+  struct Place {
+    std::int64_t step;  // from 1
+    const std::filesystem::path& folder;
+    const TrainResult& result;
+  };
+  // Throws Error, with what is to be kept put back and saved.
+  [[noreturn]] void fail_as_not_finite(std::string_view what, const Place& place);
+  std::string keep_after_failure(const Place& place);
   void remember_good_values();
-  void restore_good_values();
   // A validation that is due after `step` steps and is not in the result.
   bool validation_is_due(std::int64_t step, const TrainResult& result) const;
   // False if a signal cut it short.
-  bool validate(std::int64_t step, TrainResult& result, std::optional<LineLog>& log);
+  bool validate(const std::filesystem::path& folder, std::int64_t step, TrainResult& result,
+                std::optional<LineLog>& log);
   void keep_best(TrainResult& result);
-  void save(const std::filesystem::path& folder, const TrainResult& result) const;
+  void save(const std::filesystem::path& folder, const TrainResult& result);
   void save_good_adapter(const std::filesystem::path& folder) const;
   SafeTensors open_state(const std::filesystem::path& folder) const;
   // The steps and the validations that were done when the state was saved.
@@ -131,8 +142,9 @@ class Trainer {
   TrainingMoment moment_;
   std::vector<std::string> notices_;
   Optimizer optimizer_;
-  // The parameters before the latest update; there from the start, so that no step after the first allocates.
-  std::vector<Tensor> good_values_;
+  // The parameters apart from the model's own, and a copy of them from before the latest update; there from the start,
+  // so that no step after the first allocates.
+  std::vector<Tensor> adapter_values_, good_values_;
   bool has_good_values_ = false;
   std::optional<Validation> validation_;
   // With options.keep "best": the parameters at the step of the lowest validation cross-entropy so far; else empty.

@@ -19,14 +19,6 @@ constexpr const char* value_prefix = "value.";
 constexpr const char* buffer_prefix = "buffer.";
 constexpr const char* best_prefix = "best.";
 
-// The values that a method has apart from the optimizer's moments, by their names in the file.
-std::vector<std::pair<std::string, Tensor>> values_of(const Method& method) {
-  std::vector<std::pair<std::string, Tensor>> values;
-  for (const auto& p : method.parameters()) values.emplace_back(value_prefix + p.name, p.value.value());
-  for (const auto& [name, buffer] : method.buffers()) values.emplace_back(buffer_prefix + name, buffer);
-  return values;
-}
-
 // How many there were when the state was saved; nothing if it does not say.
 std::optional<std::int64_t> saved_count(const SafeTensors& file, const std::string& what) {
   const auto found = file.metadata().find(what);
@@ -41,6 +33,15 @@ std::int64_t steps_done(const SafeTensors& file) {
   const auto steps = saved_count(file, "step");
   require(steps.has_value(), "{} does not say how many steps were done", file.path().string());
   return *steps;
+}
+
+// One pair after the other, with room for one tensor alone.
+void swap_elements(const std::vector<Tensor>& a, const std::vector<Tensor>& b) {
+  for (std::size_t i = 0; i < a.size(); ++i) {
+    const Tensor first = a[i].clone();
+    ops::copy_(a[i], b[i]);
+    ops::copy_(b[i], first);
+  }
 }
 
 }  // namespace
@@ -64,9 +65,9 @@ void Trainer::save_good_adapter(const std::filesystem::path& folder) const {
   replace_folder(made, folder / "adapter");
 }
 
-void Trainer::save(const std::filesystem::path& folder, const TrainResult& result) const {
+void Trainer::save(const std::filesystem::path& folder, const TrainResult& result) {
   std::vector<std::pair<std::string, Tensor>> tensors = optimizer_.state();
-  for (auto& value : values_of(method_)) tensors.push_back(std::move(value));
+  for (auto& value : named_tensors(method_, value_prefix, buffer_prefix)) tensors.push_back(std::move(value));
   for (std::size_t i = 0; i < best_values_.size(); ++i) {
     tensors.emplace_back(best_prefix + method_.parameters()[i].name, best_values_[i]);
   }
@@ -75,11 +76,9 @@ void Trainer::save(const std::filesystem::path& folder, const TrainResult& resul
                     {"validations", std::to_string(result.validation.size())},
                     {"training_data", training_data()}});
   if (best_values_.empty()) return save_good_adapter(folder);
-  std::vector<Tensor> latest;
-  for (const Tensor& value : values()) latest.push_back(value.clone());
-  ops::copy_all_(values(), best_values_);
+  swap_elements(values(), best_values_);
   save_good_adapter(folder);
-  ops::copy_all_(values(), latest);
+  swap_elements(values(), best_values_);
 }
 
 SafeTensors Trainer::open_state(const std::filesystem::path& folder) const {
@@ -104,7 +103,7 @@ TrainResult Trainer::load(const std::filesystem::path& folder) {
     const bool is_value = name.starts_with(value_prefix) || name.starts_with(buffer_prefix);
     if (!is_value && !name.starts_with(best_prefix)) moments.emplace_back(name, file.get(name));
   }
-  for (const auto& [name, value] : values_of(method_)) {
+  for (const auto& [name, value] : named_tensors(method_, value_prefix, buffer_prefix)) {
     require(file.contains(name) && file.shape(name) == value.shape(), "{} does not fit this run: tensor {} differs",
             where, name);
     ops::copy_(value, file.get(name).to(value.dtype()));

@@ -58,6 +58,9 @@ struct Checkpoint {
   std::map<std::string, Shape> shapes;
   // Reads one of them as f32, with Hugging Face's order of rows. Use tensor().
   std::function<Tensor(const std::string&)> read;
+  // Whether the weights are drawn for a measurement, where no file has them: their model has no fingerprint, which
+  // takes them to the host.
+  bool is_drawn = false;
 
   // One of parameter_shapes(config) as f32, read from the file at each call. It may be a read-only view of the file:
   // whoever trains it clones it first. The order of q and k rows is Hugging Face's: rotation pairs row i of a head with

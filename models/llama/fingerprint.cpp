@@ -6,27 +6,42 @@
 namespace csreft {
 namespace {
 
-std::uint64_t hash_bytes(const Tensor& t, std::uint64_t hash) {
-  return fnv1a({static_cast<const char*>(t.raw()), t.bytes()}, hash);
-}
+constexpr std::string_view scheme = "xxh64:";
+
+std::string digits(std::uint64_t hash) { return fmt::format("{:016x}", hash); }
+
+std::span<const std::byte> bytes_of(const Tensor& t) { return {static_cast<const std::byte*>(t.raw()), t.bytes()}; }
 
 }  // namespace
 
-void Fingerprint::add(const std::string& name, const Tensor& value) {
-  const bool is_matrix = value.shape().rank() == 2;
-  rows_[name] = hash_bytes((is_matrix ? value.slice(0, 1) : value).to(Device{}), fnv1a_start);
+std::string Fingerprint::text() const { return std::string(scheme) + digits(whole); }
+
+bool Fingerprint::is(std::string_view saved) const {
+  return saved == (is_of_first_rows(saved) ? digits(first_rows) : text());
 }
 
-std::uint64_t Fingerprint::value() const {
-  std::uint64_t hash = fnv1a_start;
-  for (const auto& [name, row] : rows_) hash = fnv1a(fmt::format("{} {:016x}\n", name, row), hash);
-  return hash;
+bool is_of_first_rows(std::string_view saved) { return !saved.starts_with(scheme); }
+
+void FingerprintMaker::add(const std::string& name, const Tensor& value) {
+  const Tensor there = value.to(Device{});
+  const Tensor first = there.shape().rank() == 2 ? there.slice(0, 1) : there;
+  parameters_[name] = {.whole = content_hash(bytes_of(there)),
+                       .first_rows = fnv1a({static_cast<const char*>(first.raw()), first.bytes()})};
 }
 
-std::uint64_t fingerprint(const Checkpoint& checkpoint) {
-  Fingerprint all;
+Fingerprint FingerprintMaker::made() const {
+  Fingerprint all{.whole = fnv1a_start, .first_rows = fnv1a_start};
+  for (const auto& [name, of] : parameters_) {
+    all.whole = fnv1a(fmt::format("{} {}\n", name, digits(of.whole)), all.whole);
+    all.first_rows = fnv1a(fmt::format("{} {}\n", name, digits(of.first_rows)), all.first_rows);
+  }
+  return all;
+}
+
+Fingerprint fingerprint(const Checkpoint& checkpoint) {
+  FingerprintMaker all;
   for (const auto& [name, shape] : parameter_shapes(checkpoint.config)) all.add(name, checkpoint.tensor(name));
-  return all.value();
+  return all.made();
 }
 
 }  // namespace csreft

@@ -1,27 +1,42 @@
-// A hash of some of a model's weights, by which an adapter knows its model.
+// A hash of a model's weights, by which an adapter and a run know their model.
 #pragma once
 
 #include <cstdint>
 #include <map>
 #include <string>
+#include <string_view>
 
 #include "models/checkpoints/checkpoint.h"
 
 namespace csreft {
 
-// FNV-1a over the first row of every parameter, in the order of their names: a change of any matrix in full, such as an
-// adapter that is merged into it, is another fingerprint.
-class Fingerprint {
+// Of every parameter in f32, whatever type and order of rows its file has, and wherever the model computes.
+struct Fingerprint {
+  std::uint64_t whole = 0;       // over every byte
+  std::uint64_t first_rows = 0;  // over the first row of each matrix alone: what files of earlier versions have
+
+  // "xxh64:0123456789abcdef": `whole`, as files have it.
+  std::string text() const;
+  // Whether a file's fingerprint is this one: text(), or 16 hexadecimal digits, which are `first_rows`.
+  bool is(std::string_view saved) const;
+  bool operator==(const Fingerprint&) const = default;
+};
+
+// Whether a file's fingerprint is one of the first rows alone.
+bool is_of_first_rows(std::string_view saved);
+
+// Makes a Fingerprint of parameters that come one by one, in any order.
+class FingerprintMaker {
  public:
-  // A parameter as the checkpoint has it, f32 on any device.
+  // A parameter as the checkpoint has it, f32 on any device: from there it is copied to the host.
   void add(const std::string& name, const Tensor& value);
-  std::uint64_t value() const;
+  Fingerprint made() const;
 
  private:
-  std::map<std::string, std::uint64_t> rows_;
+  std::map<std::string, Fingerprint> parameters_;
 };
 
 // Of a checkpoint: what Llama::fingerprint() is after it is loaded. Reads every parameter.
-std::uint64_t fingerprint(const Checkpoint& checkpoint);
+Fingerprint fingerprint(const Checkpoint& checkpoint);
 
 }  // namespace csreft

@@ -4,7 +4,6 @@
 #include <array>
 
 #include "autograd/checkpoint.h"
-#include "models/llama/fingerprint.h"
 
 namespace csreft {
 namespace {
@@ -27,10 +26,10 @@ Llama::Llama(const Checkpoint& checkpoint, Weights weights, const TensorOptions&
     : config_(checkpoint.config), options_(options), bf16_(weights == Weights::frozen_bf16) {
   check_complete(checkpoint);
   const bool trainable = weights == Weights::trainable;
-  Fingerprint print;
+  FingerprintMaker print;
   const auto read = [&](const std::string& name) {
     const Tensor value = checkpoint.tensor(name);
-    print.add(name, value);
+    if (!checkpoint.is_drawn) print.add(name, value);
     return value.to(options);
   };
   const auto variable = [&](const std::string& name) {
@@ -73,7 +72,7 @@ Llama::Llama(const Checkpoint& checkpoint, Weights weights, const TensorOptions&
   const auto frequencies = rope_inverse_frequencies(config_);
   inverse_frequencies_ =
       Tensor::from(std::span<const double>(frequencies), {static_cast<std::int64_t>(frequencies.size())});
-  fingerprint_ = print.value();
+  if (!checkpoint.is_drawn) fingerprint_ = print.made();
 }
 
 void Llama::check(const TokenBatch& batch) const {

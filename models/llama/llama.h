@@ -11,6 +11,7 @@
 
 #include "autograd/functions/functions.h"
 #include "models/checkpoints/checkpoint.h"
+#include "models/llama/fingerprint.h"
 #include "models/llama/kv_cache.h"
 #include "models/llama/llama_config.h"
 #include "models/llama/token_batch.h"
@@ -66,8 +67,8 @@ class Llama {
   const LinearWeight& head() const { return head_; }
   // Trainable weights by their Hugging Face names; empty if frozen. A tied head is not listed twice.
   const std::vector<std::pair<std::string, Variable>>& parameters() const { return parameters_; }
-  // A hash of some of every parameter, by which an adapter knows its model (fingerprint.h).
-  std::uint64_t fingerprint() const { return fingerprint_; }
+  // Of the weights as the checkpoint has them; all zeros of weights that are drawn.
+  const Fingerprint& fingerprint() const { return fingerprint_; }
 
   // The hidden states after the last norm, [n, d]. With a cache, keys and values of the batch are put there first.
   // Throws Error for an id outside the vocabulary, for a position past the context, and for keys in a cache that would
@@ -103,7 +104,7 @@ class Llama {
   LinearWeight head_;
   Tensor inverse_frequencies_;  // f64 [head_dim / 2]
   std::vector<std::pair<std::string, Variable>> parameters_;
-  std::uint64_t fingerprint_ = 0;
+  Fingerprint fingerprint_;
 };
 
 // "q_proj" and so on, and back. Throws Error for another name.

@@ -20,12 +20,12 @@ void EditOptions::describe(Options& options, const Intervention& intervention) {
   options.add("layers", layers,
               "edited blocks, 0-based: numbers such as 6,12,18,24, all, auto (four, evenly spread), or '3,9,18,24 of "
               "32' (as in another depth)");
-  if (has_rank(intervention)) options.add("rank", rank, "rank r of each subspace, or of LoRA's A and B", at_least(1));
+  if (has_rank(intervention)) options.add("rank", rank, "rank r of each subspace", at_least(1));
   options.add("positions", positions, positions_help());
   options.add("tied", tied, "one set of parameters for all positions");
   options.add_name("edit_start", start, "where an edit's parameters start", starts);
   options.add("dropout", dropout, "share of the components of an edited state that training drops",
-              Range<double>{"0 or more and less than 1", [](double p) { return p >= 0.0 && p < 1.0; }});
+              share_less_than_one());
   if (has_source(intervention)) {
     options.add_name("activation", activation, "of the edit's source W h + b", activations());
   }

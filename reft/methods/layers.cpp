@@ -1,6 +1,7 @@
 // Layers in text.
 #include <algorithm>
 
+#include "core/base/split.h"
 #include "core/base/whole_number.h"
 #include "reft/methods/edit_sites.h"
 
@@ -26,13 +27,9 @@ std::int64_t parse_number(std::string_view part, const std::string& text) {
   return *number;
 }
 
-std::vector<std::int64_t> parse_numbers(const std::string& list, const std::string& text) {
+std::vector<std::int64_t> parse_numbers(std::string_view list, const std::string& text) {
   std::vector<std::int64_t> layers;
-  for (std::size_t begin = 0; begin <= list.size();) {
-    const std::size_t end = std::min(list.find_first_of(",;", begin), list.size());
-    layers.push_back(parse_number(std::string_view(list).substr(begin, end - begin), text));
-    begin = end + 1;
-  }
+  for (const auto part : split(list)) layers.push_back(parse_number(part, text));
   return layers;
 }
 
@@ -59,7 +56,7 @@ std::vector<std::int64_t> parse_layers(const std::string& text, std::int64_t n_l
     for (std::int64_t l = 0; l < n_layers; ++l) layers.push_back(l);
   } else if (const std::size_t at = text.find(of); at != std::string::npos) {
     const std::int64_t depth = parse_number(std::string_view(text).substr(at + of.size()), text);
-    layers = scaled(parse_numbers(text.substr(0, at), text), depth, n_layers, text);
+    layers = scaled(parse_numbers(std::string_view(text).substr(0, at), text), depth, n_layers, text);
   } else {
     layers = parse_numbers(text, text);
   }

@@ -56,7 +56,7 @@ void LoraOptions::describe(Options& options) {
               Range<double>{"a number", [](double x) { return std::isfinite(x); }});
   options.add("rslora", rslora, "multiply by alpha / sqrt(rank) instead");
   options.add("dropout", dropout, "share of the components of an update's input that training drops",
-              Range<double>{"0 or more and less than 1", [](double p) { return p >= 0.0 && p < 1.0; }});
+              share_less_than_one());
   options.add("targets", targets,
               fmt::format("linear layers that are updated, of {}; or short: q, k, v, o, gate, up, down",
                           fmt::join(linear_names(), ", ")));

@@ -40,10 +40,11 @@ std::int32_t task_index(const Method& method, std::string_view task) {
        suggestion(task, names), known);
 }
 
-std::vector<std::pair<std::string, Tensor>> named_tensors(const Method& method) {
+std::vector<std::pair<std::string, Tensor>> named_tensors(const Method& method, std::string_view of_parameter,
+                                                          std::string_view of_buffer) {
   std::vector<std::pair<std::string, Tensor>> tensors;
-  for (const auto& p : method.parameters()) tensors.emplace_back(p.name, p.value.value());
-  for (const auto& buffer : method.buffers()) tensors.push_back(buffer);
+  for (const auto& p : method.parameters()) tensors.emplace_back(std::string(of_parameter) + p.name, p.value.value());
+  for (const auto& [name, buffer] : method.buffers()) tensors.emplace_back(std::string(of_buffer) + name, buffer);
   return tensors;
 }
 

@@ -164,8 +164,9 @@ std::unique_ptr<Method> create_method(const MethodOptions& options, const Llama&
 // Error, naming the tasks, if the gates depend on one and `task` is empty or none of them.
 std::int32_t task_index(const Method& method, std::string_view task);
 
-// Parameters and buffers, by name.
-std::vector<std::pair<std::string, Tensor>> named_tensors(const Method& method);
+// Parameters and buffers, by name, with these words in front of the names.
+std::vector<std::pair<std::string, Tensor>> named_tensors(const Method& method, std::string_view of_parameter = {},
+                                                          std::string_view of_buffer = {});
 class SafeTensors;
 // Overwrites their values. Throws Error as Method::load does; `where` names the file.
 void load_values(const Method& method, const SafeTensors& file, const std::string& where);

@@ -2,6 +2,8 @@
 
 #include <algorithm>
 
+#include "core/base/split.h"
+
 namespace csreft {
 namespace {
 
@@ -152,12 +154,8 @@ class SumSettings final : public MethodSettings {
 }  // namespace
 
 std::vector<std::string> parts_of_sum(const std::string& method) {
-  std::vector<std::string> parts;
-  for (std::size_t begin = 0; begin <= method.size();) {
-    const std::size_t end = std::min(method.find('+', begin), method.size());
-    parts.push_back(method.substr(begin, end - begin));
-    begin = end + 1;
-  }
+  const auto split_parts = split(method, "+");
+  const std::vector<std::string> parts(split_parts.begin(), split_parts.end());
   for (std::size_t i = 0; i < parts.size(); ++i) {
     require(std::ranges::count(parts, parts[i]) == 1, "method {} has {} twice: expected each once", method, parts[i]);
   }

@@ -74,6 +74,14 @@ Run run_on(const Device& device, const csreft::MethodOptions& trained,
   return run;
 }
 
+// The two sum in other orders in f32, and nothing else differs. On cards and on the emulated device losses of about 5
+// part by 1e-7 to 5e-7, an f32's last bit, and norms of gradients by 1e-6 of themselves at most, which a card's own
+// order of longer sums may exceed.
+constexpr double loss_tolerance = 1e-6;
+constexpr double gradient_tolerance = 1e-4;  // of the norm
+// R R^T sums 16 products of elements that a retraction has rounded to f32: some 1e-7.
+constexpr double orthonormality_tolerance = 1e-6;
+
 void check_same(const csreft::MethodOptions& trained) {
   const Run cpu = run_on({}, trained), cuda = run_on(test_device(), trained);
   constexpr std::size_t steps = 15;
@@ -82,10 +90,10 @@ void check_same(const csreft::MethodOptions& trained) {
   CHECK(cpu.losses.back() < .9 * cpu.losses.front());  // it learns, so the losses depend on the gradients
   for (std::size_t i = 0; i < steps; ++i) {
     CAPTURE(i);
-    CHECK(std::abs(cuda.losses[i] - cpu.losses[i]) < 1e-4);
-    CHECK(cuda.gradient_norms[i] == doctest::Approx(cpu.gradient_norms[i]).epsilon(1e-2));
+    CHECK(std::abs(cuda.losses[i] - cpu.losses[i]) < loss_tolerance);
+    CHECK(std::abs(cuda.gradient_norms[i] - cpu.gradient_norms[i]) < gradient_tolerance * cpu.gradient_norms[i]);
   }
-  CHECK(cuda.orthonormality < 1e-5);
+  CHECK(cuda.orthonormality < orthonormality_tolerance);
   CHECK(cuda.before == cpu.before);
   CHECK(cuda.after == cpu.after);
   CHECK(cpu.after != cpu.before);
@@ -93,7 +101,7 @@ void check_same(const csreft::MethodOptions& trained) {
 
 }  // namespace
 
-TEST_CASE("cuda: CS-ReFT's losses, step by step, are the CPU's to 1e-4, and so are the tokens afterwards") {
+TEST_CASE("cuda: CS-ReFT's losses, step by step, are the CPU's to 1e-6, and so are the tokens afterwards") {
   // The learned router in both forms, R on the Stiefel manifold.
   for (const char* preset : {"specialised", "paper"}) {
     CAPTURE(preset);
@@ -116,7 +124,7 @@ TEST_CASE("cuda: a model computes in TF32 where that is asked for, and nowhere e
   CHECK(effect < 2e-2);  // two layers of factors that are rounded by up to one in 2^11
 }
 
-TEST_CASE("cuda: losses of LoReFT and LoRA, step by step, are the CPU's to 1e-4, and so are the tokens afterwards") {
+TEST_CASE("cuda: losses of LoReFT and LoRA, step by step, are the CPU's to 1e-6, and so are the tokens afterwards") {
   for (const char* method : {"loreft", "lora"}) {
     CAPTURE(method);
     check_same(of_method(method));

@@ -51,7 +51,7 @@ TEST_CASE("merge writes a model that evaluates without the adapter") {
 TEST_CASE("merge takes a run's folder, and LoRA that applies everywhere") {
   const MergeBench merging;
   merging.write_adapter("run/adapter");
-  const auto own = fmt::format("{:016x}", csreft::fingerprint(merging.base));
+  const auto own = csreft::fingerprint(merging.base).text();
   merging.describe({{"method", {{"positions", "everywhere"}}}, {"base_model", {{"fingerprint", own}}}}, "run/adapter");
   CHECK(merging.bench.run(MergeBench::words("run")).code == 0);
 }

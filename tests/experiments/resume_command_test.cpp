@@ -185,6 +185,55 @@ TEST_CASE("the scores of a finished run stay while it is extended, until there a
   CHECK_FALSE(contains(bench.chat.folder.read("run/report.html"), "scores of csreft"));
 }
 
+TEST_CASE("a run goes on elsewhere, and says so on the screen and in config.json") {
+  const Bench bench;
+  REQUIRE(bench.run(bench.train({{"--steps", "1"}})).code == 0);
+  json config = read(bench, "run/config.json");
+  config.update({{"device", "cuda:0"}, {"hardware", "NVIDIA H100"}});
+  bench.chat.folder.write("run/config.json", config.dump());
+  const auto resumed = bench.run({"train", "--quiet", "--resume", "run", "--steps", "2", "--device", "cpu"});
+  CAPTURE(resumed.err);
+  REQUIRE(resumed.code == 0);
+  CHECK(contains(resumed.out, "where the run had NVIDIA H100, last bits may differ"));
+  config = read(bench, "run/config.json");
+  CHECK(config["device"] == "cpu");
+  REQUIRE(config["earlier_parts"].size() == 1);
+  CHECK(config["earlier_parts"][0]["device"] == "cuda:0");
+  CHECK(config["earlier_parts"][0]["steps"] == 1);
+}
+
+TEST_CASE("a run goes on with its own model alone, and one of an earlier version with what that knows of it") {
+  const Bench bench;
+  const Words resume{"train", "--quiet", "--resume", "run", "--steps", "2"};
+  REQUIRE(bench.run(bench.train({{"--steps", "1"}})).code == 0);
+  // Another model in the last row of one matrix.
+  auto weights = bench.chat.weights;
+  for (auto& [name, value] : weights) {
+    if (name != "model.layers.1.mlp.up_proj.weight") continue;
+    value = value.clone();
+    value.span<float>().back() += 1.0F;
+  }
+  bench.chat.write_weights(weights);
+  check_refused(bench, resume, "is not the model that the run in run began with");
+  bench.chat.write_weights(bench.chat.weights);
+
+  const auto own = bench.chat.load().llama.fingerprint();
+  const auto with_hash = [&](const std::string& hash) {
+    json config = read(bench, "run/config.json");
+    config["model"]["hash"] = hash;
+    bench.chat.folder.write("run/config.json", config.dump());
+  };
+  with_hash("0123456789abcdef");
+  check_refused(bench, resume, "is not the model that the run in run began with");
+  with_hash(fmt::format("{:016x}", own.first_rows));
+  const auto resumed = bench.run(resume);
+  CAPTURE(resumed.err);
+  REQUIRE(resumed.code == 0);
+  CHECK(contains(resumed.out, "a hash of the first row of each matrix alone"));
+  CHECK(read(bench, "run/config.json")["model"]["hash"] == own.text());
+  CHECK_FALSE(contains(bench.run({"train", "--quiet", "--resume", "run", "--epochs", "2"}).out, "first row"));
+}
+
 TEST_CASE("state files that are not whole are refused") {
   const Bench bench;
   REQUIRE(bench.run(bench.train({{"--steps", "1"}})).code == 0);

@@ -178,12 +178,34 @@ TEST_CASE("an adapter is saved over an older one, and to the same bytes each tim
   CHECK(folder.count() == 2);
 }
 
+TEST_CASE("an adapter is found in its folder and in that of its run, whoever has written it") {
+  const TemporaryFolder folder;
+  const auto made = [&](const std::string& name, const char* file) {
+    std::filesystem::create_directories(folder / name);
+    folder.write(name + "/" + file, "{}");
+    return folder / name;
+  };
+  for (const char* file : {"adapter.json", "adapter_config.json"}) {
+    CAPTURE(file);
+    const std::string run = std::string("run of ") + file;
+    const auto within = made(run + "/adapter", file);
+    CHECK(csreft::adapter_folder(folder / run) == within);
+    CHECK(csreft::adapter_folder(within) == within);
+    CHECK(csreft::adapter_folder(made(run, file)) == folder / run);
+  }
+  CHECK(csreft::adapter_folder(folder / "absent") == folder / "absent");
+}
+
 TEST_CASE("an adapter of another model is refused") {
   const Saved saved;
   CHECK(saved.refusal().empty());
   CHECK(contains(saved.refusal("/base_model/hidden_size", 32), "another model"));
   CHECK(contains(saved.refusal("/base_model/layers", 3), "another model"));
   CHECK(contains(saved.refusal("/base_model/fingerprint", "0123456789abcdef"), "another model"));
+  CHECK(contains(saved.refusal("/base_model/fingerprint", "xxh64:0123456789abcdef"), "another model"));
+  // What earlier versions wrote.
+  const auto rows = fmt::format("{:016x}", model().llama.fingerprint().first_rows);
+  CHECK(saved.refusal("/base_model/fingerprint", rows).empty());
   CHECK(contains(saved.refusal("/base_model", json::array()), "base_model"));
   CHECK(contains(saved.refusal("/base_model/name", 3), "name"));
 }

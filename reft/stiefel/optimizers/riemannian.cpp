@@ -9,10 +9,6 @@ void ManifoldOptions::describe(Options& options) {
   options.add_name("retraction", retraction, "how a step returns to the Stiefel manifold", retractions());
 }
 
-Range<double> momentum_range() {
-  return {"a number from 0 to less than 1", [](double x) { return x >= 0.0 && x < 1.0; }};
-}
-
 OptimizerState riemannian_state(const OptimizerParameter& p, bool second_moment) {
   constexpr double tolerance = 1e-4;
   const double error = orthonormality_error(p.value, p.block_rows);

@@ -18,9 +18,6 @@ struct ManifoldOptions {
   void describe(Options& options);
 };
 
-// Momentum's share of the step before, in [0, 1).
-Range<double> momentum_range();
-
 // A zero first moment of R's shape and type; with `second_moment` a zero f64 [k], too, a number for each of k blocks.
 // Throws Error unless the blocks are orthonormal to 1e-4: these optimizers rely on it.
 OptimizerState riemannian_state(const OptimizerParameter& parameter, bool second_moment);

@@ -8,7 +8,7 @@ class RiemannianSgd : public RiemannianMomentum {
   void describe(Options& options) override {
     OptimizerRule::describe(options);
     manifold_.describe(options);
-    options.add("momentum", momentum_, "share of the step before, of R", momentum_range());
+    options.add("momentum", momentum_, "share of the step before, of R", share_less_than_one());
   }
 };
 

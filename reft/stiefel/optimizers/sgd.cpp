@@ -9,7 +9,7 @@ class Sgd : public RiemannianMomentum {
     add_weight_decay(options);
     add_stiefel_lr(options);
     manifold_.describe(options);
-    options.add("momentum", momentum_, "share of the step before", momentum_range());
+    options.add("momentum", momentum_, "share of the step before", share_less_than_one());
   }
 
   OptimizerState euclidean_state(const OptimizerParameter& p) const override { return sgd_state(p.value); }

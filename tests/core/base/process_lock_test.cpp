@@ -1,6 +1,9 @@
 #include "core/base/process_lock.h"
 
+#include <atomic>
+#include <chrono>
 #include <optional>
+#include <thread>
 
 #include <doctest/doctest.h>
 #include <sys/wait.h>
@@ -42,6 +45,22 @@ TEST_CASE("the lock of a process that has died is free") {
   REQUIRE(status == 0);
   CHECK(folder.count() == 1);
   const csreft::ProcessLock lock(folder.path());
+}
+
+TEST_CASE("whoever waits for a folder has it once it is free") {
+  const TemporaryFolder folder;
+  auto held = std::make_optional<csreft::ProcessLock>(folder.path());
+  std::atomic<bool> has_lock = false;
+  std::thread other([&] {
+    const csreft::ProcessLock lock(folder.path(), csreft::IfLocked::wait);
+    has_lock = true;
+  });
+  std::this_thread::sleep_for(std::chrono::milliseconds(100));
+  CHECK_FALSE(has_lock);
+  held.reset();
+  other.join();
+  CHECK(has_lock);
+  CHECK(folder.count() == 0);
 }
 
 TEST_CASE("a folder that is not there cannot be locked") {

@@ -1,6 +1,7 @@
 // Every method trained: full fine-tuning, tasks in sequence, and that no two methods are the same.
 #include <doctest/doctest.h>
 
+#include "core/cpu/allocator.h"
 #include "tests/experiments/training/trainer_tools.h"
 
 using csreft::Task;
@@ -37,6 +38,55 @@ TEST_CASE("full fine-tuning learns, writes a model that loads by itself, and goe
     if (part == 1) CHECK(result.losses() == losses);
   }
   const csreft::InterruptGuard no_signal_yet;
+}
+
+TEST_CASE("full fine-tuning keeps no copy of the model, and a run of it that fails what it has saved") {
+  const TinyChat chat;
+  const auto trainable = csreft::load_language_model(chat.path(), {}, csreft::Weights::trainable);
+  const auto method = csreft::create_method({"full"}, trainable.llama, 5);
+  const auto bytes = static_cast<std::size_t>(count_parameters(*method).total) * sizeof(float);
+  auto options = small_options();
+  const std::size_t before = csreft::host_memory().used;
+  Trainer trainer(trainable, *method, std::vector<Task>{letter_task(12)}, options);
+  // Two moments of each parameter, and little else.
+  CHECK(csreft::host_memory().used - before < 2.5 * static_cast<double>(bytes));
+
+  const TemporaryFolder folder;
+  options.lr = 1e30;
+  const auto run = [&](double save_every) {
+    options.save_every = save_every;
+    const auto fresh = csreft::load_language_model(chat.path(), {}, csreft::Weights::trainable);
+    const auto again = csreft::create_method({"full"}, fresh.llama, 5);
+    Trainer failing(fresh, *again, std::vector<Task>{letter_task(12)}, options);
+    return error_text([&] { return failing.run(folder.path()).steps.size(); });
+  };
+  CHECK(contains(run(0.0), "the loss is not finite at step 2 of 6, nothing was saved yet"));
+  CHECK(contains(run(1e-9), "the loss is not finite at step 2 of 6, what was saved last is in"));
+  CHECK(std::filesystem::exists(folder / "adapter/model.safetensors"));
+}
+
+TEST_CASE("O-LoRA is measured after each epoch of the task that is learnt, and keeps the last step") {
+  Task first = letter_task(8), second = letter_task(12), validation = letter_task(3);
+  first.name = "one";
+  second.name = "two";
+  auto method_options = small_options_of("olora");
+  method_options["tasks"] = nlohmann::json::array({"one", "two"});
+  const auto method = create(method_options);
+  auto options = small_options();
+  const auto measured = [&] {
+    Trainer trainer(model(), *method, std::vector<Task>{first, second}, options);
+    trainer.validate_on({validation}, {});
+    std::vector<std::int64_t> steps;
+    for (const auto& record : trainer.run().validation) steps.push_back(record.step);
+    return steps;
+  };
+  // Two epochs of two steps, then two of three.
+  CHECK(measured() == std::vector<std::int64_t>{2, 4, 7, 10});
+  options.validate_every = 3;
+  CHECK(measured() == std::vector<std::int64_t>{3, 4, 7, 10});
+  options.keep = "best";
+  CHECK(
+      contains(error_text([&] { return measured().size(); }), "one, two are learnt in sequence: expected --keep last"));
 }
 
 TEST_CASE("O-LoRA learns its tasks one after the other, and only the LoRA of the task that is learnt moves") {

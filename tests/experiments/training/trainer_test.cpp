@@ -188,6 +188,22 @@ TEST_CASE("a loss that is no longer finite says at which step, and the last good
   CHECK(csreft::read_metrics(folder / "metrics.jsonl").size() == 1);
 }
 
+TEST_CASE("updated parameters that are not finite are found before they are saved, and at the end") {
+  auto options = small_options();
+  options.lr = 1e39;  // beyond f32
+  options.max_steps = 1;
+  for (const bool saves : {true, false}) {
+    const TemporaryFolder folder;
+    const auto method = small_method("loreft");
+    const auto text = error_text(
+        [&] { return train(*method, options, saves ? folder.path() : std::filesystem::path()).steps.size(); });
+    CHECK(contains(text, "the updated parameters are not finite at step 1 of 1"));
+    CHECK(values(*method) == values(*small_method("loreft")));
+    CHECK_FALSE(std::filesystem::exists(folder / "state.safetensors"));
+    CHECK(std::filesystem::exists(folder / "adapter") == saves);
+  }
+}
+
 TEST_CASE("a hang-up saves the state, and the training goes on") {
   // The second step fails: what is saved then was saved after the first.
   auto options = small_options();

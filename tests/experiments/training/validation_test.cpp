@@ -133,6 +133,35 @@ TEST_CASE("the best step is kept, whether the run was stopped or not") {
   CHECK(parts.read("adapter/adapter.safetensors") == whole.read("adapter/adapter.safetensors"));
 }
 
+TEST_CASE("a run that diverges keeps the best step that was asked for, in memory and in its folder") {
+  const TemporaryFolder folder;
+  auto some = options("best");
+  some.max_steps = 4;
+  const auto before = train(some, folder.path());
+  const std::string adapter = folder.read("adapter/adapter.safetensors");
+  // The fifth step moves the values so far that the sixth has no loss.
+  some.max_steps = 0;
+  some.lr = 1e30;
+  const auto method = small_method();
+  Trainer trainer(model(), *method, std::vector<Task>{letter_task(12)}, some);
+  trainer.validate_on({contrary_task()}, {});
+  const auto text = error_text([&] { return trainer.run(folder.path(), /*resume=*/true).steps.size(); });
+  const std::string kept = fmt::format("the best adapter so far, of step {}, is in", before.result.kept_step);
+  CHECK(contains(text, "the loss is not finite at step 6 of 12, " + kept));
+  CHECK(folder.read("adapter/adapter.safetensors") == adapter);
+  Trained after{{}, {}};
+  for (const auto& p : method->parameters()) after.values.push_back(p.value.value());
+  CHECK(same_values(after, before));
+
+  some.validate_every = 1;
+  const auto again = small_method();
+  Trainer measured(model(), *again, std::vector<Task>{letter_task(12)}, some);
+  measured.validate_on({contrary_task()}, {});
+  CHECK(contains(error_text([&] { return measured.run(folder.path(), /*resume=*/true).steps.size(); }),
+                 "the validation cross-entropy is not finite at step 5 of 12, " + kept));
+  CHECK(folder.read("adapter/adapter.safetensors") == adapter);
+}
+
 TEST_CASE("the values at the best step are those of a run that ends there") {
   // The adapter of step n is what scores the cross-entropy that was measured after step n.
   const auto kept = train(options("best"), {});

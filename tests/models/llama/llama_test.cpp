@@ -371,9 +371,30 @@ TEST_CASE("a fingerprint tells models apart") {
       return asked == name ? csreft::ops::scale(value, 1.01) : value;
     };
     CHECK(csreft::fingerprint(changed) != own);
+    // And whichever of its numbers.
+    changed.read = [&](const std::string& asked) {
+      const Tensor value = checkpoint.read(asked).clone();
+      if (asked == name) value.span<float>().back() += 1.0F;
+      return value;
+    };
+    CHECK(csreft::fingerprint(changed).text() != own.text());
+    CHECK(csreft::fingerprint(changed).first_rows == own.first_rows);
   }
   // Of a checkpoint whose parameters are drawn on the device, too.
   auto there = checkpoint;
   there.read = [&](const std::string& asked) { return on_test_device(checkpoint.read(asked)); };
   CHECK(csreft::fingerprint(there) == own);
+  // Drawn weights have none, which would cost a copy to the host.
+  there.is_drawn = true;
+  CHECK(Llama(there).fingerprint() == csreft::Fingerprint{});
+}
+
+TEST_CASE("a fingerprint is known again in the form of this version and in that of earlier ones") {
+  const csreft::Fingerprint print{.whole = 0x0123456789abcdef, .first_rows = 0xfedcba9876543210};
+  CHECK(print.text() == "xxh64:0123456789abcdef");
+  CHECK(print.is("xxh64:0123456789abcdef"));
+  CHECK(print.is("fedcba9876543210"));
+  for (const char* other : {"0123456789abcdef", "xxh64:fedcba9876543210", "xxh64:", ""}) CHECK_FALSE(print.is(other));
+  CHECK(csreft::is_of_first_rows("fedcba9876543210"));
+  CHECK_FALSE(csreft::is_of_first_rows(print.text()));
 }

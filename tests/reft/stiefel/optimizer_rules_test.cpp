@@ -248,7 +248,7 @@ TEST_CASE("Zero and huge gradients, one row and square matrices stay on the mani
 TEST_CASE("Options of optimizers that are out of range or unknown are refused in one line") {
   CHECK(refusal("riemannian_adam", {{"beta2", 1.0}}) == "--beta2 1 is not possible: expected a number between 0 and 1");
   CHECK(refusal("riemannian_sgd", {{"momentum", 1.0}}) ==
-        "--momentum 1 is not possible: expected a number from 0 to less than 1");
+        "--momentum 1 is not possible: expected 0 or more and less than 1");
   CHECK(refusal("sgd", {{"weight_decay", -1.0}}) ==
         "--weight-decay -1 is not possible: expected a number of 0 or more");
   CHECK(refusal("adamw", {{"stiefel_lr", -1.0}}) == "--stiefel-lr -1 is not possible: expected a number of 0 or more");

@@ -1,4 +1,4 @@
-#include "reft/measured.h"
+#include "experiments/measure/measured_methods.h"
 
 #include "reft/methods/edit_sites.h"
 
