@@ -1,6 +1,7 @@
 // Every method through a tiny model, in f64.
 #include <set>
 #include <tuple>
+#include <utility>
 
 #include "tests/reft/methods/method_cases.h"
 
@@ -206,17 +207,27 @@ TEST_CASE("generated tokens are left alone by edits of prompts, and reached by L
   }
 }
 
-TEST_CASE("edits of everywhere are learnt as they are generated: a response fed whole is that fed token by token") {
+TEST_CASE("what reaches everywhere is learnt as it is generated: a response fed whole is that fed token by token") {
   const std::vector<std::int64_t> lengths{7, 5}, prompts{4, 3};
   const TinyTask task = random_task(lengths, prompts);
   csreft::PromptSpans spans = task.prompts;
   spans.ends = {7, 12};
   const csreft::NoGrad no_grad;
-  for (const char* name : {"loreft", "csreft", "by token"}) {
+  for (const auto& [name, positions] : {std::pair{"loreft", "everywhere"},
+                                        {"csreft", "everywhere"},
+                                        {"by token", "everywhere"},
+                                        {"loreft", "f1+everywhere"},
+                                        {"lora", "everywhere"},
+                                        {"lora", "f1+everywhere"},
+                                        {"lora", "f1=everywhere"},
+                                        {"lora", "f1+l1"},
+                                        {"olora", "f1=everywhere"}}) {
     CAPTURE(name);
-    auto options = options_of(std::string_view(name) == "loreft" ? "loreft" : "csreft");
-    options["positions"] = "everywhere";
-    if (std::string_view(name) == "by token") {
+    CAPTURE(positions);
+    const bool by_token = std::string_view(name) == "by token";
+    auto options = options_of(by_token ? "csreft" : name);
+    options["positions"] = positions;
+    if (by_token) {
       options["router_input"] = "hidden";
       options["gate_scope"] = "token";
       options["shared"] = 1;
