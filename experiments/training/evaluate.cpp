@@ -88,7 +88,7 @@ void score_nll(const LanguageModel& model, const Method* method, const Task& tas
     const SupervisedBatch batch = pack_examples(pointers);
     Attachments points;
     if (method != nullptr) {
-      const std::vector<std::int32_t> tasks(encoded.size(), task_index(*method, gate_task(task, options)));
+      const std::vector<std::int32_t> tasks(encoded.size(), method->task_index(gate_task(task, options)));
       const std::shared_ptr<MethodPass> pass = method->attach({batch.tokens, batch.prompts, tasks});
       passes.push_back(pass);
       points = pass->points();
@@ -107,7 +107,7 @@ void score_nll(const LanguageModel& model, const Method* method, const Task& tas
 GenerationAttachments generation_attachments(const Method* method, const std::string& task, PassesOfBatches* passes) {
   if (method == nullptr) return {};
   GenerationAttachments attachments;
-  const std::int32_t index = task_index(*method, task);
+  const std::int32_t index = method->task_index(task);
   const auto current = std::make_shared<std::shared_ptr<MethodPass>>();
   attachments.prompt = [method, index, passes, current](const TokenBatch& prompts) {
     const std::vector<std::int32_t> tasks(static_cast<std::size_t>(prompts.n_sequences()), index);
@@ -123,7 +123,7 @@ GenerationAttachments generation_attachments(const Method* method, const std::st
 
 void check_task(const LanguageModel& model, const Method* method, const Task& task, const EvaluationOptions& options) {
   const NoGrad no_grad;
-  if (method != nullptr) static_cast<void>(task_index(*method, gate_task(task, options)));
+  const std::int32_t index = method != nullptr ? method->task_index(gate_task(task, options)) : -1;
   const std::int64_t context = model.llama.config().max_position_embeddings;
   std::vector<std::int32_t> shortest;
   for (std::size_t i = 0; i < task.examples.size(); ++i) {
@@ -131,7 +131,7 @@ void check_task(const LanguageModel& model, const Method* method, const Task& ta
     e.ids.resize(static_cast<std::size_t>(e.prompt_length));
     if (shortest.empty() || e.ids.size() < shortest.size()) shortest = std::move(e.ids);
   }
-  if (method != nullptr) check_edits(*method, shortest, task.name);
+  if (method != nullptr) check_edits(*method, shortest, task.name, index);
 }
 
 TaskScore evaluate(const LanguageModel& model, const Method* method, const Task& task,

@@ -106,6 +106,9 @@ class Method {
   }
   virtual std::unique_ptr<MethodPass> attach(const PromptBatch& batch) const = 0;
   virtual const Routing* routing() const { return nullptr; }
+  // The index of a task among those that decide gates, as PromptBatch::tasks has it; -1 where none does. Throws Error,
+  // naming them, if the method needs one and was not trained on this; `task` may be empty.
+  virtual std::int32_t task_index(std::string_view task) const;
   // The names of the tasks that are learnt one after the other, in this order; empty: they are mixed. begin_task(i) is
   // called before the first step of task i.
   virtual std::span<const std::string> sequence() const { return {}; }
@@ -156,10 +159,6 @@ ReadOptions read_options(const MethodOptions& options, std::string_view where = 
 // The same as configure(), created for a model. The method refers to the model, which must outlive it.
 std::unique_ptr<Method> create_method(const MethodOptions& options, const Llama& model, std::uint64_t seed,
                                       std::string_view where = {});
-
-// The index of a task among those that decide the method's gates; -1 where none does. Throws Error, naming them, if the
-// method needs one and was not trained on this; `task` may be empty.
-std::int32_t task_index(const Method& method, std::string_view task);
 
 // Parameters and buffers, by name.
 std::vector<std::pair<std::string, Tensor>> named_tensors(const Method& method);

@@ -107,13 +107,13 @@ TEST_CASE("onehot gives each task its subspace, ones opens all, and neither asks
   const std::vector<double> expected{0, 1, 0, 1, 0, 0, 0, 1, 0};
   CHECK(largest_difference(gates.alpha.value(), Tensor::from(std::span<const double>(expected), {3, 3})) == 0.0);
   CHECK(contains(error_text([&] { method->attach({task.batch, task.prompts}); }), "expected --task with one of a, b"));
-  CHECK(csreft::task_index(*method, "b") == 1);
-  CHECK(contains(error_text([&] { csreft::task_index(*method, ""); }), "expected --task with one of a, b"));
-  CHECK(contains(error_text([&] { csreft::task_index(*method, "e"); }), "knows no task 'e'"));
+  CHECK(method->task_index("b") == 1);
+  CHECK(contains(error_text([&] { method->task_index(""); }), "expected --task with one of a, b"));
+  CHECK(contains(error_text([&] { method->task_index("e"); }), "knows no task 'e'"));
   CHECK(method->routing()->tasks().size() == 2);
   const TinyMethod soft(csreft_options("prompt_mean"));
   CHECK(soft->routing()->tasks().empty());
-  CHECK(csreft::task_index(*soft, "e") == -1);
+  CHECK(soft->task_index("e") == -1);
 }
 
 TEST_CASE("mi is small for sure and balanced gates, large for unsure or unbalanced ones") {
