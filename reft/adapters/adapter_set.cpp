@@ -177,7 +177,8 @@ std::unique_ptr<MethodPass> AdapterSet::attach(const PromptBatch& batch,
       }
       PromptBatch own{.tokens = batch.tokens, .prompts = prompts, .tasks = tasks};
       if (method->routing() != nullptr) own.alpha = steering_.alpha;
-      own.alone = adapters_.size() == 1;
+      own.alone = std::ranges::all_of(part.examples,
+                                      [&](std::int32_t e) { return uses[static_cast<std::size_t>(e)].size() == 1; });
       part.pass = method->attach(own);
     } catch (const Error& error) {
       fail("adapter {}: {}", name, error.what());

@@ -169,6 +169,10 @@ class CsReftPass final : public MethodPass {
         training_(batch.training),
         by_token_(options_.by_token() && batch.alpha.empty()),
         rows_(method.sites().rows(batch.prompts)) {
+    // A generated token has no states but those that the others have changed.
+    require(!by_token_ || batch.alone || !method.sites().edits_generated(),
+            "gates by token cannot follow generated tokens beside other methods, which change what the router reads: "
+            "expected --gate-scope prompt, or positions of the prompt alone");
     if (!batch.alpha.empty()) {
       finish(fixed(batch.alpha));
     } else if (!options_.asks_router()) {
