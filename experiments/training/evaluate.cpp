@@ -14,7 +14,19 @@ bool has_answers(const Task& task) {
   return std::ranges::all_of(task.examples, [](const Example& e) { return e.answer.has_value(); });
 }
 
-void add_gates(const PassesOfBatches& passes, TaskScore& score) {
+// Counts for each row of `preferences` [rows, columns], from column `first` on, the largest.
+void count_chosen(const Tensor& preferences, std::int64_t first, std::vector<std::int64_t>& chosen) {
+  const Tensor values = preferences.to(DType::f64).to(Device{});
+  const auto columns = static_cast<std::size_t>(values.cols()), skipped = static_cast<std::size_t>(first);
+  chosen.resize(columns - skipped, 0);
+  for (std::size_t row = 0; row < static_cast<std::size_t>(values.rows()); ++row) {
+    const auto decided = values.span<double>().subspan(row * columns + skipped, columns - skipped);
+    ++chosen[static_cast<std::size_t>(std::ranges::max_element(decided) - decided.begin())];
+  }
+}
+
+// Alpha may have a tie where the router has none (topk), and is one for a shared subspace whatever the prompt.
+void add_gates(const Method* method, const PassesOfBatches& passes, TaskScore& score) {
   std::int64_t n = 0;
   for (const auto& pass : passes) {
     const Gates* gates = pass->gates();
@@ -22,11 +34,14 @@ void add_gates(const PassesOfBatches& passes, TaskScore& score) {
     const Tensor alpha = gates->alpha.value().to(DType::f64).to(Device{});
     const auto k = static_cast<std::size_t>(alpha.cols());
     score.mean_gates.resize(k, 0.0);
-    score.chosen.resize(k, 0);
     for (std::int64_t e = 0; e < alpha.rows(); ++e) {
       const auto row = alpha.span<double>().subspan(static_cast<std::size_t>(e) * k, k);
       for (std::size_t i = 0; i < k; ++i) score.mean_gates[i] += row[i];
-      ++score.chosen[static_cast<std::size_t>(std::ranges::max_element(row) - row.begin())];
+    }
+    if (gates->probabilities.defined()) {
+      count_chosen(gates->probabilities.value(), 0, score.chosen);
+    } else {
+      count_chosen(alpha, method->routing()->shared(), score.chosen);
     }
     n += alpha.rows();
   }
@@ -142,7 +157,7 @@ TaskScore evaluate(const LanguageModel& model, const Method* method, const Task&
   TaskScore score{.task = task.name, .metric = has_answers(task) ? "accuracy" : "nll"};
   PassesOfBatches passes;
   (score.metric == "accuracy" ? score_accuracy : score_nll)(model, method, task, n, options, score, passes);
-  add_gates(passes, score);
+  add_gates(method, passes, score);
   return score;
 }
 

@@ -64,6 +64,7 @@ class CsReft final : public Method, public Routing {
 
   std::string_view gate() const override { return options_.gate.name(); }
   std::int64_t subspaces() const override { return options_.subspaces; }
+  std::int64_t shared() const override { return options_.shared; }
   std::span<const std::string> tasks() const override {
     return options_.gate->source() == GateSource::task ? std::span<const std::string>(options_.tasks)
                                                        : std::span<const std::string>();

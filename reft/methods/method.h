@@ -74,6 +74,8 @@ class Routing {
   virtual ~Routing() = default;
   virtual std::string_view gate() const = 0;
   virtual std::int64_t subspaces() const = 0;
+  // How many of them, the first, are always open; gates are decided about the others alone.
+  virtual std::int64_t shared() const = 0;
   // The gates of prompts, of these tasks, without any edit.
   virtual Gates route(std::span<const std::vector<std::int32_t>> prompts, std::span<const std::int32_t> tasks,
                       const std::optional<TrainingMoment>& training) const = 0;

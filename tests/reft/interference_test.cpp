@@ -4,6 +4,7 @@
 
 #include <doctest/doctest.h>
 
+#include "core/base/error.h"
 #include "core/ops/ops.h"
 #include "reft/stiefel/stiefel.h"
 #include "tests/compare.h"
@@ -37,6 +38,10 @@ TEST_CASE("a subspace is dead if its mean gate over all examples is under a hund
   CHECK(csreft::dead_share(gates, even) == doctest::Approx(1.0 / 3.0));
   CHECK(csreft::dead_share(gates, uneven) == doctest::Approx(2.0 / 3.0));
   CHECK(csreft::dead_share({}, {}) == 0.0);
+  // Of those that are not shared.
+  CHECK(csreft::dead_share(gates, even, 1) == doctest::Approx(1.0 / 2.0));
+  CHECK(csreft::dead_share(gates, uneven, 1) == doctest::Approx(1.0));
+  CHECK_THROWS_AS(csreft::dead_share(gates, even, 3), csreft::Error);
 }
 
 TEST_CASE("overlap is 1 for a subspace in itself, 0 for orthogonal ones, whatever the basis") {
