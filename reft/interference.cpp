@@ -6,6 +6,7 @@
 
 #include "core/base/error.h"
 #include "core/ops/ops.h"
+#include "reft/stiefel/stiefel.h"
 
 namespace csreft {
 namespace {
@@ -57,11 +58,12 @@ double dead_share(std::span<const std::vector<double>> mean_gates, std::span<con
 Tensor subspace_overlap(std::span<const Tensor> bases, std::int64_t k) {
   const Tensor overlap = Tensor::zeros({k, k}, DType::f64);
   for (const Tensor& base : bases) {
-    const Tensor R = base.to(DType::f64).to(Device{});
-    const std::int64_t r = R.rows() / k;
+    const std::int64_t r = base.rows() / k;
+    Tensor Q = base.to(DType::f64).to(Device{}).clone();
+    orthonormalise(Q, r);
     for (std::int64_t i = 0; i < k; ++i) {
       for (std::int64_t j = 0; j < k; ++j) {
-        const Tensor product = ops::matmul(R.slice(i * r, (i + 1) * r), R.slice(j * r, (j + 1) * r), ops::Transpose::no,
+        const Tensor product = ops::matmul(Q.slice(i * r, (i + 1) * r), Q.slice(j * r, (j + 1) * r), ops::Transpose::no,
                                            ops::Transpose::yes);
         overlap.data<double>()[i * k + j] +=
             ops::squared_norm(product) / static_cast<double>(r) / static_cast<double>(bases.size());

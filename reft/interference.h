@@ -26,8 +26,9 @@ struct RouterMeasures {
   double mean_overlap = 0.0;
 };
 
-// How far subspaces i and j lie in each other, |R_i R_j^T|_F^2 / r, in the mean over places: f64 [k, k], 1 on the
-// diagonal, 0 where they are orthogonal. bases: R [k r, d] of each place.
+// How far subspaces i and j lie in each other, |Q_i Q_j^T|_F^2 / r, in the mean over places: f64 [k, k], 1 on the
+// diagonal, 0 where they are orthogonal. bases: [k r, d] of each place, any matrices of full rank: rows of Q_i are an
+// orthonormal basis (QR) of what the i-th r rows span.
 Tensor subspace_overlap(std::span<const Tensor> bases, std::int64_t k);
 // The mean of its elements off the diagonal; 0 for one subspace.
 double mean_overlap(const Tensor& overlap);

@@ -50,7 +50,7 @@ struct EditInput {
 struct Intervention {
   std::string_view name;
   std::string_view formula;
-  std::vector<InterventionParameter> parameters;
+  std::vector<InterventionParameter> parameters;  // of low rank the first: what edits write along, R or V
   // Throws Error for gates that a formula without rank cannot have.
   Variable (*apply)(const EditInput& input);
   // Whether there is a start from which hidden states are left as they are.

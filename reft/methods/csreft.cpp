@@ -88,13 +88,7 @@ class CsReft final : public Method, public Routing {
     return gates_of(x, tasks, x.rows(), training);
   }
 
-  std::vector<Tensor> bases() const override {
-    std::vector<Tensor> bases;
-    for (const auto& p : sites_.parameters()) {
-      if (p.manifold == ParameterManifold::stiefel) bases.push_back(p.value.value());
-    }
-    return bases;
-  }
+  std::vector<Tensor> bases() const override { return sites_.bases(); }
 
   // x: what the router reads for each row [rows, d]; undefined where no router is asked.
   Gates gates_of(Tensor x, std::span<const std::int32_t> tasks, std::int64_t rows,

@@ -76,6 +76,17 @@ std::vector<EditRows> EditSites::generated_rows(std::span<const std::int32_t> ex
   return rows;
 }
 
+std::vector<Tensor> EditSites::bases() const {
+  const auto written =
+      std::ranges::find(intervention_.parameters, Extent::rank_by_hidden, &InterventionParameter::extent) -
+      intervention_.parameters.begin();
+  std::vector<Tensor> bases;
+  for (const auto& [layer, places] : places_) {
+    for (const auto& place : places) bases.push_back(place.values.at(static_cast<std::size_t>(written)).value());
+  }
+  return bases;
+}
+
 bool EditSites::edits_generated() const { return std::ranges::any_of(groups_, &PositionGroup::generated); }
 
 Variable EditSites::drop(const Variable& hidden, const EditRows& rows, const Place& place,

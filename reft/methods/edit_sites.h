@@ -51,6 +51,8 @@ class EditSites {
   // that end with the prompt.
   std::vector<EditRows> generated_rows(std::span<const std::int32_t> examples) const;
   bool edits_generated() const;
+  // What an intervention of low rank writes along, of each place: R or V [blocks * rank, d].
+  std::vector<Tensor> bases() const;
   // Applies the edits of block `layer` (none if it is not edited): hidden [n, d], rows for each group, gates alpha
   // [s, k] (undefined: none), whose rows the rows' `example` counts.
   Variable apply(std::int64_t layer, const Variable& hidden, std::span<const EditRows> rows, const Variable& alpha,

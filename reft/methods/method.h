@@ -88,7 +88,8 @@ class Routing {
   virtual bool by_token() const = 0;
   // Whether Omega is a mean over examples, so that the parts of a step may be penalised apart.
   virtual bool penalty_is_mean() const = 0;
-  // The stacked bases R [k r, d] of each edited place, for measures of how subspaces overlap.
+  // The stacks [k r, d] of each edited place, whose blocks of r rows span the subspaces that edits write to: R, or a
+  // free V in its place.
   virtual std::vector<Tensor> bases() const = 0;
 };
 

@@ -62,6 +62,11 @@ TEST_CASE("overlap is 1 for a subspace in itself, 0 for orthogonal ones, whateve
   csreft::ops::axpy_(twice.slice(3, 4), c, joint.slice(1, 2));
   const std::vector<Tensor> same{twice};
   CHECK(csreft::mean_overlap(csreft::subspace_overlap(same, 2)) == doctest::Approx(1.0));
+  // Rows that are neither orthogonal nor of length one span the same.
+  const Tensor skewed = csreft::ops::scale(twice, 3.0);
+  csreft::ops::axpy_(skewed.slice(1, 2), 0.7, skewed.slice(0, 1));
+  const Tensor spanned = csreft::subspace_overlap(std::vector<Tensor>{skewed}, 2);
+  for (std::int64_t i = 0; i < 4; ++i) CHECK(spanned.data<double>()[i] == doctest::Approx(1.0));
   // In the mean over two places.
   const std::vector<Tensor> two{twice, joint.slice(0, 4).clone()};
   CHECK(csreft::mean_overlap(csreft::subspace_overlap(two, 2)) == doctest::Approx(0.5));
