@@ -11,8 +11,9 @@
 namespace csreft {
 namespace {
 
-// Statistics of the router's input are taken from so many prompts at most, evenly spread over all.
-constexpr std::size_t most_prompts_read = 2048;
+// Statistics of the router's input are taken from so many prompts at most, evenly spread over all; where gates are by
+// token, from so many of their tokens.
+constexpr std::size_t most_prompts_read = 2048, most_tokens_read = 4096;
 
 std::vector<std::vector<std::int32_t>> spread(std::span<const std::vector<std::int32_t>> prompts) {
   const std::size_t n = std::min(prompts.size(), most_prompts_read);
@@ -48,15 +49,16 @@ class CsReft final : public Method, public Routing {
 
   std::string prepare(std::span<const std::vector<std::int32_t>> prompts, const OnRead& on_read) override {
     if (router_.empty() || (norm_.empty() && !start_.reads_prompts)) return {};
-    Tensor x = read_router_inputs(input_, options_.router_layer, model_, spread(prompts), on_read);
+    Tensor x = read_inputs(spread(prompts), on_read);
     if (!norm_.empty()) {
       fit_router_norm(norm_, x);
       x = standardise(norm_, x);
     }
     const std::int64_t used = start_.set(router_, x, seed_);
     if (used == options_.competing()) return {};
-    return used == 0 ? "the router reads the same of every prompt, and cannot tell them apart"
-                     : fmt::format("the prompts fall into {} clusters, so {} of {} subspaces are used", used, used,
+    const char* row = options_.by_token() ? "token" : "prompt";
+    return used == 0 ? fmt::format("the router reads the same of every {}, and cannot tell them apart", row)
+                     : fmt::format("the {}s fall into {} clusters, so {} of {} subspaces are used", row, used, used,
                                    options_.competing());
   }
 
@@ -118,6 +120,14 @@ class CsReft final : public Method, public Routing {
   const Llama& model() const { return model_; }
 
  private:
+  // A row for each of the gates' decisions.
+  Tensor read_inputs(std::span<const std::vector<std::int32_t>> prompts, const OnRead& on_read) const {
+    const std::int64_t layer = options_.router_layer;
+    if (!options_.by_token()) return read_router_inputs(input_, layer, model_, prompts, on_read);
+    const std::size_t of_each = std::max<std::size_t>(most_tokens_read / prompts.size(), 1);
+    return read_token_states(layer, model_, prompts, static_cast<std::int64_t>(of_each), on_read);
+  }
+
   static InterventionShape shape_of(const CsReftOptions& options) {
     return {.blocks = options.subspaces, .joint = options.joint, .starts_orthogonal = options.shared > 0};
   }
