@@ -120,6 +120,7 @@ Trainer::Trainer(const LanguageModel& model, Method& method, std::span<const Tas
     notices_.push_back(
         "the penalty compares the examples of a step, and is 0 where there is one: --batch 2 or more gives it work");
   }
+  for (auto& notice : method_.notices()) notices_.push_back(std::move(notice));
   phases_ = make_phases();
   total_steps_ = phases_.back().first_step + phases_.back().steps;
   moment_ = {.step = 0, .total_steps = total_steps_, .seed = options_.seed, .pass = 0};

@@ -46,6 +46,7 @@ class CsReft final : public Method, public Routing {
   std::span<const Parameter> parameters() const override { return parameters_; }
   std::span<const std::pair<std::string, Tensor>> buffers() const override { return norm_; }
   const Routing* routing() const override { return this; }
+  std::vector<std::string> notices() const override { return sites_.notices(); }
 
   std::string prepare(std::span<const std::vector<std::int32_t>> prompts, const OnRead& on_read) override {
     if (router_.empty() || (norm_.empty() && !start_.reads_prompts)) return {};

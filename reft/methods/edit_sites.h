@@ -43,6 +43,8 @@ class EditSites {
             std::uint64_t seed);
 
   const std::vector<Parameter>& parameters() const { return parameters_; }
+  // Method::notices of the options.
+  std::vector<std::string> notices() const;
   // The layers that are edited.
   std::set<std::int64_t> layers() const;
   // The edited rows of a packed batch, for each group. Throws Error where a prompt is edited nowhere.
@@ -67,6 +69,7 @@ class EditSites {
 
   const Intervention& intervention_;
   const Activation& activation_;
+  bool asks_identity_;  // --edit-start
   double dropout_;
   std::vector<PositionGroup> groups_;
   std::vector<Parameter> parameters_;

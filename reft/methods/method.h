@@ -102,6 +102,8 @@ class Method {
   virtual std::span<const Parameter> parameters() const = 0;
   // What is learnt without gradients and kept in the adapter (statistics of the router's input).
   virtual std::span<const std::pair<std::string, Tensor>> buffers() const { return {}; }
+  // A line for each thing that a user would not expect of its options.
+  virtual std::vector<std::string> notices() const { return {}; }
   // Looks at the training prompts once, before the first step; tells `on_read`, if set, how many it has read of how
   // many. Returns what a user should know of what it found, or nothing.
   virtual std::string prepare(std::span<const std::vector<std::int32_t>> /*prompts*/, const OnRead& /*on_read*/ = {}) {
