@@ -128,7 +128,8 @@ TEST_CASE("mi is small for sure and balanced gates, large for unsure or unbalanc
   auto options = csreft_options("prompt_mean");
   options["penalty"] = "mi";
   options["lambda"] = 0.3;
-  CHECK(contains(error_text([&] { TinyMethod made(options); }), "expected gate softmax or top1"));
+  CHECK(contains(error_text([&] { TinyMethod made(options); }),
+                 "expected gate softmax or top1 or topk or gumbel, not soft"));
   options["gate"] = "top1";
   CHECK_FALSE(TinyMethod(options)->routing()->penalty_is_mean());
 }
@@ -164,10 +165,11 @@ TEST_CASE("a penalty comes with its weight, and a method without gates has none"
   options["penalty"] = "l1";
   CHECK(contains(error_text(penalty), "penalty l1 with lambda 0 has no effect"));
   options["lambda"] = -0.1;
-  CHECK(contains(error_text(penalty), "lambda -0.1 rewards"));
+  CHECK(contains(error_text(penalty), "lambda -0.1 rewards what penalty l1 is against: expected 0 or more"));
   options["lambda"] = 0.1;
   options["gate"] = "top1";
-  CHECK(contains(error_text(penalty), "penalty l1 is a constant for gate top1"));
+  CHECK(contains(error_text(penalty),
+                 "penalty l1 is a constant for gate top1, whose gates sum to one: expected gate soft or hard"));
   options["gate"] = "soft";
   CHECK(penalty().value().item() == doctest::Approx(1.5));
   CHECK(TinyMethod({"loreft", {{"rank", 2}}})->routing() == nullptr);
