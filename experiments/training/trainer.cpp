@@ -34,6 +34,7 @@ std::vector<OptimizerParameter> optimizer_parameters(const Method& method) {
                    .value = p.value.value(),
                    .manifold = p.manifold,
                    .block_rows = p.block_rows,
+                   .exact = p.exact,
                    .lr_scale = p.lr_scale});
   }
   return out;

@@ -69,7 +69,8 @@ std::vector<Parameter> make_intervention_parameters(const Intervention& interven
     made.push_back({.name = fmt::format("{}.{}", prefix, p.name),
                     .value = Variable::parameter(value),
                     .manifold = p.manifold,
-                    .block_rows = p.manifold == ParameterManifold::stiefel ? block_rows : 0});
+                    .block_rows = p.manifold == ParameterManifold::stiefel ? block_rows : 0,
+                    .exact = p.manifold == ParameterManifold::stiefel && shape.joint});
   }
   return made;
 }
