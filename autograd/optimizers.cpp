@@ -32,11 +32,6 @@ OptimizerState adamw_state(const Tensor& w) {
   return {Tensor::zeros(w.shape(), w.dtype(), w.device()), Tensor::zeros(w.shape(), w.dtype(), w.device()), 0};
 }
 
-void adamw_step(Tensor& w, const Tensor& g, OptimizerState& state, double lr, const AdamWOptions& options) {
-  const ParameterStep step{w, g, &state, lr};
-  adamw_steps({&step, 1}, options);
-}
-
 void adamw_steps(std::span<const ParameterStep> steps, const AdamWOptions& options) {
   std::vector<ops::AdamWUpdate> updates;
   for (const auto& [w, g, state, lr] : steps) {

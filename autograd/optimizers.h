@@ -28,17 +28,15 @@ struct AdamWOptions {
 
 // Zero moments of w's shape and type.
 OptimizerState adamw_state(const Tensor& w);
-// Updates w (f32 or f64, any shape) and `state` in place from the gradient g of w's shape and type; moments and
-// arithmetic are in that type. Throws Error for other shapes or types, or for a state that is not of adamw_state(w).
-void adamw_step(Tensor& w, const Tensor& g, OptimizerState& state, double lr, const AdamWOptions& options = {});
-
 // The part of one parameter in a step of several.
 struct ParameterStep {
   Tensor w, g;
   OptimizerState* state;
   double lr;
 };
-// The same for several parameters, together where ops::adamw_ does that. Throws Error before it changes any.
+// Updates each w (f32 or f64, any shape) and its state in place from the gradient g of w's shape and type, together
+// where ops::adamw_ does that; moments and arithmetic are in that type. Throws Error, before it changes any, for other
+// shapes or types, or for a state that is not of adamw_state(w).
 void adamw_steps(std::span<const ParameterStep> steps, const AdamWOptions& options = {});
 
 // Gradient descent with heavy-ball momentum in PyTorch's form: m <- momentum m + (g + weight_decay w), w <- w - lr m.
@@ -49,7 +47,7 @@ struct SgdOptions {
 
 // A zero first moment of w's shape and type.
 OptimizerState sgd_state(const Tensor& w);
-// As adamw_step.
+// Updates w and `state` as adamw_steps does.
 void sgd_step(Tensor& w, const Tensor& g, OptimizerState& state, double lr, const SgdOptions& options = {});
 
 // sqrt of the sum of squares of all elements of all gradients; undefined tensors count as zero. NaN or infinite if an

@@ -58,7 +58,7 @@ nlohmann::json answer_file(const AdaptedModel& adapted, const Task& task, const 
                            std::int64_t batch, const GenerationOptions& options, bool quiet) {
   const LanguageModel& model = adapted.model;
   const auto uses = adapters_of(adapted, task);
-  const std::int32_t index = adapted.adapters ? task_index(*adapted.adapters, task_name) : -1;
+  const std::int32_t index = adapted.adapters ? adapted.adapters->task_index(task_name, uses) : -1;
   nlohmann::json answers = nlohmann::json::array();
   const auto n = static_cast<std::int64_t>(task.examples.size());
   Progress progress("generate", n, "tok", quiet);

@@ -200,7 +200,7 @@ int inspect(Arguments arguments) {
   std::vector<double> after = before;
   if (method != nullptr) {
     const PromptSpans spans = whole_prompts(batch);
-    const std::vector<std::int32_t> tasks{task_index(*method, adapter_flags.task)};
+    const std::vector<std::int32_t> tasks{method->task_index(adapter_flags.task)};
     const auto pass = method->attach({batch, spans, tasks});
     after = next_token(model, batch, record_edits(pass->points(), edits));
     fmt::print("method {}, {} parameters\n", adapted.label, count_parameters(*method).total);

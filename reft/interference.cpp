@@ -6,6 +6,7 @@
 
 #include "core/base/error.h"
 #include "core/ops/ops.h"
+#include "reft/stiefel/stiefel.h"
 
 namespace csreft {
 namespace {
@@ -38,29 +39,31 @@ double normalised_mutual_information(std::span<const std::vector<std::int64_t>> 
 }
 
 double dead_share(std::span<const std::vector<double>> mean_gates, std::span<const std::int64_t> examples,
-                  double threshold) {
+                  std::int64_t shared, double threshold) {
   if (mean_gates.empty()) return 0.0;
   require(mean_gates.size() == examples.size(), "gates of {} tasks with {} numbers of examples: expected as many",
           mean_gates.size(), examples.size());
   const auto n = static_cast<double>(std::accumulate(examples.begin(), examples.end(), std::int64_t{0}));
-  const std::size_t k = mean_gates.front().size();
+  const std::size_t k = mean_gates.front().size(), first = static_cast<std::size_t>(shared);
+  require(first < k, "{} shared subspaces of {}: expected fewer", shared, k);
   std::size_t dead = 0;
-  for (std::size_t i = 0; i < k; ++i) {
+  for (std::size_t i = first; i < k; ++i) {
     double open = 0.0;
     for (std::size_t t = 0; t < mean_gates.size(); ++t) open += mean_gates[t][i] * static_cast<double>(examples[t]);
     if (open < threshold * n) ++dead;
   }
-  return static_cast<double>(dead) / static_cast<double>(k);
+  return static_cast<double>(dead) / static_cast<double>(k - first);
 }
 
 Tensor subspace_overlap(std::span<const Tensor> bases, std::int64_t k) {
   const Tensor overlap = Tensor::zeros({k, k}, DType::f64);
   for (const Tensor& base : bases) {
-    const Tensor R = base.to(DType::f64).to(Device{});
-    const std::int64_t r = R.rows() / k;
+    const std::int64_t r = base.rows() / k;
+    Tensor Q = base.to(DType::f64).to(Device{}).clone();
+    orthonormalise(Q, r);
     for (std::int64_t i = 0; i < k; ++i) {
       for (std::int64_t j = 0; j < k; ++j) {
-        const Tensor product = ops::matmul(R.slice(i * r, (i + 1) * r), R.slice(j * r, (j + 1) * r), ops::Transpose::no,
+        const Tensor product = ops::matmul(Q.slice(i * r, (i + 1) * r), Q.slice(j * r, (j + 1) * r), ops::Transpose::no,
                                            ops::Transpose::yes);
         overlap.data<double>()[i * k + j] +=
             ops::squared_norm(product) / static_cast<double>(r) / static_cast<double>(bases.size());

@@ -15,19 +15,20 @@ namespace csreft {
 double normalised_mutual_information(std::span<const std::vector<std::int64_t>> counts);
 
 // The share of subspaces that are dead: a mean gate under `threshold` over all examples, given the mean gates [k] of
-// each task and its number of examples.
+// each task and its number of examples. The first `shared`, which no gate is decided about, do not count.
 double dead_share(std::span<const std::vector<double>> mean_gates, std::span<const std::int64_t> examples,
-                  double threshold = 0.01);
+                  std::int64_t shared = 0, double threshold = 0.01);
 
 // What the three measures say of one router.
 struct RouterMeasures {
-  double normalised_mutual_information = 0.0;  // of task and largest gate
+  double normalised_mutual_information = 0.0;  // of task and most probable gate
   double dead_share = 0.0;
   double mean_overlap = 0.0;
 };
 
-// How far subspaces i and j lie in each other, |R_i R_j^T|_F^2 / r, in the mean over places: f64 [k, k], 1 on the
-// diagonal, 0 where they are orthogonal. bases: R [k r, d] of each place.
+// How far subspaces i and j lie in each other, |Q_i Q_j^T|_F^2 / r, in the mean over places: f64 [k, k], 1 on the
+// diagonal, 0 where they are orthogonal. bases: [k r, d] of each place, any matrices of full rank: rows of Q_i are an
+// orthonormal basis (QR) of what the i-th r rows span.
 Tensor subspace_overlap(std::span<const Tensor> bases, std::int64_t k);
 // The mean of its elements off the diagonal; 0 for one subspace.
 double mean_overlap(const Tensor& overlap);

@@ -20,6 +20,7 @@ struct Parameter {
   Variable value;    // a leaf
   ParameterManifold manifold = ParameterManifold::euclidean;
   std::int64_t block_rows = 0;  // on the Stiefel manifold: rows of each orthonormal block of the stack
+  bool exact = false;           // on the Stiefel manifold: orthonormal after every step, as --joint has it
   double lr_scale = 1.0;        // its learning rate, as a multiple of the run's
   ParameterPart part = ParameterPart::edits;
 };

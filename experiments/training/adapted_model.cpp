@@ -5,6 +5,7 @@
 #include <cmath>
 #include <filesystem>
 
+#include "core/base/nearest.h"
 #include "core/base/split.h"
 #include "reft/adapter.h"
 
@@ -142,10 +143,13 @@ AdaptedModel::AdaptedModel(const ModelFlags& model_flags, const AdapterFlags& ad
   adapters = std::make_unique<AdapterSet>(std::move(loaded), chosen,
                                           Steering{parse_alpha(adapter_flags.alpha), adapter_flags.scale});
   label = adapters->label(chosen);
-  const Routing* routing = adapters->routing();
-  require(!flags.given("--task") || (routing != nullptr && !routing->tasks().empty()),
-          "--task has no effect: no gates of {} are decided by the task, expected no --task",
+  if (!flags.given("--task")) return;
+  const std::vector<std::string>& tasks = adapters->tasks();
+  require(!tasks.empty(), "--task has no effect: no gates of {} are decided by the task, expected no --task",
           fmt::join(adapter_flags.adapters, ", "));
+  if (std::ranges::find(tasks, adapter_flags.task) == tasks.end()) {
+    fail_unknown("task", adapter_flags.task, std::vector<std::string_view>(tasks.begin(), tasks.end()));
+  }
 }
 
 }  // namespace csreft

@@ -66,12 +66,12 @@ SupervisedBatch pack_examples(std::span<const EncodedExample* const> examples) {
   return batch;
 }
 
-void check_edits(const Method& method, std::span<const std::int32_t> prompt, std::string_view where) {
+void check_edits(const Method& method, std::span<const std::int32_t> prompt, std::string_view where,
+                 std::int32_t task) {
   const NoGrad no_grad;
   const TokenBatch batch = pack_tokens(std::vector<std::vector<std::int32_t>>{{prompt.begin(), prompt.end()}});
   try {
-    const std::vector<std::int32_t> first_task{0};
-    static_cast<void>(method.attach({batch, whole_prompts(batch), first_task}));
+    static_cast<void>(method.attach({batch, whole_prompts(batch), std::span(&task, 1)}));
   } catch (const Error& error) {
     fail("{}: {}", where, error.what());
   }

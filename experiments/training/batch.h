@@ -46,7 +46,8 @@ struct SupervisedBatch {
 SupervisedBatch pack_examples(std::span<const EncodedExample* const> examples);
 
 // Throws Error, beginning with `where`, if the method edits a prompt nowhere or outside of it. Of several prompts the
-// shortest one tells.
-void check_edits(const Method& method, std::span<const std::int32_t> prompt, std::string_view where);
+// shortest one tells. `task`: the prompt's (Method::task_index), for gates that are decided by it.
+void check_edits(const Method& method, std::span<const std::int32_t> prompt, std::string_view where,
+                 std::int32_t task = 0);
 
 }  // namespace csreft

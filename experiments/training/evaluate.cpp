@@ -10,7 +10,19 @@ namespace {
 // Beyond the longest expected answer: a model that goes on talking is not given more room to hit by chance.
 constexpr std::int64_t extra_tokens = 4;
 
-void add_gates(const PassesOfBatches& passes, TaskScore& score) {
+// Counts for each row of `preferences` [rows, columns], from column `first` on, the largest.
+void count_chosen(const Tensor& preferences, std::int64_t first, std::vector<std::int64_t>& chosen) {
+  const Tensor values = preferences.to(DType::f64).to(Device{});
+  const auto columns = static_cast<std::size_t>(values.cols()), skipped = static_cast<std::size_t>(first);
+  chosen.resize(columns - skipped, 0);
+  for (std::size_t row = 0; row < static_cast<std::size_t>(values.rows()); ++row) {
+    const auto decided = values.span<double>().subspan(row * columns + skipped, columns - skipped);
+    ++chosen[static_cast<std::size_t>(std::ranges::max_element(decided) - decided.begin())];
+  }
+}
+
+// Alpha may have a tie where the router has none (topk), and is one for a shared subspace whatever the prompt.
+void add_gates(const Method* method, const PassesOfBatches& passes, TaskScore& score) {
   std::int64_t n = 0;
   for (const auto& pass : passes) {
     const Gates* gates = pass->gates();
@@ -18,11 +30,14 @@ void add_gates(const PassesOfBatches& passes, TaskScore& score) {
     const Tensor alpha = gates->alpha.value().to(DType::f64).to(Device{});
     const auto k = static_cast<std::size_t>(alpha.cols());
     score.mean_gates.resize(k, 0.0);
-    score.chosen.resize(k, 0);
     for (std::int64_t e = 0; e < alpha.rows(); ++e) {
       const auto row = alpha.span<double>().subspan(static_cast<std::size_t>(e) * k, k);
       for (std::size_t i = 0; i < k; ++i) score.mean_gates[i] += row[i];
-      ++score.chosen[static_cast<std::size_t>(std::ranges::max_element(row) - row.begin())];
+    }
+    if (gates->probabilities.defined()) {
+      count_chosen(gates->probabilities.value(), 0, score.chosen);
+    } else {
+      count_chosen(alpha, method->routing()->shared(), score.chosen);
     }
     n += alpha.rows();
   }
@@ -84,7 +99,7 @@ void score_nll(const LanguageModel& model, const Method* method, const Task& tas
     const SupervisedBatch batch = pack_examples(pointers);
     Attachments points;
     if (method != nullptr) {
-      const std::vector<std::int32_t> tasks(encoded.size(), task_index(*method, gate_task(task, options)));
+      const std::vector<std::int32_t> tasks(encoded.size(), method->task_index(gate_task(task, options)));
       const std::shared_ptr<MethodPass> pass = method->attach({batch.tokens, batch.prompts, tasks});
       passes.push_back(pass);
       points = pass->points();
@@ -103,7 +118,7 @@ void score_nll(const LanguageModel& model, const Method* method, const Task& tas
 GenerationAttachments generation_attachments(const Method* method, const std::string& task, PassesOfBatches* passes) {
   if (method == nullptr) return {};
   return generation_attachments([method](const PromptBatch& prompts) { return method->attach(prompts); },
-                                task_index(*method, task), passes);
+                                method->task_index(task), passes);
 }
 
 GenerationAttachments generation_attachments(AttachPrompts attach, std::int32_t task, PassesOfBatches* passes) {
@@ -123,7 +138,7 @@ GenerationAttachments generation_attachments(AttachPrompts attach, std::int32_t 
 
 void check_task(const LanguageModel& model, const Method* method, const Task& task, const EvaluationOptions& options) {
   const NoGrad no_grad;
-  if (method != nullptr) static_cast<void>(task_index(*method, gate_task(task, options)));
+  const std::int32_t index = method != nullptr ? method->task_index(gate_task(task, options)) : -1;
   const std::int64_t context = model.llama.config().max_position_embeddings;
   std::vector<std::int32_t> shortest;
   for (std::size_t i = 0; i < task.examples.size(); ++i) {
@@ -131,7 +146,7 @@ void check_task(const LanguageModel& model, const Method* method, const Task& ta
     e.ids.resize(static_cast<std::size_t>(e.prompt_length));
     if (shortest.empty() || e.ids.size() < shortest.size()) shortest = std::move(e.ids);
   }
-  if (method != nullptr) check_edits(*method, shortest, task.name);
+  if (method != nullptr) check_edits(*method, shortest, task.name, index);
 }
 
 TaskScore evaluate(const LanguageModel& model, const Method* method, const Task& task,
@@ -142,7 +157,7 @@ TaskScore evaluate(const LanguageModel& model, const Method* method, const Task&
   TaskScore score{.task = task.name, .metric = has_answers(task) ? "accuracy" : "nll"};
   PassesOfBatches passes;
   (score.metric == "accuracy" ? score_accuracy : score_nll)(model, method, task, n, options, score, passes);
-  add_gates(passes, score);
+  add_gates(method, passes, score);
   return score;
 }
 

@@ -27,9 +27,11 @@ struct TaskScore {
   std::string task;
   std::string metric;  // "accuracy" where every example has an answer, else "nll" (mean per response token)
   double value = 0.0;
-  std::int64_t n = 0;                  // examples scored: fewer than were asked for after a signal
-  std::vector<double> mean_gates{};    // [k] of a method that has gates, over the task's prompts
-  std::vector<std::int64_t> chosen{};  // [k]: for how many of the prompts each gate was the (first) largest
+  std::int64_t n = 0;                // examples scored: fewer than were asked for after a signal
+  std::vector<double> mean_gates{};  // [k] of a method that has gates, over the task's prompts
+  // [k less the shared ones]: for how many of the prompts (of their tokens, where gates are by token) each of the gates
+  // that are decided was the (first) most probable, or the largest where no router gives probabilities.
+  std::vector<std::int64_t> chosen{};
   std::vector<std::string> outputs{};  // what was generated, by example; empty for nll
 };
 

@@ -34,7 +34,7 @@ double percent_of_base(std::int64_t parameters, const LanguageModel& model) {
 
 }  // namespace
 
-RouterMeasures router_measures(const std::vector<TaskScore>& scores, const Tensor& overlap) {
+RouterMeasures router_measures(const std::vector<TaskScore>& scores, const Tensor& overlap, std::int64_t shared) {
   std::vector<std::vector<std::int64_t>> chosen;
   std::vector<std::vector<double>> gates;
   std::vector<std::int64_t> examples;
@@ -44,7 +44,7 @@ RouterMeasures router_measures(const std::vector<TaskScore>& scores, const Tenso
     gates.push_back(s.mean_gates);
     examples.push_back(s.n);
   }
-  return {normalised_mutual_information(chosen), dead_share(gates, examples), mean_overlap(overlap)};
+  return {normalised_mutual_information(chosen), dead_share(gates, examples, shared), mean_overlap(overlap)};
 }
 
 RunReport::GateHistory gate_history(const std::string& label, std::span<const StepMetrics> steps) {
@@ -89,7 +89,7 @@ json summary_json(const LanguageModel& model, const MethodRun& run, const TrainO
   summary["preset"] = preset_name(run.options, to_json(train));
   if (!summary["gates"].empty()) {
     const Tensor overlap = overlap_of(run);
-    const RouterMeasures measures = router_measures(run.scores, overlap);
+    const RouterMeasures measures = router_measures(run.scores, overlap, run.method->routing()->shared());
     summary["router"] = {{"normalised_mutual_information", measures.normalised_mutual_information},
                          {"dead_share", measures.dead_share},
                          {"mean_overlap", measures.mean_overlap},
@@ -135,7 +135,8 @@ void add_to_report(RunReport& report, const LanguageModel& model, const MethodRu
   }
   if (!gates.tasks.empty()) {
     report.gates.push_back(std::move(gates));
-    report.routers.push_back({run.label, router_measures(run.scores, overlap_of(run))});
+    report.routers.push_back(
+        {run.label, router_measures(run.scores, overlap_of(run), run.method->routing()->shared())});
   }
   if (!run.result.steps.empty() && !run.result.steps.front().gates.empty()) {
     report.gate_histories.push_back(gate_history(run.label, run.result.steps));

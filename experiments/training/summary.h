@@ -14,8 +14,8 @@
 namespace csreft {
 
 // The measures of reft/interference.h over the test prompts of tasks that have gates, of subspaces that overlap like
-// this [k, k].
-RouterMeasures router_measures(const std::vector<TaskScore>& scores, const Tensor& overlap);
+// this [k, k] and of which the first `shared` are always open.
+RouterMeasures router_measures(const std::vector<TaskScore>& scores, const Tensor& overlap, std::int64_t shared);
 RunReport::GateHistory gate_history(const std::string& label, std::span<const StepMetrics> steps);
 
 // Every key that summary.json has for one method.

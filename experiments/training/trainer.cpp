@@ -34,6 +34,7 @@ std::vector<OptimizerParameter> optimizer_parameters(const Method& method) {
                    .value = p.value.value(),
                    .manifold = p.manifold,
                    .block_rows = p.block_rows,
+                   .exact = p.exact,
                    .lr_scale = p.lr_scale});
   }
   return out;
@@ -128,6 +129,7 @@ Trainer::Trainer(const LanguageModel& model, Method& method, std::span<const Tas
     notices_.push_back(
         "the penalty compares the examples of a step, and is 0 where there is one: --batch 2 or more gives it work");
   }
+  for (auto& notice : method_.notices()) notices_.push_back(std::move(notice));
   phases_ = make_phases();
   total_steps_ = phases_.back().first_step + phases_.back().steps;
   moment_ = {.step = 0, .total_steps = total_steps_, .seed = options_.seed, .pass = 0};

@@ -144,7 +144,7 @@ void Trainer::penalise(std::span<const EncodedExample* const> examples, double s
 
 std::vector<std::int32_t> Trainer::tasks_of(std::span<const EncodedExample* const> examples) const {
   std::vector<std::int32_t> tasks;
-  for (const auto* e : examples) tasks.push_back(task_index(method_, task_stem(task_names_[e->task])));
+  for (const auto* e : examples) tasks.push_back(method_.task_index(task_stem(task_names_[e->task])));
   return tasks;
 }
 

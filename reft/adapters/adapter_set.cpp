@@ -141,6 +141,10 @@ AdapterSet::AdapterSet(std::vector<NamedAdapter> adapters, std::vector<std::size
             "--alpha has {} numbers, adapter {} has {} subspaces: expected one for each", steering_.alpha.size(), name,
             routing == nullptr ? 0 : routing->subspaces());
     parameters_.insert(parameters_.end(), method->parameters().begin(), method->parameters().end());
+    if (routing == nullptr) continue;
+    for (const auto& task : routing->tasks()) {
+      if (std::ranges::find(tasks_, task) == tasks_.end()) tasks_.push_back(task);
+    }
   }
   require(steering_.alpha.empty() || any_gates,
           "--alpha has no effect: no adapter has gates; expected an adapter of csreft, or no --alpha");
@@ -158,21 +162,24 @@ std::unique_ptr<MethodPass> AdapterSet::attach(const PromptBatch& batch,
     const auto& [name, method] = adapters_[a];
     PartOfBatch part;
     PromptSpans prompts;
-    std::vector<std::int32_t> tasks;
     for (std::size_t e = 0; e < uses.size(); ++e) {
       if (std::ranges::find(uses[e], a) == uses[e].end()) continue;
       part.examples.push_back(static_cast<std::int32_t>(e));
       prompts.starts.push_back(batch.prompts.starts[e]);
       prompts.lengths.push_back(batch.prompts.lengths[e]);
       prompts.ends.push_back(batch.prompts.end(e));
-      if (!batch.tasks.empty()) tasks.push_back(own_task(*method, batch.tasks[e]));
     }
     if (part.examples.empty()) continue;
     if (part.examples.size() < uses.size()) part.rows = rows_of(batch.tokens, part.examples);
     try {
+      std::vector<std::int32_t> tasks;
+      for (const auto e : part.examples) {
+        if (!batch.tasks.empty()) tasks.push_back(own_task(*method, batch.tasks[static_cast<std::size_t>(e)]));
+      }
       PromptBatch own{.tokens = batch.tokens, .prompts = prompts, .tasks = tasks};
       if (method->routing() != nullptr) own.alpha = steering_.alpha;
-      own.alone = adapters_.size() == 1;
+      own.alone = std::ranges::all_of(part.examples,
+                                      [&](std::int32_t e) { return uses[static_cast<std::size_t>(e)].size() == 1; });
       part.pass = method->attach(own);
     } catch (const Error& error) {
       fail("adapter {}: {}", name, error.what());
@@ -184,15 +191,44 @@ std::unique_ptr<MethodPass> AdapterSet::attach(const PromptBatch& batch,
 
 // Adapters count their tasks each in an order of its own: the name tells.
 std::int32_t AdapterSet::own_task(const Method& method, std::int32_t task) const {
-  if (method.routing() == nullptr || method.routing()->tasks().empty() || task < 0) return -1;
-  return task_index(method, routing()->tasks()[static_cast<std::size_t>(task)]);
+  if (method.routing() == nullptr || method.routing()->tasks().empty()) return -1;
+  require(task < std::ssize(tasks_), "task {} of {}: expected an index of one of them", task, tasks_.size());
+  return method.task_index(task < 0 ? std::string_view() : tasks_[static_cast<std::size_t>(task)]);
 }
 
+// In the order in which attach() goes through them, so that these are the gates that a pass reports.
 const Routing* AdapterSet::routing() const {
-  for (const auto a : in_use_) {
-    if (adapters_[a].method->routing() != nullptr) return adapters_[a].method->routing();
+  for (std::size_t a = 0; a < adapters_.size(); ++a) {
+    const bool used = std::ranges::find(in_use_, a) != in_use_.end();
+    if (used && adapters_[a].method->routing() != nullptr) return adapters_[a].method->routing();
   }
   return nullptr;
+}
+
+void AdapterSet::check_task(std::size_t adapter, std::string_view task) const {
+  const auto& [name, method] = adapters_[adapter];
+  try {
+    static_cast<void>(method->task_index(task));
+  } catch (const Error& error) {
+    fail("adapter {}: {}", name, error.what());
+  }
+}
+
+std::int32_t AdapterSet::index_of(std::string_view task) const {
+  const auto found = std::ranges::find(tasks_, task);
+  return found == tasks_.end() ? -1 : static_cast<std::int32_t>(found - tasks_.begin());
+}
+
+std::int32_t AdapterSet::task_index(std::string_view task) const {
+  for (const auto a : in_use_) check_task(a, task);
+  return index_of(task);
+}
+
+std::int32_t AdapterSet::task_index(std::string_view task, std::span<const std::vector<std::size_t>> uses) const {
+  for (const auto& example : uses) {
+    for (const auto a : example) check_task(a, task);
+  }
+  return index_of(task);
 }
 
 std::size_t AdapterSet::find(std::string_view name) const {

@@ -37,6 +37,12 @@ class AdapterSet final : public Method {
   std::unique_ptr<MethodPass> attach(const PromptBatch& batch, std::span<const std::vector<std::size_t>> uses) const;
   // Of the first adapter in use that has one.
   const Routing* routing() const override;
+  // Of tasks(). Throws Error, naming the adapter, if one in use needs a task and was not trained on this.
+  std::int32_t task_index(std::string_view task) const override;
+  // The same where example e has the adapters uses[e].
+  std::int32_t task_index(std::string_view task, std::span<const std::vector<std::size_t>> uses) const;
+  // The tasks that decide the gates of any adapter, each once.
+  const std::vector<std::string>& tasks() const { return tasks_; }
 
   // The index of an adapter. Throws Error, listing the names, for another.
   std::size_t find(std::string_view name) const;
@@ -47,11 +53,15 @@ class AdapterSet final : public Method {
 
  private:
   std::int32_t own_task(const Method& method, std::int32_t task) const;
+  // Throws Error, naming the adapter, unless it needs no task or was trained on this.
+  void check_task(std::size_t adapter, std::string_view task) const;
+  std::int32_t index_of(std::string_view task) const;
 
   std::vector<NamedAdapter> adapters_;
   std::vector<std::size_t> in_use_;
   Steering steering_;
   std::vector<Parameter> parameters_;
+  std::vector<std::string> tasks_;
 };
 
 }  // namespace csreft

@@ -9,7 +9,7 @@ namespace {
 
 constexpr std::array table{Activation{"linear", "none", nullptr},
                            Activation{"relu", "max(x, 0)", relu},
-                           Activation{"sigmoid", "1 / (1 + exp(-x))", sigmoid},
+                           Activation{"sigmoid", "1 / (1 + exp(-x))", sigmoid, /*keeps_zero=*/false},
                            Activation{"silu", "x sigmoid(x)", silu},
                            Activation{"tanh", "the hyperbolic tangent", tanh},
                            Activation{"gelu", "x times the normal distribution's function", gelu}};

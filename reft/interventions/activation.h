@@ -12,6 +12,7 @@ struct Activation {
   std::string_view name;
   std::string_view summary;
   Variable (*apply)(const Variable& x);  // null: the identity
+  bool keeps_zero = true;                // act(0) = 0
 };
 
 std::span<const Activation> activations();

@@ -50,10 +50,10 @@ struct EditInput {
 struct Intervention {
   std::string_view name;
   std::string_view formula;
-  std::vector<InterventionParameter> parameters;
+  std::vector<InterventionParameter> parameters;  // of low rank the first: what edits write along, R or V
   // Throws Error for gates that a formula without rank cannot have.
   Variable (*apply)(const EditInput& input);
-  // Whether there is a start from which hidden states are left as they are.
+  // Whether there is a start from which hidden states are left as they are, without an activation.
   bool has_identity = true;
 };
 
@@ -72,6 +72,10 @@ inline const Intervention& find_intervention(std::string_view name) {
 // Whether it has a parameter of low rank, and one that an activation can follow (W).
 bool has_rank(const Intervention& intervention);
 bool has_source(const Intervention& intervention);
+// Whether the start `identity` is one, with this activation of W h + b.
+bool starts_as_identity(const Intervention& intervention, const Activation& activation);
+// Whether it has a parameter that is orthonormal, and stays so.
+bool has_orthonormal(const Intervention& intervention);
 
 struct InterventionShape {
   std::int64_t hidden = 0;         // d

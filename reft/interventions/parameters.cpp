@@ -29,6 +29,20 @@ bool has_source(const Intervention& intervention) {
   return std::ranges::any_of(intervention.parameters, [](const InterventionParameter& p) { return p.name == "W"; });
 }
 
+// A source that starts as what it replaces (W = R) must not be activated; one that starts at zero must stay there.
+bool starts_as_identity(const Intervention& intervention, const Activation& activation) {
+  if (!intervention.has_identity || !has_source(intervention) || activation.apply == nullptr) {
+    return intervention.has_identity;
+  }
+  const auto W = std::ranges::find(intervention.parameters, "W", &InterventionParameter::name);
+  return W->identity == Start::zero && activation.keeps_zero;
+}
+
+bool has_orthonormal(const Intervention& intervention) {
+  return std::ranges::any_of(intervention.parameters,
+                             [](const InterventionParameter& p) { return p.manifold == ParameterManifold::stiefel; });
+}
+
 std::vector<Parameter> make_intervention_parameters(const Intervention& intervention, const std::string& prefix,
                                                     const InterventionShape& shape, bool identity, std::uint64_t seed,
                                                     std::uint64_t place, const TensorOptions& tensors) {
@@ -55,7 +69,8 @@ std::vector<Parameter> make_intervention_parameters(const Intervention& interven
     made.push_back({.name = fmt::format("{}.{}", prefix, p.name),
                     .value = Variable::parameter(value),
                     .manifold = p.manifold,
-                    .block_rows = p.manifold == ParameterManifold::stiefel ? block_rows : 0});
+                    .block_rows = p.manifold == ParameterManifold::stiefel ? block_rows : 0,
+                    .exact = p.manifold == ParameterManifold::stiefel && shape.joint});
   }
   return made;
 }

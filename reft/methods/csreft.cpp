@@ -11,8 +11,9 @@
 namespace csreft {
 namespace {
 
-// Statistics of the router's input are taken from so many prompts at most, evenly spread over all.
-constexpr std::size_t most_prompts_read = 2048;
+// Statistics of the router's input are taken from so many prompts at most, evenly spread over all; where gates are by
+// token, from so many of their tokens.
+constexpr std::size_t most_prompts_read = 2048, most_tokens_read = 4096;
 
 std::vector<std::vector<std::int32_t>> spread(std::span<const std::vector<std::int32_t>> prompts) {
   const std::size_t n = std::min(prompts.size(), most_prompts_read);
@@ -45,18 +46,20 @@ class CsReft final : public Method, public Routing {
   std::span<const Parameter> parameters() const override { return parameters_; }
   std::span<const std::pair<std::string, Tensor>> buffers() const override { return norm_; }
   const Routing* routing() const override { return this; }
+  std::vector<std::string> notices() const override { return sites_.notices(); }
 
   std::string prepare(std::span<const std::vector<std::int32_t>> prompts, const OnRead& on_read) override {
     if (router_.empty() || (norm_.empty() && !start_.reads_prompts)) return {};
-    Tensor x = read_router_inputs(input_, options_.router_layer, model_, spread(prompts), on_read);
+    Tensor x = read_inputs(spread(prompts), on_read);
     if (!norm_.empty()) {
       fit_router_norm(norm_, x);
       x = standardise(norm_, x);
     }
     const std::int64_t used = start_.set(router_, x, seed_);
     if (used == options_.competing()) return {};
-    return used == 0 ? "the router reads the same of every prompt, and cannot tell them apart"
-                     : fmt::format("the prompts fall into {} clusters, so {} of {} subspaces are used", used, used,
+    const char* row = options_.by_token() ? "token" : "prompt";
+    return used == 0 ? fmt::format("the router reads the same of every {}, and cannot tell them apart", row)
+                     : fmt::format("the {}s fall into {} clusters, so {} of {} subspaces are used", row, used, used,
                                    options_.competing());
   }
 
@@ -64,6 +67,7 @@ class CsReft final : public Method, public Routing {
 
   std::string_view gate() const override { return options_.gate.name(); }
   std::int64_t subspaces() const override { return options_.subspaces; }
+  std::int64_t shared() const override { return options_.shared; }
   std::span<const std::string> tasks() const override {
     return options_.gate->source() == GateSource::task ? std::span<const std::string>(options_.tasks)
                                                        : std::span<const std::string>();
@@ -87,13 +91,7 @@ class CsReft final : public Method, public Routing {
     return gates_of(x, tasks, x.rows(), training);
   }
 
-  std::vector<Tensor> bases() const override {
-    std::vector<Tensor> bases;
-    for (const auto& p : sites_.parameters()) {
-      if (p.manifold == ParameterManifold::stiefel) bases.push_back(p.value.value());
-    }
-    return bases;
-  }
+  std::vector<Tensor> bases() const override { return sites_.bases(); }
 
   // x: what the router reads for each row [rows, d]; undefined where no router is asked.
   Gates gates_of(Tensor x, std::span<const std::int32_t> tasks, std::int64_t rows,
@@ -123,6 +121,14 @@ class CsReft final : public Method, public Routing {
   const Llama& model() const { return model_; }
 
  private:
+  // A row for each of the gates' decisions.
+  Tensor read_inputs(std::span<const std::vector<std::int32_t>> prompts, const OnRead& on_read) const {
+    const std::int64_t layer = options_.router_layer;
+    if (!options_.by_token()) return read_router_inputs(input_, layer, model_, prompts, on_read);
+    const std::size_t of_each = std::max<std::size_t>(most_tokens_read / prompts.size(), 1);
+    return read_token_states(layer, model_, prompts, static_cast<std::int64_t>(of_each), on_read);
+  }
+
   static InterventionShape shape_of(const CsReftOptions& options) {
     return {.blocks = options.subspaces, .joint = options.joint, .starts_orthogonal = options.shared > 0};
   }
@@ -169,6 +175,10 @@ class CsReftPass final : public MethodPass {
         training_(batch.training),
         by_token_(options_.by_token() && batch.alpha.empty()),
         rows_(method.sites().rows(batch.prompts)) {
+    // A generated token has no states but those that the others have changed.
+    require(!by_token_ || batch.alone || !method.sites().edits_generated(),
+            "gates by token cannot follow generated tokens beside other methods, which change what the router reads: "
+            "expected --gate-scope prompt, or positions of the prompt alone");
     if (!batch.alpha.empty()) {
       finish(fixed(batch.alpha));
     } else if (!options_.asks_router()) {

@@ -32,15 +32,44 @@ std::vector<FormulaName> formula_names() {
   return names;
 }
 
+// Those whose edits can be gated and that keep a part of them orthonormal.
+std::vector<std::string_view> orthonormal_formulas() {
+  std::vector<std::string_view> names;
+  for (const auto* formula : gated_formulas()) {
+    if (has_orthonormal(*formula)) names.push_back(formula->name);
+  }
+  return names;
+}
+
+// Of the gates that a router decides, those that compete, or those that do not.
+std::vector<std::string_view> router_gates(bool competing) {
+  std::vector<std::string_view> names;
+  for (const auto* entry : gates()) {
+    const auto gate = entry->create();
+    if (gate->source() == GateSource::router && gate->competes() == competing) names.push_back(entry->name);
+  }
+  return names;
+}
+
+// The router inputs that are hidden states.
+std::vector<std::string_view> hidden_inputs() {
+  std::vector<std::string_view> names;
+  for (const auto* input : router_inputs()) {
+    if (input->states == RouterStates::hidden) names.push_back(input->name);
+  }
+  return names;
+}
+
 void check_penalty(const CsReftOptions& o) {
   const Penalty& penalty = find_penalty(o.penalty);
   const bool competes = o.gate->competes();
   const std::string& gate = o.gate.name();
-  require(o.lambda >= 0.0, "lambda {} rewards what penalty {} is against: expected more than 0", o.lambda, o.penalty);
+  require(o.lambda >= 0.0, "lambda {} rewards what penalty {} is against: expected 0 or more", o.lambda, o.penalty);
   require(penalty.of_competing || !competes,
-          "penalty {} is a constant for gate {}, whose gates sum to one: expected gate soft", penalty.name, gate);
-  require(penalty.of_independent || competes,
-          "penalty {} is for gates that sum to one: expected gate softmax or top1, not {}", penalty.name, gate);
+          "penalty {} is a constant for gate {}, whose gates sum to one: expected gate {}", penalty.name, gate,
+          fmt::join(router_gates(/*competing=*/false), " or "));
+  require(penalty.of_independent || competes, "penalty {} is for gates that sum to one: expected gate {}, not {}",
+          penalty.name, fmt::join(router_gates(/*competing=*/true), " or "), gate);
   require((o.penalty == "none") == (o.lambda == 0.0),
           "penalty {} with lambda {} has no effect: expected both a penalty and a lambda, or neither", o.penalty,
           o.lambda);
@@ -48,13 +77,12 @@ void check_penalty(const CsReftOptions& o) {
 
 void check_router(const CsReftOptions& o) {
   check_penalty(o);
-  require(o.router_start == "random" || o.router_hidden >= o.competing(),
+  require(!find_router_start(o.router_start).reads_prompts || o.router_hidden >= o.competing(),
           "a router of hidden width {} cannot start from {} clusters: expected a width of at least {}", o.router_hidden,
           o.competing(), o.competing());
-  require(
-      !o.by_token() || o.router_input == "hidden",
-      "--router-input {} is the prompt's, not each token's: expected --router-input hidden beside --gate-scope token",
-      o.router_input);
+  require(!o.by_token() || find_router_input(o.router_input).states == RouterStates::hidden,
+          "--router-input {} is the prompt's, not each token's: expected --router-input {} beside --gate-scope token",
+          o.router_input, fmt::join(hidden_inputs(), " or "));
 }
 
 }  // namespace
@@ -91,7 +119,13 @@ void CsReftOptions::describe_router(Options& options) {
 void CsReftOptions::check() const {
   require(shared < subspaces, "--shared {} leaves none of {} subspaces to the gates: expected {} or less", shared,
           subspaces, subspaces - 1);
+  require(!gate->competes() || competing() >= 2,
+          "the gates of {} compete, and {} subspace has nothing to compete with: expected --subspaces of at least {}",
+          gate.name(), competing(), shared + 2);
   gate->check(competing());
+  require(!joint || has_orthonormal(find_intervention(edit)),
+          "--joint keeps orthonormal subspaces orthogonal to each other, and formula {} has none: expected --edit {}",
+          edit, fmt::join(orthonormal_formulas(), " or "));
   if (asks_router()) check_router(*this);
   require(edits.activation == "linear" || has_source(find_intervention(edit)),
           "--activation {} has nothing to act on in {}: expected linear", edits.activation, edit);
@@ -101,13 +135,15 @@ void CsReftOptions::check() const {
           "gate {} gives each task a subspace: expected --subspaces of at least {}, the number of tasks, not {}",
           gate.name(), static_cast<std::int64_t>(tasks.size()) + shared, subspaces);
 }
+
 // "hidden" reads a block's output that no edit has changed: of one below the first edit, or of that one, before it.
 void CsReftOptions::resolve(const LlamaConfig& config) {
   edits.resolve(config);
   const std::int64_t first_edit = parse_layers(edits.layers, config.n_layers).front();
   if (!asks_router()) return;
   if (find_router_input(router_input).states != RouterStates::hidden) {
-    require(router_layer == -1, "router input {} reads no layer: expected no --router-layer, or hidden", router_input);
+    require(router_layer == -1, "router input {} reads no layer: expected no --router-layer, or --router-input {}",
+            router_input, fmt::join(hidden_inputs(), " or "));
     return;
   }
   if (router_layer == -1) router_layer = std::max<std::int64_t>(first_edit - 1, 0);

@@ -11,8 +11,10 @@ namespace {
 struct EditStart {
   std::string_view name, summary;
 };
-constexpr std::array starts{EditStart{"published", "as the method's source draws them"},
-                            EditStart{"identity", "so that a new edit changes nothing, where the formula allows it"}};
+constexpr std::string_view identity_name = "identity";
+constexpr std::array starts{
+    EditStart{"published", "as the method's source draws them"},
+    EditStart{identity_name, "so that a new edit changes nothing, where the formula allows it"}};
 
 }  // namespace
 
@@ -37,6 +39,7 @@ EditSites::EditSites(const Intervention& intervention, const EditOptions& option
                      const Llama& model, std::uint64_t seed)
     : intervention_(intervention),
       activation_(find_activation(options.activation)),
+      asks_identity_(options.start == identity_name),
       dropout_(options.dropout),
       groups_(parse_positions(options.positions, options.tied)) {
   const LlamaConfig& config = model.config();
@@ -47,7 +50,7 @@ EditSites::EditSites(const Intervention& intervention, const EditOptions& option
   for (const auto layer : parse_layers(options.layers, config.n_layers)) {
     for (const auto& group : groups_) {
       auto made = make_intervention_parameters(intervention, fmt::format("{}.{}", layer, group.side), shape,
-                                               options.start == "identity", seed, place, model.options());
+                                               asks_identity_, seed, place, model.options());
       Place& here = places_[layer].emplace_back(Place{place++, {}});
       for (auto& parameter : made) {
         here.values.push_back(parameter.value);
@@ -55,6 +58,15 @@ EditSites::EditSites(const Intervention& intervention, const EditOptions& option
       }
     }
   }
+}
+
+std::vector<std::string> EditSites::notices() const {
+  if (!asks_identity_ || starts_as_identity(intervention_, activation_)) return {};
+  return {fmt::format(
+      "{}{} has no start that leaves hidden states as they are: new edits change them, with "
+      "--edit-start {}, too",
+      intervention_.name, activation_.apply == nullptr ? "" : fmt::format(" with --activation {}", activation_.name),
+      identity_name)};
 }
 
 std::set<std::int64_t> EditSites::layers() const {
@@ -74,6 +86,17 @@ std::vector<EditRows> EditSites::generated_rows(std::span<const std::int32_t> ex
   std::vector<EditRows> rows;
   for (const auto& group : groups_) rows.push_back(group.generated ? all : EditRows{});
   return rows;
+}
+
+std::vector<Tensor> EditSites::bases() const {
+  const auto written =
+      std::ranges::find(intervention_.parameters, Extent::rank_by_hidden, &InterventionParameter::extent) -
+      intervention_.parameters.begin();
+  std::vector<Tensor> bases;
+  for (const auto& [layer, places] : places_) {
+    for (const auto& place : places) bases.push_back(place.values.at(static_cast<std::size_t>(written)).value());
+  }
+  return bases;
 }
 
 bool EditSites::edits_generated() const { return std::ranges::any_of(groups_, &PositionGroup::generated); }

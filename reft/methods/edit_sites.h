@@ -43,6 +43,8 @@ class EditSites {
             std::uint64_t seed);
 
   const std::vector<Parameter>& parameters() const { return parameters_; }
+  // Method::notices of the options.
+  std::vector<std::string> notices() const;
   // The layers that are edited.
   std::set<std::int64_t> layers() const;
   // The edited rows of a packed batch, for each group. Throws Error where a prompt is edited nowhere.
@@ -51,6 +53,8 @@ class EditSites {
   // that end with the prompt.
   std::vector<EditRows> generated_rows(std::span<const std::int32_t> examples) const;
   bool edits_generated() const;
+  // What an intervention of low rank writes along, of each place: R or V [blocks * rank, d].
+  std::vector<Tensor> bases() const;
   // Applies the edits of block `layer` (none if it is not edited): hidden [n, d], rows for each group, gates alpha
   // [s, k] (undefined: none), whose rows the rows' `example` counts.
   Variable apply(std::int64_t layer, const Variable& hidden, std::span<const EditRows> rows, const Variable& alpha,
@@ -65,6 +69,7 @@ class EditSites {
 
   const Intervention& intervention_;
   const Activation& activation_;
+  bool asks_identity_;  // --edit-start
   double dropout_;
   std::vector<PositionGroup> groups_;
   std::vector<Parameter> parameters_;

@@ -42,6 +42,7 @@ class InterventionMethod final : public Method {
       : sites_(intervention, options, {}, model, seed) {}
 
   std::span<const Parameter> parameters() const override { return sites_.parameters(); }
+  std::vector<std::string> notices() const override { return sites_.notices(); }
   std::unique_ptr<MethodPass> attach(const PromptBatch& batch) const override {
     refuse_alpha(batch);
     return std::make_unique<InterventionPass>(sites_, batch);

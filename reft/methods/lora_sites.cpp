@@ -11,8 +11,6 @@
 namespace csreft {
 namespace {
 
-constexpr std::string_view everywhere_name = "everywhere";
-
 std::vector<std::string_view> linear_names() {
   std::vector<std::string_view> names;
   for (int site = 0; site <= static_cast<int>(LinearSite::down_proj); ++site) {
@@ -73,10 +71,9 @@ void LoraOptions::resolve(const LlamaConfig& config) {
 
 LoraSites::LoraSites(const LoraOptions& options, const Llama& model, std::uint64_t seed, std::uint64_t first_place,
                      const std::string& prefix)
-    : options_(options) {
+    : options_(options), positions_(parse_positions(options.positions, /*tied=*/true).front()) {
   const LlamaConfig& config = model.config();
   check_rank(options.rank, 1, config);
-  if (options.positions != everywhere_name) groups_ = parse_positions(options.positions, /*tied=*/true);
   std::uint64_t place = first_place;
   for (const auto layer : parse_layers(options.layers, config.n_layers)) {
     for (const auto& target : options.targets) {
@@ -95,8 +92,8 @@ LoraSites::LoraSites(const LoraOptions& options, const Llama& model, std::uint64
   }
 }
 
-LoraSites::LoraSites(const LoraOptions& options, const LoraAdapter& adapter, const Llama& model) : options_(options) {
-  if (options.positions != everywhere_name) groups_ = parse_positions(options.positions, /*tied=*/true);
+LoraSites::LoraSites(const LoraOptions& options, const LoraAdapter& adapter, const Llama& model)
+    : options_(options), positions_(parse_positions(options.positions, /*tied=*/true).front()) {
   std::uint64_t place = first_lora_place;
   for (const auto& module : adapter.modules) {
     add(module.layer, module.site,
@@ -145,7 +142,7 @@ void LoraSites::check_like(const LoraSites& other, const std::string& where) con
 }
 
 RowIndex LoraSites::rows(const PromptSpans& prompts) const {
-  return everywhere() ? RowIndex() : edit_rows(groups_.front(), prompts).index;
+  return everywhere() ? RowIndex() : edit_rows(positions_, prompts).index;
 }
 
 Variable LoraSites::apply(std::int64_t layer, LinearSite site, const Variable& x, const Variable& y,

@@ -50,7 +50,8 @@ class LoraSites {
   const LoraOptions& options() const { return options_; }
   const std::vector<Parameter>& parameters() const { return parameters_; }
   const std::map<std::pair<std::int64_t, LinearSite>, Place>& places() const { return places_; }
-  bool everywhere() const { return groups_.empty(); }
+  // Whether every token is updated, of prompts, responses and what is generated.
+  bool everywhere() const { return positions_.generated; }
   // The matrices as values on the host, for a file. base_model: its path or name.
   LoraAdapter adapter(const std::string& base_model) const;
   // Throws Error unless the places and the shapes of their matrices are those of `other`; `where` names the file.
@@ -66,7 +67,7 @@ class LoraSites {
   LoraOptions options_;
   void add(std::int64_t layer, LinearSite site, Place place, const std::string& prefix);
 
-  std::vector<PositionGroup> groups_;  // empty: every token, of prompts, responses and what is generated
+  PositionGroup positions_;  // one set of parameters for all; `generated` comes with all of the prompt
   std::map<std::pair<std::int64_t, LinearSite>, Place> places_;
   std::vector<Parameter> parameters_;
 };

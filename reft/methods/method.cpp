@@ -27,17 +27,17 @@ std::unique_ptr<Method> create_method(const MethodOptions& options, const Llama&
   return method;
 }
 
-std::int32_t task_index(const Method& method, std::string_view task) {
-  const Routing* routing = method.routing();
-  if (routing == nullptr || routing->tasks().empty()) return -1;
-  const std::span<const std::string> tasks = routing->tasks();
+std::int32_t Method::task_index(std::string_view task) const {
+  const Routing* decides = routing();
+  if (decides == nullptr || decides->tasks().empty()) return -1;
+  const std::span<const std::string> tasks = decides->tasks();
   const auto found = std::ranges::find(tasks, task);
   if (found != tasks.end()) return static_cast<std::int32_t>(found - tasks.begin());
   const std::string known = fmt::format("{}", fmt::join(tasks, ", "));
-  if (task.empty()) fail("gate {} is decided by the task: expected --task with one of {}", routing->gate(), known);
+  if (task.empty()) fail("gate {} is decided by the task: expected --task with one of {}", decides->gate(), known);
   const std::vector<std::string_view> names(tasks.begin(), tasks.end());
-  fail("gate {} knows no task '{}'{}: expected one of {}, which it was trained on", routing->gate(), task,
-       suggestion(task, names), known);
+  fail("gate {} knows no task '{}'{}: expected one of {}, from a file NAME.test.json or by --task NAME",
+       decides->gate(), task, suggestion(task, names), known);
 }
 
 std::vector<std::pair<std::string, Tensor>> named_tensors(const Method& method, std::string_view of_parameter,

@@ -74,6 +74,8 @@ class Routing {
   virtual ~Routing() = default;
   virtual std::string_view gate() const = 0;
   virtual std::int64_t subspaces() const = 0;
+  // How many of them, the first, are always open; gates are decided about the others alone.
+  virtual std::int64_t shared() const = 0;
   // The gates of prompts, of these tasks, without any edit.
   virtual Gates route(std::span<const std::vector<std::int32_t>> prompts, std::span<const std::int32_t> tasks,
                       const std::optional<TrainingMoment>& training) const = 0;
@@ -86,7 +88,8 @@ class Routing {
   virtual bool by_token() const = 0;
   // Whether Omega is a mean over examples, so that the parts of a step may be penalised apart.
   virtual bool penalty_is_mean() const = 0;
-  // The stacked bases R [k r, d] of each edited place, for measures of how subspaces overlap.
+  // The stacks [k r, d] of each edited place, whose blocks of r rows span the subspaces that edits write to: R, or a
+  // free V in its place.
   virtual std::vector<Tensor> bases() const = 0;
 };
 
@@ -99,6 +102,8 @@ class Method {
   virtual std::span<const Parameter> parameters() const = 0;
   // What is learnt without gradients and kept in the adapter (statistics of the router's input).
   virtual std::span<const std::pair<std::string, Tensor>> buffers() const { return {}; }
+  // A line for each thing that a user would not expect of its options.
+  virtual std::vector<std::string> notices() const { return {}; }
   // Looks at the training prompts once, before the first step; tells `on_read`, if set, how many it has read of how
   // many. Returns what a user should know of what it found, or nothing.
   virtual std::string prepare(std::span<const std::vector<std::int32_t>> /*prompts*/, const OnRead& /*on_read*/ = {}) {
@@ -106,6 +111,9 @@ class Method {
   }
   virtual std::unique_ptr<MethodPass> attach(const PromptBatch& batch) const = 0;
   virtual const Routing* routing() const { return nullptr; }
+  // The index of `task` among the tasks that decide the method's gates, as PromptBatch::tasks has it; -1 where the
+  // gates depend on no task. Throws Error, naming the tasks, if they depend on one and `task` is empty or none of them.
+  virtual std::int32_t task_index(std::string_view task) const;
   // The names of the tasks that are learnt one after the other, in this order; empty: they are mixed. begin_task(i) is
   // called before the first step of task i.
   virtual std::span<const std::string> sequence() const { return {}; }
@@ -159,10 +167,6 @@ ReadOptions read_options(const MethodOptions& options, std::string_view where = 
 // The same as configure(), created for a model. The method refers to the model, which must outlive it.
 std::unique_ptr<Method> create_method(const MethodOptions& options, const Llama& model, std::uint64_t seed,
                                       std::string_view where = {});
-
-// The index of `task` among the tasks that decide the method's gates; -1 where the gates depend on no task. Throws
-// Error, naming the tasks, if the gates depend on one and `task` is empty or none of them.
-std::int32_t task_index(const Method& method, std::string_view task);
 
 // Parameters and buffers, by name, with these words in front of the names.
 std::vector<std::pair<std::string, Tensor>> named_tensors(const Method& method, std::string_view of_parameter = {},

@@ -1,6 +1,7 @@
 #include "reft/methods/sum.h"
 
 #include <algorithm>
+#include <iterator>
 
 #include "core/base/split.h"
 
@@ -69,6 +70,11 @@ class Sum final : public Method {
 
   std::span<const Parameter> parameters() const override { return parameters_; }
   std::span<const std::pair<std::string, Tensor>> buffers() const override { return buffers_; }
+  std::vector<std::string> notices() const override {
+    std::vector<std::string> all;
+    for (const auto& part : parts_) std::ranges::move(part->notices(), std::back_inserter(all));
+    return all;
+  }
   std::string prepare(std::span<const std::vector<std::int32_t>> prompts, const OnRead& on_read) override {
     std::string found;
     for (const auto& part : parts_) {

@@ -1,5 +1,6 @@
 #include "reft/router/router.h"
 
+#include <algorithm>
 #include <cmath>
 
 #include "core/tensor/random.h"
@@ -39,6 +40,35 @@ std::span<const std::vector<std::int32_t>> first_prompts(std::span<const std::ve
   return prompts.first(n);
 }
 
+// read(batch): states [m, d] of some of the prompts, for all of them in turn: [n, d], and fewer if on_read stops it.
+template <typename Read>
+Tensor read_in_parts(std::span<const std::vector<std::int32_t>> prompts, const OnRead& on_read, std::int64_t n,
+                     const Llama& model, const Read& read) {
+  const NoGrad no_grad;
+  Tensor all = Tensor::empty({n, model.config().hidden_size}, model.options());
+  std::int64_t rows = 0;
+  for (std::size_t begin = 0; begin < prompts.size();) {
+    const auto some = first_prompts(prompts.subspan(begin));
+    const Tensor states = read(pack_tokens(some));
+    ops::copy_(all.slice(rows, rows + states.rows()), states);
+    rows += states.rows();
+    begin += some.size();
+    const bool go_on = !on_read || on_read(static_cast<std::int64_t>(begin), static_cast<std::int64_t>(prompts.size()));
+    if (!go_on) return all.slice(0, rows).clone();
+  }
+  return all;
+}
+
+// `most` rows of each prompt of a batch, or all that it has.
+std::vector<std::int32_t> spread_rows(const PromptSpans& prompts, std::int64_t most) {
+  std::vector<std::int32_t> rows;
+  for (std::size_t e = 0; e < prompts.starts.size(); ++e) {
+    const std::int64_t length = prompts.lengths[e], n = std::min(most, length);
+    for (std::int64_t i = 0; i < n; ++i) rows.push_back(prompts.starts[e] + static_cast<std::int32_t>(i * length / n));
+  }
+  return rows;
+}
+
 }  // namespace
 
 std::vector<Parameter> make_router_parameters(const RouterShape& shape, double lr_scale, std::uint64_t seed,
@@ -74,19 +104,19 @@ Tensor read_router_input(const RouterInput& input, std::int64_t layer, const Lla
 
 Tensor read_router_inputs(const RouterInput& input, std::int64_t layer, const Llama& model,
                           std::span<const std::vector<std::int32_t>> prompts, const OnRead& on_read) {
-  const auto n = static_cast<std::int64_t>(prompts.size());
-  Tensor all = Tensor::empty({n, model.config().hidden_size}, model.options());
-  for (std::size_t begin = 0; begin < prompts.size();) {
-    const auto some = first_prompts(prompts.subspan(begin));
-    const TokenBatch batch = pack_tokens(some);
-    const auto first = static_cast<std::int64_t>(begin);
-    ops::copy_(all.slice(first, first + static_cast<std::int64_t>(some.size())),
-               read_router_input(input, layer, model, batch, whole_prompts(batch)));
-    const std::int64_t done = first + static_cast<std::int64_t>(some.size());
-    if (on_read && !on_read(done, n)) return all.slice(0, done).clone();
-    begin += some.size();
-  }
-  return all;
+  return read_in_parts(
+      prompts, on_read, static_cast<std::int64_t>(prompts.size()), model,
+      [&](const TokenBatch& batch) { return read_router_input(input, layer, model, batch, whole_prompts(batch)); });
+}
+
+Tensor read_token_states(std::int64_t layer, const Llama& model, std::span<const std::vector<std::int32_t>> prompts,
+                         std::int64_t most, const OnRead& on_read) {
+  require(most >= 1, "{} tokens of each prompt: expected 1 or more", most);
+  std::int64_t n = 0;
+  for (const auto& prompt : prompts) n += std::min(most, static_cast<std::int64_t>(prompt.size()));
+  return read_in_parts(prompts, on_read, n, model, [&](const TokenBatch& batch) {
+    return ops::gather_rows(model.hidden_states(batch, layer), index_tensor(spread_rows(whole_prompts(batch), most)));
+  });
 }
 
 Variable router_scores(const Tensor& x, std::span<const Parameter> parameters) {

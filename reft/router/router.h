@@ -55,6 +55,10 @@ using OnRead = std::function<bool(std::int64_t done, std::int64_t total)>;
 // The same of prompts that are not in a batch yet, [prompts, d]; of those that were read, if on_read stops it.
 Tensor read_router_inputs(const RouterInput& input, std::int64_t layer, const Llama& model,
                           std::span<const std::vector<std::int32_t>> prompts, const OnRead& on_read = {});
+// What a router reads whose gates are by token, the hidden states after block `layer` of tokens [tokens, d]: of each
+// prompt at most `most` >= 1, evenly spread.
+Tensor read_token_states(std::int64_t layer, const Llama& model, std::span<const std::vector<std::int32_t>> prompts,
+                         std::int64_t most, const OnRead& on_read = {});
 
 // ---- gates ----------------------------------------------------------------------------------------------------------
 

@@ -18,6 +18,15 @@ void check_parameter(const OptimizerParameter& p) {
   if (on_stiefel(p)) check_stiefel_stack(p.value, p.block_rows, p.name);
 }
 
+// The optimizers that keep R orthonormal with their default options.
+std::vector<std::string_view> exact_optimizers() {
+  std::vector<std::string_view> names;
+  for (const auto* entry : optimizer_rules()) {
+    if (entry->create()->keeps_orthonormal()) names.push_back(entry->name);
+  }
+  return names;
+}
+
 // The parts of a state under the names of state().
 std::vector<std::pair<std::string, Tensor>> named_parts(const std::string& name, const OptimizerState& state) {
   require(state.step <= std::int64_t{INT32_MAX}, "{} has made {} steps, more than can be saved", name, state.step);
@@ -37,6 +46,10 @@ Optimizer::Optimizer(std::vector<OptimizerParameter> parameters, Chosen<Optimize
   for (const OptimizerParameter& p : parameters_) {
     require(names.insert(p.name).second, "two parameters are named {}", p.name);
     check_parameter(p);
+    require(!p.exact || rule_->keeps_orthonormal(),
+            "{} must be orthonormal after every step, as --joint has it, and optimizer {} with the options given does "
+            "not keep it so: expected one of {} with its default options",
+            p.name, rule_.name(), fmt::join(exact_optimizers(), ", "));
     states_.push_back(on_stiefel(p) ? rule_->stiefel_state(p) : rule_->euclidean_state(p));
   }
 }

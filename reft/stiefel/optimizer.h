@@ -13,8 +13,8 @@ namespace csreft {
 class Optimizer {
  public:
   // Keeps `rule`, whose options must not change from here on. Throws Error for a name that appears twice, or a Stiefel
-  // parameter that does not divide into blocks or that the rule cannot start from: all but those that let R go free
-  // expect blocks orthonormal to 1e-4.
+  // parameter that does not divide into blocks or that the rule cannot start from (all but those that let R go free
+  // expect blocks orthonormal to 1e-4) or does not keep as exact as it must be.
   explicit Optimizer(std::vector<OptimizerParameter> parameters, Chosen<OptimizerRule> rule = choose_optimizer());
 
   // One step of every parameter along gradients[i], of parameter i's shape and type, at the rate lr * lr_scale, times

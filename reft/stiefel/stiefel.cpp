@@ -41,18 +41,4 @@ double orthonormality_error(const Tensor& R, std::int64_t block_rows) {
   return largest;
 }
 
-Tensor overlap(const Tensor& R, std::int64_t block_rows) {
-  check_stiefel_stack(R, block_rows, "a stack of subspaces");
-  const std::int64_t blocks = R.rows() / block_rows;
-  const Tensor R64 = R.to(DType::f64);
-  const Matrix gram = matrix(R64) * matrix(R64).transpose();
-  const Tensor norms = Tensor::empty({blocks, blocks}, DType::f64);
-  for (std::int64_t i = 0; i < blocks; ++i) {
-    for (std::int64_t j = 0; j < blocks; ++j) {
-      matrix(norms)(i, j) = gram.block(i * block_rows, j * block_rows, block_rows, block_rows).norm();
-    }
-  }
-  return norms;
-}
-
 }  // namespace csreft

@@ -27,8 +27,4 @@ void orthonormalise(Tensor& R, std::int64_t block_rows);
 // f64 on the host, wherever R lies.
 double orthonormality_error(const Tensor& R, std::int64_t block_rows);
 
-// How much the blocks' subspaces share, to see whether learnt subspaces stay apart: f64 [k, k] of Frobenius norms |R_i
-// R_j^T|, from 0 (orthogonal) to sqrt(block_rows) (the same, as on the diagonal). R lies on the host.
-Tensor overlap(const Tensor& R, std::int64_t block_rows);
-
 }  // namespace csreft

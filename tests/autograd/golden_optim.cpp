@@ -8,6 +8,7 @@
 #include "core/base/json_file.h"
 #include "core/ops/ops.h"
 #include "core/tensor/safetensors.h"
+#include "tests/autograd/adamw_step.h"
 #include "tests/device.h"
 
 using csreft::Tensor;
@@ -41,7 +42,7 @@ std::vector<GoldenResult> check_golden_optim(const std::filesystem::path& direct
     auto state = csreft::adamw_state(w);
     for (int i = 0; i < steps; ++i) {
       const Tensor g = csreft::ops::scale(csreft::ops::sub(w, target), 2.0 / static_cast<double>(w.numel()));
-      csreft::adamw_step(w, g, state, lr, options_of(settings, name));
+      csreft::test::adamw_step(w, g, state, lr, options_of(settings, name));
     }
     const Tensor difference =
         csreft::ops::sub(w.to(csreft::Device{}), tensors.get(name + ".final").to(csreft::DType::f64));

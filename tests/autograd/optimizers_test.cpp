@@ -8,8 +8,10 @@
 #include <doctest/doctest.h>
 
 #include "autograd/functions/functions.h"
+#include "tests/autograd/adamw_step.h"
 
 using namespace csreft;
+using test::adamw_step;
 
 namespace {
 

@@ -104,6 +104,44 @@ TEST_CASE("an adapter whose gates are decided by the task generates only when it
   check_refused(bench, told, "--task has no effect");
 }
 
+TEST_CASE("a learned router and a partition by hand are used together, in either order, and row by row") {
+  const Bench bench;
+  bench.chat.folder.write("one.train.json", letter_json(4));
+  bench.chat.folder.write("one.test.json", letter_json(2));
+  const auto train = [&](const std::string& gate, const std::string& out) {
+    auto words = bench.train({{"--method", "csreft"}, {"--gate", gate}, {"--train", "one.train.json"}, {"--out", out}});
+    words.insert(words.end(), {"--train", "train.json"});
+    REQUIRE(bench.run(words).code == 0);
+  };
+  train("top1", "learned");
+  train("onehot", "by-hand");
+  const auto with = [&](const std::string& command, Words words) {
+    words.insert(words.begin(), {command, "--model", "model", "--quiet", "--threads", "1"});
+    const auto result = bench.run(words);
+    CAPTURE(words);
+    CAPTURE(result.err);
+    CHECK(result.code == 0);
+    return result.out;
+  };
+  const std::string learned = "p=learned/adapter", by_hand = "o=by-hand/adapter";
+  for (const auto& [first, second] : {std::pair{learned, by_hand}, {by_hand, learned}}) {
+    with("evaluate", {"--adapter", first, "--adapter", second, "--test", "one.test.json"});
+    with("inspect", {"--adapter", first, "--adapter", second, "--task", "one", "--prompt", "AAA"});
+  }
+  bench.chat.folder.write("rows.json", R"([{"instruction": "AAA", "adapter": "o"}, {"instruction": "BBB"}])");
+  const Words rows{"--adapter", learned,     "--adapter",        by_hand, "--use", "p",
+                   "--data",    "rows.json", "--max-new-tokens", "2",     "--out", "answers.json"};
+  Words told = rows;
+  told.insert(told.end(), {"--task", "train"});
+  with("generate", told);
+  Words untold{"generate", "--model", "model", "--quiet"};
+  untold.insert(untold.end(), rows.begin(), rows.end());
+  untold.back() = "others.json";
+  check_refused(bench, untold, "adapter o: gate onehot is decided by the task: expected --task with one of one, train");
+  untold.insert(untold.end(), {"--task", "trian"});
+  check_refused(bench, untold, "unknown task 'trian' (did you mean train?)");
+}
+
 TEST_CASE("a run goes on with the options that it was started with, whatever the defaults are by then") {
   const Bench bench;
   auto words = bench.train({{"--method", "csreft"}, {"--subspaces", "2"}, {"--steps", "1"}});

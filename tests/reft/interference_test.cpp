@@ -4,6 +4,7 @@
 
 #include <doctest/doctest.h>
 
+#include "core/base/error.h"
 #include "core/ops/ops.h"
 #include "reft/stiefel/stiefel.h"
 #include "tests/compare.h"
@@ -37,6 +38,10 @@ TEST_CASE("a subspace is dead if its mean gate over all examples is under a hund
   CHECK(csreft::dead_share(gates, even) == doctest::Approx(1.0 / 3.0));
   CHECK(csreft::dead_share(gates, uneven) == doctest::Approx(2.0 / 3.0));
   CHECK(csreft::dead_share({}, {}) == 0.0);
+  // Of those that are not shared.
+  CHECK(csreft::dead_share(gates, even, 1) == doctest::Approx(1.0 / 2.0));
+  CHECK(csreft::dead_share(gates, uneven, 1) == doctest::Approx(1.0));
+  CHECK_THROWS_AS(csreft::dead_share(gates, even, 3), csreft::Error);
 }
 
 TEST_CASE("overlap is 1 for a subspace in itself, 0 for orthogonal ones, whatever the basis") {
@@ -57,6 +62,11 @@ TEST_CASE("overlap is 1 for a subspace in itself, 0 for orthogonal ones, whateve
   csreft::ops::axpy_(twice.slice(3, 4), c, joint.slice(1, 2));
   const std::vector<Tensor> same{twice};
   CHECK(csreft::mean_overlap(csreft::subspace_overlap(same, 2)) == doctest::Approx(1.0));
+  // Rows that are neither orthogonal nor of length one span the same.
+  const Tensor skewed = csreft::ops::scale(twice, 3.0);
+  csreft::ops::axpy_(skewed.slice(1, 2), 0.7, skewed.slice(0, 1));
+  const Tensor spanned = csreft::subspace_overlap(std::vector<Tensor>{skewed}, 2);
+  for (std::int64_t i = 0; i < 4; ++i) CHECK(spanned.data<double>()[i] == doctest::Approx(1.0));
   // In the mean over two places.
   const std::vector<Tensor> two{twice, joint.slice(0, 4).clone()};
   CHECK(csreft::mean_overlap(csreft::subspace_overlap(two, 2)) == doctest::Approx(0.5));

@@ -10,6 +10,7 @@ class AdamWFree : public OptimizerRule {
 
   OptimizerState stiefel_state(const OptimizerParameter& p) const override { return euclidean_state(p); }
   void stiefel_step(std::span<const ParameterUpdate> updates) const override { euclidean_step(updates); }
+  bool keeps_orthonormal() const override { return false; }
 };
 
 }  // namespace

@@ -25,6 +25,8 @@ class AdamWQr : public OptimizerRule {
     }
   }
 
+  bool keeps_orthonormal() const override { return every_ == 1; }
+
  private:
   std::int64_t every_ = 1;
 };

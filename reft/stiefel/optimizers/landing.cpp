@@ -83,6 +83,8 @@ class Landing : public OptimizerRule {
     }
   }
 
+  bool keeps_orthonormal() const override { return false; }
+
  private:
   double lambda_ = 1.0;
 };

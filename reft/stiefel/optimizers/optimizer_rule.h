@@ -18,6 +18,7 @@ struct OptimizerParameter {
   Tensor value;  // f32 or f64; updated in place, so whoever shares the storage sees the steps
   ParameterManifold manifold = ParameterManifold::euclidean;
   std::int64_t block_rows = 0;  // on the Stiefel manifold: rows of each orthonormal block of the stack
+  bool exact = false;           // as Parameter::exact
   double lr_scale = 1.0;
 };
 
@@ -45,6 +46,9 @@ class OptimizerRule {
   // Moves each parameter and its state by one step. Euclidean: AdamW.
   virtual void euclidean_step(std::span<const ParameterUpdate> updates) const;
   virtual void stiefel_step(std::span<const ParameterUpdate> updates) const = 0;
+
+  // Whether blocks are orthonormal after every step, but for rounding.
+  virtual bool keeps_orthonormal() const = 0;
 
   // The rate of the orthonormal R, as a multiple of the others'.
   double stiefel_lr() const { return stiefel_lr_; }

@@ -41,6 +41,7 @@ class RiemannianMomentum : public OptimizerRule {
  public:
   OptimizerState stiefel_state(const OptimizerParameter& parameter) const override;
   void stiefel_step(std::span<const ParameterUpdate> updates) const override;
+  bool keeps_orthonormal() const override { return true; }
 
  protected:
   // A clipped gradient has at most the norm 1, and momentum .9 makes up to ten of it: where R has a tenth of the

@@ -45,6 +45,8 @@ class RiemannianAdam : public OptimizerRule {
     });
   }
 
+  bool keeps_orthonormal() const override { return true; }
+
  private:
   ManifoldOptions manifold_;
 };

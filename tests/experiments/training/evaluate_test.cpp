@@ -1,9 +1,13 @@
 #include "experiments/training/evaluate.h"
 
+#include <algorithm>
 #include <cmath>
+#include <numeric>
+#include <utility>
 
 #include <doctest/doctest.h>
 
+#include "experiments/training/summary.h"
 #include "tests/compare.h"
 #include "tests/error_text.h"
 #include "tests/reft/method_tools.h"
@@ -86,6 +90,55 @@ TEST_CASE("mean gates lie between 0 and 1, one for each subspace, by either metr
     for (const double alpha : gates) CHECK((alpha > 0 && alpha < 1));
   }
   CHECK(evaluate(model(), nullptr, letter_task(2), options_of_batch(2)).mean_gates.empty());
+}
+
+TEST_CASE("the chosen gate of a prompt is the router's first choice, whatever is shared or tied") {
+  const Task task = letter_task(7);
+  const auto prompts = csreft::encode_prompts(model(), task.examples, "");
+  for (const auto& [more, decided] : {std::pair<nlohmann::json, std::size_t>{{{"gate", "softmax"}, {"shared", 1}}, 2},
+                                      {{{"gate", "topk"}, {"topk", 2}}, 3},
+                                      {{{"gate", "top1"}, {"shared", 1}}, 2},
+                                      {{{"gate", "hard"}}, 3}}) {
+    CAPTURE(more.dump());
+    const auto method = small_method([&] {
+      nlohmann::json options{{"subspaces", 3}};
+      options.update(more);
+      return options;
+    }());
+    std::vector<std::int64_t> expected(decided, 0);
+    const csreft::Tensor p = method->routing()->route(prompts, {}, {}).probabilities.value();
+    for (std::int64_t e = 0; e < p.rows(); ++e) {
+      const auto row = p.slice(e, e + 1).span<float>();
+      ++expected[static_cast<std::size_t>(std::ranges::max_element(row) - row.begin())];
+    }
+    CHECK(evaluate(model(), method.get(), task, options_of_batch(3)).chosen == expected);
+    const auto score = evaluate(model(), method.get(), without_answers(task), options_of_batch(3));
+    CHECK(score.chosen == expected);
+    CHECK(score.mean_gates.size() == 3);
+  }
+  const auto by_token = small_method({{"gate", "softmax"}, {"router_input", "hidden"}, {"gate_scope", "token"}});
+  const auto chosen = evaluate(model(), by_token.get(), task, options_of_batch(3)).chosen;
+  std::size_t tokens = 0;
+  for (const auto& prompt : prompts) tokens += prompt.size();
+  CHECK(std::accumulate(chosen.begin(), chosen.end(), std::size_t{0}) == tokens);
+}
+
+TEST_CASE("a shared subspace beside gates that tell tasks apart hides neither that nor a dead subspace") {
+  const nlohmann::json tasks{"one", "two"};
+  const auto method = small_method({{"gate", "onehot"}, {"tasks", tasks}, {"subspaces", 4}, {"shared", 1}});
+  std::vector<csreft::TaskScore> scores;
+  for (const char* name : {"one.test", "two.test"}) {
+    Task task = letter_task(3);
+    task.name = name;
+    scores.push_back(evaluate(model(), method.get(), task, options_of_batch(3)));
+  }
+  CHECK(scores[0].chosen == std::vector<std::int64_t>{3, 0, 0});
+  CHECK(scores[1].chosen == std::vector<std::int64_t>{0, 3, 0});
+  CHECK(scores[1].mean_gates == std::vector<double>{1.0, 0.0, 1.0, 0.0});
+  const auto overlap = csreft::subspace_overlap(method->routing()->bases(), 4);
+  const auto measures = csreft::router_measures(scores, overlap, method->routing()->shared());
+  CHECK(measures.normalised_mutual_information == doctest::Approx(1.0));
+  CHECK(measures.dead_share == doctest::Approx(1.0 / 3.0));
 }
 
 TEST_CASE("gates in generation are those of the prompts alone, whatever the router reads") {

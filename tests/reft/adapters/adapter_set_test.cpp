@@ -41,6 +41,14 @@ NamedAdapter csreft_adapter() {
   return {"gated", moved(paper_options({{"layers", "2"}, {"rank", 2}, {"subspaces", 2}, {"router_hidden", 4}}), 3)};
 }
 
+NamedAdapter partition(std::int64_t layer, const nlohmann::json& tasks) {
+  return {
+      fmt::format("of {}", layer),
+      moved({"csreft",
+             {{"layers", std::to_string(layer)}, {"rank", 2}, {"subspaces", 2}, {"gate", "onehot"}, {"tasks", tasks}}},
+            4)};
+}
+
 const std::vector<TokenIds> prompts{{1, 2, 3, 4}, {5, 6, 7}, {8, 9, 10, 11, 12}};
 
 Tensor hidden_of(csreft::MethodPass& pass, const csreft::TokenBatch& batch) {
@@ -107,6 +115,60 @@ TEST_CASE("a batch whose examples have adapters of their own gives each what it 
     CHECK(answers(set, one, std::span(uses).subspan(e, 1)).front() == all[e]);
   }
   CHECK(answers(set, prompts, std::vector<std::vector<std::size_t>>(3)) != all);
+}
+
+TEST_CASE("a task is known by its name to each adapter whose gates it decides, wherever that stands in the set") {
+  const NamedAdapter a = partition(1, {"x", "y"}), b = partition(2, {"y", "z"}), learned = csreft_adapter();
+  const auto batch = csreft::pack_tokens(prompts);
+  const auto spans = csreft::whole_prompts(batch);
+  const auto with = [&](const csreft::Method& method, std::int32_t task) {
+    return method.attach({batch, spans, std::vector<std::int32_t>(3, task)});
+  };
+  // At different layers, the sum is one after the other: y is a's second subspace and b's first.
+  const AdapterSet both({a, b}, {0, 1}, {});
+  const auto in_a = with(*a.method, 1), in_b = with(*b.method, 0), in_both = with(both, both.task_index("y"));
+  const csreft::NoGrad no_grad;
+  const Tensor chained = model().forward(batch, csreft::chained({in_a->points(), in_b->points()})).value();
+  CHECK(largest_difference(hidden_of(*in_both, batch), chained) < rounding);
+  CHECK(contains(error_text([&] { both.task_index("z"); }), "adapter of 1: gate onehot knows no task 'z'"));
+
+  // Behind one with a router, whether or not it is in use.
+  const AdapterSet behind({learned, b}, {0, 1}, {}), not_in_use({learned, b}, {0}, {});
+  const auto in_learned = with(*learned.method, -1), in_behind = with(behind, behind.task_index("y"));
+  const Tensor expected = hidden_with(AdapterSet({learned, {"b", b.method}}, {0}, {}));
+  CHECK(largest_difference(hidden_of(*in_behind, batch), expected) > 1e-3);
+  CHECK(contains(error_text([&] { behind.task_index(""); }), "adapter of 2: gate onehot is decided by the task"));
+  CHECK(not_in_use.task_index("") == -1);
+  CHECK(largest_difference(hidden_with(not_in_use), hidden_of(*in_learned, batch)) == 0.0);
+  const std::vector<std::vector<std::size_t>> uses{{1}, {1}, {1}};
+  CHECK(contains(error_text([&] { not_in_use.task_index("", uses); }), "adapter of 2: gate onehot is decided"));
+  const std::vector<std::int32_t> z(3, not_in_use.task_index("z", uses)), none(3, -1), outside(3, 9);
+  const auto named = not_in_use.attach({batch, spans, z}, uses), second = with(*b.method, 1);
+  CHECK(largest_difference(hidden_of(*named, batch), hidden_of(*second, batch)) < rounding);
+  CHECK(contains(error_text([&] {
+                   not_in_use.attach({batch, spans, none}, uses);
+                 }),
+                 "expected --task with one of y, z"));
+  CHECK(contains(error_text([&] { not_in_use.attach({batch, spans, outside}, uses); }), "task 9 of 2"));
+}
+
+TEST_CASE("gates by token generate beside an adapter that other examples have, and not beside one on the same") {
+  const NamedAdapter gated{"gated", moved({"csreft",
+                                           {{"layers", "1,2"},
+                                            {"rank", 2},
+                                            {"subspaces", 2},
+                                            {"gate_scope", "token"},
+                                            {"positions", "everywhere"},
+                                            {"router_hidden", 4}}},
+                                          3)};
+  const AdapterSet set({gated, lora()}, {0}, {}), alone({gated}, {0}, {});
+  const std::vector<std::vector<std::size_t>> apart{{0}, {1}, {0}}, together{{0}, {1}, {0, 1}}, all{{0}, {0}};
+  const auto answered = answers(set, prompts, apart);
+  const auto expected = answers(alone, {prompts[0], prompts[2]}, all);
+  CHECK(answered[0] == expected[0]);
+  CHECK(answered[2] == expected[1]);
+  CHECK(contains(error_text([&] { answers(set, prompts, together); }),
+                 "adapter gated: gates by token cannot follow generated tokens beside other methods"));
 }
 
 TEST_CASE("what a set cannot do is refused, and the adapter is named") {

@@ -1,4 +1,5 @@
 // What is CS-ReFT's own: stacks, gates, shared subspaces.
+#include "reft/interference.h"
 #include "reft/stiefel/stiefel.h"
 #include "tests/reft/methods/method_cases.h"
 
@@ -75,6 +76,46 @@ TEST_CASE("gates that are given take the place of the router's") {
                  }),
                  "--alpha has 2 numbers, the adapter 3 subspaces"));
   CHECK(contains(error_text([&] { loreft->attach({task.batch, task.prompts, {}, {}, second}); }), "has no gates"));
+}
+
+TEST_CASE("every formula has subspaces whose overlap can be told, with an orthonormal R or a free V") {
+  for (const auto* formula : csreft::interventions()) {
+    if (!csreft::has_rank(*formula)) continue;
+    CAPTURE(formula->name);
+    auto options = options_of("csreft");
+    options["edit"] = formula->name;
+    options["edit_start"] = "published";
+    const TinyMethod made(options);
+    const auto bases = made->routing()->bases();
+    REQUIRE(bases.size() == 2);
+    CHECK(bases.front().shape() == csreft::Shape{6, 12});
+    const Tensor overlap = csreft::subspace_overlap(bases, 3);
+    for (std::int64_t i = 0; i < 3; ++i) CHECK(overlap.data<double>()[i * 4] == doctest::Approx(1.0));
+    CHECK(csreft::mean_overlap(overlap) > 0.01);
+    CHECK(csreft::mean_overlap(overlap) < 1.0);
+  }
+}
+
+TEST_CASE("gates by token go with generated tokens alone, and beside other methods with those of prompts") {
+  const TinyTask task = tiny_task();
+  csreft::MethodOptions options{"lora+csreft",
+                                {{"layers", "1,2"},
+                                 {"rank", 2},
+                                 {"csreft.gate_scope", "token"},
+                                 {"csreft.router_hidden", 5},
+                                 {"csreft.positions", "everywhere"}}};
+  const auto refusal = [&] {
+    const TinyMethod made(options);
+    return error_text([&] { made->attach({task.batch, task.prompts}); });
+  };
+  CHECK(contains(refusal(), "gates by token cannot follow generated tokens beside other methods"));
+  for (const auto& [name, value] : {std::pair{"csreft.positions", "all"}, {"csreft.gate_scope", "prompt"}}) {
+    auto other = options;
+    std::swap(other, options);
+    options[name] = value;
+    CHECK(refusal().empty());
+    std::swap(other, options);
+  }
 }
 
 TEST_CASE("subspaces are orthonormal each, or all together when they are joint") {

@@ -81,13 +81,6 @@ inline void set(const csreft::Method& method, const std::string& name, const csr
   std::ranges::copy(value.span<double>(), target.span<double>().begin());
 }
 
-// A method of an intervention's name applies that formula.
-inline bool starts_as_identity(std::string_view method) {
-  return std::ranges::none_of(csreft::interventions(), [&](const csreft::Intervention* intervention) {
-    return intervention->name == method && !intervention->has_identity;
-  });
-}
-
 inline std::set<std::string> names_of(const csreft::Method& method) {
   std::set<std::string> names;
   for (const auto& p : method.parameters()) names.insert(p.name);

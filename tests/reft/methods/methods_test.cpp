@@ -1,6 +1,7 @@
 // Every method through a tiny model, in f64.
 #include <set>
 #include <tuple>
+#include <utility>
 
 #include "tests/reft/methods/method_cases.h"
 
@@ -56,8 +57,60 @@ TEST_CASE("a new method that starts as the identity leaves the model as it is, b
   const Tensor plain = tiny_llama().forward(task.batch).value();
   for (const auto* entry : csreft::methods()) {
     CAPTURE(entry->name);
-    const Tensor edited = hidden_of(TinyMethod(options_of(entry->name)), task);
-    CHECK((largest_difference(edited, plain) < rounding) == starts_as_identity(entry->name));
+    const TinyMethod made(options_of(entry->name));
+    CHECK((largest_difference(hidden_of(made, task), plain) < rounding) == made->notices().empty());
+    CHECK(made->notices().empty() == (entry->name != "consreft"));
+  }
+}
+
+TEST_CASE("a start that is to be the identity, and is none with the activation asked for, is told of") {
+  const TinyTask task = tiny_task();
+  const Tensor plain = tiny_llama().forward(task.batch).value();
+  std::set<std::string> told;
+  for (const auto* formula : csreft::interventions()) {
+    for (const auto& activation : csreft::activations()) {
+      if (!csreft::has_source(*formula) && activation.name != "linear") continue;
+      for (const bool gated : {false, true}) {
+        if (gated && !csreft::has_rank(*formula)) continue;
+        CAPTURE(formula->name);
+        CAPTURE(activation.name);
+        auto options = options_of(gated ? "csreft" : formula->name);
+        if (gated) options["edit"] = formula->name;
+        if (csreft::has_source(*formula)) options["activation"] = activation.name;
+        const TinyMethod made(options);
+        const auto notices = made->notices();
+        CHECK((largest_difference(hidden_of(made, task), plain) < rounding) == notices.empty());
+        if (notices.empty()) continue;
+        CHECK(contains(notices.front(), "has no start that leaves hidden states as they are"));
+        told.insert(fmt::format("{} {}", formula->name, activation.name));
+        options["edit_start"] = "published";
+        CHECK(TinyMethod(options)->notices().empty());  // nothing was promised
+      }
+    }
+  }
+  CHECK(told == std::set<std::string>{"loreft relu", "loreft sigmoid", "loreft silu", "loreft tanh", "loreft gelu",
+                                      "noreft relu", "noreft sigmoid", "noreft silu", "noreft tanh", "noreft gelu",
+                                      "direft sigmoid", "nodireft sigmoid", "consreft linear"});
+  const TinyMethod sum({"lora+consreft", {{"layers", "0"}, {"rank", 2}, {"consreft.edit_start", "identity"}}});
+  CHECK(sum->notices().size() == 1);
+}
+
+TEST_CASE("one gate alone has nothing to compete with: every gate of the table that competes refuses it") {
+  for (const auto* gate : csreft::gates()) {
+    if (gate->create()->source() != csreft::GateSource::router) continue;
+    CAPTURE(gate->name);
+    auto options = options_of("csreft");
+    options["gate"] = gate->name;
+    options["subspaces"] = 2;
+    options["shared"] = 1;
+    const std::string error = create_error(options);
+    CHECK(error.empty() == !gate->create()->competes());
+    if (error.empty()) continue;
+    CHECK(contains(error, "1 subspace has nothing to compete with: expected --subspaces of at least 3"));
+    options["shared"] = 0;
+    CHECK(create_error(options).empty());
+    options["subspaces"] = 1;
+    CHECK(contains(create_error(options), "expected --subspaces of at least 2"));
   }
 }
 
@@ -206,17 +259,27 @@ TEST_CASE("generated tokens are left alone by edits of prompts, and reached by L
   }
 }
 
-TEST_CASE("edits of everywhere are learnt as they are generated: a response fed whole is that fed token by token") {
+TEST_CASE("what reaches everywhere is learnt as it is generated: a response fed whole is that fed token by token") {
   const std::vector<std::int64_t> lengths{7, 5}, prompts{4, 3};
   const TinyTask task = random_task(lengths, prompts);
   csreft::PromptSpans spans = task.prompts;
   spans.ends = {7, 12};
   const csreft::NoGrad no_grad;
-  for (const char* name : {"loreft", "csreft", "by token"}) {
+  for (const auto& [name, positions] : {std::pair{"loreft", "everywhere"},
+                                        {"csreft", "everywhere"},
+                                        {"by token", "everywhere"},
+                                        {"loreft", "f1+everywhere"},
+                                        {"lora", "everywhere"},
+                                        {"lora", "f1+everywhere"},
+                                        {"lora", "f1=everywhere"},
+                                        {"lora", "f1+l1"},
+                                        {"olora", "f1=everywhere"}}) {
     CAPTURE(name);
-    auto options = options_of(std::string_view(name) == "loreft" ? "loreft" : "csreft");
-    options["positions"] = "everywhere";
-    if (std::string_view(name) == "by token") {
+    CAPTURE(positions);
+    const bool by_token = std::string_view(name) == "by token";
+    auto options = options_of(by_token ? "csreft" : name);
+    options["positions"] = positions;
+    if (by_token) {
       options["router_input"] = "hidden";
       options["gate_scope"] = "token";
       options["shared"] = 1;

@@ -139,6 +139,53 @@ TEST_CASE("prompts that look alike to the router get one gate, whatever it start
   CHECK(largest_difference(gates.probabilities.value(), Tensor::full({3, 3}, 1.0 / 3.0, DType::f64)) < rounding);
 }
 
+TEST_CASE("where gates are by token, norm and clusters are of the prompts' tokens, not of their means") {
+  const Llama model = tiny_llama();
+  const std::vector<TokenIds> prompts{{7, 1, 2, 9, 3}, {7, 11}, {7, 5, 5, 6}, {3, 9, 9, 1, 2, 2, 8}};
+  auto options = csreft_options("hidden");
+  options["gate"] = "softmax";
+  options["gate_scope"] = "token";
+  options["router_norm"] = true;
+  const TinyMethod method(options);
+  CHECK(method->prepare(prompts).empty());  // weights as drawn
+  const Tensor x = csreft::standardise(method->buffers(), model.hidden_states(csreft::pack_tokens(prompts), 0));
+  CHECK(x.rows() == 18);
+  CHECK(largest_element(mean_row(x)) < rounding);
+  CHECK(largest_difference(mean_row(csreft::ops::mul(x, x)), Tensor::full({1, 12}, 1.0, DType::f64)) < rounding);
+
+  options["router_start"] = "clusters";
+  const std::vector<TokenIds> alike(4, TokenIds{7});
+  CHECK(contains(TinyMethod(options)->prepare(alike), "the router reads the same of every token"));
+  // Two kinds of tokens, in every prompt: means of prompts would all be the same.
+  const std::vector<TokenIds> mixed{{1, 20}, {1, 20}, {1, 20}, {1, 20}};
+  const TinyMethod clustered(options);
+  CHECK(contains(clustered->prepare(mixed), "the tokens fall into 2 clusters, so 2 of 3 subspaces are used"));
+  const Tensor p = clustered->routing()->route(mixed, {}, {}).probabilities.value();
+  REQUIRE(p.rows() == 8);
+  const auto chosen = [&](std::int64_t row) {
+    const Tensor one = row_of(p, row).clone();
+    return std::ranges::max_element(one.span<double>()) - one.span<double>().begin();
+  };
+  for (std::int64_t e = 0; e < 4; ++e) CHECK(chosen(2 * e) != chosen(2 * e + 1));
+}
+
+TEST_CASE("of each prompt as many tokens are read as are asked for, evenly spread, or all that it has") {
+  const Llama model = tiny_llama();
+  const std::vector<TokenIds> prompts{{7}, {1, 2, 9, 3}, {5, 5, 6, 3, 1}};
+  const Tensor states = model.hidden_states(csreft::pack_tokens(prompts), 1);
+  const Tensor some = csreft::read_token_states(1, model, prompts, 2);
+  const Tensor expected = csreft::ops::gather_rows(states, csreft::index_tensor(TokenIds{0, 1, 3, 5, 7}));
+  CHECK(largest_difference(some, expected) == 0.0);
+  CHECK(largest_difference(csreft::read_token_states(1, model, prompts, 9), states) == 0.0);
+  CHECK(contains(error_text([&] { csreft::read_token_states(1, model, prompts, 0); }), "0 tokens of each prompt"));
+  const auto stop = [](std::int64_t done, std::int64_t total) {
+    CHECK(done == 3);
+    CHECK(total == 3);
+    return false;
+  };
+  CHECK(csreft::read_token_states(1, model, prompts, 2, stop).rows() == 5);
+}
+
 TEST_CASE("prompts are read in parts of 4096 tokens, or one prompt, whatever their number") {
   const Llama model = tiny_llama();
   const auto& input = csreft::find_router_input("prompt_mean");

@@ -11,11 +11,13 @@
 #include "core/ops/ops.h"
 #include "reft/matrix_view.h"
 #include "reft/stiefel/stiefel.h"
+#include "tests/autograd/adamw_step.h"
 #include "tests/core/ops/numbers.h"
 #include "tests/device.h"
 #include "tests/reft/stiefel/choices.h"
 
 using namespace csreft;
+using test::adamw_step;
 using test::rule_of;
 using test::same_bits;
 

@@ -6,17 +6,8 @@
 #include <doctest/doctest.h>
 
 #include "core/base/error.h"
-#include "reft/matrix_view.h"
 
 using namespace csreft;
-
-namespace {
-
-constexpr double rounding = 1e-13;  // f64, sums of at most 64 terms of order 1
-
-double difference(const Matrix& a, const Matrix& b) { return (a - b).cwiseAbs().maxCoeff(); }
-
-}  // namespace
 
 TEST_CASE("Random points are orthonormal by block, reproducible, and differ by seed and stream") {
   const Tensor R = random_stiefel(8, 576, 4, 7, 3);
@@ -30,22 +21,11 @@ TEST_CASE("Random points are orthonormal by block, reproducible, and differ by s
   CHECK_FALSE(same(random_stiefel(8, 576, 4, 7, 4)));
 }
 
-TEST_CASE("The overlap is zero between blocks of one Stiefel point and sqrt(r) between equal blocks") {
-  const Tensor joint = overlap(random_stiefel(6, 32, 6, 1, 0, DType::f64), 2);
-  const Matrix expected = std::sqrt(2.0) * Matrix::Identity(3, 3);
-  CHECK(difference(matrix(joint), expected) < rounding);
-  Matrix twice(4, 32);
-  const Tensor R = random_stiefel(2, 32, 2, 1, 0, DType::f64);
-  twice << matrix(R), matrix(R);
-  CHECK(difference(matrix(overlap(tensor(twice), 2)), Matrix::Constant(2, 2, std::sqrt(2.0))) < rounding);
-}
-
 TEST_CASE("Impossible stacks are refused") {
   CHECK_THROWS_AS(random_stiefel(6, 4, 6, 1, 0), Error);
   CHECK_THROWS_AS(random_stiefel(6, 16, 4, 1, 0), Error);
   CHECK_THROWS_AS(random_stiefel(6, 16, 0, 1, 0), Error);
   CHECK_THROWS_AS(orthonormality_error(Tensor::zeros({2, 4}, DType::i32), 2), Error);
-  CHECK_THROWS_AS(overlap(Tensor::zeros({6, 8}, DType::f64), 4), Error);
 }
 
 TEST_CASE("A matrix that is not finite has no orthonormality error that passes for small") {
