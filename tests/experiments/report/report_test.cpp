@@ -76,9 +76,9 @@ TEST_CASE("a task has one name on the page, unless two tasks would then have the
   report.scores = {{"a.test", "accuracy", "csreft", 0.75, 100}, {"b.test", "accuracy", "csreft", 1.0, 100}};
   report.gate_histories = {{.method = "csreft", .steps = {{{"b.train", {0.5, 0.5}}}, {{"a.train", {0.2, 0.8}}}}}};
   const std::string page = render_report(report);
-  CHECK(contains(page, "<td>a</td>"));
   for (const char* suffix : {".test", ".train"}) CHECK_FALSE(contains(page, suffix));
   report.scores.push_back({"b.train", "accuracy", "csreft", 1.0, 100});
+  const EnvironmentVariable path("PATH", "/nowhere");  // without gnuplot the names stand in a table
   const std::string other = render_report(report);
   CHECK(contains(other, "<td>a</td>"));
   CHECK(contains(other, "<td>b.test</td>"));

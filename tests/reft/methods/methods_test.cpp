@@ -344,7 +344,7 @@ TEST_CASE("what the model cannot follow is refused in a sentence") {
   CHECK(contains(with("csreft", "edit", "red"), "unknown edit 'red'"));
   CHECK(contains(with("csreft", "router_input", "mean"), "unknown router input 'mean'"));
   CHECK(contains(with("csreft", "penalty", "l2"), "unknown penalty 'l2'"));
-  CHECK(contains(with("csreft", "gate_scope", "token"), "expected hidden with --gate-scope token"));
+  CHECK(contains(with("csreft", "gate_scope", "token"), "expected --router-input hidden beside --gate-scope token"));
   CHECK(contains(with("csreft", "tau", 0.5), "no option 'tau'"));
   auto hard = options_of("csreft");
   hard["gate"] = "hard";
@@ -359,7 +359,7 @@ TEST_CASE("what the model cannot follow is refused in a sentence") {
   CHECK(contains(with("loreft", "dropout", 1.0), "--dropout 1 is not possible"));
   CHECK(contains(with("loreft", "edit_start", "zero"), "unknown edit start 'zero'"));
   CHECK(contains(with("loreft", "activation", "swish"), "unknown activation 'swish'"));
-  CHECK(contains(with("lora", "targets", "x"), "unknown linear layer 'x_proj'"));
+  CHECK(contains(with("lora", "targets", "x"), "unknown linear layer 'x': expected one of q_proj"));
   CHECK(contains(with("lora", "targets", ""), "LoRA has no target"));
   CHECK(contains(with("lora", "targets", "q_proj,q_proj"), "q_proj is named twice"));
   CHECK(contains(create_error({"olora"}), "needs the names of the tasks"));

@@ -98,7 +98,7 @@ TEST_CASE("onehot gives each task its subspace, ones opens all, and neither asks
   const auto error = [&](const nlohmann::json& tasks) {
     return error_text([&] { TinyMethod made(with({{"gate", "onehot"}, {"tasks", tasks}})); });
   };
-  CHECK(contains(error(nlohmann::json::array()), "names of the tasks"));
+  CHECK(contains(error(nlohmann::json::array()), "no names of tasks: expected --tasks"));
   CHECK(contains(error(nlohmann::json::array({"a", "b", "c", "d"})), "--subspaces of at least 4"));
   const TinyMethod method(with({{"gate", "onehot"}, {"tasks", nlohmann::json::array({"a", "b"})}}));
   for (const auto& p : method->parameters()) CHECK(p.part == csreft::ParameterPart::edits);
