@@ -16,7 +16,7 @@ struct Refusal {
   template <typename Result, typename... Arguments>
   operator Function<Result, Arguments...>() const {
     return [](Arguments...) -> Result {
-      fail("this build has no CUDA backend: expected --device cpu, or a build with the option cuda=enabled");
+      fail("this build has no CUDA backend: expected --device cpu, or ./run build --cuda");
     };
   }
 };
