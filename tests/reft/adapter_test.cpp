@@ -33,7 +33,7 @@ MethodOptions unusual_options(std::string_view method) {
   const json values{{"layers", "0,1"},
                     {"rank", 3},
                     {"positions", "f3+l2"},
-                    {"edit", "noreft"},
+                    {"edit", "loreft"},
                     {"edit_start", "published"},
                     {"dropout", 0.25},
                     {"activation", "gelu"},

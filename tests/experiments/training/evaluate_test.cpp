@@ -125,7 +125,10 @@ TEST_CASE("the chosen gate of a prompt is the router's first choice, whatever is
 
 TEST_CASE("a shared subspace beside gates that tell tasks apart hides neither that nor a dead subspace") {
   const nlohmann::json tasks{"one", "two"};
-  const auto method = small_method({{"gate", "onehot"}, {"tasks", tasks}, {"subspaces", 4}, {"shared", 1}});
+  const csreft::MethodOptions options{
+      "csreft",
+      {{"layers", "0,1"}, {"rank", 2}, {"gate", "onehot"}, {"tasks", tasks}, {"subspaces", 4}, {"shared", 1}}};
+  const auto method = csreft::create_method(options, model().llama, 1);
   std::vector<csreft::TaskScore> scores;
   for (const char* name : {"one.test", "two.test"}) {
     Task task = letter_task(3);
