@@ -1,6 +1,7 @@
 #include "experiments/training/validation.h"
 
 #include <algorithm>
+#include <cmath>
 #include <sstream>
 
 #include "core/base/atomic_file.h"
@@ -86,6 +87,7 @@ std::optional<ValidationRecord> Validation::measure(const Method& method, std::i
     tokens += n_tokens_[t];
   }
   record.cross_entropy /= tokens;
+  if (!std::isfinite(record.cross_entropy)) return record;
   double correct = 0.0, examples = 0.0;
   for (const auto& task : answered_) {
     const TaskScore score = evaluate(model_, &method, task, options_);

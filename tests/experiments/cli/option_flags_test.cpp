@@ -1,5 +1,7 @@
 #include "experiments/cli/option_flags.h"
 
+#include <algorithm>
+
 #include <doctest/doctest.h>
 
 #include "tests/error_text.h"
@@ -9,7 +11,7 @@ TEST_CASE("a flag that several owners have says what each of them says of it") {
   const std::string help = run_program({"train", "--help"}).out;
   // The flag's lines, up to the next flag.
   const auto lines_of = [&](const std::string& flag) {
-    const std::size_t begin = help.find("  " + flag + " ");
+    const std::size_t begin = std::min(help.find("  " + flag + " "), help.find("  " + flag + "="));
     REQUIRE(begin != std::string::npos);
     return help.substr(begin, help.find("\n  --", begin) - begin);
   };
