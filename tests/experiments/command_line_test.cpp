@@ -99,7 +99,7 @@ TEST_CASE("training takes the first examples of its files, and goes on with them
       run_program({"train", "--quiet", "--resume", (bench.chat.folder / "run").string(), "--threads", "2"});
   CAPTURE(resumed.err);
   CHECK(resumed.code == 0);
-  CHECK(contains(resumed.out, "with --threads 2 where the run had 1"));
+  CHECK(contains(resumed.out, "with 2 threads where the run had 1"));
   check_refused(bench, bench.train({{"--out", "other"}, {"--examples", "3,4"}}), "2 numbers for 1 tasks");
   check_refused(bench, bench.train({{"--out", "other"}, {"--examples", "0"}}), "expected numbers of 1 or more");
   check_refused(bench, bench.train({{"--out", "other"}, {"--tests", "-1"}}), "--tests -1");

@@ -63,10 +63,9 @@ TEST_CASE("what a preset decides that nobody asked for is said, and gates by tok
                  "note: these flags suit preset paper, which decides the rest: --edit loreft --lambda 0 --penalty none "
                  "--router-input prompt_mean --router-lr 1 --no-router-norm --router-start random\n"));
   CHECK(summary("a")["preset"] == "paper, changed: gate");
-  // Without a router there is nothing of it to decide.
-  CHECK(contains(train({{"--gate", "onehot"}, {"--out", "b"}}),
-                 "note: these flags suit preset paper, which decides the rest: --edit loreft\n"));
-  CHECK(summary("b")["preset"] == "paper, changed: gate");
+  // A gate that asks no router leaves the default preset its formula.
+  CHECK_FALSE(contains(train({{"--gate", "onehot"}, {"--out", "b"}}), "these flags suit preset"));
+  CHECK(summary("b")["preset"] == "specialised, changed: gate");
   CHECK(contains(train({{"--gate", "hard"}, {"--gate-scope", "token"}, {"--out", "c"}}),
                  "--router-start random; but they need --router-input hidden\n"));
   CHECK(summary("c")["preset"] == "paper, changed: gate, router_input");
