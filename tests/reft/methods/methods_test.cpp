@@ -1,4 +1,5 @@
 // Every method through a tiny model, in f64.
+#include <algorithm>
 #include <set>
 #include <tuple>
 #include <utility>
@@ -88,9 +89,12 @@ TEST_CASE("a start that is to be the identity, and is none with the activation a
       }
     }
   }
-  CHECK(told == std::set<std::string>{"loreft relu", "loreft sigmoid", "loreft silu", "loreft tanh", "loreft gelu",
-                                      "noreft relu", "noreft sigmoid", "noreft silu", "noreft tanh", "noreft gelu",
-                                      "direft sigmoid", "nodireft sigmoid", "consreft linear"});
+  // Among others, if the table has more formulas.
+  const std::set<std::string> known{"loreft relu",    "loreft sigmoid", "loreft silu",    "loreft tanh",
+                                    "loreft gelu",    "noreft relu",    "noreft sigmoid", "noreft silu",
+                                    "noreft tanh",    "noreft gelu",    "direft sigmoid", "nodireft sigmoid",
+                                    "consreft linear"};
+  CHECK(std::ranges::includes(told, known));
   const TinyMethod sum({"lora+consreft", {{"layers", "0"}, {"rank", 2}, {"consreft.edit_start", "identity"}}});
   CHECK(sum->notices().size() == 1);
 }
