@@ -6,6 +6,7 @@
 
 #include "core/base/atomic_file.h"
 #include "models/checkpoints/hugging_face_writer.h"
+#include "models/checkpoints/open_checkpoint.h"
 #include "models/language_model.h"
 #include "models/text/hugging_face_tokenizer.h"
 #include "reft/adapters/peft.h"

@@ -12,7 +12,7 @@ if ! "$python" -c 'import peft, tokenizers, torch, transformers' 2>/dev/null; th
 fi
 build=${1:?expected the build folder, such as build}
 model=${CSREFT_SMOLLM2:-${XDG_CACHE_HOME:-$HOME/.cache}/csreft/SmolLM2-135M-Instruct.Q4_1.gguf}
-ninja -C "$build" experiments/csreft tests/interop_helper >/dev/null
+ninja -C "$build" --quiet experiments/csreft tests/interop_helper
 export GOMP_SPINCOUNT=${GOMP_SPINCOUNT:-10000}  # as ./run does
 PYTHONDONTWRITEBYTECODE=1 HF_HUB_OFFLINE=1 TRANSFORMERS_VERBOSITY=error TOKENIZERS_PARALLELISM=false \
   exec "$python" "$here/exchange.py" "$build" "$here/../golden/tiny-gqa" "$model"
