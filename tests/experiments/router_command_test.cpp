@@ -228,7 +228,9 @@ TEST_CASE("an ablation runs every variant with every seed, and goes on where it 
   CHECK(second.code == 0);
   CHECK(contains(second.out, "learned, seed 1"));
   CHECK_FALSE(contains(second.out, "manual, seed 0\n"));
-  const auto without_times = [](const std::string& text) { return std::regex_replace(text, std::regex("\t[0-9]+\n"), "\n"); };
+  const auto without_times = [](const std::string& text) {
+    return std::regex_replace(text, std::regex("\t[0-9]+\n"), "\n");
+  };
   CHECK(without_times(bench.chat.folder.read("ablation/router.tsv")) == without_times(table));
 
   // One was stopped after its last step: it is scored, not trained again.

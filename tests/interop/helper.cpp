@@ -14,7 +14,6 @@
 
 namespace {
 
-using csreft::LinearSite;
 using csreft::LoraAdapter;
 using nlohmann::json;
 using Words = std::vector<std::string>;
@@ -80,7 +79,7 @@ json convert(const Words& words) {
 
 // write MODEL FOLDER grid|rslora|mixed
 json write(const Words& words) {
-  using enum LinearSite;
+  using enum csreft::LinearSite;
   const auto config = csreft::open_checkpoint(words.at(0)).config;
   std::vector<LoraPlace> places;
   if (words.at(2) == "mixed") {

@@ -18,7 +18,7 @@ using csreft::test::values;
 
 TEST_CASE("a copy of a tensor is a handle on the same elements; a clone is not") {
   const Tensor a = values({1, 2, 3}, {3});
-  const Tensor b = a;
+  const Tensor b = a;  // NOLINT(performance-unnecessary-copy-initialization): the copy is what is tested
   const Tensor c = a.clone();
   CHECK(c.unique());
   CHECK_FALSE(a.unique());
