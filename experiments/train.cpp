@@ -155,8 +155,10 @@ bool train_with_baseline(MethodRun& run, Trainer& trainer, const LanguageModel& 
                          const TrainCommand& command, const RunFolder& folder, bool resume) {
   const std::string where = (folder.path() / "summary.json").string();
   nlohmann::json kept = kept_summary(folder.path());
+  const Routing* routing = run.method->routing();
+  const std::int64_t shared = routing != nullptr ? routing->shared() : 0;
   if (command.baseline) {
-    run.untrained = kept_scores(kept, "untrained", tests, where);
+    run.untrained = kept_scores(kept, "untrained", tests, shared, where);
     if (run.untrained.empty()) run.untrained = score_untrained(model, tests, command.evaluation);
     print_scores("untrained", run.untrained);
   }
@@ -165,7 +167,7 @@ bool train_with_baseline(MethodRun& run, Trainer& trainer, const LanguageModel& 
   if (!goes_on) run.untrained.clear();
   // Until the run has come to its end; what an earlier part of it has left stays until then.
   if (!kept.empty()) {
-    run.scores = kept_scores(kept, "tasks", tests, where);
+    run.scores = kept_scores(kept, "tasks", tests, shared, where);
     run.scored_step = find_json<std::int64_t>(kept, "scored_step", where)
                           .value_or(find_json<std::int64_t>(kept, "steps", where).value_or(0));
     kept["interrupted"] = true;

@@ -63,7 +63,7 @@ json chosen_json(const std::vector<TaskScore>& scores) {
 }
 
 std::vector<TaskScore> kept_scores(const json& summary, const std::string& key, std::span<const Task> tests,
-                                   std::string_view where) {
+                                   std::int64_t shared, std::string_view where) {
   std::vector<TaskScore> kept;
   if (!summary.contains(key)) return kept;
   const auto all = parse_tasks(summary[key], where);
@@ -78,9 +78,10 @@ std::vector<TaskScore> kept_scores(const json& summary, const std::string& key, 
     const std::string place = fmt::format("{}, task {}", where, test.name);
     kept.back().mean_gates = numbers<double>(gates[test.name], place);
     kept.back().chosen = numbers<std::int64_t>(chosen[test.name], place);
-    require(kept.back().mean_gates.size() == kept.back().chosen.size(),
-            "{}: {} mean gates and {} counts of the largest gate: expected as many", place,
-            kept.back().mean_gates.size(), kept.back().chosen.size());
+    const std::int64_t decided = std::ssize(kept.back().mean_gates) - shared;
+    require(std::ssize(kept.back().chosen) == decided,
+            "{}: {} counts of the largest gate: expected {}, one for each gate that is decided", place,
+            kept.back().chosen.size(), decided);
   }
   return kept;
 }

@@ -20,9 +20,10 @@ std::vector<TaskScore> parse_tasks(const nlohmann::json& tasks, std::string_view
 nlohmann::json gates_json(const std::vector<TaskScore>& scores);
 nlohmann::json chosen_json(const std::vector<TaskScore>& scores);
 // The scores that a summary holds under `key`, with their gates where they are those of "tasks", in the order of
-// `tests`; those of other tasks are left out. None where the summary has no such key. Throws Error as parse_tasks does.
+// `tests`; those of other tasks are left out. `shared`: how many gates are not decided. None where the summary has no
+// such key. Throws Error as parse_tasks does.
 std::vector<TaskScore> kept_scores(const nlohmann::json& summary, const std::string& key, std::span<const Task> tests,
-                                   std::string_view where);
+                                   std::int64_t shared, std::string_view where);
 
 // "sentiment.test  accuracy 0.810 (n = 200)  gates 0.00 1.00", a line a task, and the mean accuracy, on stdout.
 void print_scores(const std::string& label, const std::vector<TaskScore>& scores);

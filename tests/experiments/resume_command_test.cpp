@@ -146,8 +146,8 @@ TEST_CASE("the scores of a finished run stay while it is extended, until there a
   const Bench bench;
   bench.chat.folder.write("another.json", letter_json(3));
   auto words =
-      bench.train({{"--method", "csreft"}, {"--subspaces", "2"}, {"--test", "test.json"}, {"--save-every", "0"}});
-  words.insert(words.end(), {"--test", "another.json"});
+      bench.train({{"--method", "csreft"}, {"--subspaces", "3"}, {"--test", "test.json"}, {"--save-every", "0"}});
+  words.insert(words.end(), {"--shared", "1", "--test", "another.json"});
   REQUIRE(bench.run(words).code == 0);
   const auto finished = read(bench, "run/summary.json");
   REQUIRE(finished["scored_step"] == 2);
