@@ -9,16 +9,24 @@
 
 namespace csreft {
 
-std::string machine_name() {
+namespace {
+
+std::string processor_name() {
   std::ifstream info("/proc/cpuinfo");
-  std::string model = "unknown processor";
   for (std::string line; std::getline(info, line);) {
-    if (line.starts_with("model name")) {
-      model = line.substr(line.find(':') + 2);
-      break;
-    }
+    if (line.starts_with("model name")) return line.substr(line.find(':') + 2);
   }
-  return fmt::format("{}, {} thread{}", model, threads(), threads() == 1 ? "" : "s");
+  return "unknown processor";
+}
+
+}  // namespace
+
+std::string chip_name(const Device& device) {
+  return device.type == DeviceType::cpu ? processor_name() : device_name(device);
+}
+
+std::string machine_name() {
+  return fmt::format("{}, {} thread{}", processor_name(), threads(), threads() == 1 ? "" : "s");
 }
 
 std::string hardware_name(const Device& device) {

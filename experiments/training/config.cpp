@@ -48,11 +48,6 @@ json describe_part(const Device& device) {
           {"threads", threads()}};
 }
 
-// A processor or card without the number of threads, which hardware_name() gives beside a processor's name.
-std::string without_threads(const std::string& hardware) {
-  return hardware.ends_with(" threads") ? hardware.substr(0, hardware.rfind(", ")) : hardware;
-}
-
 }  // namespace
 
 json to_json(const TrainOptions& options) {
@@ -118,10 +113,11 @@ RunConfig read_config(const std::filesystem::path& folder, std::string_view expe
 
 std::vector<std::string> differences(const RunConfig& saved, const Device& device) {
   std::vector<std::string> lines;
-  const std::string before = without_threads(saved.hardware), now = without_threads(hardware_name(device));
-  if (!before.empty() && before != now) {
-    lines.push_back(
-        fmt::format("on {} where the run had {}, last bits may differ from those of a run in one go", now, before));
+  // A processor's saved name ends with a number of threads, which has a line of its own.
+  const std::string chip = chip_name(device);
+  if (!saved.hardware.empty() && saved.hardware != chip && !saved.hardware.starts_with(chip + ", ")) {
+    lines.push_back(fmt::format("on {} where the run had {}, last bits may differ from those of a run in one go", chip,
+                                saved.hardware));
   }
   if (saved.threads != 0 && saved.threads != threads()) {
     lines.push_back(fmt::format("with {} threads where the run had {}, last bits differ from those of a run in one go",

@@ -78,6 +78,12 @@ TEST_CASE(
   REQUIRE(config["earlier_parts"].size() == 2);
   CHECK(config["earlier_parts"][1]["threads"] == csreft::threads() + 1);
   CHECK(config["threads"] == csreft::threads());
+
+  // The same processor, whatever the number of threads beside its name.
+  for (const char* threads : {", 1 thread", ", 96 threads"}) {
+    run.change({{"hardware", csreft::chip_name({}) + threads}});
+    CHECK(run.go_on(6).empty());
+  }
 }
 
 TEST_CASE("a config.json that does not say what computed, or not in a list, has no part before, or is refused") {
