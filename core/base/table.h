@@ -22,6 +22,16 @@ const std::remove_pointer_t<Element>& entry_of(const Element& element) {
   }
 }
 
+// The names of those entries of a table, of values or of pointers, for which `chosen` is true.
+template <typename Table, typename Predicate>
+std::vector<std::string_view> names_where(const Table& table, Predicate chosen) {
+  std::vector<std::string_view> names;
+  for (const auto& element : table) {
+    if (chosen(entry_of(element))) names.push_back(entry_of(element).name);
+  }
+  return names;
+}
+
 // The entry of `table`, of values or of pointers, called `name`. Throws Error, listing the names and suggesting the
 // nearest, if there is none; `what` says what was looked for.
 template <typename Element>
@@ -30,9 +40,7 @@ const std::remove_pointer_t<Element>& find_named(std::span<const Element> table,
   const auto found =
       std::ranges::find_if(table, [&](const Element& element) { return entry_of(element).name == name; });
   if (found != table.end()) return entry_of(*found);
-  std::vector<std::string_view> names;
-  for (const Element& element : table) names.push_back(entry_of(element).name);
-  fail_unknown(what, name, names);
+  fail_unknown(what, name, names_where(table, [](const auto&) { return true; }));
 }
 
 }  // namespace csreft

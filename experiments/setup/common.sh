@@ -15,7 +15,7 @@ fail_with_log() {
   die "$* (whole log: $log)"
 }
 
-# A folder under way, gone at exit. Not local: a failing command leaves its function before the trap runs.
+# A folder or file under way, gone at exit. Not local: a failing command leaves its function before the trap runs.
 temporary=
 remove_temporary() { [[ -z $temporary ]] || rm -rf "$temporary"; }
 

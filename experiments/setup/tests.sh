@@ -9,19 +9,18 @@ files_of_tests() {
 # as there are cores, for tests that compute with one thread. A line for each source as it ends, and what was printed
 # where something failed; the last line is `N passed, M failed`. A process that ends without such a line is a failure.
 test_by_file() {
-  local out line passed=0 failed=0
-  out=$(mktemp)
-  # shellcheck disable=SC2064  # this file, when the shell ends
-  trap "rm -f '$out'" EXIT
+  local line passed=0 failed=0
+  temporary=$(mktemp)
+  trap remove_temporary EXIT
   export -f test_file
   # shellcheck disable=SC2016  # for the shell that xargs starts
-  files_of_tests "$@" | xargs -r -d '\n' -P "$(nproc)" -I {} bash -c 'test_file "$@"' - {} "$@" | tee "$out"
+  files_of_tests "$@" | xargs -r -d '\n' -P "$(nproc)" -I {} bash -c 'test_file "$@"' - {} "$@" | tee "$temporary"
   while IFS= read -r line; do
     if [[ $line =~ ^[^\ ]+:\ ([0-9]+)\ passed,\ ([0-9]+)\ failed\ \([0-9]+\ s\)$ ]]; then
       passed=$((passed + BASH_REMATCH[1]))
       failed=$((failed + BASH_REMATCH[2]))
     fi
-  done <"$out"
+  done <"$temporary"
   printf '%d passed, %d failed\n' "$passed" "$failed"
   ((failed == 0 && passed > 0))
 }

@@ -40,8 +40,7 @@ class Validation {
   // Throws Error for tasks in which there is nothing to predict.
   Validation(const LanguageModel& model, std::vector<Task> tasks, EvaluationOptions options);
 
-  // Nothing if a signal cut it short. A cross-entropy that is not finite stands alone: nothing
-  // can be generated then.
+  // Nothing if a signal cut it short. A cross-entropy that is not finite stands alone: nothing can be generated then.
   std::optional<ValidationRecord> measure(const Method& method, std::int64_t step) const;
   const std::vector<Task>& tasks() const { return tasks_; }
 

@@ -4,6 +4,7 @@
 #include <array>
 
 #include "autograd/checkpoint.h"
+#include "core/base/nearest.h"
 
 namespace csreft {
 namespace {
@@ -13,12 +14,13 @@ constexpr std::array<std::string_view, 7> site_names{"q_proj",    "k_proj",  "v_
 
 }  // namespace
 
+std::span<const std::string_view> linear_site_names() { return site_names; }
+
 std::string_view to_string(LinearSite site) { return site_names[static_cast<std::size_t>(site)]; }
 
 LinearSite parse_linear_site(std::string_view name) {
   const auto found = std::ranges::find(site_names, name);
-  require(found != site_names.end(), "unknown linear layer '{}': expected one of {}", name,
-          fmt::join(site_names, ", "));
+  if (found == site_names.end()) fail_unknown("linear layer", name, site_names);
   return static_cast<LinearSite>(found - site_names.begin());
 }
 

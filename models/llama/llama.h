@@ -107,7 +107,8 @@ class Llama {
   Fingerprint fingerprint_;
 };
 
-// "q_proj" and so on, and back. Throws Error for another name.
+// "q_proj" and so on, of all and of one, and back. Throws Error, naming the nearest, for another name.
+std::span<const std::string_view> linear_site_names();
 std::string_view to_string(LinearSite site);
 LinearSite parse_linear_site(std::string_view name);
 

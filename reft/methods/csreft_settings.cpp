@@ -33,31 +33,19 @@ std::vector<FormulaName> formula_names() {
 }
 
 // Those whose edits can be gated and that keep a part of them orthonormal.
-std::vector<std::string_view> orthonormal_formulas() {
-  std::vector<std::string_view> names;
-  for (const auto* formula : gated_formulas()) {
-    if (has_orthonormal(*formula)) names.push_back(formula->name);
-  }
-  return names;
-}
+std::vector<std::string_view> orthonormal_formulas() { return names_where(gated_formulas(), has_orthonormal); }
 
 // Of the gates that a router decides, those that compete, or those that do not.
 std::vector<std::string_view> router_gates(bool competing) {
-  std::vector<std::string_view> names;
-  for (const auto* entry : gates()) {
-    const auto gate = entry->create();
-    if (gate->source() == GateSource::router && gate->competes() == competing) names.push_back(entry->name);
-  }
-  return names;
+  return names_where(gates(), [&](const ChoiceEntry<Gate>& entry) {
+    const auto gate = entry.create();
+    return gate->source() == GateSource::router && gate->competes() == competing;
+  });
 }
 
 // The router inputs that are hidden states.
 std::vector<std::string_view> hidden_inputs() {
-  std::vector<std::string_view> names;
-  for (const auto* input : router_inputs()) {
-    if (input->states == RouterStates::hidden) names.push_back(input->name);
-  }
-  return names;
+  return names_where(router_inputs(), [](const RouterInput& input) { return input.states == RouterStates::hidden; });
 }
 
 void check_penalty(const CsReftOptions& o) {

@@ -3,7 +3,6 @@
 #include <algorithm>
 #include <cmath>
 
-#include "core/base/nearest.h"
 #include "core/tensor/random.h"
 #include "reft/methods/edit_sites.h"
 #include "reft/random_streams.h"
@@ -11,21 +10,11 @@
 namespace csreft {
 namespace {
 
-std::vector<std::string_view> linear_names() {
-  std::vector<std::string_view> names;
-  for (int site = 0; site <= static_cast<int>(LinearSite::down_proj); ++site) {
-    names.push_back(to_string(static_cast<LinearSite>(site)));
-  }
-  return names;
-}
-
 // PEFT's short names, too: q, down.
 std::string full_name(const std::string& target) {
-  const auto names = linear_names();
-  for (const std::string& name : {target, target + "_proj"}) {
-    if (std::ranges::find(names, name) != names.end()) return name;
-  }
-  fail_unknown("linear layer", target, names);
+  const auto names = linear_site_names();
+  const std::string whole = target + "_proj";
+  return std::ranges::find(names, whole) != names.end() ? whole : std::string(to_string(parse_linear_site(target)));
 }
 
 struct Extents {
@@ -57,7 +46,7 @@ void LoraOptions::describe(Options& options) {
               share_less_than_one());
   options.add("targets", targets,
               fmt::format("linear layers that are updated, of {}; or short: q, k, v, o, gate, up, down",
-                          fmt::join(linear_names(), ", ")));
+                          fmt::join(linear_site_names(), ", ")));
   options.add("positions", positions, "tokens whose layers are updated: everywhere, or some of the prompt's");
 }
 

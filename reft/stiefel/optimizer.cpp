@@ -20,11 +20,8 @@ void check_parameter(const OptimizerParameter& p) {
 
 // The optimizers that keep R orthonormal with their default options.
 std::vector<std::string_view> exact_optimizers() {
-  std::vector<std::string_view> names;
-  for (const auto* entry : optimizer_rules()) {
-    if (entry->create()->keeps_orthonormal()) names.push_back(entry->name);
-  }
-  return names;
+  return names_where(optimizer_rules(),
+                     [](const ChoiceEntry<OptimizerRule>& entry) { return entry.create()->keeps_orthonormal(); });
 }
 
 // The parts of a state under the names of state().
