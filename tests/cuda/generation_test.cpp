@@ -78,14 +78,14 @@ void check_same(MethodOptions options) {
   CHECK(tokens_on({}, options) != free);
 }
 
-json at_layers(const char* layers, json more = json::object()) {
+json at_layers(const char* layers, const json& more = json::object()) {
   json values{{"layers", layers}, {"rank", 2}, {"positions", "everywhere"}};
   values.update(more);
   return values;
 }
 
 // CS-ReFT of three subspaces.
-MethodOptions gated(json more) {
+MethodOptions gated(const json& more) {
   json values = at_layers("1,2", {{"edit", "loreft"},
                                   {"subspaces", 3},
                                   {"router_hidden", 4},

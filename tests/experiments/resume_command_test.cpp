@@ -1,4 +1,6 @@
 // A run that is stopped, killed or extended goes on where it was.
+#include <algorithm>
+#include <chrono>
 #include <csignal>
 #include <sstream>
 
@@ -45,23 +47,35 @@ void check_whole(const Bench& bench, const std::string& run) {
 
 TEST_CASE("a run that is killed ten times at any moment ends as one that is not, bit for bit") {
   const Bench bench;
+  const auto start = std::chrono::steady_clock::now();
   REQUIRE(bench.run(long_run(bench, "whole")).code == 0);
+  const double whole_ms = std::chrono::duration<double, std::milli>(std::chrono::steady_clock::now() - start).count();
   csreft::Random random(/*seed=*/11, /*stream=*/0);
   Words words = long_run(bench, "run");
-  int killed = 0;
-  for (int n = 0; n < 10; ++n) {
-    // From before the first file to after the last: a run of its own takes some hundreds of milliseconds.
-    const int after = 20 + static_cast<int>(random.below(200));
+  int killed = 0, killed_with_state = 0;
+  // From before the first file to after the last. One that ends by itself begins anew, and is then killed earlier.
+  auto latest_ms = static_cast<std::uint64_t>(whole_ms / 2);
+  for (int starts = 0; killed < 10 && starts < 100; ++starts) {
+    const int after = 1 + static_cast<int>(random.below(std::max<std::uint64_t>(latest_ms, 2)));
     const auto result =
         run_program(words, {.folder = bench.chat.folder.path(), .signal = SIGKILL, .signal_after_ms = after});
-    if (result.code != 128 + SIGKILL) CHECK(result.code == 0);
-    killed += result.code == 128 + SIGKILL ? 1 : 0;
+    if (result.code != 128 + SIGKILL) {
+      CAPTURE(result.err);
+      REQUIRE(result.code == 0);
+      std::filesystem::remove_all(bench.chat.folder / "run");
+      words = long_run(bench, "run");
+      latest_ms = latest_ms * 3 / 4;
+      continue;
+    }
+    ++killed;
+    if (std::filesystem::exists(bench.chat.folder / "run/state.safetensors")) ++killed_with_state;
     if (std::filesystem::exists(bench.chat.folder / "run/.csreft-run")) {
       check_whole(bench, "run");
       words = {"train", "--quiet", "--resume", "run"};
     }
   }
-  CHECK(killed >= 3);
+  CHECK(killed == 10);
+  CHECK(killed_with_state > 0);
   const auto last = bench.run(words);
   CAPTURE(last.err);
   REQUIRE(last.code == 0);
