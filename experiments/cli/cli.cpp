@@ -78,11 +78,8 @@ CLI::Option* Flags::add_switch(const std::string& flag, bool& value, const std::
 }
 
 void Flags::add_described(const std::string& flag, const std::string& help, const std::string& value,
-                          std::function<void(const std::string&)> on_text) {
-  app_.add_option_function<std::string>(flag, std::move(on_text), help)
-      ->group(group_)
-      ->default_str(value)
-      ->type_name("");
+                          const std::function<void(const std::string&)>& on_text) {
+  app_.add_option_function<std::string>(flag, on_text, help)->group(group_)->default_str(value)->type_name("");
 }
 
 void Flags::add_described_switch(const std::string& flag, const std::string& help, const std::string& value,

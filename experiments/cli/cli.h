@@ -64,7 +64,7 @@ class Flags {
   CLI::Option* add_switch(const std::string& flag, bool& value, const std::string& help);
   // A flag that hands its text on; the help shows `value` as its default.
   void add_described(const std::string& flag, const std::string& help, const std::string& value,
-                     std::function<void(const std::string&)> on_text);
+                     const std::function<void(const std::string&)>& on_text);
   // "--x" and "--no-x".
   void add_described_switch(const std::string& flag, const std::string& help, const std::string& value,
                             std::function<void(bool)> on_switch);
