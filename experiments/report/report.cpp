@@ -395,17 +395,17 @@ std::string run_section(const RunReport& report) {
 
 }  // namespace
 
-std::string render_report(const RunReport& given) {
-  const RunReport report = with_shown_names(given);
+std::string render_report(const RunReport& report) {
+  const RunReport shown = with_shown_names(report);
   std::string page;
-  if (!report.model.empty()) page += fmt::format("<p class=\"faint\">{}</p>\n", escape(report.model));
-  if (report.interrupted) {
+  if (!shown.model.empty()) page += fmt::format("<p class=\"faint\">{}</p>\n", escape(shown.model));
+  if (shown.interrupted) {
     page += "<p class=\"warning\">The run was interrupted: what follows is what it had reached by then.</p>\n";
   }
   if (!has_gnuplot()) page += "<p class=\"faint\">No pictures: there was no gnuplot when this page was made.</p>\n";
-  page += headline(report) + scores_section(report) + loss_section(report) + validation_section(report) +
-          gates_section(report) + methods_section(report) + samples_section(report) + run_section(report);
-  return html_page(report.title, page);
+  page += headline(shown) + scores_section(shown) + loss_section(shown) + validation_section(shown) +
+          gates_section(shown) + methods_section(shown) + samples_section(shown) + run_section(shown);
+  return html_page(shown.title, page);
 }
 
 void write_report(const std::filesystem::path& html, const RunReport& report) {
