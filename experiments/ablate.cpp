@@ -72,7 +72,7 @@ MethodOptions base_method(const AblateOptions& o) {
   const MethodOptions given{"csreft", o.method.given()};
   const auto defaults = options_json(*configure(given));
   MethodOptions base = given;
-  for (const char* name : {"rank", "subspaces"}) base[name] = defaults.at(name);
+  for (const char* name : {"edit", "rank", "subspaces"}) base[name] = defaults.at(name);
   return base;
 }
 

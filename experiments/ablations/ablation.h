@@ -8,21 +8,14 @@
 
 #include "core/base/table.h"
 #include "experiments/ablations/variant.h"
-#include "experiments/tasks/task.h"
 
 namespace csreft {
-
-// What the variants of an ablation start from.
-struct AblationBase {
-  MethodOptions method;  // layers, positions, rank and subspaces of CS-ReFT
-  TrainOptions train;
-  const Llama& model;
-  std::span<const Task> tasks;  // to learn from
-};
 
 struct Ablation {
   std::string_view name;
   std::string_view summary;
+  // What is varied and why, for the report: a paragraph.
+  std::string_view reason;
   std::vector<Variant> (*variants)(const AblationBase& base);
 };
 

@@ -1,8 +1,12 @@
-// One of the things that a comparison compares.
+// One of the things that a comparison compares, and how ablations make them from one base.
 #pragma once
 
+#include <cstdint>
+#include <span>
 #include <string>
+#include <string_view>
 
+#include "experiments/tasks/task.h"
 #include "experiments/training/trainer.h"
 #include "reft/methods/method.h"
 
@@ -13,5 +17,27 @@ struct Variant {
   MethodOptions method;
   TrainOptions train;
 };
+
+// What the variants of an ablation start from.
+struct AblationBase {
+  MethodOptions method;  // CS-ReFT's options; `edit`, `rank` and `subspaces` always
+  TrainOptions train;
+  const Llama& model;
+  std::span<const Task> tasks;  // to learn from
+};
+
+// CS-ReFT with the base's options on those of the preset, and these instead of both.
+Variant csreft_variant(const AblationBase& base, std::string name, const nlohmann::json& changes = {},
+                       std::string_view preset = "specialised");
+// One subspace of this rank with the same formula, places and start as the base's subspaces, and no gate: that
+// formula's own method.
+Variant single_variant(const AblationBase& base, std::string name, std::int64_t rank,
+                       const nlohmann::json& changes = {});
+// LoRA of q and v in every layer, of the smallest rank with which it trains at least as many numbers as `other`, and
+// PEFT's usual scale alpha = 2 r.
+Variant lora_variant(const AblationBase& base, std::string name, const Variant& other);
+
+// The base's rank times its number of subspaces.
+std::int64_t total_rank(const AblationBase& base);
 
 }  // namespace csreft
