@@ -155,9 +155,13 @@ void keep_settings(const std::filesystem::path& folder, const json& wanted, cons
 }  // namespace
 
 int ablate(Arguments arguments) {
+  if (arguments.empty()) {
+    fmt::print("{} ablate NAME compares, for each of several seeds:\n{}\n", command_name(), summaries_of(ablations()));
+    return 0;
+  }
   AblateOptions o;
   Flags flags("ablate", "Compares variants over seeds on the same data, in one command that can be interrupted.",
-              {"./run ablate router", "./run ablate router --smoke",
+              {"./run ablate", "./run ablate router", "./run ablate gate --smoke",
                "./run ablate router --variants learned,manual --seeds 5 --examples 250 --train a.train.json --train "
                "b.train.json --test a.test.json --test b.test.json --out runs/mine"});
   add_flags(flags, o);
@@ -182,6 +186,7 @@ int ablate(Arguments arguments) {
   keep_settings(folder, settings(o, model, tasks), model.llama.fingerprint());
 
   const Comparison comparison{.name = o.name,
+                              .reason = std::string(ablation.reason),
                               .folder = folder,
                               .command = flags.command(),
                               .variants = all_variants,

@@ -36,6 +36,9 @@ Cell read_summary(const json& summary, const std::string& where) {
     cell.router = {router.at("normalised_mutual_information").get<double>(), router.at("dead_share").get<double>(),
                    router.at("mean_overlap").get<double>()};
   }
+  if (summary.contains("orthonormality_error")) {
+    cell.orthonormality_error = summary["orthonormality_error"].get<double>();
+  }
   return cell;
 }
 
@@ -72,6 +75,17 @@ std::vector<std::string> metrics_of(const Cell& cell) {
     if (std::ranges::find(metrics, score.metric) == metrics.end()) metrics.push_back(score.metric);
   }
   return metrics;
+}
+
+std::optional<double> mean_gate(const Cell& cell) {
+  double sum = 0.0, prompts = 0.0;
+  for (const auto& score : cell.scores) {
+    if (score.mean_gates.empty()) continue;
+    const auto n = static_cast<double>(score.n);
+    for (const double gate : score.mean_gates) sum += n * gate / static_cast<double>(score.mean_gates.size());
+    prompts += n;
+  }
+  return prompts > 0.0 ? std::optional(sum / prompts) : std::nullopt;
 }
 
 std::optional<Cell> read_cell(const std::filesystem::path& folder, const Variant& variant) {
@@ -160,7 +174,9 @@ std::string cells_tsv(std::span<const Cell> cells) {
   std::string text = "variant\tseed\ttrainable_parameters";
   for (const auto& score : cells.front().scores) text += fmt::format("\t{}", score.task);
   for (const auto& metric : metrics) text += fmt::format("\tmean_{}", metric);
-  text += "\tnormalised_mutual_information\tdead_share\tmean_overlap\ttraining_seconds\n";
+  text +=
+      "\tnormalised_mutual_information\tdead_share\tmean_overlap\ttraining_seconds\ttokens_per_second\tmean_gate"
+      "\torthonormality_error\n";
   for (const auto& cell : cells) {
     text += fmt::format("{}\t{}\t{}", cell.variant, cell.seed, cell.trainable_parameters);
     for (const auto& score : cell.scores) text += fmt::format("\t{:.4f}", score.value);
@@ -171,7 +187,10 @@ std::string cells_tsv(std::span<const Cell> cells) {
     } else {
       text += "\t\t\t";
     }
-    text += fmt::format("\t{:.0f}\n", cell.seconds);
+    const auto gate = mean_gate(cell);
+    text += fmt::format("\t{:.0f}\t{:.0f}\t{}\t{}\n", cell.seconds, cell.tokens_per_second,
+                        gate ? fmt::format("{:.4f}", *gate) : "",
+                        cell.orthonormality_error ? fmt::format("{:.1e}", *cell.orthonormality_error) : "");
   }
   return text;
 }

@@ -23,10 +23,15 @@ struct Cell {
   double percent = 0.0, percent_without_router = 0.0;  // of the model's parameters
   double tokens_per_second = 0.0, seconds = 0.0;       // of training
   std::size_t peak_memory_bytes = 0;
-  std::vector<TaskScore> scores;           // without outputs
-  std::optional<RouterMeasures> router{};  // of a variant with gates
+  std::vector<TaskScore> scores;                 // without outputs
+  std::optional<RouterMeasures> router{};        // of a variant with gates
+  std::optional<double> orthonormality_error{};  // of a variant with parameters on the Stiefel manifold, at the end
   std::vector<StepMetrics> steps;
 };
+
+// The mean gate over all subspaces and test prompts: 1 where all are open, 1 / k where one of k is. Nothing for a cell
+// without gates.
+std::optional<double> mean_gate(const Cell& cell);
 
 // The metrics of the cell's tasks, each once.
 std::vector<std::string> metrics_of(const Cell& cell);
@@ -73,8 +78,8 @@ Spread spread(std::span<const Cell> cells, Value value) {
 // The means of the router's measures over the cells of one variant, at least one; nothing if it has no gates.
 std::optional<RouterMeasures> mean_router(std::span<const Cell> cells);
 
-// A header and a line a cell: variant, seed, parameters, each task's score, their mean for each metric, and the
-// router's measures.
+// A header and a line a cell: variant, seed, parameters, each task's score, their mean for each metric, the router's
+// measures, the training's time and rate, and the error of orthonormality. What a cell does not have is empty.
 std::string cells_tsv(std::span<const Cell> cells);
 // A header and a line for each variant and score: mean, deviation and number of seeds.
 std::string summary_tsv(std::span<const Cell> cells);

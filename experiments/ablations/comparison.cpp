@@ -62,6 +62,7 @@ std::vector<Cell> write_comparison(const Comparison& c) {
   write_file_atomically(c.folder / (c.name + ".tsv"), cells_tsv(cells));
   write_file_atomically(c.folder / (c.name + "-summary.tsv"), summary_tsv(cells));
   RunReport report = start_report("Ablation: " + c.name, c.command, c.model, c.seed);
+  report.about = c.reason;
   report.facts.emplace_back("seeds", seeds_text(cells));
   for (const auto& name : variants_of(cells)) add_variant(report, cells_of(cells, name));
   report.interrupted = interrupted();

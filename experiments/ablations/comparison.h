@@ -12,6 +12,7 @@ namespace csreft {
 
 struct Comparison {
   std::string name;
+  std::string reason;  // what is varied, and why
   std::filesystem::path folder;
   std::string command;                // repeats it
   std::span<const Variant> variants;  // in the order of the tables

@@ -7,6 +7,7 @@
 #include "experiments/training/config.h"
 #include "experiments/training/scores.h"
 #include "reft/presets.h"
+#include "reft/stiefel/stiefel.h"
 
 namespace csreft {
 
@@ -26,6 +27,16 @@ std::vector<std::vector<double>> rows_of(const Tensor& matrix) {
 Tensor overlap_of(const MethodRun& run) {
   const Routing& routing = *run.method->routing();
   return subspace_overlap(routing.bases(), routing.subspaces());
+}
+
+// How far R is from orthonormal, at the worst of the method's places; nothing for a method without such parameters.
+std::optional<double> orthonormality_error(const Method& method) {
+  std::optional<double> largest;
+  for (const auto& p : method.parameters()) {
+    if (p.manifold != ParameterManifold::stiefel) continue;
+    largest = std::max(largest.value_or(0.0), orthonormality_error(p.value.value(), p.block_rows));
+  }
+  return largest;
 }
 
 double percent_of_base(std::int64_t parameters, const LanguageModel& model) {
@@ -85,6 +96,7 @@ json summary_json(const LanguageModel& model, const MethodRun& run, const TrainO
     summary["validation"] = json::array();
     for (const auto& record : run.result.validation) summary["validation"].push_back(to_json(record));
   }
+  if (const auto error = orthonormality_error(*run.method)) summary["orthonormality_error"] = *error;
   if (run.result.kept_step > 0) summary["kept_step"] = run.result.kept_step;
   summary["preset"] = preset_name(run.options, to_json(train));
   if (!summary["gates"].empty()) {
