@@ -3,11 +3,13 @@
 #pragma once
 
 #include <span>
+#include <string>
 #include <string_view>
 #include <vector>
 
 #include "core/base/table.h"
-#include "experiments/ablations/variant.h"
+#include "experiments/ablations/cells.h"
+#include "experiments/report/report.h"
 
 namespace csreft {
 
@@ -17,6 +19,13 @@ struct Ablation {
   // What is varied and why, for the report: a paragraph.
   std::string_view reason;
   std::vector<Variant> (*variants)(const AblationBase& base);
+  // NAME.tsv and NAME-summary.tsv of the cells, in place of those of tables.h; null: those.
+  std::string (*cells_table)(std::span<const Cell> cells, const std::optional<Cell>& untrained) = nullptr;
+  std::string (*summary_table)(std::span<const Cell> cells, const std::optional<Cell>& untrained) = nullptr;
+  // What the report shows beside what every comparison's shows: an HTML text; null: nothing.
+  std::string (*section)(std::span<const Cell> cells) = nullptr;
+  // The default of --rates.
+  std::string_view rates{};
 };
 
 std::span<const Ablation* const> ablations();

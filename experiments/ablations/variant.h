@@ -1,10 +1,13 @@
 // One of the things that a comparison compares, and how ablations make them from one base.
 #pragma once
 
+#include <cstddef>
 #include <cstdint>
+#include <memory>
 #include <span>
 #include <string>
 #include <string_view>
+#include <vector>
 
 #include "experiments/tasks/task.h"
 #include "experiments/training/trainer.h"
@@ -12,11 +15,22 @@
 
 namespace csreft {
 
+// What is learnt, and what is scored.
+struct TaskSet {
+  std::vector<Task> train, test;
+};
+
 struct Variant {
   std::string name;
-  MethodOptions method;
+  MethodOptions method;  // untrained_options(): the model as it is
   TrainOptions train;
+  std::vector<std::size_t> tasks{};       // of the training tasks, those that it learns, in this order; empty: all
+  std::shared_ptr<const TaskSet> data{};  // in place of the comparison's; null: those
 };
+
+// Of the model as it is, with nothing to train.
+inline MethodOptions untrained_options() { return {.method = "none", .values = nlohmann::json::object()}; }
+inline bool is_untrained(const MethodOptions& options) { return options.method == "none"; }
 
 // What the variants of an ablation start from.
 struct AblationBase {

@@ -400,6 +400,7 @@ std::string render_report(const RunReport& report) {
   std::string page;
   if (!shown.model.empty()) page += fmt::format("<p class=\"faint\">{}</p>\n", escape(shown.model));
   if (!shown.about.empty()) page += fmt::format("<p>{}</p>\n", escape(shown.about));
+  page += shown.section;
   if (shown.interrupted) {
     page += "<p class=\"warning\">The run was interrupted: what follows is what it had reached by then.</p>\n";
   }

@@ -68,6 +68,7 @@ struct RunReport {
 
   std::string title;
   std::string about;    // a paragraph on what is compared and why
+  std::string section;  // HTML that follows it; empty: none
   std::string command;  // repeats the run when typed into a shell
   std::string model;
   std::vector<std::pair<std::string, std::string>> facts;  // device, threads, seed, ...

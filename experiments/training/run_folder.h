@@ -20,11 +20,11 @@ enum class Replace { nothing, unfinished, any };
 class RunFolder {
  public:
   // A folder for a new run: one that is not there (it is made), that is empty, or that holds a run that `replace`
-  // allows. Nothing in it changes before begin(). Throws Error for any other, and for one in use.
+  // allows. Nothing in it changes before begin(). Throws Error for any other, and FolderInUse.
   static RunFolder take(const std::filesystem::path& folder, Replace replace = Replace::nothing);
   // A new folder runs/NAME-20261124-153000, with -2, -3, ... behind it where the name is taken.
   static RunFolder take_new(std::string_view name);
-  // A folder that holds a run, to go on with it. Throws Error for any other, and for one in use.
+  // A folder that holds a run, to go on with it. Throws Error for any other, and FolderInUse.
   static RunFolder reopen(const std::filesystem::path& folder);
 
   RunFolder(RunFolder&&) noexcept = default;
