@@ -171,6 +171,7 @@ bool train_with_baseline(MethodRun& run, Trainer& trainer, const LanguageModel& 
     run.scored_step = find_json<std::int64_t>(kept, "scored_step", where)
                           .value_or(find_json<std::int64_t>(kept, "steps", where).value_or(0));
     kept["interrupted"] = true;
+    kept["total_steps"] = run.total_steps;
     if (!run.untrained.empty()) kept["untrained"] = tasks_json(run.untrained);
     write_summary(folder.path(), kept);
   } else {
@@ -233,6 +234,7 @@ int run(const TrainCommand& command, const Prepared& prepared, Arguments argumen
              saved != nullptr && !resume ? ": no step was done yet" : "");
   const InterruptGuard guard;
   MethodRun run = start_run(choice.method.method, method);
+  run.total_steps = trainer.total_steps();
   const bool has_news = train_with_baseline(run, trainer, model, data.test, command, folder, resume);
   return finish(run, model, command, place, has_news);
 }

@@ -56,7 +56,7 @@ void remove_run(const fs::path& folder) {
   std::error_code ignored;
   // The state first: without it nothing of the former run is taken for a part of the one that begins.
   for (const char* name :
-       {"state.safetensors", "summary.json", "metrics.jsonl", "validation.jsonl", "report.html", "adapter"}) {
+       {"state.safetensors", "summary.json", "metrics.jsonl", "validation.jsonl", "answers.jsonl", "report.html", "adapter"}) {
     fs::remove_all(folder / name, ignored);
   }
 }
