@@ -18,8 +18,8 @@ inline constexpr const char* answers_file_name = "answers.jsonl";
 struct Answer {
   std::string task;
   std::int64_t index = 0;  // of the example in its task
-  std::string instruction, input;
-  std::string output, expected;
+  std::string instruction{}, input{};
+  std::string output{}, expected{};
   bool correct = false;
   std::vector<double> gates{};  // [k] of a method that has gates
 };
