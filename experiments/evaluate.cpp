@@ -98,7 +98,7 @@ int evaluate_model(Arguments arguments) {
   Place place = open_place(out, force);
   for (const auto& task : tasks) check_task(model, method, task, options);
 
-  if (place.folder) place.folder->begin(evaluation_config_text(arguments, model, files));
+  if (place.folder) place.folder->begin(evaluation_config_text(flags.arguments(), model, files));
   const InterruptGuard guard;
   std::vector<TaskScore> scores;
   for (const auto& task : tasks) {
