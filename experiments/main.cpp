@@ -18,6 +18,8 @@ int train(Arguments arguments);
 int evaluate_model(Arguments arguments);
 int generate_text(Arguments arguments);
 int inspect(Arguments arguments);
+int list_runs(Arguments arguments);
+int compare(Arguments arguments);
 int merge(Arguments arguments);
 int ablate(Arguments arguments);
 int bench(Arguments arguments);
@@ -32,6 +34,10 @@ constexpr std::array table{
     Experiment{"train", "fine-tune a model with one method on your tasks", train},
     Experiment{"evaluate", "score a model, with or without an adapter, on tasks", evaluate_model},
     Experiment{"generate", "continue a prompt, or answer a file of instructions", generate_text},
+    Experiment{"runs", "list the runs that are here: what was trained on what, how well, and whether it is finished",
+               list_runs},
+    Experiment{"compare", "tables and pictures of several runs, and how sure the differences between them are",
+               compare},
     Experiment{"inspect", "what an adapter does to one prompt: gates, edits, hidden states, next token", inspect},
     Experiment{"merge", "write a model with a LoRA adapter merged into its weights as a Hugging Face folder", merge},
     Experiment{"ablate", "compare variants over seeds in one command", ablate},

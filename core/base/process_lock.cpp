@@ -62,4 +62,12 @@ ProcessLock::~ProcessLock() {
   ::close(descriptor_);
 }
 
+bool is_locked(const std::filesystem::path& folder) {
+  const int descriptor = ::open((folder / lock_file_name).c_str(), O_RDONLY | O_CLOEXEC);
+  if (descriptor < 0) return false;
+  const bool is_held = ::flock(descriptor, LOCK_SH | LOCK_NB) != 0 && errno == EWOULDBLOCK;
+  ::close(descriptor);
+  return is_held;
+}
+
 }  // namespace csreft

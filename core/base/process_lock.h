@@ -33,4 +33,8 @@ class ProcessLock {
   int descriptor_ = -1;
 };
 
+// Whether a process holds the lock of this folder. To know it, asks for a share of the lock for a moment; no file is
+// made. False where the folder's lock cannot be read.
+bool is_locked(const std::filesystem::path& folder);
+
 }  // namespace csreft

@@ -3,6 +3,7 @@
 #include <cstdlib>
 
 #include "core/base/nearest.h"
+#include "experiments/cli/config_flags.h"
 
 namespace csreft {
 
@@ -49,6 +50,11 @@ Flags::Flags(std::string_view name, std::string_view summary, std::vector<std::s
     : app_(std::string(summary), fmt::format("{} {}", command_name(), name)), name_(name) {
   app_.get_formatter()->column_width(34);
   app_.set_help_flag("-h,--help", "this text")->group("Options");
+  app_.add_option("--config", config_,
+                  "take flags from this JSON object, as {\"seed\": 1, \"test\": [\"a.json\", \"b.json\"]}, or from a "
+                  "run's config.json; those that are given here take the place of the file's")
+      ->type_name("FILE")
+      ->group("Options");
   std::string footer = "Examples:";
   for (auto& example : examples) {
     if (example.starts_with(default_command)) example.replace(0, default_command.size(), command_name());
@@ -136,10 +142,11 @@ void Flags::check_required() const {
 }
 
 bool Flags::parse(Arguments arguments) {
+  arguments_ = with_config(arguments, app_);
   command_ = command_name() + " " + name_;
-  for (const auto& argument : arguments) command_ += " " + shell_quoted(argument);
+  for (const auto& argument : arguments_) command_ += " " + shell_quoted(argument);
   // CLI11 takes the words from the back.
-  std::vector<std::string> reversed(arguments.rbegin(), arguments.rend());
+  std::vector<std::string> reversed(arguments_.rbegin(), arguments_.rend());
   try {
     app_.parse(reversed);
   } catch (const CLI::CallForHelp&) {

@@ -10,6 +10,8 @@
 #include <string_view>
 #include <vector>
 
+#include <nlohmann/json.hpp>
+
 #include "core/base/process_lock.h"
 
 namespace csreft {
@@ -44,6 +46,9 @@ class RunFolder {
   std::vector<std::filesystem::path> made_;  // the outermost first; empty: all was there, or a run has begun
   std::unique_ptr<ProcessLock> lock_;
 };
+
+// The JSON object in a file of a run; null for a file that is not there or holds none.
+nlohmann::json object_in(const std::filesystem::path& file);
 
 bool holds_run(const std::filesystem::path& folder);
 // Whether the folder's summary.json says that its run came to its end.
