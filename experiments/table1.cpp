@@ -1,11 +1,13 @@
 // The comparison of the paper's Table 1 (arXiv 2503.10617) on tasks of one's own: every method, at an equal number of
 // parameters and, in a second block, at an equal active rank; each at the learning rate that does best on validation
 // data.
+#include <array>
 #include <cmath>
 #include <limits>
 
 #include "experiments/ablations/command.h"
 #include "experiments/ablations/tables.h"
+#include "reft/presets.h"
 
 namespace csreft {
 namespace {
@@ -63,8 +65,8 @@ MethodOptions edit_options(std::string_view formula, std::int64_t rank, const Ab
 MethodOptions lora_and_loreft(std::int64_t lora_rank, std::int64_t loreft_rank, const AblationBase& base) {
   MethodOptions sum{"lora+loreft", {}};
   const MethodOptions lora = lora_options(lora_rank), loreft = edit_options("loreft", loreft_rank, base);
-  for (const auto& [name, value] : lora.values.items()) sum["lora." + name] = value;
-  for (const auto& [name, value] : loreft.values.items()) sum["loreft." + name] = value;
+  for (const auto& [name, value] : lora.values.items()) sum[fmt::format("lora.{}", name)] = value;
+  for (const auto& [name, value] : loreft.values.items()) sum[fmt::format("loreft.{}", name)] = value;
   return sum;
 }
 
@@ -81,6 +83,7 @@ class Table {
   std::vector<Variant> variants() {
     add("none", untrained_options());
     add("full", {"full", {}});
+    variants_.back().train.lr = find_preset("all-weights").train.at("lr").get<double>();
     add_at_equal_budget();
     add_at_equal_rank();
     return std::move(variants_);
@@ -103,7 +106,7 @@ class Table {
       add(formula, nearest([&](std::int64_t rank) { return edit_options(formula, rank, base_); }));
     }
     // The width of the router is that of preset specialised: the paper's, half the hidden size, is more than the edits.
-    add_csreft("csreft_paper", "paper");
+    add_csreft("csreft_paper", "paper", {{"edit", "loreft"}});
     variants_.push_back(specialised_);
     variants_.push_back(
         csreft_variant(base_, "csreft_labels", {{"gate", "onehot"}, {"tasks", task_stems(base_.tasks)}}));
@@ -123,11 +126,12 @@ class Table {
     const auto name = [](std::string_view method) { return fmt::format("{}{}", method, active_suffix); };
     add_unless_there(name("lora"), lora_options(rank));
     for (const char* formula : formulas) add_unless_there(name(formula), edit_options(formula, rank, base_));
-    add_unless_there(name("lora_loreft"), lora_and_loreft(std::max<std::int64_t>(rank / 2, 1),
-                                                          std::max<std::int64_t>(rank / 2, 1), base_));
+    add_unless_there(name("lora_loreft"),
+                     lora_and_loreft(std::max<std::int64_t>(rank / 2, 1), std::max<std::int64_t>(rank / 2, 1), base_));
     // All subspaces take part in each example.
     const auto subspaces = base_.method.at("subspaces").get<std::int64_t>();
-    if (rank % subspaces == 0) add_csreft(name("csreft_paper"), "paper", {{"rank", rank / subspaces}});
+    if (rank % subspaces == 0)
+      add_csreft(name("csreft_paper"), "paper", {{"edit", "loreft"}, {"rank", rank / subspaces}});
   }
 
   // A row by another name would be no other row.
@@ -146,9 +150,7 @@ class Table {
 
 std::vector<Variant> table1_variants(const AblationBase& given) { return Table(given).variants(); }
 
-std::string optional_text(const std::optional<double>& value, std::string_view format) {
-  return value ? fmt::format(fmt::runtime(format), *value) : "";
-}
+std::string text_of(const std::optional<double>& value) { return value ? fmt::format("{:.4f}", *value) : ""; }
 
 double mean_over_tasks(const Cell& cell) { return mean_score(cell.scores, metrics_of(cell).front()); }
 
@@ -162,10 +164,9 @@ std::string cells_table(std::span<const Cell> cells, const std::optional<Cell>& 
     text += fmt::format("{}\t{}\t{}", cell.variant, cell.seed, cell.trainable_parameters);
     for (const auto& score : cell.scores) text += fmt::format("\t{:.4f}", score.value);
     text += fmt::format("\t{:.4f}\t{}\t{}\t{:.6f}\t{:.6f}\t{}\t{:.0f}\t{}\n", mean_over_tasks(cell),
-                        optional_text(drift(cell, untrained), "{:.4f}"),
+                        text_of(drift(cell, untrained)),
                         cell.variant.ends_with(active_suffix) ? "active rank" : "parameters", cell.percent,
-                        cell.percent_without_router, optional_text(cell.lr, "{:g}"), cell.tokens_per_second,
-                        cell.peak_memory_bytes);
+                        cell.percent_without_router, cell.lr, cell.tokens_per_second, cell.peak_memory_bytes);
   }
   return text;
 }
@@ -183,6 +184,7 @@ int table1(Arguments arguments) {
           "then it is trained on all of them. RED and full fine-tuning have no rank, and O-LoRA one LoRA a task in as "
           "many blocks as the budget allows.",
       .variants = table1_variants,
+      .reference = "csreft_specialised",
       .cells_table = cells_table,
       .rates = "5e-5,5e-4,2e-3,4e-3,8e-3",
   };

@@ -19,6 +19,8 @@ struct Ablation {
   // What is varied and why, for the report: a paragraph.
   std::string_view reason;
   std::vector<Variant> (*variants)(const AblationBase& base);
+  // The variant to which NAME-summary.tsv gives the others' differences; empty: the first.
+  std::string_view reference{};
   // NAME.tsv and NAME-summary.tsv of the cells, in place of those of tables.h; null: those.
   std::string (*cells_table)(std::span<const Cell> cells, const std::optional<Cell>& untrained) = nullptr;
   std::string (*summary_table)(std::span<const Cell> cells, const std::optional<Cell>& untrained) = nullptr;

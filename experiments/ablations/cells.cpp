@@ -44,8 +44,7 @@ Cell read_summary(const json& summary, const std::string& where) {
 // What config.json says of a cell beside what every run's says.
 json describe(const Variant& variant) { return {{"variant", variant.name}, {"tasks", variant.tasks}}; }
 
-void check_options(const fs::path& folder, const Variant& is) {
-  const RunConfig was = read_config(folder, "ablate");
+void check_options(const RunConfig& was, const fs::path& folder, const Variant& is) {
   json there = to_json(was.method), here = to_json(is.method);
   there.update(to_json(was.train));
   here.update(to_json(is.train));
@@ -59,7 +58,7 @@ void check_options(const fs::path& folder, const Variant& is) {
 }
 
 // Nothing if the run has not come to its end.
-std::optional<Cell> read_finished(const fs::path& folder, const std::string& variant) {
+std::optional<Cell> read_finished(const fs::path& folder, const std::string& variant, const RunConfig& config) {
   const auto file = folder / "summary.json";
   if (!fs::exists(file)) return std::nullopt;
   const json summary = read_json_object(file);
@@ -67,6 +66,8 @@ std::optional<Cell> read_finished(const fs::path& folder, const std::string& var
     if (summary.at("interrupted").get<bool>()) return std::nullopt;
     Cell cell = read_summary(summary, file.string());
     cell.variant = variant;
+    cell.lr = config.train.lr;
+    cell.answers = read_answers(folder);
     if (fs::exists(folder / "metrics.jsonl")) cell.steps = read_metrics(folder / "metrics.jsonl");
     return cell;
   } catch (const json::exception& error) {
@@ -132,6 +133,7 @@ json run_untrained(const Variant& variant, const TaskSet& tasks, const Setting& 
   fmt::print("\n");
   const auto scores = score_untrained(setting.model, tasks.test, setting.evaluation);
   print_scores(variant.name, scores);
+  write_answers(cell_folder(setting.folder, variant), answers_of(scores, tasks.test));
   json summary = untrained_summary(variant, scores, setting);
   if (const auto nll = score_elsewhere(setting.model, nullptr, setting)) summary["elsewhere"] = *nll;
   return summary;
@@ -187,8 +189,9 @@ std::optional<double> mean_gate(const Cell& cell) {
 
 std::optional<Cell> read_cell(const fs::path& folder, const Variant& variant) {
   if (!fs::exists(folder / "config.json")) return std::nullopt;
-  check_options(folder, variant);
-  return read_finished(folder, variant.name);
+  const RunConfig config = read_config(folder, "ablate");
+  check_options(config, folder, variant);
+  return read_finished(folder, variant.name, config);
 }
 
 fs::path cell_folder(const fs::path& folder, const Variant& variant) {
@@ -201,8 +204,8 @@ std::vector<Cell> read_cells(const fs::path& folder, std::span<const Variant> va
     const std::string name = entry.path().filename().string();
     const std::size_t dash = name.rfind('-');
     if (dash == std::string::npos || !fs::exists(entry.path() / "config.json")) continue;
-    read_config(entry.path(), "ablate");
-    if (auto cell = read_finished(entry.path(), name.substr(0, dash))) cells.push_back(std::move(*cell));
+    const RunConfig config = read_config(entry.path(), "ablate");
+    if (auto cell = read_finished(entry.path(), name.substr(0, dash), config)) cells.push_back(std::move(*cell));
   }
   const auto place = [&](const Cell& cell) {
     return std::tuple(cell.seed, std::ranges::find(variants, cell.variant, &Variant::name) - variants.begin(),

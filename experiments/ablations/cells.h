@@ -13,7 +13,7 @@
 
 namespace csreft {
 
-// What a finished cell's summary.json and metrics.jsonl say.
+// What the files of a finished cell say.
 struct Cell {
   std::string variant;
   std::uint64_t seed = 0;
@@ -26,7 +26,9 @@ struct Cell {
   std::optional<RouterMeasures> router{};        // of a variant with gates
   std::optional<double> orthonormality_error{};  // of a variant with parameters on the Stiefel manifold, at the end
   std::vector<StepMetrics> steps;
-  nlohmann::json summary;  // the whole of summary.json
+  std::vector<Answer> answers{};  // to the test examples of the tasks that have answers
+  double lr = 0.0;                // that it was trained with
+  nlohmann::json summary;         // the whole of summary.json
 };
 
 // The mean gate over all subspaces and test prompts: 1 where all are open, 1 / k where one of k is. Nothing for a cell

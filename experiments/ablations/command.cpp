@@ -207,7 +207,7 @@ std::vector<Variant> cells_of_seeds(std::span<const Variant> variants, std::uint
   std::vector<Variant> cells;
   const bool has_untrained =
       std::ranges::any_of(variants, [](const Variant& variant) { return is_untrained(variant.method); });
-  if (!has_untrained) cells.push_back(untrained_variant(first));
+  if (!has_untrained) cells.push_back(untrained_variant(variants, first));
   for (std::int64_t s = 0; s < seeds; ++s) {
     for (const auto& variant : variants) {
       // It has no seed.
@@ -340,7 +340,7 @@ int run_comparison(std::string_view experiment, const Ablation* fixed, Arguments
     work(plan, setting, [&] { write_comparison(comparison); });
   }
   const auto cells = write_comparison(comparison);
-  print_cells(cells, read_untrained(folder, o.train.seed));
+  print_cells(cells, read_untrained(comparison));
   if (!cells.empty()) {
     fmt::print("\ntable: {}\nreport: {}\n", (folder / (name + ".tsv")).string(), (folder / "report.html").string());
   }

@@ -55,29 +55,33 @@ std::string seeds_text(std::span<const Cell> cells) {
 
 }  // namespace
 
-Variant untrained_variant(std::uint64_t seed) {
-  Variant variant{.name = std::string(untrained_label), .method = untrained_options(), .train = {}};
+Variant untrained_variant(std::span<const Variant> variants, std::uint64_t seed) {
+  const auto found = std::ranges::find_if(variants, [](const Variant& v) { return is_untrained(v.method); });
+  Variant variant = found != variants.end()
+                        ? *found
+                        : Variant{.name = std::string(untrained_label), .method = untrained_options(), .train = {}};
   variant.train.seed = seed;
   return variant;
 }
 
-std::optional<Cell> read_untrained(const std::filesystem::path& folder, std::uint64_t seed) {
-  const Variant variant = untrained_variant(seed);
-  return read_cell(cell_folder(folder, variant), variant);
+std::optional<Cell> read_untrained(const Comparison& c) {
+  const Variant variant = untrained_variant(c.variants, c.seed);
+  return read_cell(cell_folder(c.setting.folder, variant), variant);
 }
 
 std::vector<Cell> write_comparison(const Comparison& c) {
   const auto& folder = c.setting.folder;
   const ProcessLock lock(folder, IfLocked::wait);
   auto cells = read_cells(folder, c.variants);
-  const auto untrained = read_untrained(folder, c.seed);
+  const auto untrained = read_untrained(c);
   std::erase_if(cells, [](const Cell& cell) { return cell.variant == untrained_label; });
   if (cells.empty()) return cells;
   const std::string name(c.ablation.name);
   const auto table = c.ablation.cells_table != nullptr ? c.ablation.cells_table : cells_tsv;
-  const auto summary = c.ablation.summary_table != nullptr ? c.ablation.summary_table : summary_tsv;
   write_file_atomically(folder / (name + ".tsv"), table(cells, untrained));
-  write_file_atomically(folder / (name + "-summary.tsv"), summary(cells, untrained));
+  write_file_atomically(folder / (name + "-summary.tsv"), c.ablation.summary_table != nullptr
+                                                              ? c.ablation.summary_table(cells, untrained)
+                                                              : summary_tsv(cells, untrained, c.ablation.reference));
   RunReport report = start_report("Ablation: " + name, c.command, c.setting.model, c.seed);
   report.about = c.ablation.reason;
   report.facts.emplace_back("seeds", seeds_text(cells));
@@ -114,7 +118,8 @@ void print_cells(std::span<const Cell> cells, const std::optional<Cell>& untrain
     }
     fmt::print("{}\n", end);
   };
-  if (untrained) line(untrained->variant, std::span(&*untrained, 1));
+  const bool is_variant = untrained && std::ranges::find(cells, untrained->variant, &Cell::variant) != cells.end();
+  if (untrained && !is_variant) line(untrained->variant, std::span(&*untrained, 1));
   for (const auto& name : variants_of(cells)) line(name, cells_of(cells, name));
 }
 

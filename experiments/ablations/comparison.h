@@ -24,10 +24,10 @@ struct Comparison {
   std::function<std::string(std::span<const Cell>)> section{};
 };
 
-// The model as it is, as a cell of the comparison.
-Variant untrained_variant(std::uint64_t seed);
+// The model as it is, as a cell of the comparison: the variant that it is, or else one beside them.
+Variant untrained_variant(std::span<const Variant> variants, std::uint64_t seed);
 // That cell, if it is done.
-std::optional<Cell> read_untrained(const std::filesystem::path& folder, std::uint64_t seed);
+std::optional<Cell> read_untrained(const Comparison& comparison);
 
 // Writes NAME.tsv, NAME-summary.tsv and report.html of all finished cells of the folder, whichever process made them,
 // and returns the cells; one process at a time, so that none overwrites a later state. Nothing where there are none.

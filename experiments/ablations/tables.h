@@ -7,6 +7,7 @@
 #include <vector>
 
 #include "experiments/ablations/cells.h"
+#include "experiments/report/uncertainty.h"
 
 namespace csreft {
 
@@ -39,8 +40,20 @@ std::optional<double> drift(const Cell& cell, const std::optional<Cell>& untrain
 // measures, the training's time and rate, the mean gate, the error of orthonormality and the drift. What a cell does
 // not have is empty.
 std::string cells_tsv(std::span<const Cell> cells, const std::optional<Cell>& untrained);
-// A header and a line for each variant and score: mean, deviation (empty for one seed) and number of seeds; the
-// untrained model's scores last.
-std::string summary_tsv(std::span<const Cell> cells, const std::optional<Cell>& untrained);
+// How much better a variant is than another by its mean accuracy over the tasks with answers.
+struct VariantDifference {
+  double mean = 0.0;    // of variant - reference, over the seeds that both have
+  Interval interval{};  // of the mean at 95 %, as the test examples are drawn anew: each by its mean over those seeds
+  Spread over_seeds{};  // of the differences of each seed
+};
+// Nothing unless both have answers to the same examples with a seed in common.
+std::optional<VariantDifference> difference_of(std::span<const Cell> cells, std::string_view reference,
+                                               std::string_view variant);
+
+// A header and a line for each variant and score: mean, deviation (empty for one seed), number of seeds and, for the
+// mean accuracy, the difference to the variant `reference` (empty: the first), the ends of its interval and its
+// deviation over seeds. The untrained model's scores come last.
+std::string summary_tsv(std::span<const Cell> cells, const std::optional<Cell>& untrained,
+                        std::string_view reference = {});
 
 }  // namespace csreft

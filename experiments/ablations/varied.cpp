@@ -84,7 +84,9 @@ std::string picture(std::span<const Cell> cells, const VariedOption& option) {
       const auto found = of_values.find(value);
       const Spread mean = found == of_values.end() ? Spread{} : spread_of(found->second);
       series.values.push_back(mean.n > 0 ? std::optional(mean.mean) : std::nullopt);
-      series.errors.push_back(mean.deviation);
+      series.errors.push_back(mean.n > 1
+                                  ? std::optional<Interval>({mean.mean - mean.deviation, mean.mean + mean.deviation})
+                                  : std::nullopt);
     }
     chart.series.push_back(std::move(series));
   }
