@@ -49,11 +49,11 @@ std::optional<double> number(const std::string& text) {
   return value;
 }
 
-// The value of an option in a variant's name, and the name without it: "csreft,rank=1,lr=0.004".
+// The value of an option in a variant's name, and the name without it: "csreft:rank=1:lr=0.004".
 std::optional<std::pair<std::string, std::string>> split_name(const std::string& name, const std::string& option) {
   std::vector<std::string> rest;
   std::optional<std::string> value;
-  for (const auto& word : split(name)) {
+  for (const auto& word : split(name, ":")) {
     if (word.starts_with(option + "=")) {
       value = word.substr(option.size() + 1);
     } else {
@@ -122,7 +122,7 @@ std::vector<Variant> varied(std::span<const Variant> variants, std::span<const V
         Variant with = variant;
         const bool has = set(with, option.name, value);
         is_known = is_known || has;
-        if (has) with.name += fmt::format(",{}={}", option.name, value);
+        if (has) with.name += fmt::format(":{}={}", option.name, value);
         next.push_back(std::move(with));
         if (!has) break;  // once, as it is
       }

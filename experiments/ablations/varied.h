@@ -18,7 +18,7 @@ struct VariedOption {
   static VariedOption parse(const std::string& text);
 };
 
-// Each variant with each combination of the values, named NAME,rank=1,lr=0.004. An option that a variant's method does
+// Each variant with each combination of the values, named NAME:rank=1:lr=0.004. An option that a variant's method does
 // not have leaves it out of that combination. Throws Error for an option that no variant has and for values that none
 // can have.
 std::vector<Variant> varied(std::span<const Variant> variants, std::span<const VariedOption> options);
