@@ -27,7 +27,7 @@ TEST_CASE("a task's gradient is the slope of its mean nll") {
   for (auto& example : task.examples) example.answer.reset();  // scored by nll
   const auto method = csreft::create_method({"loreft", {{"layers", "1"}, {"rank", 2}}}, model.llama, 3);
   const auto gradient = csreft::task_gradient(model, *method, task, 100, -1, "");
-  const csreft::EvaluationOptions options{.quiet = true};
+  const csreft::EvaluationOptions options{.batch = 32, .system = "", .quiet = true};
   REQUIRE(gradient.size() == method->parameters().size());
   for (std::size_t i = 0; i < gradient.size(); ++i) {
     CAPTURE(method->parameters()[i].name);
