@@ -85,6 +85,7 @@ json summary_json(const LanguageModel& model, const MethodRun& run, const TrainO
     summary["validation"] = json::array();
     for (const auto& record : run.result.validation) summary["validation"].push_back(to_json(record));
   }
+  if (!run.result.sequence.empty()) summary["sequence"] = to_json(matrix_of(run));
   if (run.result.kept_step > 0) summary["kept_step"] = run.result.kept_step;
   summary["preset"] = preset_name(run.options, to_json(train));
   if (!summary["gates"].empty()) {
