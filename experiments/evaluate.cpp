@@ -1,9 +1,60 @@
 // Scores a model, with or without an adapter, on tasks.
+#include <optional>
+
 #include "experiments/cli/progress.h"
 #include "experiments/training/adapted_model.h"
+#include "experiments/training/config.h"
+#include "experiments/training/run_folder.h"
 #include "experiments/training/scores.h"
+#include "experiments/training/summary.h"
 
 namespace csreft {
+namespace {
+
+// What has an extension is a file, unless a folder of that name is there.
+bool names_folder(const std::filesystem::path& out) {
+  std::error_code ignored;
+  return !out.empty() && (std::filesystem::is_directory(out, ignored) || !out.has_extension());
+}
+
+// Where the scores go: a file, or a folder with everything.
+struct Place {
+  std::unique_ptr<AtomicFile> file;
+  std::optional<RunFolder> folder;
+};
+
+Place open_place(const std::string& out, bool force) {
+  require(!force || names_folder(out), "--force has no effect: expected --out FOLDER beside it");
+  if (!names_folder(out)) return {open_output(out), std::nullopt};
+  return {nullptr, RunFolder::take(out, force ? Replace::any : Replace::nothing)};
+}
+
+nlohmann::json result_json(const LanguageModel& model, const std::vector<std::string>& adapters,
+                           const std::vector<TaskScore>& scores) {
+  nlohmann::json result{{"model", model.name},
+                        {"adapter", fmt::format("{}", fmt::join(adapters, ","))},
+                        {"tasks", tasks_json(scores)},
+                        {"interrupted", interrupted()}};
+  if (auto gates = gates_json(scores); !gates.empty()) result["gates"] = std::move(gates);
+  return result;
+}
+
+void write_folder(const std::filesystem::path& folder, const AdaptedModel& adapted, const std::string& command,
+                  const std::vector<TaskScore>& scores, std::span<const Task> tasks, nlohmann::json summary) {
+  const auto answers = answers_of(scores, tasks);
+  write_answers(folder, answers);
+  RunReport report = start_report(adapted.label + " on " + adapted.model.name, command, adapted.model, std::nullopt);
+  if (const auto& adapter = summary.at("adapter"); adapter != "") report.facts.emplace_back("adapter", adapter);
+  add_scores(report, adapted.label, scores);
+  add_mistakes(report, adapted.label, answers);
+  report.interrupted = interrupted();
+  write_report(folder / "report.html", report);
+  summary["method"] = adapted.label;
+  write_summary(folder, summary);
+  fmt::print("report: {}\n", (folder / "report.html").string());
+}
+
+}  // namespace
 
 int evaluate_model(Arguments arguments) {
   ModelFlags model_flags;
@@ -11,14 +62,20 @@ int evaluate_model(Arguments arguments) {
   std::vector<std::string> files;
   AdapterFlags adapter_flags;
   std::string out;
+  bool force = false;
   Flags flags(
       "evaluate", "Scores a model, with or without an adapter, on tasks.",
       {"./run evaluate --test sentiment.test.json",
        "./run evaluate --adapter runs/train-20260101-120000/adapter --test a.json --test b.json --out scores.json",
+       "./run evaluate --adapter last --test a.json --out runs/checked",
        "./run evaluate --adapter runs/a/adapter --adapter runs/b/adapter --scale 0.8 --test a.json"});
   flags.group("Data");
   flags.add_list("--test", files, "test data; with `answer` scored by accuracy, without by nll");
-  flags.add_path("--out", out, "write the scores here as JSON");
+  flags.add_path(
+      "--out", out,
+      "a file such as scores.json for the scores; or a folder for summary.json, answers.jsonl (a line a test "
+      "example: what was expected, what came) and report.html");
+  flags.add_switch("--force", force, "replace the run that is in the folder --out");
   flags.add("--batch", options.batch, "prompts that are answered together");
   flags.add("--tests,--limit", options.max_examples, "test examples of each task, the first of its file; 0: all");
   flags.group("Adapters");
@@ -38,9 +95,10 @@ int evaluate_model(Arguments arguments) {
   options.system = adapted.system;
   options.quiet = model_flags.quiet;
 
-  const auto output = open_output(out);
+  Place place = open_place(out, force);
   for (const auto& task : tasks) check_task(model, method, task, options);
 
+  if (place.folder) place.folder->begin(evaluation_config_text(flags.arguments(), model, files));
   const InterruptGuard guard;
   std::vector<TaskScore> scores;
   for (const auto& task : tasks) {
@@ -48,12 +106,12 @@ int evaluate_model(Arguments arguments) {
     scores.push_back(evaluate(model, method, task, options));
   }
   print_scores(adapted.label, scores);
-  nlohmann::json result{{"model", model.name},
-                        {"adapter", fmt::format("{}", fmt::join(adapter_flags.adapters, ","))},
-                        {"tasks", tasks_json(scores)},
-                        {"interrupted", interrupted()}};
-  if (auto gates = gates_json(scores); !gates.empty()) result["gates"] = std::move(gates);
-  write_output(output, result.dump(2) + "\n");
+  const nlohmann::json result = result_json(model, adapter_flags.adapters, scores);
+  if (place.folder) {
+    write_folder(place.folder->path(), adapted, flags.command(), scores, tasks, result);
+  } else {
+    write_output(place.file, result.dump(2) + "\n");
+  }
   return interrupted() ? interrupted_exit : 0;
 }
 

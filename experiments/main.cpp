@@ -18,7 +18,10 @@ int train(Arguments arguments);
 int evaluate_model(Arguments arguments);
 int generate_text(Arguments arguments);
 int inspect(Arguments arguments);
+int list_runs(Arguments arguments);
+int compare(Arguments arguments);
 int merge(Arguments arguments);
+int table1(Arguments arguments);
 int ablate(Arguments arguments);
 int bench(Arguments arguments);
 int gpu_check(Arguments arguments);
@@ -32,8 +35,13 @@ constexpr std::array table{
     Experiment{"train", "fine-tune a model with one method on your tasks", train},
     Experiment{"evaluate", "score a model, with or without an adapter, on tasks", evaluate_model},
     Experiment{"generate", "continue a prompt, or answer a file of instructions", generate_text},
+    Experiment{"runs", "list the runs that are here: what was trained on what, how well, and whether it is finished",
+               list_runs},
+    Experiment{"compare", "tables and pictures of several runs, and how sure the differences between them are",
+               compare},
     Experiment{"inspect", "what an adapter does to one prompt: gates, edits, hidden states, next token", inspect},
     Experiment{"merge", "write a model with a LoRA adapter merged into its weights as a Hugging Face folder", merge},
+    Experiment{"table1", "every method on your tasks, each at its best learning rate: the paper's Table 1", table1},
     Experiment{"ablate", "compare variants over seeds in one command", ablate},
     Experiment{"bench", "measure this machine, and the project against it", bench},
     Experiment{"gpu-check", "run the tests on a CUDA device, and measure the project against what the card can do",

@@ -1,6 +1,7 @@
 // Writes a model with a LoRA adapter merged into its weights as a Hugging Face folder.
 #include "core/base/json_file.h"
 #include "experiments/training/flag_groups.h"
+#include "experiments/training/run_list.h"
 #include "models/checkpoints/open_checkpoint.h"
 #include "models/llama/fingerprint.h"
 #include "reft/adapter.h"
@@ -47,12 +48,15 @@ int merge(Arguments arguments) {
                "./run merge --model Llama-2-7b-hf --adapter peft-adapter --out merged --dtype bf16",
                "./run evaluate --model merged --test sentiment.test.json"});
   flags.add("--model", model, "a Hugging Face folder, a .gguf, a llama2.c .bin, or smollm2 (the default model)");
-  flags.add_path("--adapter", adapter_path, "a LoRA of Python's peft, or the folder of a run with such an adapter",
+  flags.add_path("--adapter", adapter_path,
+                 "a LoRA of Python's peft, or the folder of a run with such an adapter; `last`: the "
+                 "newest run in runs/",
                  "FOLDER");
   flags.add_path("--out", out, "the folder to write: new, or empty", "FOLDER");
   flags.add("--dtype", dtype, "type of the written weights: f32 or bf16; sums are f32");
   if (!flags.parse(arguments)) return 0;
   require(!adapter_path.empty(), "there is no adapter: expected --adapter FOLDER");
+  adapter_path = resolve_last(adapter_path);
   require(!out.empty(), "there is no place for the merged model: expected --out FOLDER");
 
   const HuggingFaceWriteOptions options{.dtype = parse_dtype(dtype)};

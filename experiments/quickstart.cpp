@@ -184,7 +184,7 @@ int quickstart(Arguments arguments) {
   const DataFiles data{.train = {}, .test = {}, .validation = {}, .made_train = tasks, .made_test = tests};
   // The whole's folder first: it holds the others.
   for (auto& c : contestants | std::views::reverse) {
-    c.folder.begin(config_text("quickstart", arguments, c.run.options, c.train, model, data));
+    c.folder.begin(config_text("quickstart", flags.arguments(), c.run.options, c.train, model, data));
   }
   fmt::print("{}: {} parameters, frozen; four skills with {} examples to learn from and {} to be tested on\n",
              model.name, parameter_count(model.llama.config()), options.n_train, options.n_test);

@@ -3,6 +3,7 @@
 #include <array>
 
 #include "core/base/json_file.h"
+#include "experiments/cli/config_flags.h"
 #include "experiments/cli/progress.h"
 #include "experiments/training/config.h"
 #include "experiments/training/flag_groups.h"
@@ -36,7 +37,7 @@ struct TrainCommand {
                "./run train --method lora+loreft --lora.rank 2 --loreft.rank 8 --train a.json --test a.test.json",
                "./run train --train a.json --test a.test.json --validation 0.1 --keep best",
                "./run train --order sequence --train a.json --train b.json --test a.test.json --test b.test.json",
-               "./run train --resume runs/train-20260101-120000",
+               "./run train --config lora.json --seed 1", "./run train --resume runs/train-20260101-120000",
                "./run train --resume runs/train-20260101-120000 --epochs 8"}};
 
   // `arguments` are those that will be parsed.
@@ -55,7 +56,7 @@ struct TrainCommand {
                    "FOLDER");
     saves.add_to(flags);
     validation.add_to(flags);
-    method.add_to(flags, arguments);
+    method.add_to(flags, with_unchecked_config(arguments));
     train_flags.add_to(flags, train);
     model.add_to(flags);
   }
@@ -172,6 +173,7 @@ bool train_with_baseline(MethodRun& run, Trainer& trainer, const LanguageModel& 
     run.scored_step = find_json<std::int64_t>(kept, "scored_step", where)
                           .value_or(find_json<std::int64_t>(kept, "steps", where).value_or(0));
     kept["interrupted"] = true;
+    kept["total_steps"] = run.total_steps;
     if (!run.untrained.empty()) kept["untrained"] = tasks_json(run.untrained);
     write_summary(folder.path(), kept);
   } else {
@@ -235,6 +237,7 @@ int run(const TrainCommand& command, const Prepared& prepared, Arguments argumen
              saved != nullptr && !resume ? ": no step was done yet" : "");
   const InterruptGuard guard;
   MethodRun run = start_run(choice.method.method, method);
+  run.total_steps = trainer.total_steps();
   const bool has_news = train_with_baseline(run, trainer, model, data.test, command, folder, resume);
   return finish(run, model, command, place, has_news);
 }
@@ -287,7 +290,7 @@ int train(Arguments arguments) {
   RunFolder folder = command.out.empty()
                          ? RunFolder::take_new("train")
                          : RunFolder::take(command.out, command.force ? Replace::any : Replace::nothing);
-  return run(command, prepared, arguments, folder, nullptr);
+  return run(command, prepared, command.flags.arguments(), folder, nullptr);
 }
 
 }  // namespace csreft

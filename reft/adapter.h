@@ -41,6 +41,6 @@ std::unique_ptr<Method> load_adapter(const std::filesystem::path& folder, const 
 
 // {"method": name, option: value, ...}, and back. Throws Error for another form; `where` names the file.
 nlohmann::json to_json(const MethodOptions& options);
-MethodOptions parse_method_options(const nlohmann::json& json, const std::string& where);
+MethodOptions parse_method_options(const nlohmann::json& saved, const std::string& where);
 
 }  // namespace csreft

@@ -10,6 +10,8 @@
 #include <string_view>
 #include <utility>
 
+#include <fmt/format.h>
+
 #include "tests/source.h"
 
 namespace {
@@ -130,7 +132,7 @@ std::vector<std::string> wrong_arrows(const Includes& includes) {
   for (const auto& [file, names] : includes) {
     for (const auto& name : names) {
       const std::string reason = includes.contains(name) ? reason_against(file, name) : "is no source of these rooms";
-      if (!reason.empty()) wrong.push_back(file + " -> " + name + ": " + reason);
+      if (!reason.empty()) wrong.push_back(fmt::format("{} -> {}: {}", file, name, reason));
     }
   }
   return wrong;

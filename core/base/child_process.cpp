@@ -67,8 +67,8 @@ std::string contents(std::FILE* file) {
 int wait_for(pid_t child, const ChildOptions& options, bool& timed_out) {
   using Clock = std::chrono::steady_clock;
   const auto start = Clock::now();
-  const bool may_wait = std::isinf(options.seconds) && !options.stop && options.signal == 0;
-  bool signalled = options.signal == 0;
+  const bool may_wait = std::isinf(options.seconds) && !options.stop && !options.terminate && options.signal == 0;
+  bool signalled = options.signal == 0, asked = false;
   int status = 0;
   for (;;) {
     const pid_t ended = ::waitpid(child, &status, may_wait ? 0 : WNOHANG);
@@ -78,6 +78,10 @@ int wait_for(pid_t child, const ChildOptions& options, bool& timed_out) {
     if (!signalled && elapsed >= options.signal_after) {
       ::kill(child, options.signal);
       signalled = true;
+    }
+    if (!asked && options.terminate && options.terminate()) {
+      ::kill(child, SIGTERM);
+      asked = true;
     }
     timed_out = elapsed > options.seconds;
     if (timed_out || (options.stop && options.stop())) {

@@ -19,8 +19,8 @@ namespace {
   std::array<char, 32> text{};
   const auto n = ::pread(descriptor, text.data(), text.size(), 0);
   const std::string process(text.data(), static_cast<std::size_t>(n > 0 ? n : 0));
-  fail("{} is in use by {}: expected a folder that nothing else writes into", folder.string(),
-       process.empty() ? "another process" : "process " + process);
+  throw FolderInUse(fmt::format("{} is in use by {}: expected a folder that nothing else writes into", folder.string(),
+                                process.empty() ? "another process" : "process " + process));
 }
 
 // Whether `file` still is what was opened: the process that held the lock before has removed its own.
@@ -60,6 +60,14 @@ ProcessLock::ProcessLock(const std::filesystem::path& folder, IfLocked if_locked
 ProcessLock::~ProcessLock() {
   ::unlink(file_.c_str());
   ::close(descriptor_);
+}
+
+bool is_locked(const std::filesystem::path& folder) {
+  const int descriptor = ::open((folder / lock_file_name).c_str(), O_RDONLY | O_CLOEXEC);
+  if (descriptor < 0) return false;
+  const bool is_held = ::flock(descriptor, LOCK_SH | LOCK_NB) != 0 && errno == EWOULDBLOCK;
+  ::close(descriptor);
+  return is_held;
 }
 
 }  // namespace csreft

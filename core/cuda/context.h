@@ -17,7 +17,7 @@ namespace csreft::cuda {
 // All work on a device goes through one stream, so everything happens in the order in which it was started; large
 // arrays of the host come in by another, which waits for the first and is waited for by it.
 struct Context {
-  explicit Context(int index);
+  explicit Context(int device);
 
   int index;
   cudaStream_t stream;

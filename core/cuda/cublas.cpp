@@ -112,10 +112,10 @@ cublasStatus_t cublasDgemm_v2(cublasHandle_t handle, cublasOperation_t transa, c
 }
 
 cublasStatus_t cublasGemmEx(cublasHandle_t handle, cublasOperation_t transa, cublasOperation_t transb, int m, int n,
-                            int k, const void* alpha, const void* a, cudaDataType a_type, int lda, const void* b,
-                            cudaDataType b_type, int ldb, const void* beta, void* c, cudaDataType c_type, int ldc,
-                            cublasComputeType_t compute_type, cublasGemmAlgo_t algorithm) {
+                            int k, const void* alpha, const void* a, cudaDataType Atype, int lda, const void* b,
+                            cudaDataType Btype, int ldb, const void* beta, void* c, cudaDataType Ctype, int ldc,
+                            cublasComputeType_t computeType, cublasGemmAlgo_t algorithm) {
   static void* const function = find("cublasGemmEx");
-  return call<cublasStatus_t>(function, handle, transa, transb, m, n, k, alpha, a, a_type, lda, b, b_type, ldb, beta, c,
-                              c_type, ldc, compute_type, algorithm);
+  return call<cublasStatus_t>(function, handle, transa, transb, m, n, k, alpha, a, Atype, lda, b, Btype, ldb, beta, c,
+                              Ctype, ldc, computeType, algorithm);
 }

@@ -3,27 +3,31 @@
 #pragma once
 
 #include <span>
+#include <string>
 #include <string_view>
 #include <vector>
 
 #include "core/base/table.h"
-#include "experiments/ablations/variant.h"
-#include "experiments/tasks/task.h"
+#include "experiments/ablations/cells.h"
+#include "experiments/report/report.h"
 
 namespace csreft {
-
-// What the variants of an ablation start from.
-struct AblationBase {
-  MethodOptions method;  // layers, positions, rank and subspaces of CS-ReFT
-  TrainOptions train;
-  const Llama& model;
-  std::span<const Task> tasks;  // to learn from
-};
 
 struct Ablation {
   std::string_view name;
   std::string_view summary;
+  // What is varied and why, for the report: a paragraph.
+  std::string_view reason;
   std::vector<Variant> (*variants)(const AblationBase& base);
+  // The variant to which NAME-summary.tsv gives the others' differences; empty: the first.
+  std::string_view reference{};
+  // NAME.tsv and NAME-summary.tsv of the cells, in place of those of tables.h; null: those.
+  std::string (*cells_table)(std::span<const Cell> cells, const std::optional<Cell>& untrained) = nullptr;
+  std::string (*summary_table)(std::span<const Cell> cells, const std::optional<Cell>& untrained) = nullptr;
+  // What the report shows beside what every comparison's shows: an HTML text; null: nothing.
+  std::string (*section)(std::span<const Cell> cells) = nullptr;
+  // The default of --rates.
+  std::string_view rates{};
 };
 
 std::span<const Ablation* const> ablations();

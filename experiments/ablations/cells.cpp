@@ -1,12 +1,10 @@
 #include "experiments/ablations/cells.h"
 
 #include <algorithm>
-#include <cmath>
-#include <iterator>
-#include <numeric>
 #include <tuple>
 
 #include "core/base/json_file.h"
+#include "core/base/process_lock.h"
 #include "experiments/cli/progress.h"
 #include "experiments/training/run_folder.h"
 #include "experiments/training/scores.h"
@@ -15,6 +13,7 @@ namespace csreft {
 namespace {
 
 using nlohmann::json;
+namespace fs = std::filesystem;
 
 Cell read_summary(const json& summary, const std::string& where) {
   Cell cell{.variant = {},
@@ -26,7 +25,9 @@ Cell read_summary(const json& summary, const std::string& where) {
             .seconds = summary.at("training_seconds").get<double>(),
             .peak_memory_bytes = summary.at("peak_memory_bytes").get<std::size_t>(),
             .scores = parse_tasks(summary.at("tasks"), where),
-            .steps = {}};
+            .elsewhere = find_json<double>(summary, "elsewhere", where),
+            .steps = {},
+            .summary = summary};
   const json& gates = summary.at("gates");
   for (auto& score : cell.scores) {
     if (gates.contains(score.task)) score.mean_gates = gates.at(score.task).get<std::vector<double>>();
@@ -36,35 +37,136 @@ Cell read_summary(const json& summary, const std::string& where) {
     cell.router = {router.at("normalised_mutual_information").get<double>(), router.at("dead_share").get<double>(),
                    router.at("mean_overlap").get<double>()};
   }
+  cell.orthonormality_error = find_json<double>(summary, "orthonormality_error", where);
   return cell;
 }
 
-void check_options(const RunConfig& was, const Variant& is, const std::filesystem::path& folder) {
+// What config.json says of a cell beside what every run's says.
+json describe(const Variant& variant) { return {{"variant", variant.name}, {"tasks", variant.tasks}}; }
+
+void check_options(const RunConfig& was, const fs::path& folder, const Variant& is) {
   json there = to_json(was.method), here = to_json(is.method);
   there.update(to_json(was.train));
   here.update(to_json(is.train));
+  const json config = read_json_object(folder / "config.json");
+  // Cells of earlier versions learn all tasks, and do not say so.
+  there["tasks in order"] = config.contains("cell") ? config["cell"].value("tasks", json()) : json::array();
+  here["tasks in order"] = is.tasks;
   const std::string difference = first_difference(there, here);
   require(difference.empty(), "{} is a run with other options than {} now has ({}): expected another --out",
           folder.string(), is.name, difference);
 }
 
 // Nothing if the run has not come to its end.
-std::optional<Cell> read_finished(const std::filesystem::path& folder, const std::string& variant) {
+std::optional<Cell> read_finished(const fs::path& folder, const std::string& variant, const RunConfig& config) {
   const auto file = folder / "summary.json";
-  if (!std::filesystem::exists(file)) return std::nullopt;
+  if (!fs::exists(file)) return std::nullopt;
   const json summary = read_json_object(file);
   try {
     if (summary.at("interrupted").get<bool>()) return std::nullopt;
     Cell cell = read_summary(summary, file.string());
     cell.variant = variant;
-    cell.steps = read_metrics(folder / "metrics.jsonl");
+    cell.lr = config.train.lr;
+    cell.answers = read_answers(folder);
+    if (fs::exists(folder / "metrics.jsonl")) cell.steps = read_metrics(folder / "metrics.jsonl");
     return cell;
   } catch (const json::exception& error) {
     fail("{} is not the summary of a run: {}", file.string(), error.what());
   }
 }
 
+// Nothing where another process has the folder, or has just finished the cell.
+std::optional<RunFolder> take(const fs::path& where, bool resume) {
+  try {
+    return resume ? RunFolder::reopen(where) : RunFolder::take(where, Replace::unfinished);
+  } catch (const FolderInUse&) {
+    return std::nullopt;
+  } catch (const Error&) {
+    if (holds_finished_run(where)) return std::nullopt;
+    throw;
+  }
+}
+
+std::string config_of(const Variant& variant, const Setting& setting) {
+  DataFiles files = setting.files;
+  if (variant.data) files = {{}, {}, {}, variant.data->train, variant.data->test};
+  json config =
+      json::parse(config_text("ablate", setting.arguments, variant.method, variant.train, setting.model, files));
+  config["cell"] = describe(variant);
+  return config.dump(2) + "\n";
+}
+
+// Mean nll a token of text that is none of the tasks. Where an example's task decides the gates, the mean over all
+// tasks; nothing after a signal.
+std::optional<double> score_elsewhere(const LanguageModel& model, const Method* method, const Setting& setting) {
+  if (!setting.elsewhere || interrupted()) return std::nullopt;
+  EvaluationOptions options = setting.evaluation;
+  const Routing* routing = method != nullptr ? method->routing() : nullptr;
+  std::vector<std::string> labels{""};
+  if (routing != nullptr && !routing->tasks().empty()) labels.assign(routing->tasks().begin(), routing->tasks().end());
+  double sum = 0.0;
+  for (const auto& label : labels) {
+    options.task = label;
+    sum += evaluate(model, method, *setting.elsewhere, options).value;
+  }
+  if (interrupted()) return std::nullopt;
+  return sum / static_cast<double>(labels.size());
+}
+
+json untrained_summary(const Variant& variant, const std::vector<TaskScore>& scores, const Setting& setting) {
+  return {{"method", variant.method.method},
+          {"model", setting.model.name},
+          {"trainable_parameters", 0},
+          {"trainable_percent", 0.0},
+          {"trainable_percent_without_router", 0.0},
+          {"tokens_per_second", 0.0},
+          {"training_seconds", 0.0},
+          {"peak_memory_bytes", 0},
+          {"train_loss", json::array()},
+          {"tasks", tasks_json(scores)},
+          {"gates", json::object()},
+          {"interrupted", interrupted()},
+          {"seed", variant.train.seed}};
+}
+
+json run_untrained(const Variant& variant, const TaskSet& tasks, const Setting& setting) {
+  fmt::print("\n");
+  const auto scores = score_untrained(setting.model, tasks.test, setting.evaluation);
+  print_scores(variant.name, scores);
+  write_answers(cell_folder(setting.folder, variant), answers_of(scores, tasks.test));
+  json summary = untrained_summary(variant, scores, setting);
+  if (const auto nll = score_elsewhere(setting.model, nullptr, setting)) summary["elsewhere"] = *nll;
+  return summary;
+}
+
+json run_method(const Variant& variant, const TaskSet& tasks, const LanguageModel& model, const Setting& setting,
+                const fs::path& folder, bool resume) {
+  const std::shared_ptr<Method> method = create_method(variant.method, model.llama, variant.train.seed);
+  Trainer trainer(model, *method, tasks.train, variant.train);
+  MethodRun run = start_run(variant.name, method);
+  train_and_score(run, trainer, model, tasks.test, setting.evaluation, folder, resume);
+  json summary = summary_json(model, run, variant.train);
+  if (run.result.interrupted) return summary;
+  if (const auto nll = score_elsewhere(model, method.get(), setting)) summary["elsewhere"] = *nll;
+  summary["interrupted"] = interrupted();
+  return summary;
+}
+
+void remove_weights(const fs::path& folder) {
+  std::error_code ignored;
+  for (const char* name : {"adapter", "state.safetensors"}) fs::remove_all(folder / name, ignored);
+}
+
 }  // namespace
+
+TaskSet tasks_of(const Variant& variant, const Setting& setting) {
+  TaskSet tasks = variant.data ? *variant.data : setting.tasks;
+  if (variant.tasks.empty()) return tasks;
+  std::vector<Task> chosen;
+  for (const std::size_t t : variant.tasks) chosen.push_back(tasks.train.at(t));
+  tasks.train = std::move(chosen);
+  return tasks;
+}
 
 std::vector<std::string> metrics_of(const Cell& cell) {
   std::vector<std::string> metrics;
@@ -74,24 +176,36 @@ std::vector<std::string> metrics_of(const Cell& cell) {
   return metrics;
 }
 
-std::optional<Cell> read_cell(const std::filesystem::path& folder, const Variant& variant) {
-  if (!std::filesystem::exists(folder / "config.json")) return std::nullopt;
-  check_options(read_config(folder, "ablate"), variant, folder);
-  return read_finished(folder, variant.name);
+std::optional<double> mean_gate(const Cell& cell) {
+  double sum = 0.0, prompts = 0.0;
+  for (const auto& score : cell.scores) {
+    if (score.mean_gates.empty()) continue;
+    const auto n = static_cast<double>(score.n);
+    for (const double gate : score.mean_gates) sum += n * gate / static_cast<double>(score.mean_gates.size());
+    prompts += n;
+  }
+  return prompts > 0.0 ? std::optional(sum / prompts) : std::nullopt;
 }
 
-std::filesystem::path cell_folder(const std::filesystem::path& folder, const Variant& variant) {
+std::optional<Cell> read_cell(const fs::path& folder, const Variant& variant) {
+  if (!fs::exists(folder / "config.json")) return std::nullopt;
+  const RunConfig config = read_config(folder, "ablate");
+  check_options(config, folder, variant);
+  return read_finished(folder, variant.name, config);
+}
+
+fs::path cell_folder(const fs::path& folder, const Variant& variant) {
   return folder / fmt::format("{}-{}", variant.name, variant.train.seed);
 }
 
-std::vector<Cell> read_cells(const std::filesystem::path& folder, std::span<const Variant> variants) {
+std::vector<Cell> read_cells(const fs::path& folder, std::span<const Variant> variants) {
   std::vector<Cell> cells;
-  for (const auto& entry : std::filesystem::directory_iterator(folder)) {
+  for (const auto& entry : fs::directory_iterator(folder)) {
     const std::string name = entry.path().filename().string();
     const std::size_t dash = name.rfind('-');
-    if (dash == std::string::npos || !std::filesystem::exists(entry.path() / "config.json")) continue;
-    read_config(entry.path(), "ablate");
-    if (auto cell = read_finished(entry.path(), name.substr(0, dash))) cells.push_back(std::move(*cell));
+    if (dash == std::string::npos || !fs::exists(entry.path() / "config.json")) continue;
+    const RunConfig config = read_config(entry.path(), "ablate");
+    if (auto cell = read_finished(entry.path(), name.substr(0, dash), config)) cells.push_back(std::move(*cell));
   }
   const auto place = [&](const Cell& cell) {
     return std::tuple(cell.seed, std::ranges::find(variants, cell.variant, &Variant::name) - variants.begin(),
@@ -101,96 +215,46 @@ std::vector<Cell> read_cells(const std::filesystem::path& folder, std::span<cons
   return cells;
 }
 
-void check_variant(const LanguageModel& model, Variant& variant, std::span<const Task> train,
-                   std::span<const Task> test, const EvaluationOptions& evaluation) {
-  const auto method = create_method(variant.method, model.llama, variant.train.seed);
-  variant.method = method->options();
-  const Trainer trainer(model, *method, train, variant.train);
-  for (const auto& task : test) check_task(model, method.get(), task, evaluation);
-}
-
-void run_cell(const LanguageModel& model, const Variant& variant, std::span<const Task> train,
-              std::span<const Task> test, const EvaluationOptions& evaluation, const std::filesystem::path& where,
-              Arguments arguments, const DataFiles& files) {
-  const bool resume = holds_run(where) && std::filesystem::exists(where / "state.safetensors");
-  RunFolder folder = resume ? RunFolder::reopen(where) : RunFolder::take(where, Replace::unfinished);
-  const std::shared_ptr<Method> method = create_method(variant.method, model.llama, variant.train.seed);
-  Trainer trainer(model, *method, train, variant.train);
-  if (!resume) folder.begin(config_text("ablate", arguments, variant.method, variant.train, model, files));
-  MethodRun run = start_run(variant.name, method);
-  train_and_score(run, trainer, model, test, evaluation, folder.path(), resume);
-  write_summary(folder.path(), summary_json(model, run, variant.train));
-}
-
-Spread spread_of(std::span<const double> values) {
-  if (values.empty()) return {};
-  const auto n = static_cast<double>(values.size());
-  Spread spread{.mean = std::accumulate(values.begin(), values.end(), 0.0) / n, .n = values.size()};
-  for (const double v : values) spread.deviation += (v - spread.mean) * (v - spread.mean);
-  spread.deviation = values.size() > 1 ? std::sqrt(spread.deviation / (n - 1.0)) : 0.0;
-  return spread;
-}
-
-std::vector<std::string> variants_of(std::span<const Cell> cells) {
-  std::vector<std::string> variants;
-  for (const auto& cell : cells) {
-    if (std::ranges::find(variants, cell.variant) == variants.end()) variants.push_back(cell.variant);
+void check_variant(Variant& variant, const Setting& setting) {
+  const TaskSet tasks = tasks_of(variant, setting);
+  if (is_untrained(variant.method)) {
+    for (const auto& task : tasks.test) check_task(setting.model, nullptr, task, setting.evaluation);
+    return;
   }
-  return variants;
-}
-
-std::vector<Cell> cells_of(std::span<const Cell> cells, std::string_view variant) {
-  std::vector<Cell> some;
-  std::ranges::copy_if(cells, std::back_inserter(some), [&](const Cell& cell) { return cell.variant == variant; });
-  return some;
-}
-
-std::optional<RouterMeasures> mean_router(std::span<const Cell> cells) {
-  if (!cells.front().router) return std::nullopt;
-  const auto mean = [&](double RouterMeasures::*measure) {
-    return spread(cells, [measure](const Cell& cell) { return (*cell.router).*measure; }).mean;
+  const auto check = [&](const LanguageModel& model) {
+    const auto method = create_method(variant.method, model.llama, variant.train.seed);
+    variant.method = method->options();
+    const Trainer trainer(model, *method, tasks.train, variant.train);
+    for (const auto& task : tasks.test) check_task(model, method.get(), task, setting.evaluation);
   };
-  return RouterMeasures{mean(&RouterMeasures::normalised_mutual_information), mean(&RouterMeasures::dead_share),
-                        mean(&RouterMeasures::mean_overlap)};
+  if (trains_model(variant.method)) {
+    check(setting.model_flags.load(/*trainable=*/true));
+  } else {
+    check(setting.model);
+  }
 }
 
-std::string cells_tsv(std::span<const Cell> cells) {
-  if (cells.empty()) return "";
-  const auto metrics = metrics_of(cells.front());
-  std::string text = "variant\tseed\ttrainable_parameters";
-  for (const auto& score : cells.front().scores) text += fmt::format("\t{}", score.task);
-  for (const auto& metric : metrics) text += fmt::format("\tmean_{}", metric);
-  text += "\tnormalised_mutual_information\tdead_share\tmean_overlap\ttraining_seconds\n";
-  for (const auto& cell : cells) {
-    text += fmt::format("{}\t{}\t{}", cell.variant, cell.seed, cell.trainable_parameters);
-    for (const auto& score : cell.scores) text += fmt::format("\t{:.4f}", score.value);
-    for (const auto& metric : metrics) text += fmt::format("\t{:.4f}", mean_score(cell.scores, metric));
-    if (cell.router) {
-      text += fmt::format("\t{:.4f}\t{:.4f}\t{:.4f}", cell.router->normalised_mutual_information,
-                          cell.router->dead_share, cell.router->mean_overlap);
-    } else {
-      text += "\t\t\t";
-    }
-    text += fmt::format("\t{:.0f}\n", cell.seconds);
+bool run_cell(const Variant& variant, const Setting& setting, const std::string& number) {
+  const fs::path where = cell_folder(setting.folder, variant);
+  const bool resume = holds_run(where) && fs::exists(where / "state.safetensors");
+  std::optional<RunFolder> folder = take(where, resume);
+  if (!folder) return false;
+  fmt::print("\n{}{}, seed {}", number, variant.name, variant.train.seed);
+  const TaskSet tasks = tasks_of(variant, setting);
+  const bool alters_model = !is_untrained(variant.method) && trains_model(variant.method);
+  if (!resume) folder->begin(config_of(variant, setting));
+  json summary;
+  if (is_untrained(variant.method)) {
+    summary = run_untrained(variant, tasks, setting);
+  } else if (alters_model) {
+    const LanguageModel own = setting.model_flags.load(/*trainable=*/true);
+    summary = run_method(variant, tasks, own, setting, where, resume);
+  } else {
+    summary = run_method(variant, tasks, setting.model, setting, where, resume);
   }
-  return text;
-}
-
-std::string summary_tsv(std::span<const Cell> cells) {
-  std::string text = "variant\tscore\tmean\tdeviation\tseeds\n";
-  for (const auto& variant : variants_of(cells)) {
-    const std::vector<Cell> some = cells_of(cells, variant);
-    const auto line = [&](const std::string& score, const Spread& s) {
-      text += fmt::format("{}\t{}\t{:.4f}\t{:.4f}\t{}\n", variant, score, s.mean, s.deviation, s.n);
-    };
-    for (std::size_t t = 0; t < some.front().scores.size(); ++t) {
-      line(some.front().scores[t].task, spread(some, [t](const Cell& c) { return c.scores[t].value; }));
-    }
-    for (const auto& metric : metrics_of(some.front())) {
-      line("mean_" + metric, spread(some, [&](const Cell& c) { return mean_score(c.scores, metric); }));
-    }
-  }
-  return text;
+  write_summary(where, summary);
+  if (alters_model && !summary.at("interrupted").get<bool>()) remove_weights(where);
+  return true;
 }
 
 }  // namespace csreft

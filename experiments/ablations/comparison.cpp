@@ -55,39 +55,72 @@ std::string seeds_text(std::span<const Cell> cells) {
 
 }  // namespace
 
+Variant untrained_variant(std::span<const Variant> variants, std::uint64_t seed) {
+  const auto found = std::ranges::find_if(variants, [](const Variant& v) { return is_untrained(v.method); });
+  Variant variant = found != variants.end()
+                        ? *found
+                        : Variant{.name = std::string(untrained_label), .method = untrained_options(), .train = {}};
+  variant.train.seed = seed;
+  return variant;
+}
+
+std::optional<Cell> read_untrained(const Comparison& c) {
+  const Variant variant = untrained_variant(c.variants, c.seed);
+  return read_cell(cell_folder(c.setting.folder, variant), variant);
+}
+
 std::vector<Cell> write_comparison(const Comparison& c) {
-  const ProcessLock lock(c.folder, IfLocked::wait);
-  auto cells = read_cells(c.folder, c.variants);
+  const auto& folder = c.setting.folder;
+  const ProcessLock lock(folder, IfLocked::wait);
+  auto cells = read_cells(folder, c.variants);
+  const auto untrained = read_untrained(c);
+  std::erase_if(cells, [](const Cell& cell) { return cell.variant == untrained_label; });
   if (cells.empty()) return cells;
-  write_file_atomically(c.folder / (c.name + ".tsv"), cells_tsv(cells));
-  write_file_atomically(c.folder / (c.name + "-summary.tsv"), summary_tsv(cells));
-  RunReport report = start_report("Ablation: " + c.name, c.command, c.model, c.seed);
+  const std::string name(c.ablation.name);
+  const auto table = c.ablation.cells_table != nullptr ? c.ablation.cells_table : cells_tsv;
+  write_file_atomically(folder / (name + ".tsv"), table(cells, untrained));
+  write_file_atomically(folder / (name + "-summary.tsv"), c.ablation.summary_table != nullptr
+                                                              ? c.ablation.summary_table(cells, untrained)
+                                                              : summary_tsv(cells, untrained, c.ablation.reference));
+  RunReport report = start_report("Ablation: " + name, c.command, c.setting.model, c.seed);
+  report.about = c.ablation.reason;
   report.facts.emplace_back("seeds", seeds_text(cells));
-  for (const auto& name : variants_of(cells)) add_variant(report, cells_of(cells, name));
+  if (c.section) report.section = c.section(cells);
+  if (untrained) add_scores(report, std::string(untrained_label), untrained->scores);
+  for (const auto& variant : variants_of(cells)) add_variant(report, cells_of(cells, variant));
   report.interrupted = interrupted();
-  write_report(c.folder / "report.html", report);
+  write_report(folder / "report.html", report);
   return cells;
 }
 
-void print_cells(std::span<const Cell> cells) {
+void print_cells(std::span<const Cell> cells, const std::optional<Cell>& untrained) {
   if (cells.empty()) return;
   const auto metrics = metrics_of(cells.front());
-  fmt::print("\n{:<12} {:>5} {:>11}  ", "variant", "seeds", "parameters");
+  std::size_t width = 12;
+  for (const auto& cell : cells) width = std::max(width, cell.variant.size());
+  fmt::print("\n{:<{}} {:>5} {:>11}  ", "variant", width, "seeds", "parameters");
   for (const auto& metric : metrics) fmt::print("{:<16}", "mean " + metric);
-  fmt::print(" {:>6} {:>6} {:>8}\n", "NMI", "dead", "overlap");
-  for (const auto& name : variants_of(cells)) {
-    const auto some = cells_of(cells, name);
-    fmt::print("{:<12} {:>5} {:>11}  ", name, some.size(), some.front().trainable_parameters);
+  fmt::print(" {:>6} {:>6} {:>8} {:>7}\n", "NMI", "dead", "overlap", "drift");
+  const auto line = [&](const std::string& name, std::span<const Cell> some) {
+    fmt::print("{:<{}} {:>5} {:>11}  ", name, width, some.size(), some.front().trainable_parameters);
     for (const auto& metric : metrics) {
       const Spread mean = spread(some, [&](const Cell& c) { return mean_score(c.scores, metric); });
       fmt::print("{:.3f} {:<10}", mean.mean, mean.n > 1 ? fmt::format("+- {:.3f}", mean.deviation) : "");
     }
+    std::string end;
     if (const auto router = mean_router(some)) {
-      fmt::print(" {:>6.2f} {:>6.2f} {:>8.3f}", router->normalised_mutual_information, router->dead_share,
-                 router->mean_overlap);
+      end = fmt::format(" {:>6.2f} {:>6.2f} {:>8.3f}", router->normalised_mutual_information, router->dead_share,
+                        router->mean_overlap);
     }
-    fmt::print("\n");
-  }
+    if (drift(some.front(), untrained)) {
+      const Spread mean = spread(some, [&](const Cell& c) { return drift(c, untrained).value_or(0.0); });
+      end = fmt::format("{:<24} {:>+7.3f}", end, mean.mean);
+    }
+    fmt::print("{}\n", end);
+  };
+  const bool is_variant = untrained && std::ranges::find(cells, untrained->variant, &Cell::variant) != cells.end();
+  if (untrained && !is_variant) line(untrained->variant, std::span(&*untrained, 1));
+  for (const auto& name : variants_of(cells)) line(name, cells_of(cells, name));
 }
 
 }  // namespace csreft

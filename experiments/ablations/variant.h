@@ -1,17 +1,57 @@
-// One of the things that a comparison compares.
+// One of the things that a comparison compares, and how ablations make them from one base.
 #pragma once
 
+#include <cstddef>
+#include <cstdint>
+#include <memory>
+#include <span>
 #include <string>
+#include <string_view>
+#include <vector>
 
+#include "experiments/tasks/task.h"
 #include "experiments/training/trainer.h"
 #include "reft/methods/method.h"
 
 namespace csreft {
 
+// What is learnt, and what is scored.
+struct TaskSet {
+  std::vector<Task> train, test;
+};
+
 struct Variant {
   std::string name;
-  MethodOptions method;
+  MethodOptions method;  // untrained_options(): the model as it is
   TrainOptions train;
+  std::vector<std::size_t> tasks{};       // of the training tasks, those that it learns, in this order; empty: all
+  std::shared_ptr<const TaskSet> data{};  // in place of the comparison's; null: those
 };
+
+// Of the model as it is, with nothing to train.
+inline MethodOptions untrained_options() { return {.method = "none", .values = nlohmann::json::object()}; }
+inline bool is_untrained(const MethodOptions& options) { return options.method == "none"; }
+
+// What the variants of an ablation start from.
+struct AblationBase {
+  MethodOptions method;  // CS-ReFT's options; `edit`, `rank` and `subspaces` always
+  TrainOptions train;
+  const Llama& model;
+  std::span<const Task> tasks;  // to learn from
+};
+
+// CS-ReFT with the base's options on those of the preset, and these instead of both.
+Variant csreft_variant(const AblationBase& base, std::string name, const nlohmann::json& changes = {},
+                       std::string_view preset = "specialised");
+// One subspace of this rank with the same formula, places and start as the base's subspaces, and no gate: that
+// formula's own method.
+Variant single_variant(const AblationBase& base, std::string name, std::int64_t rank,
+                       const nlohmann::json& changes = {});
+// LoRA of q and v in every layer, of the smallest rank with which it trains at least as many numbers as `other`, and
+// PEFT's usual scale alpha = 2 r.
+Variant lora_variant(const AblationBase& base, std::string name, const Variant& other);
+
+// The base's rank times its number of subspaces.
+std::int64_t total_rank(const AblationBase& base);
 
 }  // namespace csreft

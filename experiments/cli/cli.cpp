@@ -3,6 +3,7 @@
 #include <cstdlib>
 
 #include "core/base/nearest.h"
+#include "experiments/cli/config_flags.h"
 
 namespace csreft {
 
@@ -49,6 +50,11 @@ Flags::Flags(std::string_view name, std::string_view summary, std::vector<std::s
     : app_(std::string(summary), fmt::format("{} {}", command_name(), name)), name_(name) {
   app_.get_formatter()->column_width(34);
   app_.set_help_flag("-h,--help", "this text")->group("Options");
+  app_.add_option("--config", config_,
+                  "take flags from this JSON object, as {\"seed\": 1, \"test\": [\"a.json\", \"b.json\"]}, or from a "
+                  "run's config.json; those that are given here take the place of the file's")
+      ->type_name("FILE")
+      ->group("Options");
   std::string footer = "Examples:";
   for (auto& example : examples) {
     if (example.starts_with(default_command)) example.replace(0, default_command.size(), command_name());
@@ -78,11 +84,8 @@ CLI::Option* Flags::add_switch(const std::string& flag, bool& value, const std::
 }
 
 void Flags::add_described(const std::string& flag, const std::string& help, const std::string& value,
-                          std::function<void(const std::string&)> on_text) {
-  app_.add_option_function<std::string>(flag, std::move(on_text), help)
-      ->group(group_)
-      ->default_str(value)
-      ->type_name("");
+                          const std::function<void(const std::string&)>& on_text) {
+  app_.add_option_function<std::string>(flag, on_text, help)->group(group_)->default_str(value)->type_name("");
 }
 
 void Flags::add_described_switch(const std::string& flag, const std::string& help, const std::string& value,
@@ -139,10 +142,11 @@ void Flags::check_required() const {
 }
 
 bool Flags::parse(Arguments arguments) {
+  arguments_ = with_config(arguments, app_);
   command_ = command_name() + " " + name_;
-  for (const auto& argument : arguments) command_ += " " + shell_quoted(argument);
+  for (const auto& argument : arguments_) command_ += " " + shell_quoted(argument);
   // CLI11 takes the words from the back.
-  std::vector<std::string> reversed(arguments.rbegin(), arguments.rend());
+  std::vector<std::string> reversed(arguments_.rbegin(), arguments_.rend());
   try {
     app_.parse(reversed);
   } catch (const CLI::CallForHelp&) {

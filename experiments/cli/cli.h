@@ -64,7 +64,7 @@ class Flags {
   CLI::Option* add_switch(const std::string& flag, bool& value, const std::string& help);
   // A flag that hands its text on; the help shows `value` as its default.
   void add_described(const std::string& flag, const std::string& help, const std::string& value,
-                     std::function<void(const std::string&)> on_text);
+                     const std::function<void(const std::string&)>& on_text);
   // "--x" and "--no-x".
   void add_described_switch(const std::string& flag, const std::string& help, const std::string& value,
                             std::function<void(bool)> on_switch);
@@ -72,8 +72,11 @@ class Flags {
   void group(std::string heading) { group_ = std::move(heading); }
 
   // False if help was asked for, and printed. Throws Error for an unknown flag (and suggests the nearest), a word that
-  // belongs to no flag, a missing or ill-formed value, a flag that is given twice, or a required one that is not there.
+  // belongs to no flag, a missing or ill-formed value, a flag that is given twice, a required one that is not there, or
+  // a file of --config with another key than flags or a value of another type.
   bool parse(Arguments arguments);
+  // Those that were parsed, with what the file of --config says in its place.
+  Arguments arguments() const { return arguments_; }
   // Whether the experiment has the flag and the user gave it.
   bool given(const std::string& flag) const {
     const auto* option = app_.get_option_no_throw(flag);
@@ -94,7 +97,8 @@ class Flags {
   CLI::App app_;
   std::string name_;
   std::string group_ = "Options";
-  std::string command_;
+  std::string command_, config_;
+  std::vector<std::string> arguments_;
   std::vector<std::pair<const CLI::Option*, std::string>> required_;  // with what each may be
 };
 

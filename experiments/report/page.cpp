@@ -28,7 +28,7 @@ p { margin: .5rem 0; max-width: 42em; }
 .card p { margin: .15rem 0 0; font-size: .88rem; color: var(--faint); }
 figure { margin: 1rem 0; }
 .wide { overflow-x: auto; }
-figure svg { display: block; width: 100%; min-width: 34rem; height: auto; }
+figure svg { display: block; width: 100%; max-width: 47rem; height: auto; }
 table { border-collapse: collapse; font-size: .9rem; font-variant-numeric: tabular-nums; min-width: 100%; }
 th, td { text-align: right; padding: .45rem .7rem; border-bottom: 1px solid var(--rule); white-space: nowrap; }
 th { font-weight: 600; vertical-align: bottom; }
@@ -38,10 +38,12 @@ dt { color: var(--faint); } dd { margin: 0; overflow-wrap: anywhere; }
 .sample { background: var(--card); border-radius: .6rem; padding: .9rem 1.1rem; margin: .8rem 0; font-size: .93rem; }
 .sample dl { margin: .6rem 0 0; font-size: inherit; }
 .text { white-space: pre-wrap; overflow-wrap: anywhere; margin: 0; }
+details { margin: .6rem 0; } summary { cursor: pointer; }
 .right { color: var(--good); font-weight: 600; }
 pre { background: var(--card); border-radius: .6rem; padding: .8rem 1rem; white-space: pre-wrap; overflow-wrap: anywhere;
   font: .88rem/1.5 ui-monospace, SFMono-Regular, Menlo, Consolas, monospace; }
-@media (max-width: 34rem) { main { padding-top: 1.5rem; } h1 { font-size: 1.5rem; } }
+@media (max-width: 34rem) { main { padding: 1.5rem .8rem 3rem; } h1 { font-size: 1.5rem; overflow-wrap: anywhere; }
+  table { font-size: .72rem; } th, td { padding: .35rem .25rem; white-space: normal; overflow-wrap: anywhere; } }
 )";
 
 }  // namespace

@@ -10,6 +10,7 @@
 #include <utility>
 #include <vector>
 
+#include "experiments/report/uncertainty.h"
 #include "reft/interference.h"
 
 namespace csreft {
@@ -65,8 +66,30 @@ struct RunReport {
     std::vector<std::pair<std::string, std::string>> outputs;  // (label, text): before, then each method
     std::string expected;  // the answer: an output that is_correct (task.h) is marked
   };
+  // Test examples that a method answers wrong.
+  struct Mistakes {
+    struct Example {
+      std::string task, prompt, expected, output;
+      std::vector<double> gates{};  // of the prompt; empty: none
+    };
+    std::string method;
+    std::int64_t wrong{}, n{};        // of n examples
+    std::vector<Example> examples{};  // some of them
+  };
+  // By how much a method's score is above that of another, `base`.
+  struct Difference {
+    std::string method, base;
+    std::string task;  // empty: the mean over tasks
+    std::string metric;
+    double value{};
+    std::optional<double> error{};       // one standard error of it
+    std::optional<Interval> interval{};  // that it lies in, at 95 %
+    std::string kind;                    // how the error was found, in a few words
+  };
 
   std::string title;
+  std::string about;    // a paragraph on what is compared and why
+  std::string section;  // HTML that follows it; empty: none
   std::string command;  // repeats the run when typed into a shell
   std::string model;
   std::vector<std::pair<std::string, std::string>> facts;  // device, threads, seed, ...
@@ -77,6 +100,8 @@ struct RunReport {
   std::vector<GateHistory> gate_histories;
   std::vector<Router> routers;
   std::vector<Sample> samples;
+  std::vector<Mistakes> mistakes{};
+  std::vector<Difference> differences{};
   bool interrupted{};
 };
 

@@ -7,6 +7,7 @@
 
 #include "core/base/nearest.h"
 #include "core/base/split.h"
+#include "experiments/training/run_list.h"
 #include "reft/adapter.h"
 
 namespace csreft {
@@ -84,11 +85,13 @@ std::vector<std::size_t> in_use(const std::string& use, const std::vector<NamedA
 }  // namespace
 
 void AdapterFlags::add_to(Flags& flags) {
-  flags.add_list(
-      "--adapter", adapters,
-      "the folder of a run, of its adapter/ or of a peft LoRA, or NAME=FOLDER; several are added to each other; "
-      "none: the model as it is",
-      "FOLDER");
+  flags
+      .add_list(
+          "--adapter", adapters,
+          "the folder of a run, of its adapter/ or of a peft LoRA, or NAME=FOLDER; `last`: that of the newest run "
+          "in runs/; several are added to each other; none: the model as it is",
+          "FOLDER")
+      ->transform([](const std::string& text) { return resolve_last(text); });
   flags.add("--use", use, "names of those adapters, separated by commas, that are in use; empty: all");
   flags.add("--alpha", alpha, "gates to use in place of the router's, as 1,0,0.5,0; empty: the router's");
   flags.add("--scale", scale, "factor on every edit and update");

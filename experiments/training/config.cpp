@@ -48,6 +48,23 @@ json describe_part(const Device& device) {
           {"threads", threads()}};
 }
 
+json describe_run(std::string_view experiment, Arguments arguments, const LanguageModel& model,
+                  const DataFiles& files) {
+  json config{{"experiment", experiment},
+              {"arguments", std::vector<std::string>(arguments.begin(), arguments.end())},
+              {"model",
+               {{"path", std::filesystem::absolute(model.path).lexically_normal().string()},
+                {"name", model.name},
+                {"hash", model.llama.fingerprint().text()}}},
+              {"data",
+               {{"train", describe(files.train, files.made_train)},
+                {"test", describe(files.test, files.made_test)},
+                {"validation", describe_files(files.validation)}}},
+              {"started_in", std::filesystem::current_path().string()}};
+  config.update(describe_part(model.llama.options().device));
+  return config;
+}
+
 }  // namespace
 
 json to_json(const TrainOptions& options) {
@@ -68,21 +85,15 @@ TrainOptions parse_train_options(json saved, const std::string& where) {
 
 std::string config_text(std::string_view experiment, Arguments arguments, const MethodOptions& method,
                         const TrainOptions& train, const LanguageModel& model, const DataFiles& files) {
-  json config{{"experiment", experiment},
-              {"arguments", std::vector<std::string>(arguments.begin(), arguments.end())},
-              {"method", to_json(method)},
-              {"train", to_json(train)},
-              {"model",
-               {{"path", std::filesystem::absolute(model.path).lexically_normal().string()},
-                {"name", model.name},
-                {"hash", model.llama.fingerprint().text()}}},
-              {"data",
-               {{"train", describe(files.train, files.made_train)},
-                {"test", describe(files.test, files.made_test)},
-                {"validation", describe_files(files.validation)}}},
-              {"started_in", std::filesystem::current_path().string()}};
-  config.update(describe_part(model.llama.options().device));
+  json config = describe_run(experiment, arguments, model, files);
+  config["method"] = to_json(method);
+  config["train"] = to_json(train);
   return config.dump(2) + "\n";
+}
+
+std::string evaluation_config_text(Arguments arguments, const LanguageModel& model,
+                                   const std::vector<std::string>& tests) {
+  return describe_run("evaluate", arguments, model, {.train = {}, .test = tests, .validation = {}}).dump(2) + "\n";
 }
 
 RunConfig read_config(const std::filesystem::path& folder, std::string_view experiment) {

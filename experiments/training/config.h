@@ -27,6 +27,10 @@ struct DataFiles {
 std::string config_text(std::string_view experiment, Arguments arguments, const MethodOptions& method,
                         const TrainOptions& train, const LanguageModel& model, const DataFiles& files);
 
+// The same of an evaluation, without options of a method and of training.
+std::string evaluation_config_text(Arguments arguments, const LanguageModel& model,
+                                   const std::vector<std::string>& tests);
+
 // What config_text kept, whatever the defaults are today. Throws Error for a folder that holds no such run of
 // `experiment`.
 struct RunConfig {

@@ -44,6 +44,24 @@ void add_gates(const Method* method, const PassesOfBatches& passes, TaskScore& s
   for (double& mean : score.mean_gates) mean /= static_cast<double>(n);
 }
 
+// Of the prompts of one pass, each of so many tokens.
+void add_gates_by_example(const MethodPass& pass, std::span<const std::vector<std::int32_t>> prompts,
+                          TaskScore& score) {
+  const Gates* gates = pass.gates();
+  if (gates == nullptr || !gates->alpha.defined()) return;
+  const Tensor alpha = gates->alpha.value().to(DType::f64).to(Device{});
+  const auto k = static_cast<std::size_t>(alpha.cols());
+  const bool by_token = alpha.rows() != std::ssize(prompts);
+  auto rows = alpha.span<double>();
+  for (const auto& prompt : prompts) {
+    const std::size_t n = by_token ? prompt.size() : 1;
+    std::vector<double> mean(k, 0.0);
+    for (std::size_t i = 0; i < n * k; ++i) mean[i % k] += rows[i] / static_cast<double>(n);
+    rows = rows.subspan(n * k);
+    score.gates.push_back(std::move(mean));
+  }
+}
+
 // The task by which gates may be decided.
 std::string gate_task(const Task& task, const EvaluationOptions& options) {
   return options.task.empty() ? std::string(task_stem(task.name)) : options.task;
@@ -76,6 +94,7 @@ void score_accuracy(const LanguageModel& model, const Method* method, const Task
       score.outputs.push_back(output);
       ++score.n;
     }
+    if (method != nullptr) add_gates_by_example(*passes.back(), prompts, score);
     score.value = static_cast<double>(correct) / static_cast<double>(score.n);
     progress.update(score.n, 0, fmt::format("accuracy {:.3f}", score.value));
   }

@@ -33,6 +33,8 @@ struct TaskScore {
   // that are decided was the (first) most probable, or the largest where no router gives probabilities.
   std::vector<std::int64_t> chosen{};
   std::vector<std::string> outputs{};  // what was generated, by example; empty for nll
+  // [k] for each of the outputs: the gates of its prompt, where they are by token their mean. Empty without gates.
+  std::vector<std::vector<double>> gates{};
 };
 
 // accuracy: greedy decoding, as many tokens as the task's longest output needs and a few more; correct if the last word

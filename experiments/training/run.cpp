@@ -100,6 +100,7 @@ void train_and_score(MethodRun& run, Trainer& trainer, const LanguageModel& mode
   reset_peak_run_memory(device);
   LastScores last;
   if (!trainer.sequence().empty() && !tests.empty()) score_sequence(run, trainer, model, tests, evaluation, last);
+  run.total_steps = trainer.total_steps();
   run.result = trainer.run(folder, resume);
   run.peak_memory_bytes = peak_run_memory(device);
   if (const auto& records = run.result.validation; !records.empty()) {
@@ -114,9 +115,12 @@ void train_and_score(MethodRun& run, Trainer& trainer, const LanguageModel& mode
   if (n_examples(scores) < n_examples(run.scores)) {
     fmt::print("the scores of step {} stay: {} examples were scored after step {}\n", run.scored_step,
                n_examples(scores) == 0 ? "no" : "fewer", run.result.steps.size());
+    run.answers = read_answers(folder);
     return;
   }
   run.scores = std::move(scores);
+  run.answers = answers_of(run.scores, tests);
+  write_answers(folder, run.answers);
   run.scored_step = std::ssize(run.result.steps);
 }
 

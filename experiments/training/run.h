@@ -9,6 +9,7 @@
 #include <string>
 #include <vector>
 
+#include "experiments/training/answers.h"
 #include "experiments/training/evaluate.h"
 #include "experiments/training/trainer.h"
 
@@ -23,7 +24,9 @@ struct MethodRun {
   std::vector<TaskScore> untrained{};  // of the model without the method; empty: not scored
   std::vector<TaskScore> scores{};
   std::vector<std::string> sequence{};  // the stems of the tasks, if they are learnt one after the other and scored
+  std::vector<Answer> answers{};        // that the scores are of
   std::int64_t scored_step = 0;         // after how many steps the scores were taken
+  std::int64_t total_steps = 0;         // that the training has; 0: not known
   std::size_t peak_memory_bytes = 0;
 };
 
@@ -37,10 +40,11 @@ SequenceMatrix matrix_of(const MethodRun& run);
 std::vector<TaskScore> score_untrained(const LanguageModel& model, std::span<const Task> tests,
                                        const EvaluationOptions& options);
 
-// Trains, measures the memory, scores on every task unless interrupted, and prints the scores. Scores that the run has
-// from an earlier end stay if no task, or fewer examples, could be scored anew. With `resume`, goes on from what the
-// folder holds. Where the tasks are learnt in sequence (TrainOptions::order) all are scored after each, and the
-// measures of transfer.h printed. Throws Error then, before any work, for tests that check_sequence() refuses.
+// Trains, measures the memory, scores on every task unless interrupted, prints the scores, and writes answers.jsonl.
+// Scores and answers that the run has from an earlier end stay if no task, or fewer examples, could be scored anew.
+// With `resume`, goes on from what the folder holds. Where the tasks are learnt in sequence (TrainOptions::order) all
+// are scored after each, and the measures of transfer.h printed. Throws Error then, before any work, for tests that
+// check_sequence() refuses.
 void train_and_score(MethodRun& run, Trainer& trainer, const LanguageModel& model, std::span<const Task> tests,
                      const EvaluationOptions& evaluation, const std::filesystem::path& folder, bool resume = false);
 

@@ -3,8 +3,6 @@
 #include <algorithm>
 #include <ctime>
 
-#include <nlohmann/json.hpp>
-
 #include "core/base/atomic_file.h"
 #include "core/base/folder.h"
 #include "core/base/json_file.h"
@@ -18,17 +16,6 @@ namespace fs = std::filesystem;
 
 constexpr const char* marker = ".csreft-run";
 constexpr std::int64_t marker_format = 1;
-
-// The object in a file; null for a file that is not there or holds none.
-json object_in(const fs::path& file) {
-  std::error_code ignored;
-  if (!fs::is_regular_file(file, ignored)) return nullptr;
-  try {
-    return read_json_object(file);
-  } catch (const Error&) {
-    return nullptr;
-  }
-}
 
 // What a process that was killed leaves in a folder in which no run has begun.
 bool is_remainder(const std::string& name) { return name == lock_file_name || name.starts_with("config.json.tmp-"); }
@@ -56,7 +43,7 @@ void remove_run(const fs::path& folder) {
   std::error_code ignored;
   // The state first: without it nothing of the former run is taken for a part of the one that begins.
   for (const char* name : {"state.safetensors", "summary.json", "metrics.jsonl", "validation.jsonl", "sequence.jsonl",
-                           "report.html", "adapter"}) {
+                           "answers.jsonl", "report.html", "adapter"}) {
     fs::remove_all(folder / name, ignored);
   }
 }
@@ -104,6 +91,16 @@ std::string time_stamp() {
 }
 
 }  // namespace
+
+json object_in(const fs::path& file) {
+  std::error_code ignored;
+  if (!fs::is_regular_file(file, ignored)) return nullptr;
+  try {
+    return read_json_object(file);
+  } catch (const Error&) {
+    return nullptr;
+  }
+}
 
 bool holds_run(const fs::path& folder) {
   std::error_code ignored;

@@ -10,6 +10,8 @@
 #include <string_view>
 #include <vector>
 
+#include <nlohmann/json.hpp>
+
 #include "core/base/process_lock.h"
 
 namespace csreft {
@@ -20,11 +22,11 @@ enum class Replace { nothing, unfinished, any };
 class RunFolder {
  public:
   // A folder for a new run: one that is not there (it is made), that is empty, or that holds a run that `replace`
-  // allows. Nothing in it changes before begin(). Throws Error for any other, and for one in use.
+  // allows. Nothing in it changes before begin(). Throws Error for any other, and FolderInUse.
   static RunFolder take(const std::filesystem::path& folder, Replace replace = Replace::nothing);
   // A new folder runs/NAME-20261124-153000, with -2, -3, ... behind it where the name is taken.
   static RunFolder take_new(std::string_view name);
-  // A folder that holds a run, to go on with it. Throws Error for any other, and for one in use.
+  // A folder that holds a run, to go on with it. Throws Error for any other, and FolderInUse.
   static RunFolder reopen(const std::filesystem::path& folder);
 
   RunFolder(RunFolder&&) noexcept = default;
@@ -44,6 +46,9 @@ class RunFolder {
   std::vector<std::filesystem::path> made_;  // the outermost first; empty: all was there, or a run has begun
   std::unique_ptr<ProcessLock> lock_;
 };
+
+// The JSON object in a file of a run; null for a file that is not there or holds none.
+nlohmann::json object_in(const std::filesystem::path& file);
 
 bool holds_run(const std::filesystem::path& folder);
 // Whether the folder's summary.json says that its run came to its end.

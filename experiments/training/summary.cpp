@@ -1,5 +1,8 @@
 #include "experiments/training/summary.h"
 
+#include <algorithm>
+#include <map>
+
 #include "core/base/atomic_file.h"
 #include "core/base/threads.h"
 #include "core/base/version.h"
@@ -7,6 +10,7 @@
 #include "experiments/training/config.h"
 #include "experiments/training/scores.h"
 #include "reft/presets.h"
+#include "reft/stiefel/stiefel.h"
 
 namespace csreft {
 
@@ -26,6 +30,16 @@ std::vector<std::vector<double>> rows_of(const Tensor& matrix) {
 Tensor overlap_of(const MethodRun& run) {
   const Routing& routing = *run.method->routing();
   return subspace_overlap(routing.bases(), routing.subspaces());
+}
+
+// How far R is from orthonormal, at the worst of the method's places; nothing for a method without such parameters.
+std::optional<double> orthonormality_error(const Method& method) {
+  std::optional<double> largest;
+  for (const auto& p : method.parameters()) {
+    if (p.manifold != ParameterManifold::stiefel) continue;
+    largest = std::max(largest.value_or(0.0), orthonormality_error(p.value.value(), p.block_rows));
+  }
+  return largest;
 }
 
 double percent_of_base(std::int64_t parameters, const LanguageModel& model) {
@@ -86,6 +100,8 @@ json summary_json(const LanguageModel& model, const MethodRun& run, const TrainO
     for (const auto& record : run.result.validation) summary["validation"].push_back(to_json(record));
   }
   if (!run.result.sequence.empty()) summary["sequence"] = to_json(matrix_of(run));
+  if (const auto error = orthonormality_error(*run.method)) summary["orthonormality_error"] = *error;
+  if (run.total_steps > 0) summary["total_steps"] = run.total_steps;
   if (run.result.kept_step > 0) summary["kept_step"] = run.result.kept_step;
   summary["preset"] = preset_name(run.options, to_json(train));
   if (!summary["gates"].empty()) {
@@ -109,6 +125,33 @@ void add_scores(RunReport& report, const std::string& label, const std::vector<T
   }
 }
 
+void add_mistakes(RunReport& report, const std::string& label, std::span<const Answer> answers) {
+  constexpr std::size_t most = 20;
+  if (answers.empty()) return;
+  std::vector<std::string> tasks;
+  std::map<std::string, std::vector<const Answer*>> wrong;
+  RunReport::Mistakes mistakes{.method = label, .wrong = 0, .n = std::ssize(answers), .examples = {}};
+  for (const auto& answer : answers) {
+    if (answer.correct) continue;
+    if (!wrong.contains(answer.task)) tasks.push_back(answer.task);
+    wrong[answer.task].push_back(&answer);
+    ++mistakes.wrong;
+  }
+  const auto shown = std::min(most, static_cast<std::size_t>(mistakes.wrong));
+  for (std::size_t turn = 0; mistakes.examples.size() < shown; ++turn) {
+    for (const auto& task : tasks) {
+      if (turn >= wrong[task].size() || mistakes.examples.size() == shown) continue;
+      const Answer& a = *wrong[task][turn];
+      mistakes.examples.push_back({.task = task,
+                                   .prompt = a.input.empty() ? a.instruction : a.instruction + "\n" + a.input,
+                                   .expected = a.expected,
+                                   .output = a.output,
+                                   .gates = a.gates});
+    }
+  }
+  report.mistakes.push_back(std::move(mistakes));
+}
+
 void add_to_report(RunReport& report, const LanguageModel& model, const MethodRun& run) {
   report.methods.push_back({.name = run.label,
                             .trainable_parameters = run.parameters.total,
@@ -120,6 +163,7 @@ void add_to_report(RunReport& report, const LanguageModel& model, const MethodRu
                             .train_loss = run.result.cross_entropies()});
   add_scores(report, untrained_label, run.untrained);
   add_scores(report, run.label, run.scores);
+  add_mistakes(report, run.label, run.answers);
   if (!run.result.validation.empty()) {
     RunReport::Validation curve{.method = run.label, .steps = {}, .cross_entropy = {}, .kept = run.result.kept_step};
     for (const auto& record : run.result.validation) {
@@ -150,7 +194,7 @@ void add_to_report(RunReport& report, const LanguageModel& model, const MethodRu
 }
 
 RunReport start_report(const std::string& title, const std::string& command, const LanguageModel& model,
-                       std::uint64_t seed) {
+                       std::optional<std::uint64_t> seed) {
   RunReport report;
   report.title = title;
   report.command = command;
@@ -158,9 +202,9 @@ RunReport start_report(const std::string& title, const std::string& command, con
   const Device device = model.llama.options().device;
   report.facts = {{"device", to_string(device)},
                   {device.type == DeviceType::cpu ? "processor" : "card", hardware_name(device)},
-                  {"threads", std::to_string(threads())},
-                  {"seed", std::to_string(seed)},
-                  {"version", fmt::format("{} ({})", program_version(), program_commit())}};
+                  {"threads", std::to_string(threads())}};
+  if (seed) report.facts.emplace_back("seed", std::to_string(*seed));
+  report.facts.emplace_back("version", fmt::format("{} ({})", program_version(), program_commit()));
   return report;
 }
 

@@ -2,6 +2,8 @@
 #pragma once
 
 #include <filesystem>
+#include <optional>
+#include <span>
 #include <string>
 #include <vector>
 
@@ -24,9 +26,11 @@ void write_summary(const std::filesystem::path& folder, const nlohmann::json& su
 
 // A report's parts for one method.
 void add_to_report(RunReport& report, const LanguageModel& model, const MethodRun& run);
+// Up to twenty of the answers that are wrong, in turn from each task. Nothing where there are no answers.
+void add_mistakes(RunReport& report, const std::string& label, std::span<const Answer> answers);
 void add_scores(RunReport& report, const std::string& label, const std::vector<TaskScore>& scores);
-// Facts that every report shows: model, what computes, seed, programme.
+// Facts that every report shows: model, what computes, the seed where there is one, programme.
 RunReport start_report(const std::string& title, const std::string& command, const LanguageModel& model,
-                       std::uint64_t seed);
+                       std::optional<std::uint64_t> seed);
 
 }  // namespace csreft

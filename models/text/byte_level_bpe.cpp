@@ -5,6 +5,7 @@
 #include <queue>
 #include <unordered_map>
 
+// NOLINTNEXTLINE(cppcoreguidelines-macro-usage): pcre2.h reads it.
 #define PCRE2_CODE_UNIT_WIDTH 8
 #include <pcre2.h>
 

@@ -22,7 +22,7 @@ const Json& member(const Json& object, const char* key, const std::string& where
 // False for a member that is missing, null, false or an empty string.
 bool is_set(const Json& object, const char* key) {
   const auto found = object.find(key);
-  return found != object.end() && *found != Json() && *found != Json(false) && *found != Json("");
+  return found != object.end() && !found->is_null() && *found != Json(false) && *found != Json("");
 }
 
 std::string type_name(const Json& object) { return object.is_object() ? object.value("type", "") : ""; }

@@ -19,7 +19,7 @@ void write_peft(const std::filesystem::path& folder, const LoraAdapter& adapter,
 // Error, naming the file and the tensor, for tensors that are missing, that no module has, or whose shape is another
 // than rank and model want; for adapters of the embedding or the head; for targets that the model has not; and as
 // parse_peft_config does.
-LoraAdapter read_peft(const std::filesystem::path& folder, const LlamaConfig& config);
+LoraAdapter read_peft(const std::filesystem::path& folder, const LlamaConfig& model);
 
 // Whether the folder holds an adapter in this layout.
 bool is_peft_folder(const std::filesystem::path& folder);

@@ -5,6 +5,7 @@
 #include <cmath>
 #include <memory>
 
+// NOLINTNEXTLINE(cppcoreguidelines-macro-usage): pcre2.h reads it.
 #define PCRE2_CODE_UNIT_WIDTH 8
 #include <pcre2.h>
 

@@ -25,7 +25,7 @@ nlohmann::json by_part(const std::vector<std::string>& parts, MethodSettings& se
     if (name.find('.') != std::string::npos) continue;
     bool found = false;
     for (const auto& part : parts) {
-      const std::string own = part + "." + name;
+      const std::string own = fmt::format("{}.{}", part, name);
       if (std::ranges::find(known, own) == known.end()) continue;
       out[own] = value;
       found = true;

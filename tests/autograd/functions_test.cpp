@@ -162,7 +162,7 @@ std::vector<Case> linear_cases() {
     return sum;
   };
   const PackedMatrix square(normal({5, 5}, 3)), another(normal({5, 5}, 4));
-  const auto overlaps = [](std::vector<Tensor> earlier) {
+  const auto overlaps = [](const std::vector<Tensor>& earlier) {
     return [earlier](Inputs x) { return csreft::orthogonality(x[0], earlier); };
   };
   return {
@@ -301,7 +301,7 @@ std::vector<Case> attention_cases() {
   };
 }
 
-Case head_case(std::string_view at, std::vector<std::int32_t> targets, std::int64_t chunk, double scale) {
+Case head_case(std::string_view at, const std::vector<std::int32_t>& targets, std::int64_t chunk, double scale) {
   const auto n = static_cast<std::int64_t>(targets.size());
   return {"head_cross_entropy",
           at,

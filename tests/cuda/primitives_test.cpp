@@ -22,7 +22,6 @@ using csreft::Tensor;
 using csreft::test::compare;
 using csreft::test::distance;
 using csreft::test::indices;
-using csreft::test::largest;
 using csreft::test::normal;
 using csreft::test::Place;
 using csreft::test::Results;

@@ -130,7 +130,7 @@ TEST_CASE("a wrong word on the command line is refused, with the nearest that ex
   check_refused(bench, bench.train({{"--weights", "f16"}}), "expected f32, bf16 or tf32");
   check_refused(bench, bench.train({{"--weights", "tf32"}}), "needs --device cuda");
   check_refused(bench, {"train"}, "--train");
-  check_refused(bench, {"ablate"}, "ablation is missing: expected one of router");
+  check_refused(bench, {"ablate", "--quiet"}, "there is nothing to compare: expected an ablation, one of router, ");
   check_refused(bench, {"inspect", "--model", "model"}, "--prompt is missing: expected --prompt TEXT");
   check_refused(bench, {"inspect", "--model", "model", "--prompt", ""}, "expected --prompt TEXT, which is not empty");
   check_refused(bench, {"generate", "--prompt", "A", "word"}, "the word 'word' belongs to no flag");

@@ -8,7 +8,6 @@
 #include "tests/core/ops/numbers.h"
 
 namespace ops = csreft::ops;
-using csreft::DType;
 using csreft::Tensor;
 using csreft::test::all_finite;
 using csreft::test::distance;

@@ -17,7 +17,6 @@ using csreft::test::dot;
 using csreft::test::indices;
 using csreft::test::normal;
 using csreft::test::numeric_gradient;
-using csreft::test::values;
 
 namespace {
 

@@ -7,6 +7,7 @@
 #include <string>
 
 #include <doctest/doctest.h>
+#include <fmt/format.h>
 
 #include "tests/source.h"
 
@@ -33,7 +34,7 @@ std::set<std::string> defined_functions(const std::string& folder) {
   for (const auto& entry : std::filesystem::directory_iterator(source(folder))) {
     const std::string file = entry.path().filename().string();
     if (!file.ends_with(".cpp") && !file.ends_with(".cu")) continue;
-    names.merge(names_in(folder + "/" + file, std::regex(R"(^(?:void|double) (\w+)\()")));
+    names.merge(names_in(fmt::format("{}/{}", folder, file), std::regex(R"(^(?:void|double) (\w+)\()")));
   }
   return names;
 }

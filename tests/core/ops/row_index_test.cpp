@@ -10,7 +10,6 @@
 
 namespace ops = csreft::ops;
 
-using csreft::DType;
 using csreft::RowIndex;
 using csreft::Tensor;
 using csreft::test::indices;

@@ -63,7 +63,7 @@ TEST_CASE("a report has its numbers in words, every section, and nothing from ou
   }
   CHECK(contains(page, "Gates of csreft over training"));
   CHECK(contains(page, "<td>csreft</td><td>0.50</td><td>25 %</td><td>0.125</td>"));
-  CHECK(contains(page, "one standard error"));
+  CHECK(contains(page, "Wilson’s interval"));
   CHECK(contains(page, "class=\"text right\">it is true."));
   CHECK_FALSE(contains(page, "class=\"text right\">no"));
   CHECK_FALSE(contains(page, "<script"));
@@ -90,7 +90,81 @@ TEST_CASE("scores over seeds show their deviation, and say so") {
   for (auto& score : report.scores) score.deviation = 0.02;
   const std::string page = render_report(report);
   CHECK(contains(page, "Means over seeds; error bars: one standard deviation."));
-  CHECK_FALSE(contains(page, "one standard error"));
+  CHECK_FALSE(contains(page, "Wilson"));
+}
+
+TEST_CASE("a method has one colour in all pictures, whatever stands beside it there") {
+  RunReport report = small_report();
+  report.methods.insert(report.methods.begin(), {.name = "loreft", .train_loss = {2.0, 1.0}});
+  report.scores.push_back({"a", "accuracy", "loreft", 0.5, 100});
+  const std::string page = render_report(report);
+  // loreft is the first method, csreft the second; the bars of csreft come before those of loreft.
+  const auto count = [&](const std::string& colour) {
+    const std::regex pattern("rgb\\( *" + colour + "\\)");
+    return std::distance(std::sregex_iterator(page.begin(), page.end(), pattern), std::sregex_iterator());
+  };
+  CHECK(count("0, *114, *178") > 0);  // #0072b2
+  CHECK(count("213, *94, *0") > 0);   // #d55e00
+  const std::size_t validation = page.find("aria-label=\"Cross-entropy on validation data\"");
+  REQUIRE(validation != std::string::npos);
+  const std::string picture = page.substr(validation, page.find("</svg>", validation) - validation);
+  CHECK(std::regex_search(picture, std::regex("rgb\\( *213, *94, *0\\)")));
+  CHECK_FALSE(std::regex_search(picture, std::regex("rgb\\( *0, *114, *178\\)")));
+}
+
+TEST_CASE("curves that fall far and end close to each other have a logarithmic axis; others have not") {
+  const auto drawn = [](std::vector<double> first, std::vector<double> second) {
+    return csreft::draw(csreft::LineChart{.id = "x",
+                                          .title = "Loss",
+                                          .x_label = "step",
+                                          .y_label = "nats",
+                                          .series = {{.name = "a", .values = std::move(first), .x = {1, 2, 3}},
+                                                     {.name = "b", .values = std::move(second), .x = {1, 2, 3}}}});
+  };
+  const auto has_tick = [](const std::string& svg, const std::string& tick) {
+    return std::regex_search(svg, std::regex(">\\s*" + tick + "\\s*<"));
+  };
+  // From 8 to 0.25 and 0.26: powers of two are written.
+  const std::string logarithmic = drawn({8, 1, 0.25}, {7, 1.2, 0.26});
+  CHECK(has_tick(logarithmic, "0.25"));
+  CHECK(has_tick(logarithmic, "8"));
+  CHECK_FALSE(has_tick(drawn({8, 6, 5}, {7, 5, 4.9}), "8192"));
+  CHECK(has_tick(drawn({8, 6, 5}, {7, 5, 4.9}), "6.5"));
+  CHECK(has_tick(drawn({8, 1, 0}, {7, 1.2, 0.1}), "0"));  // 0 has no logarithm
+}
+
+TEST_CASE("bars that are too narrow for their values have them in a table") {
+  RunReport report;
+  for (int v = 0; v < 16; ++v) {
+    for (const char* task : {"a", "b", "c", "d"}) {
+      report.scores.push_back({task, "accuracy", "variant-" + std::to_string(v), 0.5, 100});
+    }
+  }
+  const std::string page = render_report(report);
+  CHECK(contains(page, "<tr><td>variant-15</td><td>50.0 (40.4 to 59.6)</td>"));
+  report.scores.resize(8);
+  CHECK_FALSE(contains(render_report(report), "(40.4 to 59.6)"));
+}
+
+TEST_CASE(
+    "mistakes show what was expected, what came and the gates, as text, and long ones are cut between characters") {
+  RunReport report;
+  std::string umlauts = "x";  // so that a cut at an even byte is within a letter
+  for (int i = 0; i < 400; ++i) umlauts += "ä";
+  report.mistakes = {{.method = "csreft",
+                      .wrong = 3,
+                      .n = 10,
+                      .examples = {{"a.test", "2 < 3?", "yes", "no & no", {0.25, 1.0}}, {"b.test", "?", "x", umlauts}}},
+                     {.method = "loreft", .wrong = 0, .n = 10}};
+  const std::string page = render_report(report);
+  CHECK(contains(page, "<h2>What it got wrong</h2>"));
+  CHECK(contains(page, "csreft: 3 of 10 answers are wrong; 2 of them"));
+  CHECK(contains(page, "<p>loreft: 0 of 10 answers are wrong.</p>"));
+  CHECK(contains(page, "2 &lt; 3?"));
+  CHECK(contains(page, "<dt>task</dt><dd>a</dd>"));
+  CHECK(contains(page, "no &amp; no</dd><dt>gates</dt><dd>0.25 1.00</dd>"));
+  CHECK(contains(page, "ää …</dd></dl>"));
+  CHECK_FALSE(contains(page, "\xC3 …"));
 }
 
 TEST_CASE("text in a report is text, never markup") {
@@ -161,7 +235,7 @@ TEST_CASE("without gnuplot a report has its numbers, and says that it has no pic
   CHECK_FALSE(contains(page, "<figure"));
   CHECK_FALSE(contains(page, "<h2>Training"));  // which was a picture alone
   CHECK(contains(page, "<th>accuracy (%)</th><th>untrained</th><th>csreft</th>"));
-  CHECK(contains(page, "<tr><td>b</td><td>35.0 ± 4.8</td><td>100.0 ± 0.0</td></tr>"));
+  CHECK(contains(page, "<tr><td>b</td><td>35.0 (26.4 to 44.7)</td><td>100.0 (96.3 to 100.0)</td></tr>"));
   CHECK(contains(page, "<tr><td>c</td><td>2.500</td><td>1.250</td></tr>"));
   CHECK(contains(page, "<td>csreft</td><td>0.50</td><td>25 %</td><td>0.125</td>"));
   CHECK(contains(page, "it is true."));

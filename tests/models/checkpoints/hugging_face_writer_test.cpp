@@ -21,7 +21,6 @@ using csreft::llama_config_json;
 using csreft::LlamaConfig;
 using csreft::open_checkpoint;
 using csreft::parse_llama_config;
-using csreft::Shape;
 using csreft::Tensor;
 using csreft::TokenizerFile;
 using csreft::TokenizerVocabulary;

@@ -20,7 +20,6 @@ namespace {
 
 using csreft::BpeVocabulary;
 using csreft::Error;
-using csreft::Tokenizer;
 using csreft::TokenType;
 using doctest::Contains;
 using Ids = std::vector<std::int32_t>;

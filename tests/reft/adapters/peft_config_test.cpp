@@ -8,7 +8,6 @@
 #include "tests/tiny_model.h"
 
 using csreft::is_target;
-using csreft::LinearSite;
 using csreft::parse_peft_config;
 using csreft::PeftConfig;
 using nlohmann::json;
@@ -147,7 +146,7 @@ TEST_CASE("bad configs are refused, naming the key") {
 }
 
 TEST_CASE("a written config names ends and layers where modules form a grid, else whole names") {
-  using enum LinearSite;
+  using enum csreft::LinearSite;
   const auto model = tiny_config();
   const auto grid = peft_config_json(random_lora(model, {{0, q_proj, 4, 8}, {0, up_proj, 4, 8}}, 4, 8), 3);
   CHECK(grid["target_modules"] == json{"q_proj", "up_proj"});

@@ -13,7 +13,6 @@
 using csreft::DType;
 using csreft::Llama;
 using csreft::Tensor;
-using csreft::Variable;
 
 TEST_CASE("a router that starts from clusters sends each prompt to the nearest centroid") {
   const Llama model = tiny_llama();

@@ -1,0 +1,169 @@
+#include "experiments/ablations/tables.h"
+
+#include <algorithm>
+#include <cmath>
+#include <iterator>
+#include <map>
+#include <numeric>
+
+namespace csreft {
+namespace {
+
+std::string text_of(const std::optional<double>& value, int decimals) {
+  return value ? fmt::format("{:.{}f}", *value, decimals) : "";
+}
+
+// The cell of which a table's header is made: the first that has scores.
+std::string header_of_tasks(const Cell& cell) {
+  std::string text;
+  for (const auto& score : cell.scores) text += fmt::format("\t{}", score.task);
+  for (const auto& metric : metrics_of(cell)) text += fmt::format("\tmean_{}", metric);
+  return text;
+}
+
+std::string scores_of(const Cell& cell) {
+  std::string text;
+  for (const auto& score : cell.scores) text += fmt::format("\t{:.4f}", score.value);
+  for (const auto& metric : metrics_of(cell)) text += fmt::format("\t{:.4f}", mean_score(cell.scores, metric));
+  return text;
+}
+
+std::string difference_columns(const std::optional<VariantDifference>& difference) {
+  if (!difference) return "\t\t\t\t";
+  return fmt::format("\t{:.4f}\t{:.4f}\t{:.4f}\t{}", difference->mean, difference->interval.low,
+                     difference->interval.high,
+                     difference->over_seeds.n > 1 ? fmt::format("{:.4f}", difference->over_seeds.deviation) : "");
+}
+
+std::string summary_lines(const std::string& variant, std::span<const Cell> cells,
+                          const std::optional<VariantDifference>& difference) {
+  std::string text;
+  const auto line = [&](const std::string& score, const Spread& s) {
+    text += fmt::format("{}\t{}\t{:.4f}\t{}\t{}{}\n", variant, score, s.mean,
+                        s.n > 1 ? fmt::format("{:.4f}", s.deviation) : "", s.n,
+                        difference_columns(score == "mean_accuracy" ? difference : std::nullopt));
+  };
+  for (std::size_t t = 0; t < cells.front().scores.size(); ++t) {
+    line(cells.front().scores[t].task, spread(cells, [t](const Cell& c) { return c.scores[t].value; }));
+  }
+  for (const auto& metric : metrics_of(cells.front())) {
+    line("mean_" + metric, spread(cells, [&](const Cell& c) { return mean_score(c.scores, metric); }));
+  }
+  return text;
+}
+
+bool have_same_examples(const Cell& a, const Cell& b) {
+  return std::ranges::equal(a.answers, b.answers, [](const Answer& x, const Answer& y) {
+    return x.task == y.task && x.index == y.index && x.instruction == y.instruction && x.input == y.input &&
+           x.expected == y.expected;
+  });
+}
+
+// Adds second - first of each example to `sums`, by task.
+void add_differences(const Cell& first, const Cell& second, std::map<std::string, std::vector<double>>& sums) {
+  std::map<std::string, std::size_t> places;
+  for (std::size_t i = 0; i < first.answers.size(); ++i) {
+    auto& of_task = sums[first.answers[i].task];
+    const std::size_t place = places[first.answers[i].task]++;
+    if (of_task.size() <= place) of_task.resize(place + 1, 0.0);
+    of_task[place] += (second.answers[i].correct ? 1.0 : 0.0) - (first.answers[i].correct ? 1.0 : 0.0);
+  }
+}
+
+}  // namespace
+
+Spread spread_of(std::span<const double> values) {
+  if (values.empty()) return {};
+  const auto n = static_cast<double>(values.size());
+  Spread spread{.mean = std::accumulate(values.begin(), values.end(), 0.0) / n, .n = values.size()};
+  for (const double v : values) spread.deviation += (v - spread.mean) * (v - spread.mean);
+  spread.deviation = values.size() > 1 ? std::sqrt(spread.deviation / (n - 1.0)) : 0.0;
+  return spread;
+}
+
+std::vector<std::string> variants_of(std::span<const Cell> cells) {
+  std::vector<std::string> variants;
+  for (const auto& cell : cells) {
+    if (std::ranges::find(variants, cell.variant) == variants.end()) variants.push_back(cell.variant);
+  }
+  return variants;
+}
+
+std::vector<Cell> cells_of(std::span<const Cell> cells, std::string_view variant) {
+  std::vector<Cell> some;
+  std::ranges::copy_if(cells, std::back_inserter(some), [&](const Cell& cell) { return cell.variant == variant; });
+  return some;
+}
+
+std::optional<RouterMeasures> mean_router(std::span<const Cell> cells) {
+  if (!cells.front().router) return std::nullopt;
+  const auto mean = [&](double RouterMeasures::*measure) {
+    return spread(cells, [measure](const Cell& cell) { return (*cell.router).*measure; }).mean;
+  };
+  return RouterMeasures{mean(&RouterMeasures::normalised_mutual_information), mean(&RouterMeasures::dead_share),
+                        mean(&RouterMeasures::mean_overlap)};
+}
+
+std::optional<double> drift(const Cell& cell, const std::optional<Cell>& untrained) {
+  if (!cell.elsewhere || !untrained || !untrained->elsewhere) return std::nullopt;
+  return *cell.elsewhere - *untrained->elsewhere;
+}
+
+std::string cells_tsv(std::span<const Cell> cells, const std::optional<Cell>& untrained) {
+  if (cells.empty()) return "";
+  std::string text = "variant\tseed\ttrainable_parameters" + header_of_tasks(cells.front());
+  text +=
+      "\tnormalised_mutual_information\tdead_share\tmean_overlap\ttraining_seconds\ttokens_per_second\tmean_gate"
+      "\torthonormality_error\tdrift\n";
+  for (const auto& cell : cells) {
+    text += fmt::format("{}\t{}\t{}{}", cell.variant, cell.seed, cell.trainable_parameters, scores_of(cell));
+    if (cell.router) {
+      text += fmt::format("\t{:.4f}\t{:.4f}\t{:.4f}", cell.router->normalised_mutual_information,
+                          cell.router->dead_share, cell.router->mean_overlap);
+    } else {
+      text += "\t\t\t";
+    }
+    text +=
+        fmt::format("\t{:.0f}\t{:.0f}\t{}\t{}\t{}\n", cell.seconds, cell.tokens_per_second, text_of(mean_gate(cell), 4),
+                    cell.orthonormality_error ? fmt::format("{:.1e}", *cell.orthonormality_error) : "",
+                    text_of(drift(cell, untrained), 4));
+  }
+  return text;
+}
+
+std::optional<VariantDifference> difference_of(std::span<const Cell> cells, std::string_view reference,
+                                               std::string_view variant) {
+  const auto firsts = cells_of(cells, reference), seconds = cells_of(cells, variant);
+  std::map<std::string, std::vector<double>> sums;
+  std::vector<double> of_seeds;
+  for (const auto& first : firsts) {
+    const auto second = std::ranges::find(seconds, first.seed, &Cell::seed);
+    if (second == seconds.end()) continue;
+    if (first.answers.empty() || !have_same_examples(first, *second)) return std::nullopt;
+    add_differences(first, *second, sums);
+    of_seeds.push_back(mean_score(second->scores, "accuracy") - mean_score(first.scores, "accuracy"));
+  }
+  if (of_seeds.empty()) return std::nullopt;
+  std::vector<std::vector<double>> tasks;
+  for (auto& [task, values] : sums) {
+    for (auto& value : values) value /= static_cast<double>(of_seeds.size());
+    tasks.push_back(std::move(values));
+  }
+  const Spread over_seeds = spread_of(of_seeds);
+  return VariantDifference{.mean = over_seeds.mean, .interval = bootstrap_interval(tasks), .over_seeds = over_seeds};
+}
+
+std::string summary_tsv(std::span<const Cell> cells, const std::optional<Cell>& untrained, std::string_view reference) {
+  std::string text =
+      "variant\tscore\tmean\tdeviation\tseeds\tdifference\tdifference_low\tdifference_high\tdifference_deviation\n";
+  const auto variants = variants_of(cells);
+  const std::string first = reference.empty() ? variants.front() : std::string(reference);
+  for (const auto& variant : variants) {
+    const auto difference = variant == first ? std::nullopt : difference_of(cells, first, variant);
+    text += summary_lines(variant, cells_of(cells, variant), difference);
+  }
+  if (untrained) text += summary_lines("untrained", std::span(&*untrained, 1), std::nullopt);
+  return text;
+}
+
+}  // namespace csreft

@@ -1,0 +1,211 @@
+// Scores, before and after training, and differences between methods.
+#include <algorithm>
+#include <optional>
+#include <string_view>
+
+#include "experiments/report/page.h"
+#include "experiments/report/sections.h"
+#include "experiments/report/uncertainty.h"
+
+namespace csreft::sections {
+namespace {
+
+// The mean of a metric over the tasks on which both `method` and the untrained model were scored; over all tasks of
+// the method when the untrained model was not.
+struct Summary {
+  double value{};
+  std::optional<double> before;
+  std::size_t n_tasks{};
+};
+
+const RunReport::Score* find_score(const RunReport& report, std::string_view task, std::string_view metric,
+                                   std::string_view method) {
+  const auto found = std::ranges::find_if(report.scores, [&](const RunReport::Score& score) {
+    return score.task == task && score.metric == metric && score.method == method;
+  });
+  return found == report.scores.end() ? nullptr : &*found;
+}
+
+std::optional<Summary> summarise(const RunReport& report, const std::string& metric, const std::string& method) {
+  Summary alone;
+  Summary both;
+  double before = 0;
+  for (const auto& score : report.scores) {
+    if (score.metric != metric || score.method != method) continue;
+    alone.value += score.value;
+    ++alone.n_tasks;
+    const auto* first = find_score(report, score.task, metric, untrained_label);
+    if (first == nullptr) continue;
+    both.value += score.value;
+    before += first->value;
+    ++both.n_tasks;
+  }
+  if (alone.n_tasks == 0) return std::nullopt;
+  Summary summary = both.n_tasks > 0 ? both : alone;
+  summary.value /= static_cast<double>(summary.n_tasks);
+  if (both.n_tasks > 0) summary.before = before / static_cast<double>(both.n_tasks);
+  return summary;
+}
+
+Names metrics_of(const RunReport& report) {
+  Names metrics;
+  for (const auto& score : report.scores) add_once(metrics, score.metric);
+  return metrics;
+}
+
+// The untrained model first, then the methods in the order of their scores.
+Names methods_of(const RunReport& report, const std::string& metric) {
+  Names methods;
+  for (const auto& score : report.scores) {
+    if (score.metric == metric && score.method == untrained_label) add_once(methods, score.method);
+  }
+  for (const auto& score : report.scores) {
+    if (score.metric == metric) add_once(methods, score.method);
+  }
+  return methods;
+}
+
+std::string show_value(const std::string& metric, double value) {
+  return is_accuracy(metric) ? fmt::format("{:.1f} %", 100 * value) : fmt::format("{:.3f}", value);
+}
+
+// A value, and in brackets the interval that it lies in, or its deviation.
+std::string cell(const BarChart& chart, std::size_t series, std::size_t group, bool over_seeds) {
+  const auto& [name, values, errors, colour] = chart.series[series];
+  if (!values[group]) return "";
+  std::string text = fmt::format("{:.{}f}", *values[group], chart.decimals);
+  if (errors.empty() || !errors[group]) return text;
+  const auto [low, high] = *errors[group];
+  if (over_seeds) return text + fmt::format(" ± {:.{}f}", (high - low) / 2.0, chart.decimals);
+  return text + fmt::format(" ({:.{}f} to {:.{}f})", low, chart.decimals, high, chart.decimals);
+}
+
+// What the chart's bars show, as numbers: the longer side downwards.
+std::string table_of(const BarChart& chart, bool over_seeds) {
+  Names methods;
+  for (const auto& series : chart.series) methods.push_back(series.name);
+  const bool by_method = methods.size() > chart.groups.size();
+  const Names& across = by_method ? chart.groups : methods;
+  const Names& down = by_method ? methods : chart.groups;
+  std::string head = fmt::format("<tr><th>{}</th>", escape(chart.y_label)), rows;
+  for (const auto& name : across) head += fmt::format("<th>{}</th>", escape(name));
+  for (std::size_t i = 0; i < down.size(); ++i) {
+    rows += fmt::format("<tr><td>{}</td>", escape(down[i]));
+    for (std::size_t j = 0; j < across.size(); ++j) {
+      rows += fmt::format("<td>{}</td>", by_method ? cell(chart, i, j, over_seeds) : cell(chart, j, i, over_seeds));
+    }
+    rows += "</tr>\n";
+  }
+  return table(head + "</tr>", rows);
+}
+
+// The interval of a score: its deviation over seeds to both sides, or else where an accuracy lies.
+std::optional<Interval> interval_of(const RunReport::Score& score) {
+  if (score.deviation) return Interval{score.value - *score.deviation, score.value + *score.deviation};
+  if (!is_accuracy(score.metric) || score.n == 0) return std::nullopt;
+  return wilson_interval(score.value, score.n);
+}
+
+BarChart bars_of(const RunReport& report, const std::string& metric, const Colours& colours) {
+  const bool accuracy = is_accuracy(metric);
+  const double scale = accuracy ? 100.0 : 1.0;
+  BarChart chart{.id = {},
+                 .title = accuracy ? "Accuracy on the test examples" : metric + " on the test examples",
+                 .y_label = accuracy          ? "accuracy (%)"
+                            : metric == "nll" ? "nll (nats per token)"
+                                              : metric,
+                 .groups = {},
+                 .series = {},
+                 .top = accuracy ? std::optional(100.0) : std::nullopt,
+                 .decimals = accuracy ? 1 : 3};
+  for (const auto& score : report.scores) {
+    if (score.metric == metric) add_once(chart.groups, score.task);
+  }
+  for (const std::string& method : methods_of(report, metric)) {
+    BarChart::Series series{.name = method, .values = {}, .errors = {}, .colour = colours.at(method)};
+    for (const std::string& task : chart.groups) {
+      const auto* score = find_score(report, task, metric, method);
+      series.values.push_back(score == nullptr ? std::nullopt : std::optional(scale * score->value));
+      const auto interval = score == nullptr ? std::nullopt : interval_of(*score);
+      series.errors.push_back(interval ? std::optional(Interval{scale * interval->low, scale * interval->high})
+                                       : std::nullopt);
+    }
+    chart.series.push_back(std::move(series));
+  }
+  return chart;
+}
+
+std::string scores_chart(const RunReport& report, const std::string& metric, std::size_t number,
+                         const Colours& colours) {
+  BarChart chart = bars_of(report, metric, colours);
+  chart.id = fmt::format("scores-{}", number);
+  const bool over_seeds = std::ranges::any_of(report.scores, [](const auto& s) { return s.deviation.has_value(); });
+  std::string caption =
+      is_accuracy(metric) ? "The share of greedy answers whose last word is the right one." : "Less is better.";
+  if (over_seeds) {
+    caption += " Means over seeds; error bars: one standard deviation.";
+  } else if (is_accuracy(metric)) {
+    caption += " Error bars: where the accuracy on all such examples lies, at 95 % (Wilson’s interval).";
+  }
+  if (!has_gnuplot()) return table_of(chart, over_seeds);
+  return figure(chart, caption) + (shows_values(chart) ? "" : table_of(chart, over_seeds));
+}
+
+}  // namespace
+
+std::string headline(const RunReport& report) {
+  std::string cards;
+  for (const std::string& metric : metrics_of(report)) {
+    for (const std::string& method : methods_of(report, metric)) {
+      if (method == untrained_label) continue;
+      const Summary summary = *summarise(report, metric, method);
+      const auto details = std::ranges::find(report.methods, method, &RunReport::Method::name);
+      cards += fmt::format("<div class=\"card\"><h3>{}</h3><div class=\"number\">", escape(method));
+      if (summary.before) cards += fmt::format("<span>{} →</span> ", show_value(metric, *summary.before));
+      cards += fmt::format("{}</div><p>Mean {} over {} {}, {}", show_value(metric, summary.value), escape(metric),
+                           summary.n_tasks, summary.n_tasks == 1 ? "task" : "tasks",
+                           summary.before ? "before and after training" : "after training");
+      if (details != report.methods.end()) {
+        cards += fmt::format(". {} of the model’s parameters were trained, in {}", percent(details->percent),
+                             duration(details->seconds));
+      }
+      cards += ".</p></div>\n";
+    }
+  }
+  return cards.empty() ? "" : "<div class=\"cards\">\n" + cards + "</div>\n";
+}
+
+std::string scores(const RunReport& report, const Colours& colours) {
+  std::string charts;
+  const Names metrics = metrics_of(report);
+  for (std::size_t i = 0; i < metrics.size(); ++i) charts += scores_chart(report, metrics[i], i, colours);
+  if (charts.empty()) return "";
+  const bool has_before = std::ranges::count(report.scores, untrained_label, &RunReport::Score::method) > 0;
+  return fmt::format("<h2>{}</h2>\n{}", has_before ? "Before and after" : "After training", charts);
+}
+
+std::string differences(const RunReport& report) {
+  if (report.differences.empty()) return "";
+  std::string rows;
+  for (const auto& d : report.differences) {
+    const bool accuracy = is_accuracy(d.metric);
+    const double scale = accuracy ? 100.0 : 1.0;
+    const int decimals = accuracy ? 1 : 3;
+    const std::string error = d.error ? fmt::format(" ± {:.{}f}", scale * *d.error, decimals) : "";
+    const std::string interval = d.interval ? fmt::format("{:+.{}f} to {:+.{}f}", scale * d.interval->low, decimals,
+                                                          scale * d.interval->high, decimals)
+                                            : "";
+    rows += fmt::format("<tr><td>{}</td><td>{}</td><td>{}</td><td>{:+.{}f}{}</td><td>{}</td><td>{}</td></tr>\n",
+                        escape(d.method), escape(d.task.empty() ? "mean over tasks" : d.task), escape(d.metric),
+                        scale * d.value, decimals, error, interval, escape(d.kind));
+  }
+  return fmt::format(
+             "<h2>Differences from {}</h2>\n<p class=\"faint\">Accuracy in percentage points, with one standard "
+             "error; means with the interval that they lie in at 95 %, from 10,000 resamples of the examples "
+             "within each task.</p>\n",
+             escape(report.differences.front().base)) +
+         table("<tr><th>Run</th><th>Task</th><th>Metric</th><th>Difference</th><th>95 %</th><th>Error from</th></tr>",
+               rows);
+}
+
+}  // namespace csreft::sections

@@ -1,0 +1,36 @@
+// answers.jsonl: what a model answered to each test example of the tasks that are scored by accuracy. A task scored by
+// nll has no answers, and no lines.
+#pragma once
+
+#include <cstdint>
+#include <filesystem>
+#include <span>
+#include <string>
+#include <vector>
+
+#include "experiments/training/evaluate.h"
+
+namespace csreft {
+
+inline constexpr const char* answers_file_name = "answers.jsonl";
+
+// A line of it; `input` and `gates` are left out where they are empty.
+struct Answer {
+  std::string task;
+  std::int64_t index = 0;  // of the example in its task
+  std::string instruction{}, input{};
+  std::string output{}, expected{};
+  bool correct = false;
+  std::vector<double> gates{};  // [k] of a method that has gates
+};
+
+// Of each example that has an output, in the order of the scores. Throws Error for a score of none of the tests.
+std::vector<Answer> answers_of(std::span<const TaskScore> scores, std::span<const Task> tests);
+
+// Writes the folder's answers.jsonl whole or not at all; nothing where there are no answers.
+void write_answers(const std::filesystem::path& folder, std::span<const Answer> answers);
+
+// None where the folder has no answers.jsonl. Throws Error, naming the line, for one that write_answers did not write.
+std::vector<Answer> read_answers(const std::filesystem::path& folder);
+
+}  // namespace csreft
