@@ -1,11 +1,13 @@
 #include "reft/interference.h"
 
+#include <Eigen/SVD>
 #include <algorithm>
 #include <cmath>
 #include <numeric>
 
 #include "core/base/error.h"
 #include "core/ops/ops.h"
+#include "reft/matrix_view.h"
 #include "reft/stiefel/stiefel.h"
 
 namespace csreft {
@@ -71,6 +73,28 @@ Tensor subspace_overlap(std::span<const Tensor> bases, std::int64_t k) {
     }
   }
   return overlap;
+}
+
+std::vector<double> principal_angles(const Tensor& a, const Tensor& b) {
+  require(a.cols() == b.cols(), "principal angles of rows of {} and of {} numbers: expected as many", a.cols(),
+          b.cols());
+  const auto basis = [](const Tensor& rows) {
+    Tensor Q = rows.to(DType::f64).to(Device{}).clone();
+    orthonormalise(Q, Q.rows());
+    return Q;
+  };
+  const Tensor first = basis(a), second = basis(b);
+  // The cosines are singular values of A B^T; with its left singular vectors u, the sine of an angle is the part of
+  // u^T A that is outside of the other subspace.
+  const Matrix A = matrix(first), B = matrix(second), product = A * B.transpose();
+  const Eigen::JacobiSVD<Matrix> svd(product, Eigen::ComputeThinU);
+  const Matrix along = svd.matrixU().transpose() * A;
+  const Matrix outside = along - along * B.transpose() * B;
+  std::vector<double> angles;
+  for (Eigen::Index i = 0; i < svd.singularValues().size(); ++i) {
+    angles.push_back(std::atan2(outside.row(i).norm(), svd.singularValues()[i]));
+  }
+  return angles;
 }
 
 double mean_overlap(const Tensor& overlap) {

@@ -30,6 +30,11 @@ struct RouterMeasures {
 // diagonal, 0 where they are orthogonal. bases: [k r, d] of each place, any matrices of full rank: rows of Q_i are an
 // orthonormal basis (QR) of what the i-th r rows span.
 Tensor subspace_overlap(std::span<const Tensor> bases, std::int64_t k);
+// The principal angles between what the rows of `a` [m, d] and of `b` [n, d], of full rank, span, in radians, rising:
+// min(m, n) of them, 0 to pi/2 (Bjorck and Golub 1973, by cosines and sines, so that small ones are exact, too). Throws
+// Error for matrices of another width.
+std::vector<double> principal_angles(const Tensor& a, const Tensor& b);
+
 // The mean of its elements off the diagonal; 0 for one subspace.
 double mean_overlap(const Tensor& overlap);
 

@@ -3,6 +3,7 @@
 #include <algorithm>
 #include <tuple>
 
+#include "core/base/atomic_file.h"
 #include "core/base/json_file.h"
 #include "core/base/process_lock.h"
 #include "experiments/cli/progress.h"
@@ -139,8 +140,32 @@ json run_untrained(const Variant& variant, const TaskSet& tasks, const Setting& 
   return summary;
 }
 
+// What the method learns of the prompts alone, as the training begins with it.
+void show_prompts(const LanguageModel& model, Method& method, const TaskSet& tasks, const TrainOptions& train) {
+  std::vector<std::vector<std::int32_t>> prompts;
+  for (const auto& task : tasks.train) {
+    for (std::size_t i = 0; i < task.examples.size(); ++i) {
+      prompts.push_back(prompt_of(encode_example(model, task, i, train.system, train.max_length)));
+    }
+  }
+  static_cast<void>(method.prepare(prompts));
+}
+
+// What the variant measures of its method before the training. That of a cell that goes on was kept.
+json measure_before(const Variant& variant, const LanguageModel& model, const TaskSet& tasks, const fs::path& folder) {
+  const auto file = folder / "measured.json";
+  if (fs::exists(file)) return read_json_object(file);
+  const auto method = create_method(variant.method, model.llama, variant.train.seed);
+  show_prompts(model, *method, tasks, variant.train);
+  json measured = variant.measure(model, *method, tasks);
+  write_file_atomically(file, measured.dump() + "\n");
+  return measured;
+}
+
 json run_method(const Variant& variant, const TaskSet& tasks, const LanguageModel& model, const Setting& setting,
                 const fs::path& folder, bool resume) {
+  json measured = json::object();
+  if (variant.measure != nullptr) measured["before"] = measure_before(variant, model, tasks, folder);
   const std::shared_ptr<Method> method = create_method(variant.method, model.llama, variant.train.seed);
   Trainer trainer(model, *method, tasks.train, variant.train);
   MethodRun run = start_run(variant.name, method);
@@ -148,6 +173,10 @@ json run_method(const Variant& variant, const TaskSet& tasks, const LanguageMode
   json summary = summary_json(model, run, variant.train);
   if (run.result.interrupted) return summary;
   if (const auto nll = score_elsewhere(model, method.get(), setting)) summary["elsewhere"] = *nll;
+  if (variant.measure != nullptr && !interrupted()) {
+    measured["after"] = variant.measure(model, *method, tasks);
+    summary["measured"] = std::move(measured);
+  }
   summary["interrupted"] = interrupted();
   return summary;
 }

@@ -317,8 +317,8 @@ int run_comparison(std::string_view experiment, const Ablation* fixed, Arguments
                         .folder = folder,
                         .arguments = arguments,
                         .files = {.train = o.train_files, .test = o.test_files, .validation = {}}};
-  const auto all_variants =
-      varied(ablation.variants({base_method(o), o.train, model.llama, setting.tasks.train}), options);
+  const auto all_variants = varied(
+      ablation.variants({base_method(o), o.train, model.llama, setting.tasks.train, setting.tasks.test}), options);
   plan.variants = chosen_variants(o, all_variants);
   for (auto& variant : plan.variants) check_variant(variant, setting);
   if (!plan.search.rates.empty()) plan.search_cells = search_cells(plan.variants, plan.search, setting);

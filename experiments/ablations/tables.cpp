@@ -13,18 +13,39 @@ std::string text_of(const std::optional<double>& value, int decimals) {
   return value ? fmt::format("{:.{}f}", *value, decimals) : "";
 }
 
-// The cell of which a table's header is made: the first that has scores.
-std::string header_of_tasks(const Cell& cell) {
-  std::string text;
-  for (const auto& score : cell.scores) text += fmt::format("\t{}", score.task);
-  for (const auto& metric : metrics_of(cell)) text += fmt::format("\tmean_{}", metric);
-  return text;
+// Each task that a cell is scored on, in the order in which they first occur, and so the metrics.
+std::vector<std::string> all_tasks(std::span<const Cell> cells) {
+  std::vector<std::string> names;
+  for (const auto& cell : cells) {
+    for (const auto& score : cell.scores) {
+      if (std::ranges::find(names, score.task) == names.end()) names.push_back(score.task);
+    }
+  }
+  return names;
 }
 
-std::string scores_of(const Cell& cell) {
+std::vector<std::string> all_metrics(std::span<const Cell> cells) {
+  std::vector<std::string> names;
+  for (const auto& cell : cells) {
+    for (const auto& metric : metrics_of(cell)) {
+      if (std::ranges::find(names, metric) == names.end()) names.push_back(metric);
+    }
+  }
+  return names;
+}
+
+std::string scores_of(const Cell& cell, const std::vector<std::string>& tasks,
+                      const std::vector<std::string>& metrics) {
   std::string text;
-  for (const auto& score : cell.scores) text += fmt::format("\t{:.4f}", score.value);
-  for (const auto& metric : metrics_of(cell)) text += fmt::format("\t{:.4f}", mean_score(cell.scores, metric));
+  for (const auto& task : tasks) {
+    const auto score = std::ranges::find(cell.scores, task, &TaskScore::task);
+    text += score == cell.scores.end() ? "\t" : fmt::format("\t{:.4f}", score->value);
+  }
+  const auto own = metrics_of(cell);
+  for (const auto& metric : metrics) {
+    const bool has = std::ranges::find(own, metric) != own.end();
+    text += has ? fmt::format("\t{:.4f}", mean_score(cell.scores, metric)) : "\t";
+  }
   return text;
 }
 
@@ -111,12 +132,15 @@ std::optional<double> drift(const Cell& cell, const std::optional<Cell>& untrain
 
 std::string cells_tsv(std::span<const Cell> cells, const std::optional<Cell>& untrained) {
   if (cells.empty()) return "";
-  std::string text = "variant\tseed\ttrainable_parameters" + header_of_tasks(cells.front());
+  const auto tasks = all_tasks(cells), metrics = all_metrics(cells);
+  std::string text = fmt::format("variant\tseed\ttrainable_parameters\t{}", fmt::join(tasks, "\t"));
+  for (const auto& metric : metrics) text += fmt::format("\tmean_{}", metric);
   text +=
       "\tnormalised_mutual_information\tdead_share\tmean_overlap\ttraining_seconds\ttokens_per_second\tmean_gate"
       "\torthonormality_error\tdrift\n";
   for (const auto& cell : cells) {
-    text += fmt::format("{}\t{}\t{}{}", cell.variant, cell.seed, cell.trainable_parameters, scores_of(cell));
+    text += fmt::format("{}\t{}\t{}{}", cell.variant, cell.seed, cell.trainable_parameters,
+                        scores_of(cell, tasks, metrics));
     if (cell.router) {
       text += fmt::format("\t{:.4f}\t{:.4f}\t{:.4f}", cell.router->normalised_mutual_information,
                           cell.router->dead_share, cell.router->mean_overlap);

@@ -20,12 +20,18 @@ struct TaskSet {
   std::vector<Task> train, test;
 };
 
+// What an ablation measures of a method beside what every run does: a JSON object.
+using Measure = nlohmann::json (*)(const LanguageModel& model, const Method& method, const TaskSet& tasks);
+
 struct Variant {
   std::string name;
   MethodOptions method;  // untrained_options(): the model as it is
   TrainOptions train;
   std::vector<std::size_t> tasks{};       // of the training tasks, those that it learns, in this order; empty: all
   std::shared_ptr<const TaskSet> data{};  // in place of the comparison's; null: those
+  // Called before the training, when the method has seen the prompts, and after it: summary.json keeps what it returns
+  // as measured.before and measured.after. Null: nothing is measured.
+  Measure measure = nullptr;
 };
 
 // Of the model as it is, with nothing to train.
@@ -38,6 +44,7 @@ struct AblationBase {
   TrainOptions train;
   const Llama& model;
   std::span<const Task> tasks;  // to learn from
+  std::span<const Task> tests;
 };
 
 // CS-ReFT with the base's options on those of the preset, and these instead of both.

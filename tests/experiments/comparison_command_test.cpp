@@ -80,7 +80,8 @@ Table without(Table table, const Words& columns) {
 TEST_CASE("ablate alone lists the ablations, a line each and more where it helps") {
   const Bench bench;
   const std::string list = run(bench, {"ablate"});
-  for (const char* name : {"router", "gate", "rank", "subspaces", "layers", "positions", "orthonormality"}) {
+  for (const char* name :
+       {"router", "gate", "rank", "subspaces", "layers", "positions", "orthonormality", "interference", "overhead"}) {
     CHECK(contains(list, "\n  " + std::string(name)));
   }
 }
@@ -288,4 +289,40 @@ TEST_CASE("table1 has every method, near the budget, and at an equal active rank
   // Full fine-tuning leaves no model behind.
   CHECK_FALSE(std::filesystem::exists(bench.chat.folder / "table/full-0/adapter"));
   CHECK(contains(bench.chat.folder.read("table/table1-summary.tsv"), "difference_low"));
+}
+
+TEST_CASE("interference tells what tasks teach each other, how their gradients lie, and what opposed tasks do") {
+  const Bench bench;
+  run(bench, command({"ablate", "interference"}, flags(bench, "between"), {"--seeds", "1", "--steps", "1"}));
+  std::map<std::string, std::map<std::string, std::string>> rows;
+  for (const auto& line : read_table(bench, "between/interference.tsv")) rows[line.at("variant")] = line;
+  for (const char* variant : {"loreft", "csreft", "labels", "open", "only:one", "only:two"}) {
+    CAPTURE(variant);
+    REQUIRE(rows.contains(variant));
+    CHECK_FALSE(rows[variant]["one.test"].empty());
+    CHECK_FALSE(rows[variant]["two.test"].empty());
+  }
+  // The two tasks are the same: their gradients are, too, wherever both have one.
+  CHECK(std::stod(rows["loreft"]["gradient_cosine_before"]) == doctest::Approx(1.0));
+  CHECK(std::stod(rows["open"]["gradient_cosine_before"]) == doctest::Approx(1.0));
+  const json measured = json::parse(bench.chat.folder.read("between/labels-0/summary.json"))["measured"]["after"];
+  // By labels, each subspace has the gradient of its task alone.
+  CHECK(measured["cosine_by_subspace"].size() == 2);
+  CHECK(measured["cosine_by_subspace"][0][0][1].is_null());
+  CHECK(measured["cosine_by_subspace"][0][0][0] == doctest::Approx(1.0));
+  CHECK(measured["principal_angles"][0][0]["degrees"].size() == 2);
+  CHECK(rows["only:one"]["gradient_cosine_before"].empty());
+}
+
+TEST_CASE("overhead measures an adapter beside the model alone") {
+  const Bench bench;
+  run(bench, command({"ablate", "overhead"}, flags(bench, "cost"),
+                     {"--seeds", "1", "--steps", "1", "--variants", "single,csreft,lora"}));
+  const Table table = read_table(bench, "cost/overhead.tsv");
+  REQUIRE(table.size() == 3);
+  for (const auto& line : table) {
+    CHECK(std::stod(line.at("prompt_tokens_per_second")) > 0.0);
+    CHECK(std::stod(line.at("generated_tokens_per_second")) > 0.0);
+    CHECK(std::stod(line.at("generation_overhead")) > -1.0);
+  }
 }

@@ -72,3 +72,23 @@ TEST_CASE("overlap is 1 for a subspace in itself, 0 for orthogonal ones, whateve
   CHECK(csreft::mean_overlap(csreft::subspace_overlap(two, 2)) == doctest::Approx(0.5));
   CHECK(csreft::mean_overlap(csreft::subspace_overlap(two, 1)) == 0.0);
 }
+
+TEST_CASE("principal angles are those that the rows were turned by, however small") {
+  constexpr double turn = 1e-9, half = 0.5;
+  const auto rows = [](const std::vector<double>& values, std::int64_t n) {
+    return Tensor::from(std::span<const double>(values), {n, static_cast<std::int64_t>(values.size()) / n});
+  };
+  // The first two axes of R^5, against the same turned towards the third and the fourth.
+  const Tensor a = rows({2, 0, 0, 0, 0, 1, 3, 0, 0, 0}, 2);
+  const Tensor b = rows({std::cos(turn), 0, std::sin(turn), 0, 0, 0, std::cos(half), 0, std::sin(half), 0}, 2);
+  const auto angles = csreft::principal_angles(a, b);
+  REQUIRE(angles.size() == 2);
+  // Sines keep the digits that an inverse cosine of 1 - 5e-19 would lose.
+  CHECK(angles[0] == doctest::Approx(turn).epsilon(1e-6));
+  CHECK(angles[1] == doctest::Approx(half).epsilon(1e-12));
+  const auto right = csreft::principal_angles(a, rows({0, 0, 0, 0, 7}, 1));
+  REQUIRE(right.size() == 1);
+  CHECK(right[0] == doctest::Approx(std::acos(0.0)).epsilon(1e-12));
+  CHECK(csreft::principal_angles(a, a)[1] < 1e-12);
+  CHECK_THROWS_AS(csreft::principal_angles(a, Tensor::zeros({1, 4}, DType::f64)), csreft::Error);
+}
