@@ -25,12 +25,6 @@ const TaskScore& score_of(std::span<const TaskScore> scores, const std::string& 
   return *found;
 }
 
-std::vector<double> row_of(std::span<const TaskScore> scores, const std::vector<std::string>& tasks) {
-  std::vector<double> row;
-  for (const auto& task : tasks) row.push_back(score_of(scores, task).value);
-  return row;
-}
-
 json number_or_null(const std::optional<double>& number) { return number ? json(*number) : json(nullptr); }
 
 void print_row(const std::string& name, const std::vector<double>& row) {
@@ -64,6 +58,12 @@ std::vector<SequenceRecord> read_sequence(const std::filesystem::path& file, std
   return records;
 }
 
+std::vector<double> scores_in_order(std::span<const TaskScore> scores, const std::vector<std::string>& tasks) {
+  std::vector<double> row;
+  for (const auto& task : tasks) row.push_back(score_of(scores, task).value);
+  return row;
+}
+
 void check_sequence(std::span<const std::string> tasks, std::span<const Task> tests) {
   std::string metric;
   for (const auto& stem : tasks) {
@@ -87,9 +87,9 @@ SequenceMatrix sequence_matrix(const std::vector<std::string>& tasks, std::span<
   SequenceMatrix matrix{.tasks = tasks, .metric = accuracy, .scores = {}, .untrained = {}};
   for (const auto& record : records) {
     matrix.metric = score_of(record.scores, tasks.front()).metric;
-    matrix.scores.push_back(row_of(record.scores, tasks));
+    matrix.scores.push_back(scores_in_order(record.scores, tasks));
   }
-  if (!untrained.empty()) matrix.untrained = row_of(untrained, tasks);
+  if (!untrained.empty()) matrix.untrained = scores_in_order(untrained, tasks);
   return matrix;
 }
 
@@ -117,6 +117,22 @@ json to_json(const SequenceMatrix& matrix) {
     out["forgetting"] = number_or_null(measures->forgetting);
   }
   return out;
+}
+
+SequenceMatrix parse_sequence_matrix(const json& saved, std::string_view where) {
+  SequenceMatrix matrix;
+  try {
+    matrix = {.tasks = saved.at("tasks").get<std::vector<std::string>>(),
+              .metric = saved.at("metric").get<std::string>(),
+              .scores = saved.at("scores").get<std::vector<std::vector<double>>>(),
+              .untrained = saved.value("untrained", std::vector<double>())};
+  } catch (const json::exception& error) {
+    fail("{}: what is said of a sequence is not understood: {}", where, error.what());
+  }
+  const auto is_whole = [&](const std::vector<double>& row) { return row.size() == matrix.tasks.size(); };
+  require(std::ranges::all_of(matrix.scores, is_whole) && (matrix.untrained.empty() || is_whole(matrix.untrained)),
+          "{}: a sequence of {} tasks has scores of another number of tasks", where, matrix.tasks.size());
+  return matrix;
 }
 
 void print_sequence(const std::string& label, const SequenceMatrix& matrix) {

@@ -46,9 +46,13 @@ SequenceMatrix sequence_matrix(const std::vector<std::string>& tasks, std::span<
 // When all tasks are learnt. More is always better, also of nll, whose differences have the other sign; the average is
 // that of the scores as they are.
 std::optional<Transfer> transfer_of(const SequenceMatrix& matrix);
+// The scores of test tasks of these stems. Throws Error, naming it, for one that is not there.
+std::vector<double> scores_in_order(std::span<const TaskScore> scores, const std::vector<std::string>& tasks);
 // {"tasks", "metric", "scores"[, "untrained"]} and, when all tasks are learnt, {"average", "backward_transfer",
 // "forward_transfer", "forgetting"}; null where there is no such number.
 nlohmann::json to_json(const SequenceMatrix& matrix);
+// The same back. Throws Error, beginning with `where`, for another form.
+SequenceMatrix parse_sequence_matrix(const nlohmann::json& saved, std::string_view where);
 // A line a task that was learnt, a column a task, and the four numbers, on stdout.
 void print_sequence(const std::string& label, const SequenceMatrix& matrix);
 
