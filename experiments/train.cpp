@@ -36,6 +36,7 @@ struct TrainCommand {
                "./run train --model path/to/Llama-2-7b --preset paper-budget --train data.json",
                "./run train --method lora+loreft --lora.rank 2 --loreft.rank 8 --train a.json --test a.test.json",
                "./run train --train a.json --test a.test.json --validation 0.1 --keep best",
+               "./run train --order sequence --train a.json --train b.json --test a.test.json --test b.test.json",
                "./run train --config lora.json --seed 1", "./run train --resume runs/train-20260101-120000",
                "./run train --resume runs/train-20260101-120000 --epochs 8"}};
 
@@ -213,13 +214,14 @@ int run(const TrainCommand& command, const Prepared& prepared, Arguments argumen
   print_layers(choice.method, method->options(), model.llama.config());
   Trainer trainer(model, *method, data.train, command.train);
   for (const auto& task : data.test) check_task(model, method.get(), task, command.evaluation);
+  if (!data.test.empty()) check_sequence(trainer.sequence(), data.test);
   if (!data.validation.empty()) trainer.validate_on(data.validation, command.evaluation);
 
   const bool resume = saved != nullptr && std::filesystem::exists(place / "state.safetensors");
   require(saved == nullptr || resume || !std::filesystem::exists(place / "adapter"),
           "{} has an adapter and no state.safetensors: expected what the run kept to go on from", place.string());
   require(
-      saved == nullptr || method->sequence().size() < 2 || to_json(saved->train) == to_json(command.train),
+      saved == nullptr || trainer.n_phases() < 2 || to_json(saved->train) == to_json(command.train),
       "a run that learns tasks in sequence cannot be extended: its earlier tasks are done; expected no --epochs and no "
       "--steps");
   if (saved != nullptr) check_model(*saved, model, place);

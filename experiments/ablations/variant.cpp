@@ -3,15 +3,11 @@
 #include "reft/presets.h"
 
 namespace csreft {
-namespace {
 
-// Without the options that the method does not have.
 MethodOptions known_options(MethodOptions options) {
   for (const auto& unknown : read_options(options).unknown) options.values.erase(unknown);
   return options;
 }
-
-}  // namespace
 
 Variant csreft_variant(const AblationBase& base, std::string name, const nlohmann::json& changes,
                        std::string_view preset) {

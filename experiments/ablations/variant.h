@@ -47,6 +47,8 @@ struct AblationBase {
   std::span<const Task> tests;
 };
 
+// Without the options that the method does not have.
+MethodOptions known_options(MethodOptions options);
 // CS-ReFT with the base's options on those of the preset, and these instead of both.
 Variant csreft_variant(const AblationBase& base, std::string name, const nlohmann::json& changes = {},
                        std::string_view preset = "specialised");

@@ -1,6 +1,8 @@
 #include "experiments/training/run.h"
 
+#include <algorithm>
 #include <cstdio>
+#include <optional>
 
 #include "experiments/cli/progress.h"
 #include "experiments/measure/peak_memory.h"
@@ -27,10 +29,50 @@ std::int64_t n_examples(std::span<const TaskScore> scores) {
   return n;
 }
 
+std::vector<TaskScore> score_all(const MethodRun& run, const LanguageModel& model, std::span<const Task> tests,
+                                 const EvaluationOptions& evaluation) {
+  std::vector<TaskScore> scores;
+  for (const auto& task : tests) {
+    if (!interrupted()) scores.push_back(evaluate(model, run.method.get(), task, evaluation));
+  }
+  return scores;
+}
+
+bool are_whole(std::span<const TaskScore> scores, std::span<const Task> tests, const EvaluationOptions& evaluation) {
+  if (scores.size() < tests.size()) return false;
+  for (std::size_t t = 0; t < tests.size(); ++t) {
+    const std::int64_t all = std::ssize(tests[t].examples);
+    if (scores[t].n < (evaluation.max_examples > 0 ? std::min(all, evaluation.max_examples) : all)) return false;
+  }
+  return true;
+}
+
+// The scores after the last task of a sequence, once they are known.
+using LastScores = std::optional<std::vector<TaskScore>>;
+
+// Has the trainer score all tasks after each, with gates for the last.
+void score_sequence(MethodRun& run, Trainer& trainer, const LanguageModel& model, std::span<const Task> tests,
+                    const EvaluationOptions& evaluation, LastScores& last) {
+  check_sequence(trainer.sequence(), tests);
+  run.sequence = trainer.sequence();
+  EvaluationOptions quiet = evaluation;
+  quiet.quiet = true;  // the training's own progress goes on
+  trainer.after_each_task([&run, &model, &last, tests, quiet](std::size_t task) {
+    auto scores = std::optional(score_all(run, model, tests, quiet));
+    if (!are_whole(*scores, tests, quiet)) scores.reset();
+    if (task + 1 == run.sequence.size()) last = scores;
+    return scores;
+  });
+}
+
 }  // namespace
 
 MethodRun start_run(const std::string& label, const std::shared_ptr<const Method>& method) {
   return {.label = label, .method = method, .options = method->options(), .parameters = count_parameters(*method)};
+}
+
+SequenceMatrix matrix_of(const MethodRun& run) {
+  return sequence_matrix(run.sequence, run.result.sequence, run.untrained);
 }
 
 std::vector<TaskScore> score_untrained(const LanguageModel& model, std::span<const Task> tests,
@@ -56,6 +98,8 @@ void train_and_score(MethodRun& run, Trainer& trainer, const LanguageModel& mode
   std::fflush(stdout);
   const Device device = model.llama.options().device;
   reset_peak_run_memory(device);
+  LastScores last;
+  if (!trainer.sequence().empty() && !tests.empty()) score_sequence(run, trainer, model, tests, evaluation, last);
   run.total_steps = trainer.total_steps();
   run.result = trainer.run(folder, resume);
   run.peak_memory_bytes = peak_run_memory(device);
@@ -64,12 +108,10 @@ void train_and_score(MethodRun& run, Trainer& trainer, const LanguageModel& mode
                records.back().step,
                run.result.kept_step > 0 ? fmt::format("; kept: step {}", run.result.kept_step) : "");
   }
-  std::vector<TaskScore> scores;
-  for (const auto& task : tests) {
-    if (!interrupted()) scores.push_back(evaluate(model, run.method.get(), task, evaluation));
-  }
+  std::vector<TaskScore> scores = last ? *std::move(last) : score_all(run, model, tests, evaluation);
   run.result.interrupted = run.result.interrupted || interrupted();
   print_scores(run.label, scores);
+  if (!run.result.sequence.empty()) print_sequence(run.label, matrix_of(run));
   if (n_examples(scores) < n_examples(run.scores)) {
     fmt::print("the scores of step {} stay: {} examples were scored after step {}\n", run.scored_step,
                n_examples(scores) == 0 ? "no" : "fewer", run.result.steps.size());

@@ -99,6 +99,7 @@ json summary_json(const LanguageModel& model, const MethodRun& run, const TrainO
     summary["validation"] = json::array();
     for (const auto& record : run.result.validation) summary["validation"].push_back(to_json(record));
   }
+  if (!run.result.sequence.empty()) summary["sequence"] = to_json(matrix_of(run));
   if (const auto error = orthonormality_error(*run.method)) summary["orthonormality_error"] = *error;
   if (run.total_steps > 0) summary["total_steps"] = run.total_steps;
   if (run.result.kept_step > 0) summary["kept_step"] = run.result.kept_step;

@@ -27,6 +27,13 @@ struct KeptStep {
 constexpr std::array kept_steps{KeptStep{"last", "of the last step"},
                                 KeptStep{"best", "of the step with the lowest cross-entropy on --validation"}};
 
+struct TaskOrder {
+  std::string_view name, summary;
+};
+constexpr std::array task_orders{
+    TaskOrder{"mixed", "all at once, shuffled; but one after the other where the method asks for it"},
+    TaskOrder{"sequence", "one after the other, as --train names them, and all scored after each"}};
+
 std::vector<OptimizerParameter> optimizer_parameters(const Method& method) {
   std::vector<OptimizerParameter> out;
   for (const auto& p : method.parameters()) {
@@ -76,6 +83,7 @@ std::vector<double> TrainResult::cross_entropies() const {
 void TrainOptions::describe(Options& options) {
   options.add("batch", batch, "examples in an optimizer step", at_least(1));
   options.add("epochs", epochs, "passes over the training data", at_least(1));
+  options.add_name("order", order, "in which the tasks are learnt", task_orders);
   options.add("steps", max_steps,
               "stop after this many steps (of each task, where tasks are learnt in sequence); 0: all of them",
               at_least(0));
@@ -100,10 +108,6 @@ Trainer::Trainer(const LanguageModel& model, Method& method, std::span<const Tas
       optimizer_(optimizer_parameters(method), options_.optimizer) {
   set_options(options_, nlohmann::json::object());  // checks them
   method_.check_save(model_);
-  require(options_.keep != "best" || method_.sequence().size() < 2,
-          "--keep best may keep a step before later tasks are learnt, and {} are learnt in sequence: expected --keep "
-          "last",
-          fmt::join(method_.sequence(), ", "));
   for (const auto& p : method_.parameters()) {
     if (p.part == ParameterPart::model) continue;
     adapter_values_.push_back(p.value.value());
@@ -131,30 +135,15 @@ Trainer::Trainer(const LanguageModel& model, Method& method, std::span<const Tas
   }
   for (auto& notice : method_.notices()) notices_.push_back(std::move(notice));
   phases_ = make_phases();
+  require(options_.keep != "best" || phases_.size() < 2,
+          "--keep best may keep a step before later tasks are learnt, and {} are learnt in sequence: expected --keep "
+          "last",
+          fmt::join(task_stems(tasks), ", "));
   total_steps_ = phases_.back().first_step + phases_.back().steps;
   moment_ = {.step = 0, .total_steps = total_steps_, .seed = options_.seed, .pass = 0};
   const EncodedExample& shortest = *std::ranges::min_element(examples_, {}, &EncodedExample::prompt_length);
   check_edits(method_, prompt_of(shortest), task_names_[shortest.task]);
   check_supervision();
-}
-
-// Shows the method the prompts of all examples. False if a signal cut that short.
-bool Trainer::prepare() {
-  std::vector<std::vector<std::int32_t>> prompts;
-  for (const auto& e : examples_) prompts.push_back(prompt_of(e));
-  std::optional<Progress> reading;
-  bool whole = true;
-  const std::string found = method_.prepare(prompts, [&](std::int64_t done, std::int64_t total) {
-    if (!reading) reading.emplace("read prompts", total, "", options_.quiet);
-    reading->update(done);
-    whole = done == total || !interrupted();
-    return whole;
-  });
-  if (whole && !found.empty() && !options_.quiet) {
-    fmt::print("note: {}\n", found);
-    std::fflush(stdout);
-  }
-  return whole;
 }
 
 // Every step must have something to predict; only examples that are cut inside their prompts leave nothing.
@@ -168,55 +157,6 @@ void Trainer::check_supervision() const {
             "the prompts of all examples of step {} fill --max-length {}: expected room for responses", s + 1,
             options_.max_length);
   }
-}
-
-std::vector<Trainer::Phase> Trainer::make_phases() const {
-  const auto sequence = method_.sequence();
-  if (!sequence.empty()) {
-    std::vector<std::string> stems;
-    for (const auto& name : task_names_) stems.push_back(task_stem(name));
-    require(std::ranges::equal(stems, sequence),
-            "the method learns {} in sequence, and the data are of {}: expected the same", fmt::join(sequence, ", "),
-            fmt::join(stems, ", "));
-  }
-  std::vector<Phase> phases(sequence.empty() ? 1 : task_names_.size());
-  for (std::size_t i = 0; i < examples_.size(); ++i) {
-    phases[phases.size() == 1 ? 0 : examples_[i].task].examples.push_back(i);
-  }
-  std::int64_t done = 0;
-  for (Phase& phase : phases) {
-    const auto n = static_cast<std::int64_t>(phase.examples.size());
-    phase.first_step = done;
-    phase.steps_per_epoch = (n + options_.batch - 1) / options_.batch;
-    phase.steps = phase.steps_per_epoch * options_.epochs;
-    if (options_.max_steps > 0) phase.steps = std::min(phase.steps, options_.max_steps);
-    done += phase.steps;
-  }
-  return phases;
-}
-
-std::size_t Trainer::phase_of(std::int64_t step) const {
-  std::size_t phase = phases_.size() - 1;
-  while (phases_[phase].first_step > step) --phase;
-  return phase;
-}
-
-// Step s of a phase takes batch s mod steps_per_epoch of a shuffle that depends on the seed, the phase and the epoch
-// alone, so that a run can be continued at any step.
-std::vector<const EncodedExample*> Trainer::batch_of_step(std::int64_t step) const {
-  const std::size_t p = phase_of(step);
-  const Phase& phase = phases_[p];
-  step -= phase.first_step;
-  std::vector<std::size_t> order = phase.examples;
-  Random random(options_.seed, epoch_shuffle_stream + phase_shuffle_streams * p +
-                                   static_cast<std::uint64_t>(step / phase.steps_per_epoch));
-  shuffle(order, random);
-  const auto begin = static_cast<std::size_t>(step % phase.steps_per_epoch * options_.batch);
-  std::vector<const EncodedExample*> batch;
-  for (std::size_t i = begin; i < std::min(begin + static_cast<std::size_t>(options_.batch), order.size()); ++i) {
-    batch.push_back(&examples_[order[i]]);
-  }
-  return batch;
 }
 
 std::vector<Tensor> Trainer::values() const {
@@ -294,21 +234,30 @@ void Trainer::keep_best(TrainResult& result) {
 
 TrainResult Trainer::run(const std::filesystem::path& folder, bool resume) {
   TrainResult result;
-  std::optional<LineLog> log, validation_log;
+  std::optional<LineLog> log, validation_log, sequence_log;
   if (!folder.empty()) make_folder(folder);
   if (!folder.empty() && resume) result = load(folder);
   if (!resume) result.interrupted = !prepare();
   if (!folder.empty()) {
     log.emplace(folder / "metrics.jsonl", metrics_lines(result.steps));
     if (validation_) validation_log.emplace(folder / "validation.jsonl", validation_lines(result.validation));
+    if (score_) sequence_log.emplace(folder / "sequence.jsonl", sequence_lines(result.sequence));
   }
   const auto done = static_cast<std::int64_t>(result.steps.size());
   // One that a signal had prevented.
   if (validation_is_due(done, result)) result.interrupted = !validate(folder, done, result, validation_log);
+  if (!result.interrupted && scoring_is_due(done, result)) result.interrupted = !score_tasks(result, sequence_log);
   const auto save_now = [&] {
     log->sync();
     if (validation_log) validation_log->sync();
+    if (sequence_log) sequence_log->sync();
     save(folder, result);
+  };
+  // What another step would find out.
+  const auto check_values = [&](std::int64_t step) {
+    if (!std::isfinite(global_norm(values()))) {
+      fail_as_not_finite("the updated parameters are", {step, folder, result});
+    }
   };
   if (!folder.empty() && resume && done == total_steps_) save_now();
 
@@ -316,11 +265,18 @@ TrainResult Trainer::run(const std::filesystem::path& folder, bool resume) {
   double tokens = 0.0;  // of this process
   auto last_save = Clock::now();
   for (std::int64_t s = done; s < total_steps_ && !result.interrupted; ++s) {
-    const auto batch = batch_of_step(s);
-    // The first step has a rate above zero: step s of n uses the factor of s + 1 in n + 1.
     const Phase& phase = phases_[phase_of(s)];
-    if (s == phase.first_step || s == done) method_.begin_task(static_cast<std::int64_t>(phase_of(s)));
+    const bool begins = s == phase.first_step;
+    if ((begins || s == done) && !begin_phase(phase_of(s), begins)) {
+      result.interrupted = true;
+      if (folder.empty() || s == done) break;  // nothing is new
+      check_values(s);
+      save_now();
+      break;
+    }
+    const auto batch = batch_of_step(s);
     moment_.step = s;
+    // The first step has a rate above zero: step s of n uses the factor of s + 1 in n + 1.
     const double lr = options_.lr * learning_rate_factor(s - phase.first_step + 1, phase.steps + 1, options_.warmup);
     StepMetrics metrics = step(batch, lr);
     metrics.step = s + 1;
@@ -335,15 +291,16 @@ TrainResult Trainer::run(const std::filesystem::path& folder, bool resume) {
       result.interrupted = !validate(folder, s + 1, result, validation_log);
     }
     progress.update(s + 1 - done, tokens, describe(metrics, result.validation));
+    const bool scores = !result.interrupted && scoring_is_due(s + 1, result);
     const bool last = s + 1 == total_steps_ || result.interrupted;
     const bool due = options_.save_every > 0.0 && seconds_since(last_save) >= options_.save_every;
     const bool saves = !folder.empty() && (take_save_request() || last || due);
-    // What another step would find out.
-    if ((last || saves) && !std::isfinite(global_norm(values())))
-      fail_as_not_finite("the updated parameters are", here);
-    if (!saves) continue;
-    save_now();
-    last_save = Clock::now();
+    if (last || saves || scores) check_values(s + 1);
+    if (saves) save_now();
+    if (scores) result.interrupted = !score_tasks(result, sequence_log);
+    const bool saves_scores = scores && !folder.empty() && (last || result.interrupted || options_.save_every > 0.0);
+    if (saves_scores) save_now();
+    if (saves || saves_scores) last_save = Clock::now();
   }
   progress.finish();
   keep_best(result);

@@ -13,6 +13,7 @@
 #include "core/tensor/safetensors.h"
 #include "experiments/training/batch.h"
 #include "experiments/training/metrics.h"
+#include "experiments/training/sequence.h"
 #include "experiments/training/validation.h"
 #include "reft/adapter.h"
 #include "reft/stiefel/optimizer.h"
@@ -22,6 +23,7 @@ namespace csreft {
 struct TrainOptions {
   std::int64_t batch = 16;
   std::int64_t epochs = 2;
+  std::string order = "mixed";  // of the tasks: "mixed", or "sequence", one after the other
   double lr = 4e-3;
   double warmup = 0.06;  // share of all steps
   double clip = 1.0;     // largest norm of the gradient; 0: no clipping
@@ -38,11 +40,13 @@ struct TrainOptions {
   double save_every = 60.0;  // seconds from one save to the next; 0: only at the end
 
   void describe(Options& options);
+  bool in_sequence() const { return order == "sequence"; }
 };
 
 struct TrainResult {
   std::vector<StepMetrics> steps;
   std::vector<ValidationRecord> validation{};
+  std::vector<SequenceRecord> sequence{};  // of the tasks that are learnt, where Trainer::after_each_task was called
   std::int64_t kept_step = 0;  // with --keep best, the step whose values the method has; 0: those of the last
   bool interrupted = false;
   // Over all steps, those before a resume too.
@@ -53,12 +57,13 @@ struct TrainResult {
   std::vector<double> cross_entropies() const;
 };
 
-// Trains `method` in place on the examples of all tasks, mixed and shuffled anew in each epoch; or, if the method
-// learns in sequence, on one task after the other, each with the epochs and the schedule of a run of its own. With a
-// `folder`, writes metrics.jsonl (a line a step), adapter/ and state.safetensors there as it goes, at the end and when
-// interrupted; with `resume`, continues from them as if it had never stopped. Stops when interrupted(), and saves when
-// a save is asked for (progress.h). A process that is killed leaves each of these files whole or absent, and a state to
-// go on from. Throws Error for tasks without examples and for options.keep "best" where tasks are learnt in sequence.
+// Trains `method` in place on the examples of all tasks, mixed and shuffled anew in each epoch; or, if the method or
+// options.order asks for it, on one task after the other, each with the epochs and the schedule of a run of its own,
+// and where options.order does, with the optimizer as new. With a `folder`, writes metrics.jsonl (a line a step),
+// adapter/ and state.safetensors there as it goes, at the end and when interrupted; with `resume`, continues from them
+// as if it had never stopped. Stops when interrupted(), and saves when a save is asked for (progress.h). A process that
+// is killed leaves each of these files whole or absent, and a state to go on from. Throws Error for tasks without
+// examples and for options.keep "best" where tasks are learnt in sequence.
 //
 // A step whose loss or gradient is not finite is not applied: then run() throws Error, which says at which step. The
 // method then holds, and the folder keeps, the best values so far where options.keep is "best", and else the last ones
@@ -72,6 +77,13 @@ class Trainer {
   // validation.jsonl, and with options.keep "best" ends with the values of the step that did best there.
   void validate_on(std::vector<Task> tasks, const EvaluationOptions& options);
 
+  // How the method does on all tasks, asked for after task `task` of a sequence; nothing if a signal cut it short,
+  // which stops the run: it asks again when it goes on.
+  using ScoreTasks = std::function<std::optional<std::vector<TaskScore>>(std::size_t task)>;
+  // From here on, run() asks `score` whenever a task of a sequence is learnt (options.order), and writes
+  // sequence.jsonl: a line for each task, whatever stops the run between them. Does nothing where tasks are mixed.
+  void after_each_task(ScoreTasks score);
+
   TrainResult run(const std::filesystem::path& folder = {}, bool resume = false);
 
   // What a folder holds to go on from.
@@ -83,6 +95,10 @@ class Trainer {
   Saved saved(const std::filesystem::path& folder) const;
 
   std::int64_t total_steps() const { return total_steps_; }
+  // The stems of the tasks in the order of learning, where options.order asks for a sequence; else none.
+  std::vector<std::string> sequence() const;
+  // How many tasks are learnt one after the other, whoever asks for it; 1: all at once.
+  std::size_t n_phases() const { return phases_.size(); }
   // A line for each thing that a user would not expect of these data and options.
   const std::vector<std::string>& notices() const { return notices_; }
   // Forward and backward of one optimizer step on `examples`, and the update at the rate `lr`. Public for measurements.
@@ -90,8 +106,8 @@ class Trainer {
   const std::vector<EncodedExample>& examples() const { return examples_; }
 
  private:
-  // Examples that are learnt together, in steps of their own: all of them or, where a method learns its tasks in
-  // sequence, those of one task.
+  // Examples that are learnt together, in steps of their own: all of them or, where tasks are learnt in sequence, those
+  // of one task.
   struct Phase {
     std::vector<std::size_t> examples;
     std::int64_t first_step = 0, steps = 0, steps_per_epoch = 0;
@@ -103,6 +119,15 @@ class Trainer {
   void penalise(std::span<const EncodedExample* const> examples, double share, StepMetrics& metrics);
   void regularise(StepMetrics& metrics);
   bool prepare();
+  // False if a signal cut it short.
+  bool begin_phase(std::size_t phase, bool at_its_start);
+  // Shows a method the prompts of these examples. False if a signal cut that short.
+  using ShowPrompts = std::function<void(std::span<const std::vector<std::int32_t>>, const OnRead&)>;
+  bool show_prompts(std::span<const std::size_t> examples, const ShowPrompts& show) const;
+  // Whether a task is learnt after `step` steps whose scores are not in the result.
+  bool scoring_is_due(std::int64_t step, const TrainResult& result) const;
+  // False if a signal cut it short.
+  bool score_tasks(TrainResult& result, std::optional<LineLog>& log);
   // Indices into the method's tasks.
   std::vector<std::int32_t> tasks_of(std::span<const EncodedExample* const> examples) const;
   std::string training_data() const;
@@ -147,6 +172,7 @@ class Trainer {
   std::vector<Tensor> adapter_values_, good_values_;
   bool has_good_values_ = false;
   std::optional<Validation> validation_;
+  ScoreTasks score_;  // unset: tasks are not scored while they are learnt
   // With options.keep "best": the parameters at the step of the lowest validation cross-entropy so far; else empty.
   std::vector<Tensor> best_values_;
 };

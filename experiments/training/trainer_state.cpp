@@ -71,10 +71,11 @@ void Trainer::save(const std::filesystem::path& folder, const TrainResult& resul
   for (std::size_t i = 0; i < best_values_.size(); ++i) {
     tensors.emplace_back(best_prefix + method_.parameters()[i].name, best_values_[i]);
   }
-  save_safetensors(folder / "state.safetensors", tensors,
-                   {{"step", std::to_string(result.steps.size())},
-                    {"validations", std::to_string(result.validation.size())},
-                    {"training_data", training_data()}});
+  SafeTensorsMetadata about{{"step", std::to_string(result.steps.size())},
+                            {"validations", std::to_string(result.validation.size())},
+                            {"training_data", training_data()}};
+  if (score_) about["tasks_scored"] = std::to_string(result.sequence.size());
+  save_safetensors(folder / "state.safetensors", tensors, about);
   if (best_values_.empty()) return save_good_adapter(folder);
   swap_elements(values(), best_values_);
   save_good_adapter(folder);
@@ -121,6 +122,11 @@ TrainResult Trainer::load(const std::filesystem::path& folder) {
   require(!validation_ || result.validation.size() == validations,
           "{} has {} validations, but the state was saved after {}", (folder / "validation.jsonl").string(),
           result.validation.size(), validations);
+  const auto scored = static_cast<std::size_t>(saved_count(file, "tasks_scored").value_or(0));
+  if (score_) result.sequence = read_sequence(folder / "sequence.jsonl", scored);
+  require(!score_ || result.sequence.size() == scored,
+          "{} has the scores of {} tasks, but the state was saved after {}", (folder / "sequence.jsonl").string(),
+          result.sequence.size(), scored);
   if (options_.keep == "best" && !result.validation.empty()) load_best(file);
   return result;
 }

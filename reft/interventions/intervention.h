@@ -83,7 +83,11 @@ struct InterventionShape {
   std::int64_t blocks = 1;         // k stacked subspaces of rank r each
   bool joint = false;              // the whole stack is orthonormal, and stays so: R_i R_j^T = 0
   bool starts_orthogonal = false;  // the blocks start orthogonal to each other, and may leave that
+  Tensor outside{};                // R starts orthogonal to these orthonormal rows [m, d]; undefined: to none
 };
+// R [r, d] less its part in the span of the orthonormal rows of F [m, d]: R - (R F^T) F. F undefined: R.
+Variable outside_of(const Variable& R, const Tensor& F);
+
 // New parameters "PREFIX.LETTER" at place `place` of a method, drawn from the streams of random_streams.h.
 std::vector<Parameter> make_intervention_parameters(const Intervention& intervention, const std::string& prefix,
                                                     const InterventionShape& shape, bool identity, std::uint64_t seed,

@@ -1,8 +1,10 @@
 // How an intervention's parameters are made.
 #include <algorithm>
 #include <cmath>
+#include <numeric>
 
 #include "core/tensor/random.h"
+#include "models/llama/token_batch.h"
 #include "reft/interventions/intervention.h"
 #include "reft/random_streams.h"
 #include "reft/stiefel/stiefel.h"
@@ -43,6 +45,15 @@ bool has_orthonormal(const Intervention& intervention) {
                              [](const InterventionParameter& p) { return p.manifold == ParameterManifold::stiefel; });
 }
 
+// As an edit of the rows of R, which takes out what F reads: R + F^T (-F R), R's rows being the states.
+Variable outside_of(const Variable& R, const Tensor& F) {
+  if (!F.defined()) return R;
+  std::vector<std::int32_t> all(static_cast<std::size_t>(R.value().rows()));
+  std::iota(all.begin(), all.end(), 0);
+  const RowIndex rows = index_tensor(all);
+  return low_rank_update(R, {rows, rows}, Variable(ops::scale(F, -1.0)), {}, Variable(F));
+}
+
 std::vector<Parameter> make_intervention_parameters(const Intervention& intervention, const std::string& prefix,
                                                     const InterventionShape& shape, bool identity, std::uint64_t seed,
                                                     std::uint64_t place, const TensorOptions& tensors) {
@@ -59,6 +70,10 @@ std::vector<Parameter> make_intervention_parameters(const Intervention& interven
       case Start::orthonormal:
         value = random_stiefel(rows, shape.hidden, shape.starts_orthogonal ? rows : block_rows, seed,
                                first_place_stream + place, tensors);
+        if (shape.outside.defined()) {
+          value = outside_of(Variable(value), shape.outside).value();
+          orthonormalise(value, block_rows);
+        }
         break;
       case Start::torch_linear: value = random_uniform(extents, -bound, bound, seed, stream, tensors); break;
       case Start::uniform: value = random_uniform(extents, 0.0, 1.0, seed, stream, tensors); break;

@@ -11,16 +11,8 @@
 namespace csreft {
 namespace {
 
-// Statistics of the router's input are taken from so many prompts at most, evenly spread over all; where gates are by
-// token, from so many of their tokens.
-constexpr std::size_t most_prompts_read = 2048, most_tokens_read = 4096;
-
-std::vector<std::vector<std::int32_t>> spread(std::span<const std::vector<std::int32_t>> prompts) {
-  const std::size_t n = std::min(prompts.size(), most_prompts_read);
-  std::vector<std::vector<std::int32_t>> some;
-  for (std::size_t i = 0; i < n; ++i) some.push_back(prompts[i * prompts.size() / n]);
-  return some;
-}
+// Where gates are by token, statistics of the router's input are taken from so many tokens at most.
+constexpr std::size_t most_tokens_read = 4096;
 
 // Without its gates: what the passes over batches share.
 class CsReft final : public Method, public Routing {
@@ -50,7 +42,7 @@ class CsReft final : public Method, public Routing {
 
   std::string prepare(std::span<const std::vector<std::int32_t>> prompts, const OnRead& on_read) override {
     if (router_.empty() || (norm_.empty() && !start_.reads_prompts)) return {};
-    Tensor x = read_inputs(spread(prompts), on_read);
+    Tensor x = read_inputs(spread_prompts(prompts), on_read);
     if (!norm_.empty()) {
       fit_router_norm(norm_, x);
       x = standardise(norm_, x);
@@ -180,7 +172,7 @@ class CsReftPass final : public MethodPass {
             "gates by token cannot follow generated tokens beside other methods, which change what the router reads: "
             "expected --gate-scope prompt, or positions of the prompt alone");
     if (!batch.alpha.empty()) {
-      finish(fixed(batch.alpha));
+      finish(given_gates(batch.alpha, examples(), options_.subspaces, method.model().options()));
     } else if (!options_.asks_router()) {
       finish(method.gates_of({}, tasks_, examples(), training_));
     } else if (method.input().states == RouterStates::hidden) {
@@ -229,16 +221,6 @@ class CsReftPass final : public MethodPass {
 
  private:
   std::int64_t examples() const { return static_cast<std::int64_t>(prompts_.starts.size()); }
-
-  // Gates given from outside, the same for all examples.
-  Gates fixed(std::span<const double> alpha) const {
-    require(static_cast<std::int64_t>(alpha.size()) == options_.subspaces,
-            "--alpha has {} numbers, the adapter {} subspaces: expected one for each", alpha.size(),
-            options_.subspaces);
-    const Tensor row = Tensor::from(alpha, {1, options_.subspaces}).to(method_.model().options());
-    const std::vector<std::int32_t> all(static_cast<std::size_t>(examples()), 0);
-    return {Variable(ops::gather_rows(row, index_tensor(all))), {}};
-  }
 
   // The gates of a token are the row of alpha that has its number.
   static void count_by_token(std::vector<EditRows>& rows) {

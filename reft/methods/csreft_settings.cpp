@@ -32,9 +32,6 @@ std::vector<FormulaName> formula_names() {
   return names;
 }
 
-// Those whose edits can be gated and that keep a part of them orthonormal.
-std::vector<std::string_view> orthonormal_formulas() { return names_where(gated_formulas(), has_orthonormal); }
-
 // Of the gates that a router decides, those that compete, or those that do not.
 std::vector<std::string_view> router_gates(bool competing) {
   return names_where(gates(), [&](const ChoiceEntry<Gate>& entry) {
@@ -75,9 +72,34 @@ void check_router(const CsReftOptions& o) {
 
 }  // namespace
 
+void describe_subspace(Options& options, std::string& formula, EditOptions& edits) {
+  options.add_name("edit", formula, "formula of each subspace", formula_names());
+  edits.describe(options, find_intervention(formula));
+}
+
+void check_activation(const std::string& formula, const EditOptions& edits) {
+  require(edits.activation == "linear" || has_source(find_intervention(formula)),
+          "--activation {} has nothing to act on in {}: expected linear", edits.activation, formula);
+}
+
+std::vector<std::string_view> orthonormal_formulas() { return names_where(gated_formulas(), has_orthonormal); }
+
+void describe_router_layer(Options& options, std::int64_t& layer) {
+  options.add("router_layer", layer,
+              "the block whose hidden states decide, where the gates read such; -1: the one below the first edit");
+}
+
+std::int64_t resolve_router_layer(std::int64_t layer, const std::string& layers, const LlamaConfig& config) {
+  const std::int64_t first_edit = parse_layers(layers, config.n_layers).front();
+  if (layer == -1) layer = std::max<std::int64_t>(first_edit - 1, 0);
+  require(0 <= layer && layer <= first_edit,
+          "router input hidden cannot read layer {}: expected one from 0 to {}, where the first edit is", layer,
+          first_edit);
+  return layer;
+}
+
 void CsReftOptions::describe(Options& options) {
-  options.add_name("edit", edit, "formula of each subspace", formula_names());
-  edits.describe(options, find_intervention(edit));
+  describe_subspace(options, edit, edits);
   options.add("subspaces", subspaces, "number k of subspaces", at_least(1));
   options.add("shared", shared, "how many of them are always open, beside those that the gates decide about",
               at_least(0));
@@ -95,8 +117,7 @@ void CsReftOptions::describe_router(Options& options) {
   options.add("lambda", lambda, "weight of the penalty in the loss",
               Range<double>{"a number", [](double x) { return std::isfinite(x); }});
   options.add_name("router_input", router_input, "what the router reads", router_inputs());
-  options.add("router_layer", router_layer,
-              "the block that --router-input hidden reads; -1: the one below the first edit");
+  describe_router_layer(options, router_layer);
   options.add("router_hidden", router_hidden, "hidden width of the router (the paper's is half of the model's)",
               at_least(1));
   options.add("router_norm", router_norm, "standardise the router's input by the training prompts");
@@ -115,8 +136,7 @@ void CsReftOptions::check() const {
           "--joint keeps orthonormal subspaces orthogonal to each other, and formula {} has none: expected --edit {}",
           edit, fmt::join(orthonormal_formulas(), " or "));
   if (asks_router()) check_router(*this);
-  require(edits.activation == "linear" || has_source(find_intervention(edit)),
-          "--activation {} has nothing to act on in {}: expected linear", edits.activation, edit);
+  check_activation(edit, edits);
   if (gate->source() != GateSource::task) return;
   require(!tasks.empty(), "gate {} has no names of tasks: expected --tasks, or --train files", gate.name());
   require(static_cast<std::int64_t>(tasks.size()) <= competing(),
@@ -124,20 +144,15 @@ void CsReftOptions::check() const {
           gate.name(), static_cast<std::int64_t>(tasks.size()) + shared, subspaces);
 }
 
-// "hidden" reads a block's output that no edit has changed: of one below the first edit, or of that one, before it.
 void CsReftOptions::resolve(const LlamaConfig& config) {
   edits.resolve(config);
-  const std::int64_t first_edit = parse_layers(edits.layers, config.n_layers).front();
   if (!asks_router()) return;
   if (find_router_input(router_input).states != RouterStates::hidden) {
     require(router_layer == -1, "router input {} reads no layer: expected no --router-layer, or --router-input {}",
             router_input, fmt::join(hidden_inputs(), " or "));
     return;
   }
-  if (router_layer == -1) router_layer = std::max<std::int64_t>(first_edit - 1, 0);
-  require(0 <= router_layer && router_layer <= first_edit,
-          "router input hidden cannot read layer {}: expected one from 0 to {}, where the first edit is", router_layer,
-          first_edit);
+  router_layer = resolve_router_layer(router_layer, edits.layers, config);
 }
 
 }  // namespace csreft

@@ -1,8 +1,9 @@
-// The options of CS-ReFT.
+// The options of CS-ReFT, and those that its relatives share with it.
 #pragma once
 
 #include <cstdint>
 #include <string>
+#include <string_view>
 #include <vector>
 
 #include "reft/methods/edit_sites.h"
@@ -10,6 +11,19 @@
 #include "reft/router/router.h"
 
 namespace csreft {
+
+// --edit, the formula of a subspace, and the options of its edits.
+void describe_subspace(Options& options, std::string& formula, EditOptions& edits);
+// Throws Error for an activation that the formula has no use for.
+void check_activation(const std::string& formula, const EditOptions& edits);
+// The formulas of low rank that keep a part of them orthonormal.
+std::vector<std::string_view> orthonormal_formulas();
+
+// --router-layer. Gates that depend on hidden states read those of a block that no edit has changed: of one below the
+// first edit, or of that one, before it.
+void describe_router_layer(Options& options, std::int64_t& layer);
+// -1 -> the block below the first of the edited `layers`, if there is one. Throws Error for a block above the first.
+std::int64_t resolve_router_layer(std::int64_t layer, const std::string& layers, const LlamaConfig& config);
 
 struct CsReftOptions {
   EditOptions edits;

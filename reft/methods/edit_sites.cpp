@@ -35,23 +35,27 @@ void EditOptions::describe(Options& options, const Intervention& intervention) {
 
 void EditOptions::resolve(const LlamaConfig& config) { layers = layers_text(parse_layers(layers, config.n_layers)); }
 
-EditSites::EditSites(const Intervention& intervention, const EditOptions& options, InterventionShape shape,
-                     const Llama& model, std::uint64_t seed)
+EditSites::EditSites(const Intervention& intervention, const EditOptions& options, const InterventionShape& shape,
+                     const Llama& model, std::uint64_t seed, const EditSet& set)
     : intervention_(intervention),
       activation_(find_activation(options.activation)),
+      shape_(shape),
+      tensors_(model.options()),
+      seed_(seed),
       asks_identity_(options.start == identity_name),
       dropout_(options.dropout),
       groups_(parse_positions(options.positions, options.tied)) {
   const LlamaConfig& config = model.config();
   if (has_rank(intervention)) check_rank(options.rank, shape.blocks, config);
-  shape.hidden = config.hidden_size;
-  shape.rank = options.rank;
-  std::uint64_t place = 0;
+  shape_.hidden = config.hidden_size;
+  shape_.rank = options.rank;
+  std::size_t index = 0;
   for (const auto layer : parse_layers(options.layers, config.n_layers)) {
     for (const auto& group : groups_) {
-      auto made = make_intervention_parameters(intervention, fmt::format("{}.{}", layer, group.side), shape,
-                                               asks_identity_, seed, place, model.options());
-      Place& here = places_[layer].emplace_back(Place{place++, {}});
+      Place& here = places_[layer].emplace_back(Place{index, set.first_place + index, {}});
+      ++index;
+      auto made = make_intervention_parameters(intervention, fmt::format("{}{}.{}", set.prefix, layer, group.side),
+                                               shape_, asks_identity_, seed, here.number, tensors_);
       for (auto& parameter : made) {
         here.values.push_back(parameter.value);
         parameters_.push_back(std::move(parameter));
@@ -99,6 +103,26 @@ std::vector<Tensor> EditSites::bases() const {
   return bases;
 }
 
+PlaceValues EditSites::values() const {
+  PlaceValues values;
+  for (const auto& [layer, places] : places_) {
+    for (const auto& place : places) values.push_back(place.values);
+  }
+  return values;
+}
+
+void EditSites::restart(std::span<const Tensor> earlier) {
+  for (const auto& [layer, places] : places_) {
+    for (const auto& place : places) {
+      InterventionShape shape = shape_;
+      shape.outside = earlier[place.index];
+      const auto made =
+          make_intervention_parameters(intervention_, {}, shape, asks_identity_, seed_, place.number, tensors_);
+      for (std::size_t i = 0; i < made.size(); ++i) ops::copy_(place.values[i].value(), made[i].value.value());
+    }
+  }
+}
+
 bool EditSites::edits_generated() const { return std::ranges::any_of(groups_, &PositionGroup::generated); }
 
 Variable EditSites::drop(const Variable& hidden, const EditRows& rows, const Place& place,
@@ -108,14 +132,16 @@ Variable EditSites::drop(const Variable& hidden, const EditRows& rows, const Pla
 }
 
 Variable EditSites::apply(std::int64_t layer, const Variable& hidden, std::span<const EditRows> rows,
-                          const Variable& alpha, const std::optional<TrainingMoment>& training) const {
+                          const Variable& alpha, const std::optional<TrainingMoment>& training,
+                          const PlaceValues* values) const {
   const auto found = places_.find(layer);
   if (found == places_.end()) return hidden;
   Variable edited = hidden;
   for (std::size_t g = 0; g < groups_.size(); ++g) {
     if (!rows[g].index.defined()) continue;
     const Place& place = found->second[g];
-    edited = intervention_.apply({edited, rows[g], place.values, alpha, activation_});
+    const InterventionValues here = values != nullptr ? (*values)[place.index] : place.values;
+    edited = intervention_.apply({edited, rows[g], here, alpha, activation_});
     if (training && dropout_ > 0.0) edited = drop(edited, rows[g], place, *training);
   }
   return edited;

@@ -33,14 +33,23 @@ struct EditOptions {
   void resolve(const LlamaConfig& config);
 };
 
+// An intervention's values at each place, in rising order of layers, and in each layer in that of the position groups.
+using PlaceValues = std::vector<std::vector<Variable>>;
+
+// Which of a method's edits these are, where it has several sets of them.
+struct EditSet {
+  std::uint64_t first_place = 0;  // their first place among the streams of random_streams.h
+  std::string prefix{};           // of their parameters' names
+};
+
 // One intervention at every (layer, position group) of an adapter.
 class EditSites {
  public:
-  // `blocks` stacked subspaces at each place. Parameters are "LAYER.SIDE.LETTER", in rising order of layers; those of
-  // place i are drawn from the streams of place i of `seed`. `shape` says how the blocks lie to each other; its hidden
-  // size and rank are set here. Throws Error for a rank that does not fit the model.
-  EditSites(const Intervention& intervention, const EditOptions& options, InterventionShape shape, const Llama& model,
-            std::uint64_t seed);
+  // `blocks` stacked subspaces at each place. Parameters are "PREFIXLAYER.SIDE.LETTER", in the order of places; those
+  // of place i are drawn from the streams of place first_place + i of `seed`. `shape` says how the blocks lie to each
+  // other; its hidden size and rank are set here. Throws Error for a rank that does not fit the model.
+  EditSites(const Intervention& intervention, const EditOptions& options, const InterventionShape& shape,
+            const Llama& model, std::uint64_t seed, const EditSet& set = {});
 
   const std::vector<Parameter>& parameters() const { return parameters_; }
   // Method::notices of the options.
@@ -55,20 +64,29 @@ class EditSites {
   bool edits_generated() const;
   // What an intervention of low rank writes along, of each place: R or V [blocks * rank, d].
   std::vector<Tensor> bases() const;
+  // The parameters' values.
+  PlaceValues values() const;
+  // Overwrites all parameters with those of a new start, R orthogonal to the orthonormal rows earlier[i], [m, d], at
+  // place i.
+  void restart(std::span<const Tensor> earlier);
   // Applies the edits of block `layer` (none if it is not edited): hidden [n, d], rows for each group, gates alpha
-  // [s, k] (undefined: none), whose rows the rows' `example` counts.
+  // [s, k] (undefined: none), whose rows the rows' `example` counts. `values`: in place of the parameters'.
   Variable apply(std::int64_t layer, const Variable& hidden, std::span<const EditRows> rows, const Variable& alpha,
-                 const std::optional<TrainingMoment>& training) const;
+                 const std::optional<TrainingMoment>& training, const PlaceValues* values = nullptr) const;
 
  private:
   struct Place {
-    std::uint64_t number;  // of all places, in order
+    std::size_t index;     // of these places
+    std::uint64_t number;  // of all places of the method
     std::vector<Variable> values;
   };
   Variable drop(const Variable& hidden, const EditRows& rows, const Place& place, const TrainingMoment& moment) const;
 
   const Intervention& intervention_;
   const Activation& activation_;
+  InterventionShape shape_;
+  TensorOptions tensors_;
+  std::uint64_t seed_;
   bool asks_identity_;  // --edit-start
   double dropout_;
   std::vector<PositionGroup> groups_;

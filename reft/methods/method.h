@@ -114,10 +114,13 @@ class Method {
   // The index of `task` among the tasks that decide the method's gates, as PromptBatch::tasks has it; -1 where the
   // gates depend on no task. Throws Error, naming the tasks, if they depend on one and `task` is empty or none of them.
   virtual std::int32_t task_index(std::string_view task) const;
-  // The names of the tasks that are learnt one after the other, in this order; empty: they are mixed. begin_task(i) is
-  // called before the first step of task i.
+  // The names of the tasks that are learnt one after the other, in this order; empty: the method does not ask for it.
   virtual std::span<const std::string> sequence() const { return {}; }
-  virtual void begin_task(std::int64_t /*task*/) {}
+  // Called before the first step of each task (of a mixture: once, for all), with its training prompts; and again when
+  // a run goes on within the task, which then has parameters and buffers of its own already. Tells `on_read` as
+  // prepare() does; if that stops the reading, nothing has changed.
+  virtual void begin_task(std::int64_t /*task*/, std::span<const std::vector<std::int32_t>> /*prompts*/ = {},
+                          const OnRead& /*on_read*/ = {}) {}
   // What is added to the loss of each optimizer step beside the cross-entropy and the penalty on gates, [1]; undefined:
   // nothing.
   virtual Variable regulariser() const { return {}; }

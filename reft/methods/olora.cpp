@@ -36,7 +36,10 @@ class OLora final : public Method {
 
   std::span<const Parameter> parameters() const override { return parameters_; }
   std::span<const std::string> sequence() const override { return options_.tasks; }
-  void begin_task(std::int64_t task) override { task_ = static_cast<std::size_t>(task); }
+  void begin_task(std::int64_t task, std::span<const std::vector<std::int32_t>> /*prompts*/,
+                  const OnRead& /*on_read*/) override {
+    task_ = static_cast<std::size_t>(task);
+  }
 
   std::unique_ptr<MethodPass> attach(const PromptBatch& batch) const override {
     refuse_alpha(batch);

@@ -109,8 +109,9 @@ class Sum final : public Method {
   void check_save(const LanguageModel& model) const override {
     for (const auto& part : parts_) part->check_save(model);
   }
-  void begin_task(std::int64_t task) override {
-    for (const auto& part : parts_) part->begin_task(task);
+  void begin_task(std::int64_t task, std::span<const std::vector<std::int32_t>> prompts,
+                  const OnRead& on_read) override {
+    for (const auto& part : parts_) part->begin_task(task, prompts, on_read);
   }
   Variable regulariser() const override {
     Variable total;

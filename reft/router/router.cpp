@@ -71,6 +71,22 @@ std::vector<std::int32_t> spread_rows(const PromptSpans& prompts, std::int64_t m
 
 }  // namespace
 
+std::vector<std::vector<std::int32_t>> spread_prompts(std::span<const std::vector<std::int32_t>> prompts) {
+  constexpr std::size_t most_prompts_read = 2048;
+  const std::size_t n = std::min(prompts.size(), most_prompts_read);
+  std::vector<std::vector<std::int32_t>> some;
+  for (std::size_t i = 0; i < n; ++i) some.push_back(prompts[i * prompts.size() / n]);
+  return some;
+}
+
+Gates given_gates(std::span<const double> alpha, std::int64_t rows, std::int64_t k, const TensorOptions& tensors) {
+  require(static_cast<std::int64_t>(alpha.size()) == k,
+          "--alpha has {} numbers, the adapter {} subspaces: expected one for each", alpha.size(), k);
+  const Tensor row = Tensor::from(alpha, {1, k}).to(tensors);
+  const std::vector<std::int32_t> all(static_cast<std::size_t>(rows), 0);
+  return {Variable(ops::gather_rows(row, index_tensor(all))), {}};
+}
+
 std::vector<Parameter> make_router_parameters(const RouterShape& shape, double lr_scale, std::uint64_t seed,
                                               std::uint64_t stream, const TensorOptions& tensors) {
   const auto weight = [&](std::int64_t out, std::int64_t in, std::uint64_t layer) {

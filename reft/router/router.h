@@ -60,6 +60,9 @@ Tensor read_router_inputs(const RouterInput& input, std::int64_t layer, const Ll
 Tensor read_token_states(std::int64_t layer, const Llama& model, std::span<const std::vector<std::int32_t>> prompts,
                          std::int64_t most, const OnRead& on_read = {});
 
+// Those prompts from which statistics are taken: 2048 at most, evenly spread over all.
+std::vector<std::vector<std::int32_t>> spread_prompts(std::span<const std::vector<std::int32_t>> prompts);
+
 // ---- gates ----------------------------------------------------------------------------------------------------------
 
 // The gates of a batch. A row is an example's or, where gates are decided token by token, a token's.
@@ -67,6 +70,9 @@ struct Gates {
   Variable alpha;          // [rows, k]: what edits are multiplied by
   Variable probabilities;  // [rows, gates]: what penalties read; undefined where no router is asked
 };
+
+// Gates [k] that are given from outside, the same for all rows. Throws Error for another number of them.
+Gates given_gates(std::span<const double> alpha, std::int64_t rows, std::int64_t k, const TensorOptions& tensors);
 
 // What decides a gate.
 enum class GateSource { router, task, nothing };

@@ -91,6 +91,15 @@ void Optimizer::step(std::span<const Tensor> gradients, double lr) {
   if (!stiefel.empty()) rule_->stiefel_step(stiefel);
 }
 
+void Optimizer::forget() {
+  for (auto& state : states_) {
+    for (Tensor* moment : {&state.first_moment, &state.second_moment}) {
+      if (moment->defined()) *moment = Tensor::zeros(moment->shape(), moment->options());
+    }
+    state.step = 0;
+  }
+}
+
 std::vector<std::pair<std::string, Tensor>> Optimizer::state() const {
   std::vector<std::pair<std::string, Tensor>> all;
   for (std::size_t i = 0; i < states_.size(); ++i) {

@@ -23,6 +23,9 @@ class Optimizer {
   // finite, or if all are undefined.
   void step(std::span<const Tensor> gradients, double lr);
 
+  // From here on as new: no moments, no steps done. Values stay.
+  void forget();
+
   std::span<const OptimizerParameter> parameters() const { return parameters_; }
 
   // Everything that step() remembers: NAME.first_moment, NAME.second_moment (of those that have one) and NAME.step (i32

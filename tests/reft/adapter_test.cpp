@@ -66,6 +66,11 @@ std::vector<std::vector<std::int32_t>> prompts() {
 std::unique_ptr<Method> trained(const MethodOptions& options) {
   auto method = csreft::create_method(options, model().llama, 9);
   method->prepare(prompts());
+  // One prompt of the first task, the others of the next.
+  const auto all = prompts();
+  for (std::size_t t = 0; t < std::min<std::size_t>(method->sequence().size(), 2); ++t) {
+    method->begin_task(static_cast<std::int64_t>(t), t == 0 ? std::span(all).first(1) : std::span(all).subspan(1));
+  }
   std::uint64_t stream = 0;
   for (const auto& p : method->parameters())
     csreft::ops::copy_(p.value.value(), csreft::random_normal(p.value.shape(), 0.1, 0.3, 4, stream++));

@@ -40,6 +40,13 @@ inline csreft::MethodOptions small_options_of(std::string_view name,
   return options;
 }
 
+// Whether the method itself asks for one task after the other.
+inline bool learns_in_sequence(std::string_view name) {
+  const auto options = small_options_of(name);
+  return options.contains("tasks") && !csreft::configure(options)->trains_model() &&
+         !csreft::create_method(options, model().llama, /*seed=*/5)->sequence().empty();
+}
+
 inline std::unique_ptr<csreft::Method> create(const csreft::MethodOptions& options) {
   return csreft::create_method(options, model().llama, /*seed=*/5);
 }

@@ -277,7 +277,8 @@ TEST_CASE("what reaches everywhere is learnt as it is generated: a response fed 
                                         {"lora", "f1+everywhere"},
                                         {"lora", "f1=everywhere"},
                                         {"lora", "f1+l1"},
-                                        {"olora", "f1=everywhere"}}) {
+                                        {"olora", "f1=everywhere"},
+                                        {"growing", "everywhere"}}) {
     CAPTURE(name);
     CAPTURE(positions);
     const bool by_token = std::string_view(name) == "by token";
@@ -290,6 +291,9 @@ TEST_CASE("what reaches everywhere is learnt as it is generated: a response fed 
       options["layers"] = "1,2";
     }
     const TinyMethod made(options);
+    for (std::size_t t = 0; t < made->sequence().size(); ++t) {
+      made->begin_task(static_cast<std::int64_t>(t), std::span(task.sequences).subspan(t, 1));
+    }
     perturb(*made);
     const auto whole = made->attach({task.batch, spans});
     const Tensor at_once = made.model->forward(task.batch, whole->points()).value();

@@ -1,0 +1,128 @@
+// The tasks of a training run: which examples are learnt when, and what happens where one task ends and the next
+// begins.
+
+#include <algorithm>
+#include <numeric>
+
+#include "core/tensor/random.h"
+#include "experiments/cli/progress.h"
+#include "experiments/training/trainer.h"
+#include "reft/random_streams.h"
+
+namespace csreft {
+
+std::vector<Trainer::Phase> Trainer::make_phases() const {
+  const auto sequence = method_.sequence();
+  std::vector<std::string> stems;
+  for (const auto& name : task_names_) stems.push_back(task_stem(name));
+  require(sequence.empty() || std::ranges::equal(stems, sequence),
+          "the method learns {} in sequence, and the data are of {}: expected the same", fmt::join(sequence, ", "),
+          fmt::join(stems, ", "));
+  require(!options_.in_sequence() || task_names_.size() > 1,
+          "--order sequence has one task, {}, to learn: expected two or more --train files", task_names_.front());
+  std::vector<Phase> phases(options_.in_sequence() || !sequence.empty() ? task_names_.size() : 1);
+  for (std::size_t i = 0; i < examples_.size(); ++i) {
+    phases[phases.size() == 1 ? 0 : examples_[i].task].examples.push_back(i);
+  }
+  std::int64_t done = 0;
+  for (Phase& phase : phases) {
+    const auto n = static_cast<std::int64_t>(phase.examples.size());
+    phase.first_step = done;
+    phase.steps_per_epoch = (n + options_.batch - 1) / options_.batch;
+    phase.steps = phase.steps_per_epoch * options_.epochs;
+    if (options_.max_steps > 0) phase.steps = std::min(phase.steps, options_.max_steps);
+    done += phase.steps;
+  }
+  return phases;
+}
+
+std::size_t Trainer::phase_of(std::int64_t step) const {
+  std::size_t phase = phases_.size() - 1;
+  while (phases_[phase].first_step > step) --phase;
+  return phase;
+}
+
+// Step s of a phase takes batch s mod steps_per_epoch of a shuffle that depends on the seed, the phase and the epoch
+// alone, so that a run can be continued at any step.
+std::vector<const EncodedExample*> Trainer::batch_of_step(std::int64_t step) const {
+  const std::size_t p = phase_of(step);
+  const Phase& phase = phases_[p];
+  step -= phase.first_step;
+  std::vector<std::size_t> order = phase.examples;
+  Random random(options_.seed, epoch_shuffle_stream + phase_shuffle_streams * p +
+                                   static_cast<std::uint64_t>(step / phase.steps_per_epoch));
+  shuffle(order, random);
+  const auto begin = static_cast<std::size_t>(step % phase.steps_per_epoch * options_.batch);
+  std::vector<const EncodedExample*> batch;
+  for (std::size_t i = begin; i < std::min(begin + static_cast<std::size_t>(options_.batch), order.size()); ++i) {
+    batch.push_back(&examples_[order[i]]);
+  }
+  return batch;
+}
+
+bool Trainer::show_prompts(std::span<const std::size_t> examples, const ShowPrompts& show) const {
+  std::vector<std::vector<std::int32_t>> prompts;
+  for (const auto i : examples) prompts.push_back(prompt_of(examples_[i]));
+  std::optional<Progress> reading;
+  bool whole = true;
+  show(prompts, [&](std::int64_t done, std::int64_t total) {
+    if (!reading) reading.emplace("read prompts", total, "", options_.quiet);
+    reading->update(done);
+    whole = done == total || !interrupted();
+    return whole;
+  });
+  return whole;
+}
+
+// Before the first step, the method sees the prompts of all examples; of a sequence those of the first task alone.
+bool Trainer::prepare() {
+  std::vector<std::size_t> all(examples_.size());
+  std::iota(all.begin(), all.end(), std::size_t{0});
+  std::string found;
+  const bool whole = show_prompts(options_.in_sequence() ? phases_.front().examples : all,
+                                  [&](std::span<const std::vector<std::int32_t>> prompts, const OnRead& on_read) {
+                                    found = method_.prepare(prompts, on_read);
+                                  });
+  if (whole && !found.empty() && !options_.quiet) {
+    fmt::print("note: {}\n", found);
+    std::fflush(stdout);
+  }
+  return whole;
+}
+
+bool Trainer::begin_phase(std::size_t phase, bool at_its_start) {
+  const bool whole = show_prompts(phases_[phase].examples,
+                                  [&](std::span<const std::vector<std::int32_t>> prompts, const OnRead& on_read) {
+                                    method_.begin_task(static_cast<std::int64_t>(phase), prompts, on_read);
+                                  });
+  if (whole && at_its_start && options_.in_sequence()) optimizer_.forget();
+  return whole;
+}
+
+std::vector<std::string> Trainer::sequence() const {
+  std::vector<std::string> stems;
+  if (!options_.in_sequence()) return stems;
+  for (const auto& name : task_names_) stems.push_back(task_stem(name));
+  return stems;
+}
+
+void Trainer::after_each_task(ScoreTasks score) {
+  if (options_.in_sequence()) score_ = std::move(score);
+}
+
+bool Trainer::scoring_is_due(std::int64_t step, const TrainResult& result) const {
+  if (!score_ || step == 0) return false;
+  const std::size_t p = phase_of(step - 1);
+  return step == phases_[p].first_step + phases_[p].steps && result.sequence.size() <= p;
+}
+
+bool Trainer::score_tasks(TrainResult& result, std::optional<LineLog>& log) {
+  const std::size_t task = result.sequence.size();
+  auto scores = score_(task);
+  if (!scores) return false;
+  result.sequence.push_back({task_stem(task_names_[task]), *std::move(scores)});
+  if (log) log->add(sequence_line(result.sequence.back()));
+  return true;
+}
+
+}  // namespace csreft
