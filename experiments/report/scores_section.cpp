@@ -87,11 +87,12 @@ std::string breakable(const std::string& name) {
   return text;
 }
 
-// What the chart's bars show, as numbers: the longer side downwards.
+// What the chart's bars show, as numbers: methods side by side, but for more of them than there is room for.
 std::string table_of(const BarChart& chart, bool over_seeds) {
   Names methods;
   for (const auto& series : chart.series) methods.push_back(series.name);
-  const bool by_method = methods.size() > chart.groups.size();
+  constexpr std::size_t most_across = 4;
+  const bool by_method = methods.size() > std::max(most_across, chart.groups.size());
   const Names& across = by_method ? chart.groups : methods;
   const Names& down = by_method ? methods : chart.groups;
   std::string head = fmt::format("<tr><th>{}</th>", escape(chart.y_label)), rows;

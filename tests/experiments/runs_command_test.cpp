@@ -218,7 +218,7 @@ TEST_CASE("compare refuses what is no run, and one run alone") {
   const Bench bench;
   REQUIRE(bench.run(run_in(bench, "a")).code == 0);
   check_refused(bench, {"compare", "a"}, "there are 1 runs to compare: expected two or more");
-  check_refused(bench, {"compare", "a", "runs/a"}, "the run a is named twice");
+  check_refused(bench, {"compare", "a", "runs/a"}, "the run runs/a is named twice");
   check_refused(bench, {"compare", "a", "model"}, "model is not the folder of a run");
   check_refused(bench, {"compare", "a", "absent"}, "absent is not the folder of a run");
   std::filesystem::create_directories(bench.chat.folder / "runs/begun");
