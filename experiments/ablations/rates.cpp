@@ -28,6 +28,7 @@ double quality(const Cell& cell) {
 
 std::vector<double> RateSearch::parse(const std::string& text) {
   std::vector<double> rates;
+  if (text.empty()) return rates;
   for (const auto& word : split(text)) {
     double rate = 0.0;
     const auto [end, error] = std::from_chars(word.data(), word.data() + word.size(), rate);

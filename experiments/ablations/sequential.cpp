@@ -46,30 +46,6 @@ Variant growing(const AblationBase& base, std::string name, std::string_view dec
   return variant;
 }
 
-// In as many of the blocks, evenly spread, as bring its number of parameters nearest to the other's: of rank 1, the
-// least, since each task has a LoRA of its own.
-Variant olora(const AblationBase& base, const Variant& other) {
-  const auto size = [&](const MethodOptions& options) {
-    return static_cast<double>(count_parameters(*create_method(options, base.model, /*seed=*/0)).total);
-  };
-  const std::int64_t all = base.model.config().n_layers;
-  Variant variant{
-      .name = "olora", .method = {"olora", {{"layers", "all"}, {"rank", 1}, {"lora_alpha", 2.0}}}, .train = base.train};
-  variant.method["tasks"] = task_stems(base.tasks);
-  const double of_a_layer = size(variant.method) / static_cast<double>(all);
-  const auto n = std::clamp<std::int64_t>(std::llround(size(other.method) / of_a_layer), 1, all);
-  std::string layers;
-  for (std::int64_t i = 0; i < n; ++i) layers += fmt::format("{}{}", i > 0 ? "," : "", (2 * i + 1) * all / (2 * n));
-  variant.method["layers"] = layers;
-  return variant;
-}
-
-Variant full(const AblationBase& base) {
-  Variant variant{.name = "full", .method = {"full"}, .train = base.train};
-  variant.train.lr = find_preset("all-weights").train.at("lr").get<double>();
-  return variant;
-}
-
 // Learns the tasks in the order of that number, from 1.
 Variant in_order(Variant variant, const Order& order, std::size_t number, std::span<const Task> tasks) {
   variant.name += fmt::format("{}{}", order_mark, number);
@@ -87,23 +63,25 @@ std::vector<Variant> sequential_variants(const AblationBase& given) {
   require(n > 1, "a sequence has two tasks or more, and there is {}: expected more --train files", n);
   AblationBase base = given;
   base.method["subspaces"] = n;
+  base.method["edit"] = "loreft";  // of every variant that edits: nothing else differs
   const Variant mixed = csreft_variant(base, fmt::format("{}csreft", mixture_prefix));
   Variant csreft = growing(base, "csreft", "discriminant"), labels = growing(base, "labels", "label");
   for (Variant* variant : {&csreft, &labels}) variant->method["tasks"] = task_stems(base.tasks);
-  const Variant single = single_variant(base, "single", total_rank(base));
+  const Variant loreft = single_variant(base, "loreft", total_rank(base));
   std::vector<Variant> variants;
   std::size_t number = 0;
   for (const auto& order : orders_of(n)) {
     ++number;
     for (const Variant& variant :
-         {csreft, labels, single, lora_variant(base, "lora", mixed), olora(base, mixed), full(base)}) {
+         {csreft, labels, loreft, lora_variant(base, "lora", mixed),
+          olora_variant(base, "olora", parameters_of(base, mixed.method)), full_variant(base, "full")}) {
       variants.push_back(in_order(variant, order, number, base.tasks));
     }
   }
-  Variant single_mixed = single;
-  single_mixed.name = fmt::format("{}single", mixture_prefix);
+  Variant loreft_mixed = loreft;
+  loreft_mixed.name = fmt::format("{}loreft", mixture_prefix);
   variants.push_back(mixed);
-  variants.push_back(single_mixed);
+  variants.push_back(loreft_mixed);
   return variants;
 }
 

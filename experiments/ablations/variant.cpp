@@ -1,5 +1,8 @@
 #include "experiments/ablations/variant.h"
 
+#include <algorithm>
+#include <cmath>
+
 #include "reft/presets.h"
 
 namespace csreft {
@@ -29,15 +32,36 @@ Variant single_variant(const AblationBase& base, std::string name, std::int64_t 
   return variant;
 }
 
+std::int64_t parameters_of(const AblationBase& base, const MethodOptions& options) {
+  return count_parameters(*create_method(options, base.model, /*seed=*/0)).total;
+}
+
 Variant lora_variant(const AblationBase& base, std::string name, const Variant& other) {
-  const auto size = [&](const MethodOptions& options) {
-    return count_parameters(*create_method(options, base.model, /*seed=*/0)).total;
-  };
   Variant variant{.name = std::move(name), .method = {"lora", {{"layers", "all"}, {"rank", 1}}}, .train = base.train};
-  const std::int64_t of_rank_1 = size(variant.method);
-  const std::int64_t rank = (size(other.method) + of_rank_1 - 1) / of_rank_1;
+  const std::int64_t of_rank_1 = parameters_of(base, variant.method);
+  const std::int64_t rank = (parameters_of(base, other.method) + of_rank_1 - 1) / of_rank_1;
   variant.method["rank"] = rank;
   variant.method["lora_alpha"] = 2.0 * static_cast<double>(rank);
+  return variant;
+}
+
+Variant olora_variant(const AblationBase& base, std::string name, std::int64_t budget) {
+  const std::int64_t all = base.model.config().n_layers;
+  Variant variant{.name = std::move(name),
+                  .method = {"olora", {{"layers", "all"}, {"rank", 1}, {"lora_alpha", 2.0}}},
+                  .train = base.train};
+  variant.method["tasks"] = task_stems(base.tasks);
+  const double of_a_layer = static_cast<double>(parameters_of(base, variant.method)) / static_cast<double>(all);
+  const auto n = std::clamp<std::int64_t>(std::llround(static_cast<double>(budget) / of_a_layer), 1, all);
+  std::string layers;
+  for (std::int64_t i = 0; i < n; ++i) layers += fmt::format("{}{}", i > 0 ? "," : "", (2 * i + 1) * all / (2 * n));
+  variant.method["layers"] = layers;
+  return variant;
+}
+
+Variant full_variant(const AblationBase& base, std::string name) {
+  Variant variant{.name = std::move(name), .method = {"full", nlohmann::json::object()}, .train = base.train};
+  variant.train.lr = find_preset("all-weights").train.at("lr").get<double>();
   return variant;
 }
 

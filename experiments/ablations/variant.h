@@ -60,6 +60,14 @@ Variant single_variant(const AblationBase& base, std::string name, std::int64_t 
 // PEFT's usual scale alpha = 2 r.
 Variant lora_variant(const AblationBase& base, std::string name, const Variant& other);
 
+// O-LoRA of the base's tasks: of rank 1, the least, since each task has a LoRA of its own, in as many of the blocks,
+// evenly spread, as bring its number of parameters nearest to the budget.
+Variant olora_variant(const AblationBase& base, std::string name, std::int64_t budget);
+// Full fine-tuning at the rate of its preset.
+Variant full_variant(const AblationBase& base, std::string name);
+
+// Trainable numbers.
+std::int64_t parameters_of(const AblationBase& base, const MethodOptions& options);
 // The base's rank times its number of subspaces.
 std::int64_t total_rank(const AblationBase& base);
 

@@ -139,6 +139,7 @@ TEST_CASE("a comparison of several processes that is stopped goes on to the same
 TEST_CASE("--hosts hands the command to GNU parallel, which runs it in the same folder on each machine") {
   const Bench bench;
   // A stand-in that has one machine: this one.
+  std::filesystem::create_directories(bench.chat.folder / "bin");
   bench.chat.folder.write("bin/parallel",
                           "#!/bin/sh\nprintf '%s\\n' \"$@\" > parallel.txt\nfor last; do :; done\nsh -c \"$last\"\n");
   std::filesystem::permissions(bench.chat.folder / "bin/parallel", std::filesystem::perms::owner_all);
