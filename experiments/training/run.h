@@ -24,8 +24,8 @@ struct MethodRun {
   std::vector<TaskScore> untrained{};  // of the model without the method; empty: not scored
   std::vector<TaskScore> scores{};
   std::vector<Answer> answers{};  // that the scores are of
-  std::int64_t scored_step = 0;  // after how many steps the scores were taken
-  std::int64_t total_steps = 0;  // that the training has; 0: not known
+  std::int64_t scored_step = 0;   // after how many steps the scores were taken
+  std::int64_t total_steps = 0;   // that the training has; 0: not known
   std::size_t peak_memory_bytes = 0;
 };
 
@@ -37,8 +37,8 @@ std::vector<TaskScore> score_untrained(const LanguageModel& model, std::span<con
                                        const EvaluationOptions& options);
 
 // Trains, measures the memory, scores on every task unless interrupted, prints the scores, and writes answers.jsonl.
-// Scores and answers that the run has from an earlier end stay if no task, or fewer examples, could be scored anew. With
-// `resume`, goes on from what the folder holds.
+// Scores and answers that the run has from an earlier end stay if no task, or fewer examples, could be scored anew.
+// With `resume`, goes on from what the folder holds.
 void train_and_score(MethodRun& run, Trainer& trainer, const LanguageModel& model, std::span<const Task> tests,
                      const EvaluationOptions& evaluation, const std::filesystem::path& folder, bool resume = false);
 
