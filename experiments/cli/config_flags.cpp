@@ -25,7 +25,7 @@ std::string name_of(std::string_view word) { return std::string(word.substr(2, w
 bool is_config(const std::string& word) { return is_flag(word) && "--" + name_of(word) == config_flag; }
 
 // The arguments without --config and its value.
-Words without_config(Arguments arguments) {
+Words without_config(std::span<const std::string> arguments) {
   Words words;
   for (std::size_t i = 0; i < arguments.size(); ++i) {
     if (!is_config(arguments[i])) {
@@ -147,7 +147,7 @@ ConfigFlags read_config_flags(const std::string& path) {
   return config;
 }
 
-std::optional<ConfigFlags> config_of(Arguments arguments) {
+std::optional<ConfigFlags> config_of(std::span<const std::string> arguments) {
   std::optional<ConfigFlags> config;
   for (std::size_t i = 0; i < arguments.size(); ++i) {
     if (!is_config(arguments[i])) continue;
@@ -160,7 +160,7 @@ std::optional<ConfigFlags> config_of(Arguments arguments) {
   return config;
 }
 
-std::vector<std::string> with_config(Arguments arguments, const CLI::App& app) {
+std::vector<std::string> with_config(std::span<const std::string> arguments, const CLI::App& app) {
   const auto config = config_of(arguments);
   if (!config) return {arguments.begin(), arguments.end()};
   Words words = without_config(arguments);
@@ -177,7 +177,7 @@ std::vector<std::string> with_config(Arguments arguments, const CLI::App& app) {
   return words;
 }
 
-std::vector<std::string> with_unchecked_config(Arguments arguments) {
+std::vector<std::string> with_unchecked_config(std::span<const std::string> arguments) {
   const auto config = config_of(arguments);
   Words words = without_config(arguments);
   if (!config) return words;

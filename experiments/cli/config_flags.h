@@ -2,13 +2,13 @@
 #pragma once
 
 #include <optional>
+#include <span>
 #include <string>
 #include <utility>
 #include <vector>
 
+#include <CLI/CLI.hpp>
 #include <nlohmann/json.hpp>
-
-#include "experiments/cli/cli.h"
 
 namespace csreft {
 
@@ -23,15 +23,15 @@ ConfigFlags read_config_flags(const std::string& path);
 
 // The file that --config names among the arguments, read; nothing if none is named. Throws Error as read_config_flags
 // does, and for two.
-std::optional<ConfigFlags> config_of(Arguments arguments);
+std::optional<ConfigFlags> config_of(std::span<const std::string> arguments);
 
 // The arguments without --config, and behind them what its file gives to flags that are not among them. `app` says
 // which flags there are and what they take. Throws Error, naming the key, for one that is no flag, with the nearest,
 // and for a value of another type than the flag takes.
-std::vector<std::string> with_config(Arguments arguments, const CLI::App& app);
+std::vector<std::string> with_config(std::span<const std::string> arguments, const CLI::App& app);
 
 // The arguments, and behind them what its file gives to flags, as it is: for those who look at the arguments before the
 // flags are made.
-std::vector<std::string> with_unchecked_config(Arguments arguments);
+std::vector<std::string> with_unchecked_config(std::span<const std::string> arguments);
 
 }  // namespace csreft

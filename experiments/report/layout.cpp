@@ -26,7 +26,7 @@ void add_once(Names& names, const std::string& name) {
 
 bool is_accuracy(const std::string& metric) { return metric == "accuracy"; }
 
-std::string percent(double value) { return fmt::format("{:.3g} %", value); }
+std::string percent(double value) { return fmt::format("{:.3g} %", value); }
 
 std::string duration(double seconds) {
   const auto whole = static_cast<std::int64_t>(std::lround(seconds));

@@ -9,7 +9,7 @@
 #include <fmt/format.h>
 
 #include "experiments/report/plot.h"
-#include "experiments/report/report.h"
+#include "experiments/report/run_report.h"
 
 namespace csreft::sections {
 

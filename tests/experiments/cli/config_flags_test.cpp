@@ -3,6 +3,7 @@
 #include <doctest/doctest.h>
 #include <nlohmann/json.hpp>
 
+#include "experiments/cli/cli.h"
 #include "tests/experiments/command_bench.h"
 #include "tests/temporary_folder.h"
 
