@@ -19,7 +19,7 @@ namespace {
 using nlohmann::json;
 using Order = std::vector<std::size_t>;
 
-constexpr std::string_view order_mark = ",order=";
+constexpr std::string_view order_mark = ":order=";
 constexpr std::string_view mixture_prefix = "mixture:";
 // The shuffle of the third order, whatever seed a run has.
 constexpr std::uint64_t shuffle_seed = 1, shuffle_stream = 0;
@@ -113,7 +113,7 @@ struct Name {
   std::size_t order = 0;
 };
 
-// "csreft,order=2:rank=4" is csreft:rank=4 in order 2.
+// "csreft:order=2:rank=4" is csreft:rank=4 in order 2.
 Name parse_name(const std::string& name) {
   const std::size_t mark = name.find(order_mark);
   if (mark == std::string::npos) return {name, 0};
@@ -241,7 +241,7 @@ const Ablation sequential_ablation{
         "tasks learnt one after the other\n"
         "    csreft: a subspace a task, chosen by a discriminant of the prompts; labels: chosen by the task; single: "
         "one\n"
-        "    subspace of their rank; lora, olora, full; each with ,order=1 (as given), 2 (reversed), 3 (shuffled); "
+        "    subspace of their rank; lora, olora, full; each with :order=1 (as given), 2 (reversed), 3 (shuffled); "
         "and\n"
         "    mixture:csreft, mixture:single: all tasks at once",
     .reason =
