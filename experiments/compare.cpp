@@ -29,16 +29,21 @@ fs::path folder_of(const std::string& text) {
 
 // Each is called as its folder is, unless two are.
 std::vector<RunRecord> read_runs(const std::vector<std::string>& texts) {
-  std::vector<RunRecord> runs;
+  std::vector<fs::path> folders;
   std::map<std::string, int> count;
-  for (const auto& text : texts) ++count[folder_of(text).filename().string()];
   for (const auto& text : texts) {
     const fs::path folder = folder_of(text);
+    const bool is_new = std::ranges::none_of(
+        folders, [&](const fs::path& f) { return fs::weakly_canonical(f) == fs::weakly_canonical(folder); });
+    require(is_new, "the run {} is named twice: expected each once", folder.string());
+    folders.push_back(folder);
+    ++count[folder.filename().string()];
+  }
+  std::vector<RunRecord> runs;
+  for (const auto& folder : folders) {
     runs.push_back(read_run(folder));
     const std::string name = folder.filename().string();
     runs.back().name = count[name] == 1 ? name : folder.string();
-    const auto same = std::ranges::count(runs, runs.back().name, &RunRecord::name);
-    require(same == 1, "the run {} is named twice: expected each once", runs.back().name);
   }
   return runs;
 }

@@ -1,7 +1,10 @@
 // Continues one prompt on the screen, or answers a file of instructions in AlpacaEval's form.
+#include "core/base/atomic_file.h"
+#include "core/base/hash.h"
 #include "core/ops/checks.h"
 #include "experiments/cli/progress.h"
 #include "experiments/training/adapted_model.h"
+#include "experiments/training/resumable_answers.h"
 
 namespace csreft {
 namespace {
@@ -53,104 +56,170 @@ std::string generator_of(const AdaptedModel& adapted, std::span<const std::size_
   return label.empty() || label == "base" ? adapted.model.name : adapted.model.name + "+" + label;
 }
 
-// [{dataset, instruction, output, generator}]: what AlpacaEval reads; with `adapter` where the example names its own.
-nlohmann::json answer_file(const AdaptedModel& adapted, const Task& task, const std::string& task_name,
-                           std::int64_t batch, const GenerationOptions& options, bool quiet) {
-  const LanguageModel& model = adapted.model;
-  const auto uses = adapters_of(adapted, task);
-  const std::int32_t index = adapted.adapters ? adapted.adapters->task_index(task_name, uses) : -1;
-  nlohmann::json answers = nlohmann::json::array();
-  const auto n = static_cast<std::int64_t>(task.examples.size());
-  Progress progress("generate", n, "tok", quiet);
-  double tokens = 0;
-  for (std::int64_t begin = 0; begin < n && !interrupted(); begin += batch) {
-    const auto examples =
-        std::span(task.examples)
-            .subspan(static_cast<std::size_t>(begin), static_cast<std::size_t>(std::min(batch, n - begin)));
-    const auto prompts = encode_prompts(model, examples, adapted.system);
-    const auto own = std::span(uses).subspan(static_cast<std::size_t>(begin), examples.size());
-    const auto outputs = generate(
-        model.llama, prompts, options, attachments_of(adapted, index, own),
-        [](std::size_t, std::int32_t) { return !interrupted(); }, static_cast<std::uint64_t>(begin));
-    if (interrupted()) break;
-    for (const auto& ids : outputs) {
-      const Example& e = task.examples[answers.size()];
-      nlohmann::json answer{{"instruction", e.instruction},
-                            {"output", model.tokenizer.decode(ids)},
-                            {"generator", generator_of(adapted, uses[answers.size()])}};
-      if (e.adapters) answer["adapter"] = *e.adapters;
-      if (!e.dataset.empty()) answer["dataset"] = e.dataset;
-      if (!e.input.empty()) answer["input"] = e.input;
-      answers.push_back(std::move(answer));
-      tokens += static_cast<double>(ids.size());
-    }
-    progress.update(static_cast<std::int64_t>(answers.size()), tokens);
+// Of the files in which an adapter keeps its values.
+std::string hash_of_adapter(const std::filesystem::path& folder) {
+  std::uint64_t hash = fnv1a_start;
+  for (const char* name : {"adapter.json", "adapter.safetensors", "adapter_config.json", "adapter_model.safetensors"}) {
+    if (std::filesystem::exists(folder / name)) hash = fnv1a(read_text_file(folder / name), hash);
   }
-  return answers;
+  return fmt::format("{:016x}", hash);
 }
 
-}  // namespace
-
-int generate_text(Arguments arguments) {
-  ModelFlags model_flags;
-  GenerationOptions options;
-  AdapterFlags adapter_flags;
+struct GenerateOptions {
+  ModelFlags model;
+  AdapterFlags adapters;
+  GenerationOptions generation;
   std::string prompt, input, data, out;
   std::int64_t batch = 16;
-  options.max_new_tokens = 256;
-  Flags flags(
-      "generate", "Continues one prompt, or answers a file of instructions.",
-      {"./run generate --prompt 'What is the capital of France?'",
-       "./run generate --adapter runs/quickstart-20260101-120000/adapter --prompt 'What is the opposite of hot?'",
-       "./run generate --adapter runs/a/adapter --alpha 1,0,0.5,0 --prompt 'What is the opposite of hot?'",
-       "./run generate --adapter a=runs/a/adapter --adapter b=runs/b/adapter --use b --scale 0.8 --prompt 'Hello'",
-       "./run generate --data alpaca_eval.json --out outputs.json --max-new-tokens 512 --temperature 0.7 --top-p 0.9"});
+};
+
+// All that decides the answers, but for last bits, which depend on what computes.
+nlohmann::json asked_for(const GenerateOptions& options, const AdaptedModel& adapted, const Task& task) {
+  std::uint64_t prompts = content_hash(task);
+  for (const auto& e : task.examples) {
+    prompts = fnv1a(e.dataset + '\n' + (e.adapters ? nlohmann::json(*e.adapters).dump() : "") + '\n', prompts);
+  }
+  std::vector<std::string> adapter_hashes;
+  for (const auto& folder : adapted.folders) adapter_hashes.push_back(hash_of_adapter(folder));
+  const SamplingOptions& sampling = options.generation.sampling;
+  return {{"data", fmt::format("{} instructions, {:016x}", task.examples.size(), prompts)},
+          {"model", adapted.model.llama.fingerprint().text()},
+          {"weights", options.model.weights},
+          {"chat_template", adapted.model.chat->name},
+          {"system", adapted.system},
+          {"adapter", options.adapters.adapters},
+          {"adapter_hashes", adapter_hashes},
+          {"use", options.adapters.use},
+          {"alpha", options.adapters.alpha},
+          {"scale", options.adapters.scale},
+          {"task", options.adapters.task},
+          {"max_new_tokens", options.generation.max_new_tokens},
+          {"temperature", sampling.temperature},
+          {"top_k", sampling.top_k},
+          {"top_p", sampling.top_p},
+          {"seed", sampling.seed},
+          {"batch", options.batch}};
+}
+
+// {dataset, instruction, output, generator}, what AlpacaEval reads; with `adapter` where the example names its own.
+nlohmann::json answer_to(const Example& e, std::string output, std::string generator) {
+  nlohmann::json answer{
+      {"instruction", e.instruction}, {"output", std::move(output)}, {"generator", std::move(generator)}};
+  if (e.adapters) answer["adapter"] = *e.adapters;
+  if (!e.dataset.empty()) answer["dataset"] = e.dataset;
+  if (!e.input.empty()) answer["input"] = e.input;
+  return answer;
+}
+
+// The adapters of each example, and the task by which their gates may be decided.
+struct Uses {
+  std::vector<std::vector<std::size_t>> adapters;
+  std::int32_t task = -1;
+};
+
+// Answers what is not answered yet, a batch at a time, until a signal comes.
+void answer_file(const AdaptedModel& adapted, const Task& task, const GenerateOptions& options, const Uses& uses,
+                 ResumableAnswers& answers) {
+  const LanguageModel& model = adapted.model;
+  const std::size_t n = task.examples.size(), before = answers.answers().size();
+  Progress progress("generate", static_cast<std::int64_t>(n - before), "tok", options.model.quiet);
+  double tokens = 0;
+  for (std::size_t begin = before; begin < n && !interrupted(); begin = answers.answers().size()) {
+    const std::size_t size = std::min(static_cast<std::size_t>(options.batch), n - begin);
+    const auto examples = std::span(task.examples).subspan(begin, size);
+    const auto own = std::span(uses.adapters).subspan(begin, size);
+    const auto outputs = generate(
+        model.llama, encode_prompts(model, examples, adapted.system), options.generation,
+        attachments_of(adapted, uses.task, own), [](std::size_t, std::int32_t) { return !interrupted(); }, begin);
+    if (interrupted()) break;
+    std::vector<nlohmann::json> batch;
+    for (std::size_t i = 0; i < size; ++i) {
+      batch.push_back(answer_to(examples[i], model.tokenizer.decode(outputs[i]), generator_of(adapted, own[i])));
+      tokens += static_cast<double>(outputs[i].size());
+    }
+    answers.add(std::move(batch));
+    progress.update(static_cast<std::int64_t>(answers.answers().size() - before), tokens);
+  }
+}
+
+void answer_data(const AdaptedModel& adapted, const Task& task, const GenerateOptions& options) {
+  const std::size_t n = task.examples.size();
+  Uses uses{.adapters = adapters_of(adapted, task)};
+  if (adapted.adapters) uses.task = adapted.adapters->task_index(options.adapters.task, uses.adapters);
+  ResumableAnswers answers(options.out, asked_for(options, adapted, task), static_cast<std::size_t>(options.batch), n);
+  if (!answers.answers().empty()) fmt::print("goes on after {} of {} answers\n", answers.answers().size(), n);
+  std::fflush(stdout);
+  answer_file(adapted, task, options, uses, answers);
+  answers.write();
+  fmt::print("{} answers in {}\n", answers.answers().size(), options.out);
+  if (answers.answers().size() < n) fmt::print("interrupted; the same command goes on\n");
+}
+
+void add_flags(Flags& flags, GenerateOptions& o) {
   flags.group("Data");
-  flags.add("--prompt", prompt, "an instruction, answered on the screen");
-  flags.add("--input", input, "what the instruction of --prompt is about");
+  flags.add("--prompt", o.prompt, "an instruction, answered on the screen");
+  flags.add("--input", o.input, "what the instruction of --prompt is about");
   flags.add_path(
-      "--data", data,
+      "--data", o.data,
       "a file of instructions, JSON of {instruction[, input, dataset, adapter]}; adapter names those of --adapter");
-  flags.add_path("--out", out, "where the answers to --data go: [{dataset, instruction, output, generator}]");
+  flags.add_path("--out", o.out,
+                 "where the answers to --data go: [{dataset, instruction, output, generator}]. A command that was "
+                 "stopped goes on from what FILE.part keeps");
   flags.group("Adapters");
-  adapter_flags.add_to(flags);
+  o.adapters.add_to(flags);
   flags.group("Generation");
+  GenerationOptions& options = o.generation;
   flags.add("--max-new-tokens", options.max_new_tokens, "tokens of the longest answer");
   flags.add("--temperature", options.sampling.temperature,
             "of the softmax that tokens are drawn from; 0: always the most probable token");
   flags.add("--top-k", options.sampling.top_k, "draw from the k most probable tokens; 0: all");
   flags.add("--top-p", options.sampling.top_p, "draw from the most probable tokens of this total probability");
   flags.add("--seed", options.sampling.seed, "seed of the draws");
-  flags.add("--batch", batch, "instructions of --data that are answered together");
-  model_flags.add_to(flags);
-  if (!flags.parse(arguments)) return 0;
-  require(prompt.empty() || data.empty(), "there are --prompt and --data: expected one of them");
-  require(!prompt.empty() || !data.empty(),
-          "there is nothing to answer: expected --prompt TEXT, which is not empty, or --data FILE with --out FILE");
-  require(data.empty() == out.empty(), "--data and --out go together: expected both or none");
-  require(batch >= 1, "--batch {} is not possible: expected 1 or more", batch);
-  checks::sampling(options.sampling);
+  flags.add("--batch", o.batch, "instructions of --data that are answered together");
+  o.model.add_to(flags);
+}
 
-  model_flags.check();
-  adapter_flags.check();
-  const Task task = data.empty() ? Task{} : load_task(data, Outputs::optional);
-  const auto output = open_output(out);
-  const AdaptedModel adapted(model_flags, adapter_flags, flags);
+void check(const GenerateOptions& o) {
+  require(o.prompt.empty() || o.data.empty(), "there are --prompt and --data: expected one of them");
+  require(!o.prompt.empty() || !o.data.empty(),
+          "there is nothing to answer: expected --prompt TEXT, which is not empty, or --data FILE with --out FILE");
+  require(o.data.empty() == o.out.empty(), "--data and --out go together: expected both or none");
+  require(o.batch >= 1, "--batch {} is not possible: expected 1 or more", o.batch);
+  checks::sampling(o.generation.sampling);
+  o.model.check();
+  o.adapters.check();
+}
+
+}  // namespace
+
+int generate_text(Arguments arguments) {
+  GenerateOptions o;
+  o.generation.max_new_tokens = 256;
+  Flags flags(
+      "generate", "Continues one prompt, or answers a file of instructions.",
+      {"./run generate --prompt 'What is the capital of France?'",
+       "./run generate --adapter last --prompt 'What is the opposite of hot?'",
+       "./run generate --adapter runs/a/adapter --alpha 1,0,0.5,0 --prompt 'What is the opposite of hot?'",
+       "./run generate --adapter a=runs/a/adapter --adapter b=runs/b/adapter --use b --scale 0.8 --prompt 'Hello'",
+       "./run generate --data alpaca_eval.json --out outputs.json --max-new-tokens 512 --temperature 0.7 --top-p 0.9"});
+  add_flags(flags, o);
+  if (!flags.parse(arguments)) return 0;
+  check(o);
+  const Task task = o.data.empty() ? Task{} : load_task(o.data, Outputs::optional);
+  if (!o.out.empty()) const AtomicFile can_be_written(o.out);  // or else it is said before any work
+  const AdaptedModel adapted(o.model, o.adapters, flags);
   const LanguageModel& model = adapted.model;
   const Method* method = adapted.adapters.get();
-  options.stop_tokens = stop_tokens(model);
+  o.generation.stop_tokens = stop_tokens(model);
 
   const InterruptGuard guard;
-  if (data.empty()) {
-    answer_prompt(model, encode_prompt(*model.chat, model.tokenizer, adapted.system, prompt, input), options,
-                  generation_attachments(method, adapter_flags.task));
+  if (o.data.empty()) {
+    answer_prompt(model, encode_prompt(*model.chat, model.tokenizer, adapted.system, o.prompt, o.input), o.generation,
+                  generation_attachments(method, o.adapters.task));
   } else {
-    check_task(
-        model, method, task,
-        {.batch = batch, .max_examples = 0, .system = adapted.system, .task = adapter_flags.task, .quiet = true});
-    const auto answers = answer_file(adapted, task, adapter_flags.task, batch, options, model_flags.quiet);
-    write_output(output, answers.dump(2) + "\n");
-    fmt::print("{} answers in {}\n", answers.size(), out);
+    check_task(model, method, task,
+               {.batch = o.batch, .max_examples = 0, .system = adapted.system, .task = o.adapters.task, .quiet = true});
+    answer_data(adapted, task, o);
   }
   return interrupted() ? interrupted_exit : 0;
 }

@@ -169,9 +169,19 @@ json run_method(const Variant& variant, const TaskSet& tasks, const LanguageMode
   const std::shared_ptr<Method> method = create_method(variant.method, model.llama, variant.train.seed);
   Trainer trainer(model, *method, tasks.train, variant.train);
   MethodRun run = start_run(variant.name, method);
-  train_and_score(run, trainer, model, tasks.test, setting.evaluation, folder, resume);
+  std::string diverged;
+  try {
+    train_and_score(run, trainer, model, tasks.test, setting.evaluation, folder, resume);
+  } catch (const TrainingDiverged& error) {
+    // A result, too: of a rate that is too large. The method holds its last finite values.
+    diverged = error.what();
+    fmt::print("note: {}\n", diverged);
+    for (const auto& test : tasks.test) run.scores.push_back(evaluate(model, method.get(), test, setting.evaluation));
+    run.result.interrupted = interrupted();
+  }
   json summary = summary_json(model, run, variant.train);
   if (run.result.interrupted) return summary;
+  if (!diverged.empty()) summary["diverged"] = diverged;
   if (const auto nll = score_elsewhere(model, method.get(), setting)) summary["elsewhere"] = *nll;
   if (variant.measure != nullptr && !interrupted()) {
     measured["after"] = variant.measure(model, *method, tasks);

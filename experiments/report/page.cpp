@@ -43,7 +43,7 @@ details { margin: .6rem 0; } summary { cursor: pointer; }
 pre { background: var(--card); border-radius: .6rem; padding: .8rem 1rem; white-space: pre-wrap; overflow-wrap: anywhere;
   font: .88rem/1.5 ui-monospace, SFMono-Regular, Menlo, Consolas, monospace; }
 @media (max-width: 34rem) { main { padding: 1.5rem .8rem 3rem; } h1 { font-size: 1.5rem; overflow-wrap: anywhere; }
-  table { font-size: .72rem; } th, td { padding: .35rem .25rem; white-space: normal; overflow-wrap: anywhere; } }
+  table { font-size: .68rem; } th, td { padding: .3rem .2rem; white-space: normal; overflow-wrap: break-word; } }
 )";
 
 }  // namespace

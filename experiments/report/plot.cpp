@@ -24,7 +24,7 @@ constexpr const char* pale = "#010203";
 // In pixels. Letters are 14 high, and as broad as here on average.
 constexpr int width = 640;
 constexpr double plot_width = 540.0;
-constexpr double letter = 7.4, small_letter = 6.0;
+constexpr double letter = 8.4, small_letter = 6.6;
 
 std::string colour(std::size_t number) {
   const std::size_t others = series_colours.size() - 1;
@@ -49,7 +49,8 @@ struct Legend {
   int columns = 1, rows = 1;
 };
 Legend legend_of(const std::vector<std::string>& names) {
-  const double column = letter * static_cast<double>(longest(names)) + 45.0;
+  constexpr double of_a_letter = 10.0, of_a_sample = 50.0;  // as much as gnuplot reserves
+  const double column = of_a_letter * static_cast<double>(longest(names)) + of_a_sample;
   const int columns = std::max(1, static_cast<int>(plot_width / column));
   return {columns, std::max(1, (static_cast<int>(names.size()) + columns - 1) / columns)};
 }
@@ -108,7 +109,7 @@ std::string preamble(const std::string& title, int height, const Legend& legend 
       "'black'\n"
       "set label {} at screen 0.012, screen 1 left offset 0,-1 font ',16'\nset tmargin {:.1f}\n"
       "set key horizontal maxcols {} Left reverse left bottom at graph 0, graph 1.04 samplen 1.5 width 1\n",
-      width, height + row * (legend.rows - 1), pale, quote(title), 3.4 + 1.2 * legend.rows, legend.columns);
+      width, height + row * (legend.rows - 1), pale, quote(title), 3.6 + 1.0 * legend.rows, legend.columns);
 }
 
 // s[i] = mean of v[0..i] with weights that fall by (1 - rate) a step.
@@ -311,11 +312,12 @@ std::string draw(const BarChart& chart) {
     }
   }
   // Room for what is written over the highest bar.
-  const double room = !is_labelled ? 1.04 : is_upright ? 1.06 + 0.035 * static_cast<double>(value_length(chart)) : 1.12;
+  const double room = !is_labelled ? 1.04 : is_upright ? 1.06 + 0.042 * static_cast<double>(value_length(chart)) : 1.12;
   std::string script =
       preamble(chart.title, 340, legend_of(names_of(chart.series))) + blocks + labels + tics("x", chart.groups);
   script += fmt::format("set ylabel {}\nset grid ytics lt 1 lc rgb '{}'\nset boxwidth {:.4f}\nset pointintervalbox 0\n",
                         quote(chart.y_label), pale, sizes.breadth * 0.9);
+  if (chart.top) script += fmt::format("set ytics 0,{0:.6g},{1:.6g}\n", *chart.top / 5.0, *chart.top);
   script += fmt::format("set xrange [{:.2f}:{:.2f}]\nset yrange [0:{:.6g}]\nplot {}{}\n", -sizes.margin,
                         static_cast<double>(chart.groups.size() - 1) + sizes.margin, top > 0 ? top * room : 1.0, bars,
                         errors);

@@ -77,20 +77,28 @@ std::string cell(const BarChart& chart, std::size_t series, std::size_t group, b
   if (errors.empty() || !errors[group]) return text;
   const auto [low, high] = *errors[group];
   if (over_seeds) return text + fmt::format(" ± {:.{}f}", (high - low) / 2.0, chart.decimals);
-  return text + fmt::format(" ({:.{}f} to {:.{}f})", low, chart.decimals, high, chart.decimals);
+  return text + fmt::format(" ({:.{}f}–{:.{}f})", low, chart.decimals, high, chart.decimals);
 }
 
-// What the chart's bars show, as numbers: the longer side downwards.
+// A name that may go on in the next line after each underscore.
+std::string breakable(const std::string& name) {
+  std::string text;
+  for (const char c : escape(name)) text += c == '_' ? std::string("_<wbr>") : std::string(1, c);
+  return text;
+}
+
+// What the chart's bars show, as numbers: methods side by side, but for more of them than there is room for.
 std::string table_of(const BarChart& chart, bool over_seeds) {
   Names methods;
   for (const auto& series : chart.series) methods.push_back(series.name);
-  const bool by_method = methods.size() > chart.groups.size();
+  constexpr std::size_t most_across = 4;
+  const bool by_method = methods.size() > std::max(most_across, chart.groups.size());
   const Names& across = by_method ? chart.groups : methods;
   const Names& down = by_method ? methods : chart.groups;
   std::string head = fmt::format("<tr><th>{}</th>", escape(chart.y_label)), rows;
-  for (const auto& name : across) head += fmt::format("<th>{}</th>", escape(name));
+  for (const auto& name : across) head += fmt::format("<th>{}</th>", breakable(name));
   for (std::size_t i = 0; i < down.size(); ++i) {
-    rows += fmt::format("<tr><td>{}</td>", escape(down[i]));
+    rows += fmt::format("<tr><td>{}</td>", breakable(down[i]));
     for (std::size_t j = 0; j < across.size(); ++j) {
       rows += fmt::format("<td>{}</td>", by_method ? cell(chart, i, j, over_seeds) : cell(chart, j, i, over_seeds));
     }
@@ -151,26 +159,41 @@ std::string scores_chart(const RunReport& report, const std::string& metric, std
   return figure(chart, caption) + (shows_values(chart) ? "" : table_of(chart, over_seeds));
 }
 
+std::string card(const RunReport& report, const std::string& metric, const std::string& method,
+                 const Summary& summary) {
+  const auto details = std::ranges::find(report.methods, method, &RunReport::Method::name);
+  std::string text = fmt::format("<div class=\"card\"><h3>{}</h3><div class=\"number\">", escape(method));
+  if (summary.before) text += fmt::format("<span>{} →</span> ", show_value(metric, *summary.before));
+  text += fmt::format("{}</div><p>Mean {} over {} {}, {}", show_value(metric, summary.value), escape(metric),
+                      summary.n_tasks, summary.n_tasks == 1 ? "task" : "tasks",
+                      summary.before ? "before and after training" : "after training");
+  if (details != report.methods.end()) {
+    text += fmt::format(". {} of the model’s parameters were trained, in {}", percent(details->percent),
+                        duration(details->seconds));
+  }
+  return text + ".</p></div>\n";
+}
+
 }  // namespace
 
 std::string headline(const RunReport& report) {
-  std::string cards;
+  constexpr std::size_t most_cards = 6;
+  std::string cards, rows;
+  std::size_t n = 0;
   for (const std::string& metric : metrics_of(report)) {
     for (const std::string& method : methods_of(report, metric)) {
       if (method == untrained_label) continue;
       const Summary summary = *summarise(report, metric, method);
-      const auto details = std::ranges::find(report.methods, method, &RunReport::Method::name);
-      cards += fmt::format("<div class=\"card\"><h3>{}</h3><div class=\"number\">", escape(method));
-      if (summary.before) cards += fmt::format("<span>{} →</span> ", show_value(metric, *summary.before));
-      cards += fmt::format("{}</div><p>Mean {} over {} {}, {}", show_value(metric, summary.value), escape(metric),
-                           summary.n_tasks, summary.n_tasks == 1 ? "task" : "tasks",
-                           summary.before ? "before and after training" : "after training");
-      if (details != report.methods.end()) {
-        cards += fmt::format(". {} of the model’s parameters were trained, in {}", percent(details->percent),
-                             duration(details->seconds));
-      }
-      cards += ".</p></div>\n";
+      cards += card(report, metric, method, summary);
+      rows += fmt::format("<tr><td>{}</td><td>{}</td><td>{}</td><td>{}</td><td>{}</td></tr>\n", escape(method),
+                          escape(metric), summary.before ? show_value(metric, *summary.before) : "",
+                          show_value(metric, summary.value), summary.n_tasks);
+      ++n;
     }
+  }
+  if (n > most_cards) {
+    return table("<tr><th>Method</th><th>Metric</th><th>Untrained</th><th>Mean over tasks</th><th>Tasks</th></tr>",
+                 rows);
   }
   return cards.empty() ? "" : "<div class=\"cards\">\n" + cards + "</div>\n";
 }

@@ -6,6 +6,15 @@ model_file=SmolLM2-135M-Instruct.Q4_1.gguf
 model_bytes=98362432
 model_sha256=b179c9523d0e6a0f98a330c7562b682750a6f8c8c15e5bc70ea373728110db53
 
+# Whether a file of --config, flags or a run's config.json, names a model.
+names_model() {
+  if grep -qs '"arguments"' "$1"; then
+    grep -qs -e '"--model' "$1"
+  else
+    grep -qs '"model"' "$1"
+  fi
+}
+
 # Whether the command line NAME [flags] reads the default model.
 needs_model() {
   local name=$1 argument previous='' has_model=no
@@ -19,7 +28,8 @@ needs_model() {
     # These parts of bench read no model, and a run that is continued names its own.
     case $previous$argument in
       --onlygemm | --onlybandwidth | --only=gemm | --only=bandwidth) return 1 ;;
-      --resume?*) ! grep -qs -e '"--model' "${argument#--resume=}/config.json" || has_model=yes ;;
+      --resume?*) ! names_model "${argument#--resume=}/config.json" || has_model=yes ;;
+      --config?*) ! names_model "${argument#--config=}" || has_model=yes ;;
     esac
     # The golden values of the default model need it.
     if [[ $name == test && -d ${argument#--golden=}/smollm2 && $previous$argument == --golden* ]]; then return 0; fi

@@ -118,6 +118,7 @@ AdaptedModel::AdaptedModel(const ModelFlags& model_flags, const AdapterFlags& ad
     }
     return;
   }
+  for (const auto& folder : read.folders) folders.push_back(folder.path);
   const AdapterContext& context = read.descriptions.front().context;
   for (std::size_t i = 1; i < read.descriptions.size(); ++i) {
     const AdapterContext& other = read.descriptions[i].context;

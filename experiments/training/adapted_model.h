@@ -1,6 +1,7 @@
 // A model with adapters attached, as evaluate, generate and inspect have it.
 #pragma once
 
+#include <filesystem>
 #include <memory>
 #include <string>
 #include <vector>
@@ -33,8 +34,9 @@ class AdaptedModel {
 
   LanguageModel model;
   std::string system;
-  std::unique_ptr<AdapterSet> adapters;  // null: the model as it is
-  std::string label = "base";            // what is attached: "csreft", "lora+loreft"
+  std::vector<std::filesystem::path> folders;  // of the adapters
+  std::unique_ptr<AdapterSet> adapters;        // null: the model as it is
+  std::string label = "base";                  // what is attached: "csreft", "lora+loreft"
 };
 
 }  // namespace csreft

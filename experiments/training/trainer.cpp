@@ -192,8 +192,8 @@ std::string Trainer::keep_after_failure(const Place& place) {
 }
 
 void Trainer::fail_as_not_finite(std::string_view what, const Place& place) {
-  fail("{} not finite at step {} of {}{}: expected a smaller --lr (it was {:g})", what, place.step, total_steps_,
-       keep_after_failure(place), options_.lr);
+  throw TrainingDiverged(fmt::format("{} not finite at step {} of {}{}: expected a smaller --lr (it was {:g})", what,
+                                     place.step, total_steps_, keep_after_failure(place), options_.lr));
 }
 
 void Trainer::validate_on(std::vector<Task> tasks, const EvaluationOptions& options) {

@@ -43,6 +43,11 @@ struct TrainOptions {
   bool in_sequence() const { return order == "sequence"; }
 };
 
+// Thrown where a loss, a gradient or the parameters are no longer finite; says at which step.
+struct TrainingDiverged : Error {
+  using Error::Error;
+};
+
 struct TrainResult {
   std::vector<StepMetrics> steps;
   std::vector<ValidationRecord> validation{};
@@ -65,7 +70,7 @@ struct TrainResult {
 // is killed leaves each of these files whole or absent, and a state to go on from. Throws Error for tasks without
 // examples and for options.keep "best" where tasks are learnt in sequence.
 //
-// A step whose loss or gradient is not finite is not applied: then run() throws Error, which says at which step. The
+// A step whose loss or gradient is not finite is not applied: then run() throws TrainingDiverged. The
 // method then holds, and the folder keeps, the best values so far where options.keep is "best", and else the last ones
 // that gave a finite loss. A method that trains the model itself, of whose parameters no copy is kept for that, holds
 // what the last step has made, and the folder keeps what was saved last.

@@ -67,3 +67,19 @@ TEST_CASE("a folder that is not there cannot be locked") {
   const TemporaryFolder folder;
   CHECK(contains(lock_error(folder / "absent"), "absent"));
 }
+
+TEST_CASE("who asks whether a folder is locked makes no file, and takes no lock") {
+  const TemporaryFolder folder;
+  CHECK_FALSE(csreft::is_locked(folder.path()));
+  CHECK_FALSE(csreft::is_locked(folder / "absent"));
+  CHECK(folder.count() == 0);
+  {
+    const csreft::ProcessLock lock(folder.path());
+    CHECK(csreft::is_locked(folder.path()));
+  }
+  CHECK_FALSE(csreft::is_locked(folder.path()));
+  // A file that a killed process has left holds nothing.
+  folder.write(csreft::lock_file_name, "1");
+  CHECK_FALSE(csreft::is_locked(folder.path()));
+  CHECK(lock_error(folder.path()).empty());
+}

@@ -141,9 +141,9 @@ TEST_CASE("bars that are too narrow for their values have them in a table") {
     }
   }
   const std::string page = render_report(report);
-  CHECK(contains(page, "<tr><td>variant-15</td><td>50.0 (40.4 to 59.6)</td>"));
+  CHECK(contains(page, "<tr><td>variant-15</td><td>50.0 (40.4–59.6)</td>"));
   report.scores.resize(8);
-  CHECK_FALSE(contains(render_report(report), "(40.4 to 59.6)"));
+  CHECK_FALSE(contains(render_report(report), "(40.4–59.6)"));
 }
 
 TEST_CASE(
@@ -235,7 +235,7 @@ TEST_CASE("without gnuplot a report has its numbers, and says that it has no pic
   CHECK_FALSE(contains(page, "<figure"));
   CHECK_FALSE(contains(page, "<h2>Training"));  // which was a picture alone
   CHECK(contains(page, "<th>accuracy (%)</th><th>untrained</th><th>csreft</th>"));
-  CHECK(contains(page, "<tr><td>b</td><td>35.0 (26.4 to 44.7)</td><td>100.0 (96.3 to 100.0)</td></tr>"));
+  CHECK(contains(page, "<tr><td>b</td><td>35.0 (26.4–44.7)</td><td>100.0 (96.3–100.0)</td></tr>"));
   CHECK(contains(page, "<tr><td>c</td><td>2.500</td><td>1.250</td></tr>"));
   CHECK(contains(page, "<td>csreft</td><td>0.50</td><td>25 %</td><td>0.125</td>"));
   CHECK(contains(page, "it is true."));
