@@ -15,9 +15,8 @@ namespace csreft {
 
 // Gaussian classes of one covariance Sigma, equally probable: score_c(x) = mu_c^T L x - mu_c^T L mu_c / 2, which is the
 // logarithm of the density but for a constant. With D the diagonal of Sigma, L = (Sigma + shrinkage D)^-1: each
-// component is shrunk by its own variance, so that the rule does not depend on their units. (Hidden states have a few
-// components whose variance is thousands of times that of others; a multiple of the identity in D's place would drown
-// the others, or leave these as they are.)
+// component is shrunk by its own variance, so that the rule does not depend on their units. (Of the mean hidden states
+// of prompts after block 5 of SmolLM2-135M, the largest variance is a thousand times the median.)
 class Discriminant {
  public:
   Discriminant(std::int64_t classes, std::int64_t d, const TensorOptions& tensors);

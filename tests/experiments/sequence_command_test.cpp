@@ -135,7 +135,7 @@ TEST_CASE("a sequence without tests is not scored; one that lacks a test, or is 
   const SequenceBench bench;
   check_refused(bench, bench.sequence({{"--test", "test.json"}}), "one has no test files");
   check_refused(bench, bench.train({{"--order", "sequence"}}), "--order sequence has one task, train, to learn");
-  check_refused(bench, bench.sequence({{"--order", "sequential"}}), "did you mean sequence?");
+  check_refused(bench, bench.sequence({{"--order", "sequential"}}), "unknown order 'sequential'");
   Words words = bench.train({{"--order", "sequence"}, {"--train", "one.json"}});
   words.insert(words.end(), {"--train", "two.json"});
   REQUIRE(bench.run(words).code == 0);
