@@ -83,7 +83,8 @@ std::optional<RunFolder> take(const fs::path& where, bool resume) {
   } catch (const FolderInUse&) {
     return std::nullopt;
   } catch (const Error&) {
-    if (holds_finished_run(where)) return std::nullopt;
+    // Half made, it is no run's yet: then whoever makes it has it.
+    if (holds_finished_run(where) || is_locked(where)) return std::nullopt;
     throw;
   }
 }

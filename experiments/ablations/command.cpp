@@ -233,11 +233,13 @@ struct Plan {
   std::int64_t seeds;
 };
 
-// Other processes do the work.
-void delegate(const ComparisonCommand& o, const Plan& plan, const Setting& setting) {
-  const auto commands = o.hosts.empty()
-                            ? commands_of_jobs(o.experiment, setting.arguments, o.jobs)
-                            : std::vector<Command>{command_of_hosts(o.experiment, setting.arguments, o.hosts)};
+// The processes that do the work in this one's place; none: it does the work itself.
+std::vector<Command> commands_of(const ComparisonCommand& o, Arguments arguments) {
+  if (!o.hosts.empty()) return {command_of_hosts(o.experiment, arguments, o.hosts)};
+  return o.jobs > 1 ? commands_of_jobs(o.experiment, arguments, o.jobs) : std::vector<Command>();
+}
+
+void delegate(const std::vector<Command>& commands, const Plan& plan, const Setting& setting) {
   const auto cells = cells_of_seeds(plan.variants, plan.seed, plan.seeds);
   const fs::path of_search = search_setting(setting).folder;
   run_side_by_side(commands, setting.folder, plan.search_cells.size() + cells.size(), [&] {
@@ -322,6 +324,7 @@ int run_comparison(std::string_view experiment, const Ablation* fixed, Arguments
   plan.variants = chosen_variants(o, all_variants);
   for (auto& variant : plan.variants) check_variant(variant, setting);
   if (!plan.search.rates.empty()) plan.search_cells = search_cells(plan.variants, plan.search, setting);
+  const auto commands = commands_of(o, arguments);
   keep_settings(folder, settings(o, name, setting), model.llama.fingerprint());
 
   const Comparison comparison{
@@ -334,8 +337,8 @@ int run_comparison(std::string_view experiment, const Ablation* fixed, Arguments
   const InterruptGuard guard;
   fmt::print("{}: {} variants x {} seeds, into {}\n", name, plan.variants.size(), o.seeds, folder.string());
   std::fflush(stdout);
-  if (o.jobs > 1 || !o.hosts.empty()) {
-    delegate(o, plan, setting);
+  if (!commands.empty()) {
+    delegate(commands, plan, setting);
   } else {
     work(plan, setting, [&] { write_comparison(comparison); });
   }
