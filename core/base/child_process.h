@@ -22,8 +22,8 @@ struct ChildOptions {
   int signal = 0;                    // sent to it once, if it runs that long; 0: none
   double signal_after = 0.0;         // seconds
   double seconds = std::numeric_limits<double>::infinity();  // it is killed after that
-  std::function<bool()> stop{};       // asked all the while: it is killed when that is true
-  std::function<bool()> terminate{};  // the same, but SIGTERM asks it to end by itself, once
+  std::function<bool()> stop{};                              // asked all the while: it is killed when that is true
+  std::function<bool()> terminate{};                         // the same, but SIGTERM asks it to end by itself, once
 };
 
 struct ChildResult {

@@ -78,8 +78,7 @@ std::string render_report(const RunReport& report) {
   const sections::Colours colours = sections::colours_of(shown);
   page += sections::headline(shown) + sections::scores(shown, colours) + sections::differences(shown) +
           sections::training(shown, colours) + sections::validation(shown, colours) + sections::gates(shown) +
-          sections::cost(shown) + sections::samples(shown) + sections::mistakes(shown) +
-          sections::how_to_repeat(shown);
+          sections::cost(shown) + sections::samples(shown) + sections::mistakes(shown) + sections::how_to_repeat(shown);
   return html_page(shown.title, page);
 }
 
