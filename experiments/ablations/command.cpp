@@ -261,81 +261,52 @@ std::string own_section(const Ablation& ablation, std::span<const VariedOption> 
   return (ablation.section != nullptr ? ablation.section(cells) : "") + varied_section(cells, options);
 }
 
-}  // namespace
-
-int run_comparison(std::string_view experiment, const Ablation* fixed, Arguments arguments) {
-  ComparisonCommand o;
-  o.experiment = experiment;
-  o.ablation = fixed;
-  if (fixed != nullptr) o.rates = fixed->rates;
-  std::vector<std::string> examples;
+std::vector<std::string> examples_of(std::string_view experiment, const Ablation* fixed) {
+  const std::string files = " --train a.train.json --train b.train.json --test a.test.json --test b.test.json";
   if (fixed != nullptr) {
-    examples = {
-        fmt::format("./run {}", experiment), fmt::format("./run {} --smoke", experiment),
-        fmt::format("./run {} --seeds 5 --jobs 7 --device cuda --train a.train.json --train b.train.json --test "
-                    "a.test.json --test b.test.json --out runs/mine",
-                    experiment)};
-  } else {
-    examples = {"./run ablate", "./run ablate router", "./run ablate gate --smoke",
-                "./run ablate --vary rank=1,2,4,8 --vary lr=2e-3,4e-3 --jobs 2",
-                "./run ablate router --variants learned,manual --seeds 5 --examples 250 --train a.train.json --train "
-                "b.train.json --test a.test.json --test b.test.json --out runs/mine"};
+    return {fmt::format("./run {}", experiment), fmt::format("./run {} --smoke", experiment),
+            fmt::format("./run {} --seeds 5 --jobs 7 --device cuda{} --out runs/mine", experiment, files)};
   }
-  Flags flags(experiment, "Compares variants over seeds on the same data, in one command that can be interrupted.",
-              examples);
-  add_flags(flags, o);
-  if (!flags.parse(arguments)) return 0;
-  require(fixed != nullptr || !o.name.empty() || !o.vary.empty(),
-          "there is nothing to compare: expected an ablation, one of {}, or --vary", names_of(ablations()));
-  const Ablation& ablation = fixed != nullptr ? *fixed : o.name.empty() ? varied_ablation() : find_ablation(o.name);
-  const std::string name(ablation.name);
-  std::vector<VariedOption> options;
-  for (const auto& text : o.vary) options.push_back(VariedOption::parse(text));
+  return {
+      "./run ablate", "./run ablate router", "./run ablate gate --smoke",
+      "./run ablate --vary rank=1,2,4,8 --vary lr=2e-3,4e-3 --jobs 2",
+      fmt::format("./run ablate router --variants learned,manual --seeds 5 --examples 250{} --out runs/mine", files)};
+}
+
+// What the flags ask for, checked as far as it can be without the model.
+void complete(const Flags& flags, ComparisonCommand& o) {
   o.model.check();
   o.train = o.train_flags.chosen(o.train, json::object());
   apply_smoke(flags, o);
   o.saves.apply(o.train);
   require(o.seeds >= 1, "--seeds {} is not possible: expected 1 or more", o.seeds);
   require(o.jobs >= 1, "--jobs {} is not possible: expected 1 or more", o.jobs);
-  Plan plan{.search = {.rates = RateSearch::parse(o.rates)},
-            .search_cells = {},
-            .variants = {},
-            .seed = o.train.seed,
-            .seeds = o.seeds};
-  TaskSet tasks = load(o);
-  std::optional<Task> elsewhere = load_elsewhere(o);
-  const LanguageModel model = o.model.load();
   o.train.system = o.evaluation.system = o.model.system;
   o.train.quiet = o.evaluation.quiet = o.model.quiet;
-  const fs::path folder = !o.out.empty()
-                              ? fs::path(o.out)
-                              : fs::path("runs") / fmt::format("{}{}{}", experiment, fixed == nullptr ? "-" + name : "",
-                                                               o.smoke ? "-smoke" : "");
-  const Setting setting{.model_flags = o.model,
-                        .model = model,
-                        .tasks = std::move(tasks),
-                        .elsewhere = std::move(elsewhere),
-                        .evaluation = o.evaluation,
-                        .folder = folder,
-                        .arguments = arguments,
-                        .files = {.train = o.train_files, .test = o.test_files, .validation = {}}};
-  const auto all_variants = varied(
-      ablation.variants({base_method(o), o.train, model.llama, setting.tasks.train, setting.tasks.test}), options);
-  plan.variants = chosen_variants(o, all_variants);
+}
+
+fs::path folder_of(const ComparisonCommand& o, const std::string& name) {
+  if (!o.out.empty()) return o.out;
+  const std::string of_name = o.ablation == nullptr ? "-" + name : "", of_smoke = o.smoke ? "-smoke" : "";
+  return fs::path("runs") / (o.experiment + of_name + of_smoke);
+}
+
+Plan plan_of(const ComparisonCommand& o, const std::vector<Variant>& all_variants, const Setting& setting) {
+  Plan plan{.search = {.rates = RateSearch::parse(o.rates)},
+            .search_cells = {},
+            .variants = chosen_variants(o, all_variants),
+            .seed = o.train.seed,
+            .seeds = o.seeds};
   for (auto& variant : plan.variants) check_variant(variant, setting);
   if (!plan.search.rates.empty()) plan.search_cells = search_cells(plan.variants, plan.search, setting);
-  const auto commands = commands_of(o, arguments);
-  keep_settings(folder, settings(o, name, setting), model.llama.fingerprint());
+  return plan;
+}
 
-  const Comparison comparison{
-      .ablation = ablation,
-      .command = flags.command(),
-      .variants = all_variants,
-      .setting = setting,
-      .seed = o.train.seed,
-      .section = [&](std::span<const Cell> cells) { return own_section(ablation, options, cells); }};
+int run_plan(Plan& plan, const Comparison& comparison, const std::vector<Command>& commands) {
+  const Setting& setting = comparison.setting;
+  const std::string name(comparison.ablation.name);
   const InterruptGuard guard;
-  fmt::print("{}: {} variants x {} seeds, into {}\n", name, plan.variants.size(), o.seeds, folder.string());
+  fmt::print("{}: {} variants x {} seeds, into {}\n", name, plan.variants.size(), plan.seeds, setting.folder.string());
   std::fflush(stdout);
   if (!commands.empty()) {
     delegate(commands, plan, setting);
@@ -345,11 +316,57 @@ int run_comparison(std::string_view experiment, const Ablation* fixed, Arguments
   const auto cells = write_comparison(comparison);
   print_cells(cells, read_untrained(comparison));
   if (!cells.empty()) {
-    fmt::print("\ntable: {}\nreport: {}\n", (folder / (name + ".tsv")).string(), (folder / "report.html").string());
+    fmt::print("\ntable: {}\nreport: {}\n", (setting.folder / (name + ".tsv")).string(),
+               (setting.folder / "report.html").string());
   }
   if (!interrupted()) return 0;
   fmt::print("interrupted; the same command goes on\n");
   return interrupted_exit;
+}
+
+}  // namespace
+
+int run_comparison(std::string_view experiment, const Ablation* fixed, Arguments arguments) {
+  ComparisonCommand o;
+  o.experiment = experiment;
+  o.ablation = fixed;
+  if (fixed != nullptr) o.rates = fixed->rates;
+  Flags flags(experiment, "Compares variants over seeds on the same data, in one command that can be interrupted.",
+              examples_of(experiment, fixed));
+  add_flags(flags, o);
+  if (!flags.parse(arguments)) return 0;
+  require(fixed != nullptr || !o.name.empty() || !o.vary.empty(),
+          "there is nothing to compare: expected an ablation, one of {}, or --vary", names_of(ablations()));
+  const Ablation& ablation = fixed != nullptr ? *fixed : o.name.empty() ? varied_ablation() : find_ablation(o.name);
+  const std::string name(ablation.name);
+  std::vector<VariedOption> options;
+  for (const auto& text : o.vary) options.push_back(VariedOption::parse(text));
+  complete(flags, o);
+  static_cast<void>(RateSearch::parse(o.rates));  // checks it
+  TaskSet tasks = load(o);
+  std::optional<Task> elsewhere = load_elsewhere(o);
+  const LanguageModel model = o.model.load();
+  const Setting setting{.model_flags = o.model,
+                        .model = model,
+                        .tasks = std::move(tasks),
+                        .elsewhere = std::move(elsewhere),
+                        .evaluation = o.evaluation,
+                        .folder = folder_of(o, name),
+                        .arguments = arguments,
+                        .files = {.train = o.train_files, .test = o.test_files, .validation = {}}};
+  const auto all_variants = varied(
+      ablation.variants({base_method(o), o.train, model.llama, setting.tasks.train, setting.tasks.test}), options);
+  Plan plan = plan_of(o, all_variants, setting);
+  const auto commands = commands_of(o, arguments);
+  keep_settings(setting.folder, settings(o, name, setting), model.llama.fingerprint());
+  const Comparison comparison{
+      .ablation = ablation,
+      .command = flags.command(),
+      .variants = all_variants,
+      .setting = setting,
+      .seed = o.train.seed,
+      .section = [&](std::span<const Cell> cells) { return own_section(ablation, options, cells); }};
+  return run_plan(plan, comparison, commands);
 }
 
 }  // namespace csreft

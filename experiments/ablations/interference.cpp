@@ -177,7 +177,7 @@ std::string cells_table(std::span<const Cell> cells, const std::optional<Cell>& 
   return text;
 }
 
-std::string heatmap(Heatmap chart, const std::string& caption) {
+std::string heatmap(const Heatmap& chart, const std::string& caption) {
   if (!has_gnuplot() || chart.rows.empty()) return "";
   return fmt::format("<figure><div class=\"wide\">{}</div><figcaption>{}</figcaption></figure>\n", draw(chart),
                      escape(caption));
@@ -203,7 +203,7 @@ std::string transfer_picture(std::span<const Cell> cells) {
     chart.columns.clear();
     for (const auto& score : some.front().scores) chart.columns.emplace_back(task_stem(score.task));
   }
-  return heatmap(std::move(chart), "Accuracy of LoReFT, means over seeds. Each row is trained on one task, or on all.");
+  return heatmap(chart, "Accuracy of LoReFT, means over seeds. Each row is trained on one task, or on all.");
 }
 
 // From -1 to 1, put on the scale of 0 to 1.
@@ -226,11 +226,10 @@ std::string cosine_pictures(std::span<const Cell> cells) {
         auto& values = chart.values.emplace_back();
         for (const auto& value : row) values.push_back(value.is_number() ? (1.0 + value.get<double>()) / 2.0 : 0.5);
       }
-      text +=
-          heatmap(std::move(chart),
-                  fmt::format("Over all parameters, seed {}: 1 where two tasks pull the same way, 0.5 where they have "
-                              "nothing to do with each other, 0 where they pull apart.",
-                              some.front().seed));
+      text += heatmap(
+          chart, fmt::format("Over all parameters, seed {}: 1 where two tasks pull the same way, 0.5 where they have "
+                             "nothing to do with each other, 0 where they pull apart.",
+                             some.front().seed));
     }
   }
   return text;
