@@ -1,8 +1,9 @@
 // What an adapter costs in time and memory: in training, in reading prompts and in generation.
 #include <algorithm>
 #include <chrono>
+#include <limits>
+#include <utility>
 
-#include "core/device/device_info.h"
 #include "experiments/ablations/ablation.h"
 #include "experiments/ablations/tables.h"
 
@@ -11,51 +12,56 @@ namespace {
 
 using nlohmann::json;
 
-double seconds_of(const std::function<void()>& work, const Device& device) {
-  const auto start = std::chrono::steady_clock::now();
-  work();
-  synchronize(device);
-  return std::chrono::duration<double>(std::chrono::steady_clock::now() - start).count();
+using Clock = std::chrono::steady_clock;
+
+double seconds_between(Clock::time_point begin, Clock::time_point end) {
+  return std::chrono::duration<double>(end - begin).count();
+}
+
+// Reading prompts, to the first token of the first; and generating, from the last one's first token to its last.
+struct Seconds {
+  double reading = std::numeric_limits<double>::infinity(), generating = reading;
+};
+
+Seconds generate_once(const Llama& model, const Method* method, const std::string& task,
+                      std::span<const std::vector<std::int32_t>> prompts, std::int64_t n_tokens) {
+  const NoGrad no_grad;
+  GenerationOptions options;
+  options.max_new_tokens = n_tokens;
+  const auto attachments = generation_attachments(method, task);
+  std::vector<Clock::time_point> tokens;
+  const Clock::time_point start = Clock::now();
+  static_cast<void>(generate(model, prompts, options, attachments, [&](std::size_t, std::int32_t) {
+    tokens.push_back(Clock::now());
+    return true;
+  }));
+  return {seconds_between(start, tokens.front()), seconds_between(tokens[prompts.size() - 1], tokens.back())};
 }
 
 // Tokens a second of the model with the method and without: in turn, so that both see the same machine, each the best
 // of three.
 json measure(const LanguageModel& model, const Method& method, const TaskSet& tasks) {
   constexpr std::size_t n_prompts = 8;
-  constexpr std::int64_t n_tokens = 16;
+  constexpr std::int64_t n_tokens = 17;  // the first comes with the prompt
   constexpr int repetitions = 3;
   const Task& task = tasks.test.front();
-  const auto examples = std::span(task.examples).first(std::min(n_prompts, task.examples.size()));
-  const auto prompts = encode_prompts(model, examples, "");
+  const auto prompts =
+      encode_prompts(model, std::span(task.examples).first(std::min(n_prompts, task.examples.size())), "");
   double prompt_tokens = 0.0;
   for (const auto& prompt : prompts) prompt_tokens += static_cast<double>(prompt.size());
   const std::string stem(task_stem(task.name));
-  const Device device = model.llama.options().device;
-  const auto generate_with = [&](const Method* attached, std::int64_t tokens) {
-    GenerationOptions options;
-    options.max_new_tokens = tokens;
-    return seconds_of(
-        [&] {
-          const NoGrad no_grad;
-          const auto attachments = generation_attachments(attached, stem);
-          static_cast<void>(generate(model.llama, prompts, options, attachments));
-        },
-        device);
-  };
-  double reading[2] = {1e9, 1e9}, generating[2] = {1e9, 1e9};
+  Seconds with, without;
   for (int repetition = 0; repetition < repetitions; ++repetition) {
-    for (const int with : {0, 1}) {
-      const Method* attached = with == 1 ? &method : nullptr;
-      const double first = generate_with(attached, 1), all = generate_with(attached, 1 + n_tokens);
-      reading[with] = std::min(reading[with], first);
-      generating[with] = std::min(generating[with], std::max(all - first, 1e-9));
+    for (auto& [best, attached] : {std::pair<Seconds&, const Method*>(without, nullptr), {with, &method}}) {
+      const Seconds now = generate_once(model.llama, attached, stem, prompts, n_tokens);
+      best = {std::min(best.reading, now.reading), std::min(best.generating, now.generating)};
     }
   }
-  const double generated = static_cast<double>(prompts.size()) * static_cast<double>(n_tokens);
-  return {{"prompt_tokens_per_second", prompt_tokens / reading[1]},
-          {"prompt_tokens_per_second_of_model", prompt_tokens / reading[0]},
-          {"generated_tokens_per_second", generated / generating[1]},
-          {"generated_tokens_per_second_of_model", generated / generating[0]}};
+  const double generated = static_cast<double>(prompts.size()) * static_cast<double>(n_tokens - 1);
+  return {{"prompt_tokens_per_second", prompt_tokens / with.reading},
+          {"prompt_tokens_per_second_of_model", prompt_tokens / without.reading},
+          {"generated_tokens_per_second", generated / with.generating},
+          {"generated_tokens_per_second_of_model", generated / without.generating}};
 }
 
 std::vector<Variant> overhead_variants(const AblationBase& base) {
