@@ -44,7 +44,9 @@ void write_folder(const std::filesystem::path& folder, const AdaptedModel& adapt
   const auto answers = answers_of(scores, tasks);
   write_answers(folder, answers);
   RunReport report = start_report(adapted.label + " on " + adapted.model.name, command, adapted.model, std::nullopt);
-  if (const auto& adapter = summary.at("adapter"); adapter != "") report.facts.emplace_back("adapter", adapter);
+  if (const auto adapter = summary.at("adapter").get<std::string>(); !adapter.empty()) {
+    report.facts.emplace_back("adapter", adapter);
+  }
   add_scores(report, adapted.label, scores);
   add_mistakes(report, adapted.label, answers);
   report.interrupted = interrupted();
