@@ -2,7 +2,6 @@
 #include "reft/stiefel/stiefel.h"
 #include "tests/reft/methods/method_cases.h"
 
-using csreft::DType;
 using csreft::MethodOptions;
 using csreft::Tensor;
 using csreft::TrainingMoment;

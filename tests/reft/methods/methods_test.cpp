@@ -156,7 +156,7 @@ TEST_CASE("dropout and noise take part in training alone, and are the same at th
        {std::tuple{"loreft", "", 0.5}, {"lora", "", 0.5}, {"csreft", "soft", 0.5}, {"csreft", "gumbel", 0.0}}) {
     CAPTURE(name);
     auto options = options_of(name);
-    if (std::string_view(gate) != "") options["gate"] = gate;
+    if (!std::string_view(gate).empty()) options["gate"] = gate;
     options["dropout"] = share;
     const TinyMethod made(options);
     perturb(*made);
