@@ -26,8 +26,10 @@ struct Ablation {
   std::string (*summary_table)(std::span<const Cell> cells, const std::optional<Cell>& untrained) = nullptr;
   // What the report shows beside what every comparison's shows: an HTML text; null: nothing.
   std::string (*section)(std::span<const Cell> cells) = nullptr;
-  // The default of --rates.
+  // What --rates auto stands for; empty: no search.
   std::string_view rates{};
+  // The group of variants that share a learning rate, where --rates searches for it (rates.h); null: each has its own.
+  std::string (*rate_group)(const std::string& variant) = nullptr;
 };
 
 std::span<const Ablation* const> ablations();

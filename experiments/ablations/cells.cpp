@@ -288,7 +288,9 @@ bool run_cell(const Variant& variant, const Setting& setting, const std::string&
     summary = run_untrained(variant, tasks, setting);
   } else if (alters_model) {
     const LanguageModel own = setting.model_flags.load(/*trainable=*/true);
-    summary = run_method(variant, tasks, own, setting, where, resume);
+    Variant unsaved = variant;
+    unsaved.train.save_at_end = false;
+    summary = run_method(unsaved, tasks, own, setting, where, resume);
   } else {
     summary = run_method(variant, tasks, setting.model, setting, where, resume);
   }

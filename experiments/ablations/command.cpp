@@ -31,7 +31,7 @@ struct ComparisonCommand {
   TrainOptions train;
   EvaluationOptions evaluation;
   std::vector<std::string> train_files, test_files, vary;
-  std::string variants, rates, out, hosts, elsewhere = "auto";
+  std::string variants, rates = "auto", out, hosts, elsewhere = "auto";
   std::int64_t seeds = 3, jobs = 1;
   SizeFlags sizes;
   SaveFlags saves;
@@ -64,7 +64,8 @@ void add_flags(Flags& flags, ComparisonCommand& o) {
       "OPTION=VALUES");
   flags.add("--rates", o.rates,
             "learning rates, separated by commas: each variant has the one with which its first seed does best on a "
-            "tenth of the training examples, set apart for that; empty: --lr for all");
+            "tenth of the training examples, set apart for that; auto: those of the comparison, if it has some and "
+            "without --smoke; empty: --lr for all");
   flags.add("--seeds", o.seeds, "number of seeds: --seed and those that follow it");
   flags.add_path("--out", o.out,
                  "folder of the comparison; empty: runs/" + o.experiment + (o.ablation == nullptr ? "-NAME" : "") +
@@ -291,8 +292,9 @@ fs::path folder_of(const ComparisonCommand& o, const std::string& name) {
   return fs::path("runs") / (o.experiment + of_name + of_smoke);
 }
 
-Plan plan_of(const ComparisonCommand& o, const std::vector<Variant>& all_variants, const Setting& setting) {
-  Plan plan{.search = {.rates = RateSearch::parse(o.rates)},
+Plan plan_of(const ComparisonCommand& o, const std::vector<Variant>& all_variants, const Setting& setting,
+             decltype(RateSearch::group) group) {
+  Plan plan{.search = {.rates = RateSearch::parse(o.rates), .group = group},
             .search_cells = {},
             .variants = chosen_variants(o, all_variants),
             .seed = o.train.seed,
@@ -330,7 +332,6 @@ int run_comparison(std::string_view experiment, const Ablation* fixed, Arguments
   ComparisonCommand o;
   o.experiment = experiment;
   o.ablation = fixed;
-  if (fixed != nullptr) o.rates = fixed->rates;
   Flags flags(experiment, "Compares variants over seeds on the same data, in one command that can be interrupted.",
               examples_of(experiment, fixed));
   add_flags(flags, o);
@@ -338,6 +339,7 @@ int run_comparison(std::string_view experiment, const Ablation* fixed, Arguments
   require(fixed != nullptr || !o.name.empty() || !o.vary.empty(),
           "there is nothing to compare: expected an ablation, one of {}, or --vary", names_of(ablations()));
   const Ablation& ablation = fixed != nullptr ? *fixed : o.name.empty() ? varied_ablation() : find_ablation(o.name);
+  if (o.rates == "auto") o.rates = o.smoke ? "" : ablation.rates;
   const std::string name(ablation.name);
   std::vector<VariedOption> options;
   for (const auto& text : o.vary) options.push_back(VariedOption::parse(text));
@@ -352,11 +354,12 @@ int run_comparison(std::string_view experiment, const Ablation* fixed, Arguments
                         .elsewhere = std::move(elsewhere),
                         .evaluation = o.evaluation,
                         .folder = folder_of(o, name),
-                        .arguments = arguments,
+                        .arguments = flags.arguments(),
                         .files = {.train = o.train_files, .test = o.test_files, .validation = {}}};
   const auto all_variants = varied(
-      ablation.variants({base_method(o), o.train, model.llama, setting.tasks.train, setting.tasks.test}), options);
-  Plan plan = plan_of(o, all_variants, setting);
+      ablation.variants({base_method(o), o.train, model.llama, setting.tasks.train, setting.tasks.test, o.smoke}),
+      options);
+  Plan plan = plan_of(o, all_variants, setting, ablation.rate_group);
   const auto commands = commands_of(o, arguments);
   keep_settings(setting.folder, settings(o, name, setting), model.llama.fingerprint());
   const Comparison comparison{

@@ -45,6 +45,7 @@ struct AblationBase {
   const Llama& model;
   std::span<const Task> tasks;  // to learn from
   std::span<const Task> tests;
+  bool smoke = false;  // a minute's run: an ablation leaves out repetitions
 };
 
 // Without the options that the method does not have.

@@ -294,11 +294,13 @@ TrainResult Trainer::run(const std::filesystem::path& folder, bool resume) {
     const bool scores = !result.interrupted && scoring_is_due(s + 1, result);
     const bool last = s + 1 == total_steps_ || result.interrupted;
     const bool due = options_.save_every > 0.0 && seconds_since(last_save) >= options_.save_every;
-    const bool saves = !folder.empty() && (take_save_request() || last || due);
+    const bool ends = result.interrupted || (last && options_.save_at_end);
+    const bool saves = !folder.empty() && (take_save_request() || ends || due);
     if (last || saves || scores) check_values(s + 1);
     if (saves) save_now();
     if (scores) result.interrupted = !score_tasks(result, sequence_log);
-    const bool saves_scores = scores && !folder.empty() && (last || result.interrupted || options_.save_every > 0.0);
+    const bool saves_scores = scores && !folder.empty() &&
+                              (ends || result.interrupted || (options_.save_every > 0.0 && options_.save_at_end));
     if (saves_scores) save_now();
     if (saves || saves_scores) last_save = Clock::now();
   }

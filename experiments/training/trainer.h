@@ -38,6 +38,7 @@ struct TrainOptions {
   std::string system;
   bool quiet = false;
   double save_every = 60.0;  // seconds from one save to the next; 0: only at the end
+  bool save_at_end = true;   // false: only what an unfinished run goes on from is saved
 
   void describe(Options& options);
   bool in_sequence() const { return order == "sequence"; }

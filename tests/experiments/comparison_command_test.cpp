@@ -1,7 +1,9 @@
 // Comparisons as a user runs them: shared work, chosen rates, varied options, drift, and the first table.
 #include <algorithm>
+#include <cmath>
 #include <csignal>
 #include <cstdlib>
+#include <map>
 #include <regex>
 #include <sstream>
 
@@ -200,6 +202,38 @@ TEST_CASE("each variant has the rate with which it did best on validation data, 
   }
 }
 
+TEST_CASE("the orders of a method in sequence share the rate of the first, and a trained model's weights do not stay") {
+  const Bench bench;
+  const Words more{"--variants", "loreft:order=1,loreft:order=2,full:order=2", "--seeds", "1", "--rates", "1e-9,1e-2"};
+  run(bench, command({"ablate", "sequential"}, flags(bench, "sequence"), more));
+  const Table rates = read_table(bench, "sequence/rates.tsv");
+  REQUIRE(rates.size() == 4);
+  std::map<std::string, double> chosen;
+  for (const auto& line : rates) {
+    if (line.at("chosen") == "yes") chosen[line.at("variant")] = std::stod(line.at("rate"));
+  }
+  REQUIRE(chosen.size() == 2);
+  const auto rate_of = [&](const char* cell) -> double {
+    return json::parse(bench.chat.folder.read(fmt::format("sequence/{}-0/config.json", cell)))["train"]["lr"];
+  };
+  CHECK(rate_of("loreft:order=1") == chosen.at("loreft"));
+  CHECK(rate_of("loreft:order=2") == chosen.at("loreft"));
+  CHECK(rate_of("full:order=2") == chosen.at("full"));
+
+  const Table table = read_table(bench, "sequence/sequential.tsv");
+  REQUIRE(table.size() == 3);
+  for (const auto& line : table) {
+    for (const char* column : {"average", "backward", "forward", "forgetting"}) {
+      CHECK(std::isfinite(std::stod(line.at(column))));
+    }
+  }
+  const auto holds = [&](const char* file) { return std::filesystem::exists(bench.chat.folder / file); };
+  CHECK(holds("sequence/loreft:order=2-0/adapter"));
+  for (const char* file : {"adapter", "state.safetensors"}) {
+    CHECK_FALSE(holds(fmt::format("sequence/full:order=2-0/{}", file).c_str()));
+  }
+}
+
 TEST_CASE("--vary makes a variant of each combination, without or with an ablation") {
   const Bench bench;
   const std::string out = run(bench, command({"ablate"}, flags(bench, "vary"),
@@ -222,6 +256,19 @@ TEST_CASE("--vary makes a variant of each combination, without or with an ablati
   REQUIRE(gates.size() == 2);
   CHECK(gates[0].at("variant") == "learned:lambda=0.2");
   CHECK(gates[1].at("variant") == "loreft");
+}
+
+TEST_CASE("a cell keeps what a file of flags gave, and not the file's name") {
+  const Bench bench;
+  bench.chat.folder.write("flags.json", R"({"lambda": 0.25})");
+  run(bench,
+      command({"ablate"}, flags(bench, "config"), {"--vary", "lr=2e-3", "--seeds", "1", "--config", "flags.json"}));
+  const json config = json::parse(bench.chat.folder.read("config/csreft:lr=2e-3-0/config.json"));
+  const auto given = config["arguments"].get<std::vector<std::string>>();
+  CHECK(std::ranges::find(given, "--config") == given.end());
+  const auto flag = std::ranges::find(given, "--lambda");
+  REQUIRE(flag != given.end());
+  CHECK(std::stod(*std::next(flag)) == 0.25);
 }
 
 TEST_CASE("--vary names what it does not understand") {
