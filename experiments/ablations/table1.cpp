@@ -145,6 +145,12 @@ std::string cells_table(std::span<const Cell> cells, const std::optional<Cell>& 
   return text;
 }
 
+// A method has one rate, at whatever rank.
+std::string method_of(const std::string& variant) {
+  const std::size_t suffix = variant.find(active_suffix);
+  return suffix == std::string::npos ? variant : std::string(variant).erase(suffix, active_suffix.size());
+}
+
 }  // namespace
 
 extern const Ablation table1_comparison;
@@ -153,14 +159,16 @@ const Ablation table1_comparison{
     .summary = "every method at an equal number of parameters, and at an equal active rank",
     .reason =
         "Every method at the number of parameters of CS-ReFT with its router, as near as its rank allows, and those "
-        "named _active at the rank that takes part in an example where one subspace does. Each has the learning rate "
-        "of one list with which its first seed did best on a tenth of the training examples, set apart for that; "
-        "then it is trained on all of them. RED and full fine-tuning have no rank, and O-LoRA one LoRA a task in as "
+        "named _active at the rank that takes part in an example where one subspace does. Each method has the learning "
+        "rate of one list with which its first seed did best at the equal number of parameters, on a tenth of the "
+        "training examples, set apart for that; then it is trained on all of them. RED and full fine-tuning have no "
+        "rank, and O-LoRA one LoRA a task in as "
         "many blocks as the budget allows.",
     .variants = table1_variants,
     .reference = "csreft_specialised",
     .cells_table = cells_table,
     .rates = "5e-5,5e-4,2e-3,4e-3,8e-3",
+    .rate_group = method_of,
 };
 
 }  // namespace csreft
