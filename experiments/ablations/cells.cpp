@@ -62,7 +62,14 @@ void check_options(const RunConfig& was, const fs::path& folder, const Variant& 
 std::optional<Cell> read_finished(const fs::path& folder, const std::string& variant, const RunConfig& config) {
   const auto file = folder / "summary.json";
   if (!fs::exists(file)) return std::nullopt;
-  const json summary = read_json_object(file);
+  json summary;
+  try {
+    summary = read_json_object(file);
+  } catch (const Error&) {
+    // Until just now; another process begins the cell anew.
+    if (!fs::exists(file)) return std::nullopt;
+    throw;
+  }
   try {
     if (summary.at("interrupted").get<bool>()) return std::nullopt;
     Cell cell = read_summary(summary, file.string());
@@ -76,10 +83,15 @@ std::optional<Cell> read_finished(const fs::path& folder, const std::string& var
   }
 }
 
-// Nothing where another process has the folder, or has just finished the cell.
+// Whether there is a state to go on from.
+bool can_go_on(const fs::path& where) { return holds_run(where) && fs::exists(where / "state.safetensors"); }
+
+// Nothing where another process has the folder, or has changed before this one had it what is to be done there.
 std::optional<RunFolder> take(const fs::path& where, bool resume) {
   try {
-    return resume ? RunFolder::reopen(where) : RunFolder::take(where, Replace::unfinished);
+    RunFolder folder = resume ? RunFolder::reopen(where) : RunFolder::take(where, Replace::unfinished);
+    if (holds_finished_run(where) || can_go_on(where) != resume) return std::nullopt;
+    return folder;
   } catch (const FolderInUse&) {
     return std::nullopt;
   } catch (const Error&) {
@@ -178,6 +190,9 @@ json run_method(const Variant& variant, const TaskSet& tasks, const LanguageMode
     diverged = error.what();
     fmt::print("note: {}\n", diverged);
     for (const auto& test : tasks.test) run.scores.push_back(evaluate(model, method.get(), test, setting.evaluation));
+    run.answers = answers_of(run.scores, tasks.test);
+    write_answers(folder, run.answers);
+    run.result.steps = read_metrics(folder / "metrics.jsonl");
     run.result.interrupted = interrupted();
   }
   json summary = summary_json(model, run, variant.train);
@@ -276,7 +291,7 @@ void check_variant(Variant& variant, const Setting& setting) {
 
 bool run_cell(const Variant& variant, const Setting& setting, const std::string& number) {
   const fs::path where = cell_folder(setting.folder, variant);
-  const bool resume = holds_run(where) && fs::exists(where / "state.safetensors");
+  const bool resume = can_go_on(where);
   std::optional<RunFolder> folder = take(where, resume);
   if (!folder) return false;
   fmt::print("\n{}{}, seed {}", number, variant.name, variant.train.seed);

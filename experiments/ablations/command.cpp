@@ -1,10 +1,12 @@
 #include "experiments/ablations/command.h"
 
+#include <chrono>
+
 #include "core/base/atomic_file.h"
-#include "core/base/folder.h"
-#include "core/base/json_file.h"
 #include "core/base/split.h"
+#include "experiments/ablations/command_flags.h"
 #include "experiments/ablations/comparison.h"
+#include "experiments/ablations/kept_settings.h"
 #include "experiments/ablations/rates.h"
 #include "experiments/ablations/varied.h"
 #include "experiments/ablations/work.h"
@@ -21,24 +23,6 @@ namespace {
 using nlohmann::json;
 namespace fs = std::filesystem;
 
-struct ComparisonCommand {
-  std::string experiment;
-  const Ablation* ablation = nullptr;  // null: the flags say which
-  std::string name;
-  ModelFlags model;
-  OptionFlags method;
-  TrainFlags train_flags;
-  TrainOptions train;
-  EvaluationOptions evaluation;
-  std::vector<std::string> train_files, test_files, vary;
-  std::string variants, rates = "auto", out, hosts, elsewhere = "auto";
-  std::int64_t seeds = 3, jobs = 1;
-  SizeFlags sizes;
-  SaveFlags saves;
-  bool bare = false;
-  bool smoke = false;
-};
-
 // Without a name, what --vary describes.
 const Ablation& varied_ablation() {
   static const Ablation ablation{
@@ -50,61 +34,6 @@ const Ablation& varied_ablation() {
   return ablation;
 }
 
-void add_flags(Flags& flags, ComparisonCommand& o) {
-  flags.group("Comparison");
-  if (o.ablation == nullptr) {
-    flags.add("ablation", o.name,
-              "what is compared; none: CS-ReFT with what --vary varies" + summaries_of(ablations()));
-  }
-  flags.add("--variants", o.variants, "only these, separated by commas; empty: all");
-  flags.add_list(
-      "--vary", o.vary,
-      "an option and its values, as rank=1,2,4: each variant with each value, and of several options with each "
-      "combination",
-      "OPTION=VALUES");
-  flags.add("--rates", o.rates,
-            "learning rates, separated by commas: each variant has the one with which its first seed does best on a "
-            "tenth of the training examples, set apart for that; auto: those of the comparison, if it has some and "
-            "without --smoke; empty: --lr for all");
-  flags.add("--seeds", o.seeds, "number of seeds: --seed and those that follow it");
-  flags.add_path("--out", o.out,
-                 "folder of the comparison; empty: runs/" + o.experiment + (o.ablation == nullptr ? "-NAME" : "") +
-                     ", with --smoke and -smoke behind it. An unfinished one goes on; its table and report show all "
-                     "that is there, made by this command or another",
-                 "FOLDER");
-  flags.add("--jobs", o.jobs,
-            "processes side by side, which share the threads; the same command started by hand more than once shares "
-            "the work, too, also from other machines that see the folder (a job of an array, srun)");
-  flags.add_path(
-      "--hosts", o.hosts,
-      "machines to run the same command on, a line each as in GNU parallel's --sshloginfile; they must share "
-      "this working folder");
-  flags.add_switch("--smoke", o.smoke, "a minute's run of everything: few examples, few steps, one seed");
-  flags.group("Data");
-  flags.add_list("--train", o.train_files, "training data, a file a task; none: quickstart's four word skills");
-  flags.add_list("--test", o.test_files, "test data");
-  o.sizes.add_to(flags, o.evaluation);
-  flags.add_path("--elsewhere", o.elsewhere,
-                 "text that is none of the tasks: what training adds to its mean nll is the drift; auto: "
-                 "instruct.test.json beside the first test file, if it is there and no task; empty: none");
-  flags.add_switch("--bare", o.bare, "without the words with which all prompts of a task begin and end");
-  o.method.describe(*configure({"csreft"}), "csreft");
-  o.method.add_to(flags, "Method: CS-ReFT's options, from which each variant departs");
-  o.train_flags.add_to(flags, o.train);
-  o.saves.add_to(flags);
-  o.model.add_to(flags);
-}
-
-void apply_smoke(const Flags& flags, ComparisonCommand& o) {
-  if (!o.smoke) return;
-  if (!flags.given("--examples")) o.sizes.examples = "4";
-  if (!flags.given("--tests")) o.evaluation.max_examples = 2;
-  if (!flags.given("--steps")) o.train.max_steps = 1;
-  if (!flags.given("--seeds")) o.seeds = 1;
-  if (!flags.given("--batch")) o.train.batch = 4;
-  if (!flags.given("--elsewhere")) o.elsewhere = "";
-}
-
 // CS-ReFT with the options given; the others are at their defaults.
 MethodOptions base_method(const ComparisonCommand& o) {
   const MethodOptions given{"csreft", o.method.given()};
@@ -114,7 +43,22 @@ MethodOptions base_method(const ComparisonCommand& o) {
   return base;
 }
 
-TaskSet load(const ComparisonCommand& o) {
+// What the training files hold, the part of it that is learnt from, and the rest.
+struct LoadedTasks {
+  TaskSet tasks;
+  std::vector<Task> spare;
+};
+
+// Of each training task, the examples behind those that are learnt from.
+std::vector<Task> spare_of(std::vector<Task> whole, std::span<const Task> learnt) {
+  for (std::size_t t = 0; t < whole.size(); ++t) {
+    auto& examples = whole[t].examples;
+    examples.erase(examples.begin(), examples.begin() + std::ssize(learnt[t].examples));
+  }
+  return whole;
+}
+
+LoadedTasks load(const ComparisonCommand& o) {
   constexpr std::size_t word_examples = 160, word_tests = 60;
   require(o.train_files.empty() == o.test_files.empty(), "--train and --test go together: expected both or none");
   TaskSet tasks{load_tasks(o.train_files), load_tasks(o.test_files)};
@@ -124,12 +68,15 @@ TaskSet load(const ComparisonCommand& o) {
       tasks.test.push_back(std::move(skill.test));
     }
   }
+  std::vector<Task> whole = tasks.train;
   o.sizes.apply(tasks.train, o.evaluation);
   require(!o.bare || tasks.train.size() == tasks.test.size(),
           "--bare needs the test file of each training file: expected {} test files, not {}", tasks.train.size(),
           tasks.test.size());
   for (std::size_t t = 0; o.bare && t < tasks.train.size(); ++t) remove_template(tasks.train[t], tasks.test[t]);
-  return tasks;
+  // Words are taken away from the examples of a run alone.
+  auto spare = o.bare ? std::vector<Task>() : spare_of(std::move(whole), tasks.train);
+  return {std::move(tasks), std::move(spare)};
 }
 
 std::optional<Task> load_elsewhere(const ComparisonCommand& o) {
@@ -169,6 +116,8 @@ json contents(std::span<const Task> tasks) {
 
 // What must be the same for a comparison to be continued. Each cell looks after the options of its variant.
 json settings(const ComparisonCommand& o, const std::string& name, const Setting& setting) {
+  json train = to_json(o.train);
+  train.erase("seed");
   json wanted{{"ablation", name},
               {"model", setting.model.llama.fingerprint().text()},
               {"chat_template", setting.model.chat->name},
@@ -176,31 +125,13 @@ json settings(const ComparisonCommand& o, const std::string& name, const Setting
               {"train", contents(setting.tasks.train)},
               {"test", contents(setting.tasks.test)},
               {"tests", o.evaluation.max_examples},
-              {"weights", o.model.weights}};
+              {"weights", o.model.weights},
+              {"method", to_json(base_method(o))},
+              {"training", std::move(train)}};
+  // The first seed chooses the rates of all.
+  if (!o.rates.empty()) wanted["rates"] = {{"list", o.rates}, {"seed", o.train.seed}};
   if (setting.elsewhere) wanted["elsewhere"] = contents(std::span(&*setting.elsewhere, 1));
   return wanted;
-}
-
-// An earlier version's folder has another form of the model's fingerprint, and nothing elsewhere.
-void keep_settings(const fs::path& folder, const json& wanted, const Fingerprint& model) {
-  const auto file = folder / "ablation.json";
-  if (!fs::exists(file)) {
-    std::error_code ignored;
-    const bool is_there = fs::is_directory(folder, ignored);
-    require(!is_there || fs::is_empty(folder),
-            "{} is not the folder of a comparison and holds other files: expected a new or an empty folder for --out",
-            folder.string());
-    make_folder(folder);
-    write_file_atomically(file, wanted.dump(2) + "\n");
-    return;
-  }
-  json saved = read_json_object(file);
-  if (saved.contains("model") && saved["model"].is_string() && model.is(saved["model"].get<std::string>())) {
-    saved["model"] = wanted["model"];
-  }
-  const std::string difference = first_difference(saved, wanted);
-  require(difference.empty(), "{} holds another comparison ({}): expected another --out, or the same data and weights",
-          folder.string(), difference);
 }
 
 // Each variant with each seed; first of all the untrained model, unless it is a variant itself.
@@ -228,13 +159,14 @@ std::size_t count_finished(std::span<const Variant> cells, const fs::path& folde
 // Everything that is to be done, as this command sees it.
 struct Plan {
   RateSearch search;
-  std::vector<Variant> search_cells;
+  std::vector<Variant> searching, search_cells;
   std::vector<Variant> variants;
-  std::uint64_t seed;
-  std::int64_t seeds;
+  std::uint64_t seed = 0;
+  std::int64_t seeds = 0;
 };
 
 // The processes that do the work in this one's place; none: it does the work itself.
+// Each has all flags on its command line, and no file of flags, which could say --jobs once more.
 std::vector<Command> commands_of(const ComparisonCommand& o, Arguments arguments) {
   if (!o.hosts.empty()) return {command_of_hosts(o.experiment, arguments, o.hosts)};
   return o.jobs > 1 ? commands_of_jobs(o.experiment, arguments, o.jobs) : std::vector<Command>();
@@ -248,12 +180,24 @@ void delegate(const std::vector<Command>& commands, const Plan& plan, const Sett
   });
 }
 
+// Gives the variants their rates, and keeps how these were chosen.
+void use_rates(Plan& plan, std::span<const RateScores> scores, const fs::path& folder) {
+  const auto& rates = plan.search.rates;
+  for (const auto& of : scores) {
+    if (rates.size() < 3 || (of.best > 0 && of.best + 1 < rates.size())) continue;
+    fmt::print("note: {} did best with the {} rate of the list, {}\n", of.group, of.best == 0 ? "smallest" : "largest",
+               rates[of.best]);
+  }
+  apply_rates(plan.variants, scores, plan.search);
+  write_file_atomically(folder / "rates.tsv", rates_table(scores, plan.search));
+}
+
 void work(Plan& plan, const Setting& setting, const std::function<void()>& after) {
   if (!plan.search_cells.empty()) {
     const Setting search = search_setting(setting);
     work_through(plan.search_cells, search, [] {});
     if (interrupted()) return;
-    write_file_atomically(setting.folder / "rates.tsv", choose_rates(plan.variants, plan.search, search));
+    use_rates(plan, read_rate_scores(plan.searching, plan.search, search), setting.folder);
   }
   work_through(cells_of_seeds(plan.variants, plan.seed, plan.seeds), setting, after);
 }
@@ -262,28 +206,14 @@ std::string own_section(const Ablation& ablation, std::span<const VariedOption> 
   return (ablation.section != nullptr ? ablation.section(cells) : "") + varied_section(cells, options);
 }
 
-std::vector<std::string> examples_of(std::string_view experiment, const Ablation* fixed) {
-  const std::string files = " --train a.train.json --train b.train.json --test a.test.json --test b.test.json";
-  if (fixed != nullptr) {
-    return {fmt::format("./run {}", experiment), fmt::format("./run {} --smoke", experiment),
-            fmt::format("./run {} --seeds 5 --jobs 7 --device cuda{} --out runs/mine", experiment, files)};
-  }
-  return {
-      "./run ablate", "./run ablate router", "./run ablate gate --smoke",
-      "./run ablate --vary rank=1,2,4,8 --vary lr=2e-3,4e-3 --jobs 2",
-      fmt::format("./run ablate router --variants learned,manual --seeds 5 --examples 250{} --out runs/mine", files)};
-}
-
-// What the flags ask for, checked as far as it can be without the model.
-void complete(const Flags& flags, ComparisonCommand& o) {
-  o.model.check();
-  o.train = o.train_flags.chosen(o.train, json::object());
-  apply_smoke(flags, o);
-  o.saves.apply(o.train);
-  require(o.seeds >= 1, "--seeds {} is not possible: expected 1 or more", o.seeds);
-  require(o.jobs >= 1, "--jobs {} is not possible: expected 1 or more", o.jobs);
-  o.train.system = o.evaluation.system = o.model.system;
-  o.train.quiet = o.evaluation.quiet = o.model.quiet;
+// Whether rates are searched for, and which.
+void choose_search(const Flags& flags, const Ablation& ablation, std::span<const VariedOption> options,
+                   ComparisonCommand& o) {
+  const bool varies_rate = std::ranges::find(options, "lr", &VariedOption::name) != options.end();
+  const bool has_own = flags.given("--lr") || varies_rate;
+  if (o.rates == "auto") o.rates = o.smoke || has_own ? "" : ablation.rates;
+  require(o.rates.empty() || !has_own, "--rates and {} do not go together: expected one of them",
+          varies_rate ? "--vary lr" : "--lr");
 }
 
 fs::path folder_of(const ComparisonCommand& o, const std::string& name) {
@@ -292,16 +222,32 @@ fs::path folder_of(const ComparisonCommand& o, const std::string& name) {
   return fs::path("runs") / (o.experiment + of_name + of_smoke);
 }
 
-Plan plan_of(const ComparisonCommand& o, const std::vector<Variant>& all_variants, const Setting& setting,
-             decltype(RateSearch::group) group) {
-  Plan plan{.search = {.rates = RateSearch::parse(o.rates), .group = group},
-            .search_cells = {},
-            .variants = chosen_variants(o, all_variants),
-            .seed = o.train.seed,
-            .seeds = o.seeds};
+Plan plan_of(const ComparisonCommand& o, const Ablation& ablation, const std::vector<Variant>& all_variants,
+             const Setting& setting) {
+  Plan plan;
+  plan.variants = chosen_variants(o, all_variants);
+  plan.seed = o.train.seed;
+  plan.seeds = o.seeds;
   for (auto& variant : plan.variants) check_variant(variant, setting);
-  if (!plan.search.rates.empty()) plan.search_cells = search_cells(plan.variants, plan.search, setting);
+  plan.search.rates = RateSearch::parse(o.rates);
+  plan.search.group = ablation.rate_group;
+  if (plan.search.rates.empty()) return plan;
+  plan.searching = searching_variants(plan.variants, all_variants, plan.search);
+  for (auto& variant : plan.searching) check_variant(variant, setting);
+  plan.search_cells = search_cells(plan.searching, plan.search, setting);
   return plan;
+}
+
+// By the processes of `commands` or, if there are none, by this one.
+void make_cells(Plan& plan, const Comparison& comparison, const std::vector<Command>& commands) {
+  if (!commands.empty()) return delegate(commands, plan, comparison.setting);
+  constexpr auto pause = std::chrono::minutes(1);
+  auto last = std::chrono::steady_clock::now();
+  work(plan, comparison.setting, [&] {
+    if (std::chrono::steady_clock::now() - last < pause) return;
+    write_comparison(comparison);
+    last = std::chrono::steady_clock::now();
+  });
 }
 
 int run_plan(Plan& plan, const Comparison& comparison, const std::vector<Command>& commands) {
@@ -310,10 +256,11 @@ int run_plan(Plan& plan, const Comparison& comparison, const std::vector<Command
   const InterruptGuard guard;
   fmt::print("{}: {} variants x {} seeds, into {}\n", name, plan.variants.size(), plan.seeds, setting.folder.string());
   std::fflush(stdout);
-  if (!commands.empty()) {
-    delegate(commands, plan, setting);
-  } else {
-    work(plan, setting, [&] { write_comparison(comparison); });
+  try {
+    make_cells(plan, comparison, commands);
+  } catch (const Error&) {
+    write_comparison(comparison);  // what there is
+    throw;
   }
   const auto cells = write_comparison(comparison);
   print_cells(cells, read_untrained(comparison));
@@ -339,18 +286,19 @@ int run_comparison(std::string_view experiment, const Ablation* fixed, Arguments
   require(fixed != nullptr || !o.name.empty() || !o.vary.empty(),
           "there is nothing to compare: expected an ablation, one of {}, or --vary", names_of(ablations()));
   const Ablation& ablation = fixed != nullptr ? *fixed : o.name.empty() ? varied_ablation() : find_ablation(o.name);
-  if (o.rates == "auto") o.rates = o.smoke ? "" : ablation.rates;
   const std::string name(ablation.name);
   std::vector<VariedOption> options;
   for (const auto& text : o.vary) options.push_back(VariedOption::parse(text));
+  choose_search(flags, ablation, options, o);
   complete(flags, o);
   static_cast<void>(RateSearch::parse(o.rates));  // checks it
-  TaskSet tasks = load(o);
+  LoadedTasks loaded = load(o);
   std::optional<Task> elsewhere = load_elsewhere(o);
   const LanguageModel model = o.model.load();
   const Setting setting{.model_flags = o.model,
                         .model = model,
-                        .tasks = std::move(tasks),
+                        .tasks = std::move(loaded.tasks),
+                        .spare = std::move(loaded.spare),
                         .elsewhere = std::move(elsewhere),
                         .evaluation = o.evaluation,
                         .folder = folder_of(o, name),
@@ -359,11 +307,12 @@ int run_comparison(std::string_view experiment, const Ablation* fixed, Arguments
   const auto all_variants = varied(
       ablation.variants({base_method(o), o.train, model.llama, setting.tasks.train, setting.tasks.test, o.smoke}),
       options);
-  Plan plan = plan_of(o, all_variants, setting, ablation.rate_group);
-  const auto commands = commands_of(o, arguments);
+  Plan plan = plan_of(o, ablation, all_variants, setting);
+  const auto commands = commands_of(o, flags.arguments());
   keep_settings(setting.folder, settings(o, name, setting), model.llama.fingerprint());
   const Comparison comparison{
       .ablation = ablation,
+      .title = fixed != nullptr ? name : "Ablation: " + name,
       .command = flags.command(),
       .variants = all_variants,
       .setting = setting,

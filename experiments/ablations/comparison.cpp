@@ -4,6 +4,7 @@
 
 #include "core/base/atomic_file.h"
 #include "core/base/process_lock.h"
+#include "core/base/version.h"
 #include "experiments/cli/progress.h"
 
 namespace csreft {
@@ -65,8 +66,12 @@ Variant untrained_variant(std::span<const Variant> variants, std::uint64_t seed)
 }
 
 std::optional<Cell> read_untrained(const Comparison& c) {
-  const Variant variant = untrained_variant(c.variants, c.seed);
-  return read_cell(cell_folder(c.setting.folder, variant), variant);
+  // It has no seed and no name of its own where it is no variant: of two, both are the same model.
+  for (const auto variants : {c.variants, std::span<const Variant>()}) {
+    const Variant variant = untrained_variant(variants, c.seed);
+    if (auto cell = read_cell(cell_folder(c.setting.folder, variant), variant)) return cell;
+  }
+  return std::nullopt;
 }
 
 std::vector<Cell> write_comparison(const Comparison& c) {
@@ -82,7 +87,9 @@ std::vector<Cell> write_comparison(const Comparison& c) {
   write_file_atomically(folder / (name + "-summary.tsv"), c.ablation.summary_table != nullptr
                                                               ? c.ablation.summary_table(cells, untrained)
                                                               : summary_tsv(cells, untrained, c.ablation.reference));
-  RunReport report = start_report("Ablation: " + name, c.command, c.setting.model, c.seed);
+  const nlohmann::json made_by{{"command", c.command}, {"version", program_version()}, {"commit", program_commit()}};
+  write_file_atomically(folder / (name + ".json"), made_by.dump(2) + "\n");
+  RunReport report = start_report(c.title, c.command, c.setting.model, c.seed);
   report.about = c.ablation.reason;
   report.facts.emplace_back("seeds", seeds_text(cells));
   if (c.section) report.section = c.section(cells);

@@ -16,6 +16,7 @@ namespace csreft {
 
 struct Comparison {
   const Ablation& ablation;
+  std::string title;                  // of the report
   std::string command;                // repeats it
   std::span<const Variant> variants;  // in the order of the tables
   const Setting& setting;
@@ -29,8 +30,9 @@ Variant untrained_variant(std::span<const Variant> variants, std::uint64_t seed)
 // That cell, if it is done.
 std::optional<Cell> read_untrained(const Comparison& comparison);
 
-// Writes NAME.tsv, NAME-summary.tsv and report.html of all finished cells of the folder, whichever process made them,
-// and returns the cells; one process at a time, so that none overwrites a later state. Nothing where there are none.
+// Writes NAME.tsv, NAME-summary.tsv, NAME.json (the command and the version that wrote them) and report.html of all
+// finished cells of the folder, whichever process made them, and returns the cells; one process at a time, so that none
+// overwrites a later state. Nothing where there are none.
 std::vector<Cell> write_comparison(const Comparison& comparison);
 
 // A line a variant: means over its seeds, on stdout.

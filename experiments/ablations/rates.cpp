@@ -3,7 +3,8 @@
 #include <algorithm>
 #include <charconv>
 #include <cmath>
-#include <map>
+#include <optional>
+#include <set>
 
 #include "core/base/split.h"
 #include "experiments/training/run_flags.h"
@@ -18,22 +19,40 @@ Variant at_rate(const Variant& variant, double rate) {
   return at;
 }
 
-// The variants that search for a rate: the first of each group.
-std::vector<const Variant*> searching(std::span<const Variant> variants, const RateSearch& search) {
-  std::vector<const Variant*> first;
-  for (const auto& variant : variants) {
-    const bool is_known = std::ranges::any_of(
-        first, [&](const Variant* other) { return search.group_of(*other) == search.group_of(variant); });
-    if (!is_untrained(variant.method) && !is_known) first.push_back(&variant);
+// The examples that are spare, if each of the variant's tasks has as many as the share would be.
+std::optional<std::vector<Task>> spare_tasks(const Variant& variant, std::span<const Task> train,
+                                             const RateSearch& search, const Setting& setting) {
+  if (variant.data || setting.spare.empty()) return std::nullopt;
+  std::vector<Task> spare;
+  for (std::size_t t = 0; t < train.size(); ++t) {
+    spare.push_back(setting.spare.at(variant.tasks.empty() ? t : variant.tasks[t]));
+    auto& examples = spare.back().examples;
+    const auto least = search.share * static_cast<double>(train[t].examples.size());
+    if (static_cast<double>(examples.size()) < least || examples.empty()) return std::nullopt;
+    examples.resize(std::min(examples.size(), search.most_spare));
   }
-  return first;
+  return spare;
 }
 
-// More is better.
-double quality(const Cell& cell) {
+struct Quality {
+  double score;
+  std::optional<double> error;
+  std::int64_t examples = 0;
+};
+
+Quality quality_of(const Cell& cell) {
   const auto metrics = metrics_of(cell);
   const bool has_accuracy = std::ranges::find(metrics, "accuracy") != metrics.end();
-  return has_accuracy ? mean_score(cell.scores, "accuracy") : -mean_score(cell.scores, metrics.front());
+  Quality quality{has_accuracy ? mean_score(cell.scores, "accuracy") : -mean_score(cell.scores, metrics.front()), {}};
+  double variance = 0.0, tasks = 0.0;
+  for (const auto& score : cell.scores) {
+    quality.examples += score.n;
+    if (score.metric != "accuracy" || score.n == 0) continue;
+    variance += score.value * (1.0 - score.value) / static_cast<double>(score.n);
+    ++tasks;
+  }
+  if (has_accuracy) quality.error = std::sqrt(variance) / tasks;
+  return quality;
 }
 
 }  // namespace
@@ -60,14 +79,31 @@ Setting search_setting(const Setting& setting) {
   return search;
 }
 
-std::vector<Variant> search_cells(std::span<const Variant> variants, const RateSearch& search, const Setting& setting) {
+std::vector<Variant> searching_variants(std::span<const Variant> chosen, std::span<const Variant> all,
+                                        const RateSearch& search) {
+  std::vector<Variant> searching;
+  std::set<std::string> groups;
+  for (const auto& variant : chosen) {
+    if (is_untrained(variant.method) || !groups.insert(search.group_of(variant)).second) continue;
+    const auto first =
+        std::ranges::find(all, search.group_of(variant), [&](const Variant& v) { return search.group_of(v); });
+    searching.push_back(first != all.end() ? *first : variant);
+  }
+  return searching;
+}
+
+std::vector<Variant> search_cells(std::span<const Variant> searching, const RateSearch& search,
+                                  const Setting& setting) {
   std::vector<Variant> cells;
-  for (const Variant* const first : searching(variants, search)) {
-    const Variant& variant = *first;
+  for (const auto& variant : searching) {
     auto data = std::make_shared<TaskSet>();
     data->train = tasks_of(variant, setting).train;
-    const ValidationFlags validation{.sources = {fmt::format("{}", search.share)}};
-    data->test = validation.take(data->train, variant.train.seed);
+    if (auto spare = spare_tasks(variant, data->train, search, setting)) {
+      data->test = *std::move(spare);
+    } else {
+      const ValidationFlags validation{.sources = {fmt::format("{}", search.share)}};
+      data->test = validation.take(data->train, variant.train.seed);
+    }
     for (const double rate : search.rates) {
       cells.push_back(at_rate(variant, rate));
       cells.back().data = data;
@@ -77,30 +113,45 @@ std::vector<Variant> search_cells(std::span<const Variant> variants, const RateS
   return cells;
 }
 
-std::string choose_rates(std::span<Variant> variants, const RateSearch& search, const Setting& setting) {
-  std::string table = "variant\trate\tscore\tchosen\n";
+std::vector<RateScores> read_rate_scores(std::span<const Variant> searching, const RateSearch& search,
+                                         const Setting& setting) {
   const auto cells = read_cells(setting.folder, {});
-  const auto score_at = [&](const Variant& variant, double rate) {
-    const std::string name = at_rate(variant, rate).name;
-    const auto found = std::ranges::find_if(
-        cells, [&](const Cell& cell) { return cell.variant == name && cell.seed == variant.train.seed; });
-    require(found != cells.end(), "{} has no cell {}: expected the whole search", setting.folder.string(), name);
-    return quality(*found);
-  };
-  std::map<std::string, double> chosen;
-  for (const Variant* const variant : searching(variants, search)) {
-    std::vector<double> scores;
-    for (const double rate : search.rates) scores.push_back(score_at(*variant, rate));
-    const auto best = static_cast<std::size_t>(std::ranges::max_element(scores) - scores.begin());
-    const std::string group = search.group_of(*variant);
-    chosen[group] = search.rates[best];
-    for (std::size_t i = 0; i < scores.size(); ++i) {
-      table +=
-          fmt::format("{}\t{}\t{:.4f}\t{}\n", group, search.rates[i], std::abs(scores[i]), i == best ? "yes" : "no");
+  std::vector<RateScores> all;
+  for (const auto& variant : searching) {
+    RateScores of{.group = search.group_of(variant), .scores = {}, .errors = {}};
+    for (const double rate : search.rates) {
+      const std::string name = at_rate(variant, rate).name;
+      const auto found = std::ranges::find_if(
+          cells, [&](const Cell& cell) { return cell.variant == name && cell.seed == variant.train.seed; });
+      require(found != cells.end(), "{} has no cell {}: expected the whole search", setting.folder.string(), name);
+      const Quality quality = quality_of(*found);
+      of.scores.push_back(quality.score);
+      if (quality.error) of.errors.push_back(*quality.error);
+      of.examples = quality.examples;
     }
+    of.best = static_cast<std::size_t>(std::ranges::max_element(of.scores) - of.scores.begin());
+    all.push_back(std::move(of));
   }
+  return all;
+}
+
+void apply_rates(std::span<Variant> variants, std::span<const RateScores> scores, const RateSearch& search) {
   for (auto& variant : variants) {
-    if (!is_untrained(variant.method)) variant.train.lr = chosen.at(search.group_of(variant));
+    if (is_untrained(variant.method)) continue;
+    const auto found = std::ranges::find(scores, search.group_of(variant), &RateScores::group);
+    require(found != scores.end(), "no rate was searched for {}", variant.name);
+    variant.train.lr = search.rates[found->best];
+  }
+}
+
+std::string rates_table(std::span<const RateScores> scores, const RateSearch& search) {
+  std::string table = "variant\trate\tscore\terror\texamples\tchosen\n";
+  for (const auto& of : scores) {
+    for (std::size_t i = 0; i < of.scores.size(); ++i) {
+      table += fmt::format("{}\t{}\t{:.4f}\t{}\t{}\t{}\n", of.group, search.rates[i], std::abs(of.scores[i]),
+                           of.errors.empty() ? "" : fmt::format("{:.4f}", of.errors[i]), of.examples,
+                           i == of.best ? "yes" : "no");
+    }
   }
   return table;
 }

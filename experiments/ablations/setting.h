@@ -14,6 +14,7 @@ struct Setting {
   const ModelFlags& model_flags;
   const LanguageModel& model;  // frozen
   TaskSet tasks;
+  std::vector<Task> spare;        // of each training task, the examples that are not learnt from; or empty
   std::optional<Task> elsewhere;  // text that is none of the tasks: what training does to it is the drift
   EvaluationOptions evaluation;
   std::filesystem::path folder;  // a folder in it for each cell

@@ -22,8 +22,9 @@ json value_of(const std::string& text, const json& present) {
   return value.is_discarded() ? json(text) : value;
 }
 
-// False if neither the variant's method nor its training has the option.
-bool set(Variant& variant, const std::string& name, const std::string& text) {
+// False, and nothing changed, if neither the variant's method nor its training has the option.
+bool try_set(Variant& variant, const std::string& name, const std::string& text) {
+  if (is_untrained(variant.method)) return false;
   if (name == "method") {
     variant.method.method = text;
     for (const auto& unknown : read_options(variant.method).unknown) variant.method.values.erase(unknown);
@@ -103,6 +104,7 @@ VariedOption VariedOption::parse(const std::string& text) {
           "--vary {} is not understood: expected an option and its values, as rank=1,2,4", text);
   VariedOption option{.name = text.substr(0, equals), .values = {}};
   std::ranges::replace(option.name, '-', '_');
+  require(option.name != "seed", "--vary seed is not possible: expected --seeds, and --seed for the first");
   for (const auto& value : split(std::string_view(text).substr(equals + 1))) {
     const bool is_new = std::ranges::find(option.values, value) == option.values.end();
     require(is_new, "--vary {} has the value {} twice: expected each once", text, value);
@@ -120,7 +122,7 @@ std::vector<Variant> varied(std::span<const Variant> variants, std::span<const V
     for (const auto& variant : all) {
       for (const auto& value : option.values) {
         Variant with = variant;
-        const bool has = set(with, option.name, value);
+        const bool has = try_set(with, option.name, value);
         is_known = is_known || has;
         if (has) with.name += fmt::format(":{}={}", option.name, value);
         next.push_back(std::move(with));

@@ -1,5 +1,6 @@
 #include "experiments/ablations/work.h"
 
+#include <algorithm>
 #include <chrono>
 #include <cstdio>
 #include <thread>
@@ -11,8 +12,16 @@ namespace csreft {
 namespace {
 
 bool is_done(const Variant& cell, const Setting& setting) {
-  return read_cell(cell_folder(setting.folder, cell), cell).has_value();
+  const std::filesystem::path folder = cell_folder(setting.folder, cell);
+  return std::filesystem::exists(folder / "summary.json") && read_cell(folder, cell).has_value();
 }
+
+// What went wrong with a cell.
+struct Failure {
+  std::string cell, error;
+};
+
+std::string name_of(const Variant& cell) { return fmt::format("{}, seed {}", cell.name, cell.train.seed); }
 
 }  // namespace
 
@@ -26,18 +35,27 @@ std::size_t work_through(std::span<const Variant> cells, const Setting& setting,
   constexpr std::chrono::milliseconds moment{500};
   std::size_t own = 0;
   bool has_waited = false;
+  std::vector<bool> is_over(cells.size());  // done, or failed here
+  std::vector<Failure> failures;
   while (!interrupted()) {
-    bool all_done = true, worked = false;
+    bool worked = false;
     for (std::size_t i = 0; i < cells.size() && !interrupted(); ++i) {
-      if (is_done(cells[i], setting)) continue;
-      all_done = false;
+      if (is_over[i] || (is_over[i] = is_done(cells[i], setting))) continue;
       const std::string number = fmt::format("[{}/{}] ", i + 1, cells.size());
-      if (!run_cell(cells[i], setting, number)) continue;
+      try {
+        if (!run_cell(cells[i], setting, number)) continue;
+      } catch (const Error& error) {
+        is_over[i] = true;
+        failures.push_back({name_of(cells[i]), error.what()});
+        fmt::print("\nnote: {} failed: {}\n", failures.back().cell, failures.back().error);
+        std::fflush(stdout);
+        continue;
+      }
       worked = true;
       ++own;
       if (!interrupted()) after();
     }
-    if (all_done) break;
+    if (std::ranges::find(is_over, false) == is_over.end()) break;
     if (worked) continue;
     if (!std::exchange(has_waited, true)) {
       fmt::print("\nwaiting for cells that other processes work at\n");
@@ -45,6 +63,8 @@ std::size_t work_through(std::span<const Variant> cells, const Setting& setting,
     }
     std::this_thread::sleep_for(moment);
   }
+  require(failures.empty(), "{} of {} cells failed, the first of them {}: {}", failures.size(), cells.size(),
+          failures.front().cell, failures.front().error);
   return own;
 }
 

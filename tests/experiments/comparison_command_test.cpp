@@ -1,83 +1,18 @@
-// Comparisons as a user runs them: shared work, chosen rates, varied options, drift, and the first table.
+// Comparisons as a user runs them: shared work, varied options, drift, and the first table.
 #include <algorithm>
-#include <cmath>
 #include <csignal>
 #include <cstdlib>
-#include <map>
 #include <regex>
-#include <sstream>
+#include <thread>
 
 #include <doctest/doctest.h>
 #include <nlohmann/json.hpp>
 
 #include "tests/environment.h"
-#include "tests/experiments/command_bench.h"
+#include "tests/experiments/comparison_bench.h"
 #include "tests/source.h"
 
-namespace {
-
 using nlohmann::json;
-
-// Two tasks in the bench's folder, and the flags that all comparisons here share.
-Words flags(const Bench& bench, const std::string& out) {
-  for (const char* task : {"one", "two"}) {
-    bench.chat.folder.write(std::string(task) + ".train.json", letter_json(10));
-    bench.chat.folder.write(std::string(task) + ".test.json", letter_json(2));
-  }
-  return {"--model",        "model",  "--train",         "one.train.json",
-          "two.train.json", "--test", "one.test.json",   "two.test.json",
-          "--subspaces",    "2",      "--rank",          "2",
-          "--layers",       "1",      "--router-hidden", "4",
-          "--epochs",       "1",      "--batch",         "4",
-          "--out",          out,      "--quiet"};
-}
-
-Words command(Words words, const Words& more, const Words& rest = {}) {
-  words.insert(words.end(), more.begin(), more.end());
-  words.insert(words.end(), rest.begin(), rest.end());
-  return words;
-}
-
-std::string run(const Bench& bench, const Words& words) {
-  const auto result = bench.run(words);
-  CAPTURE(result.err);
-  REQUIRE(result.code == 0);
-  return result.out;
-}
-
-using Table = std::vector<std::map<std::string, std::string>>;
-
-std::vector<std::string> words_of(const std::string& line) {
-  std::vector<std::string> words;
-  std::istringstream stream(line);
-  for (std::string word; std::getline(stream, word, '\t');) words.push_back(word);
-  return words;
-}
-
-// The lines of a table, each by the names of its header.
-Table read_table(const Bench& bench, const std::string& file) {
-  std::istringstream lines(bench.chat.folder.read(file));
-  std::string line;
-  std::getline(lines, line);
-  const auto header = words_of(line);
-  Table table;
-  while (std::getline(lines, line)) {
-    const auto words = words_of(line);
-    REQUIRE(words.size() <= header.size());
-    table.emplace_back();
-    for (std::size_t i = 0; i < header.size(); ++i) table.back()[header[i]] = i < words.size() ? words[i] : "";
-  }
-  return table;
-}
-
-Table without(Table table, const Words& columns) {
-  for (auto& line : table) {
-    for (const auto& column : columns) line.erase(column);
-  }
-  return table;
-}
-
-}  // namespace
 
 TEST_CASE("ablate alone lists the ablations, a line each and more where it helps") {
   const Bench bench;
@@ -162,76 +97,56 @@ TEST_CASE("--hosts hands the command to GNU parallel, which runs it in the same 
   CHECK_FALSE(contains(given, "--hosts"));
 }
 
-TEST_CASE("each variant has the rate with which it did best on validation data, whatever the test data are") {
+TEST_CASE("a folder holds one comparison: cells of other options do not come into its table") {
   const Bench bench;
-  const Words more{"--variants", "loreft,lora", "--seeds", "2", "--rates", "1e-9,1e-2"};
-  const std::string out = run(bench, command({"ablate", "router"}, flags(bench, "rates"), more));
-  const Table rates = read_table(bench, "rates/rates.tsv");
-  REQUIRE(rates.size() == 4);
-  for (const char* variant : {"loreft", "lora"}) {
-    double best = -1.0;
-    std::string chosen;
-    for (const auto& line : rates) {
-      if (line.at("variant") != variant) continue;
-      const double score = std::stod(line.at("score"));
-      if (score > best) best = score;
-      if (line.at("chosen") == "yes") {
-        CHECK(chosen.empty());
-        chosen = line.at("rate");
-      }
-    }
-    for (const auto& line : rates) {
-      if (line.at("variant") == variant && line.at("rate") == chosen) CHECK(std::stod(line.at("score")) == best);
-    }
-    for (const char* seed : {"0", "1"}) {
-      const json config =
-          json::parse(bench.chat.folder.read("rates/" + std::string(variant) + "-" + seed + "/config.json"));
-      CHECK(config["train"]["lr"] == std::stod(chosen));
-    }
-    // The search never sees a test example, and trains on no validation example: ten a task, one set apart.
-    const json search =
-        json::parse(bench.chat.folder.read("rates/rates/" + std::string(variant) + "@" + chosen + "-0/config.json"));
-    for (const auto& task : search["data"]["train"]) CHECK(task["examples"] == 9);
-    for (const auto& task : search["data"]["test"]) {
-      CHECK(task["examples"] == 1);
-      CHECK(contains(task["task"].get<std::string>(), ".train"));
-    }
-  }
-  for (const char* wrong : {"fast", "-1", "1e-3,1e-3", "0"}) {
-    check_refused(bench, command({"ablate", "router"}, flags(bench, "none"), {"--rates", wrong}), "--rates");
-  }
+  run(bench, command({"ablate", "router"}, flags(bench, "kept"), {"--variants", "loreft", "--seeds", "1"}));
+  check_refused(bench, command({"ablate", "router"}, flags(bench, "kept"), {"--variants", "lora", "--steps", "2"}),
+                "kept holds another comparison (training/steps");
+  const json made = json::parse(bench.chat.folder.read("kept/router.json"));
+  CHECK(contains(made["command"].get<std::string>(), "ablate router"));
+  CHECK_FALSE(made["commit"].get<std::string>().empty());
 }
 
-TEST_CASE("the orders of a method in sequence share the rate of the first, and a trained model's weights do not stay") {
+TEST_CASE("the same command that is started several times at once shares one new folder") {
   const Bench bench;
-  const Words more{"--variants", "loreft:order=1,loreft:order=2,full:order=2", "--seeds", "1", "--rates", "1e-9,1e-2"};
-  run(bench, command({"ablate", "sequential"}, flags(bench, "sequence"), more));
-  const Table rates = read_table(bench, "sequence/rates.tsv");
-  REQUIRE(rates.size() == 4);
-  std::map<std::string, double> chosen;
-  for (const auto& line : rates) {
-    if (line.at("chosen") == "yes") chosen[line.at("variant")] = std::stod(line.at("rate"));
+  const Words words = command({"ablate", "router"}, flags(bench, "shared"),
+                              {"--variants", "learned,loreft", "--seeds", "2", "--threads", "1"});
+  std::vector<ProgramResult> results(4);
+  {
+    std::vector<std::jthread> processes;
+    for (auto& result : results) processes.emplace_back([&] { result = bench.run(words); });
   }
-  REQUIRE(chosen.size() == 2);
-  const auto rate_of = [&](const char* cell) -> double {
-    return json::parse(bench.chat.folder.read(fmt::format("sequence/{}-0/config.json", cell)))["train"]["lr"];
-  };
-  CHECK(rate_of("loreft:order=1") == chosen.at("loreft"));
-  CHECK(rate_of("loreft:order=2") == chosen.at("loreft"));
-  CHECK(rate_of("full:order=2") == chosen.at("full"));
+  for (const auto& result : results) {
+    CAPTURE(result.err);
+    CHECK(result.code == 0);
+  }
+  CHECK(read_table(bench, "shared/router.tsv").size() == 4);
+}
 
-  const Table table = read_table(bench, "sequence/sequential.tsv");
+TEST_CASE("a cell that fails is named at the end, when the others are done") {
+  const Bench bench;
+  run(bench, command({"ablate", "router"}, flags(bench, "failing"), {"--variants", "ones", "--seeds", "1"}));
+  std::filesystem::create_directories(bench.chat.folder / "failing/loreft-0");
+  bench.chat.folder.write("failing/loreft-0/other.txt", "not a run's");
+  const auto result = bench.run(
+      command({"ablate", "router"}, flags(bench, "failing"), {"--variants", "loreft,learned", "--seeds", "1"}));
+  CHECK(result.code == 2);
+  CHECK(contains(result.err, "error: 1 of 3 cells failed, the first of them loreft, seed 0: "));
+  const Table table = read_table(bench, "failing/router.tsv");
+  REQUIRE(table.size() == 2);
+  CHECK(table[1].at("variant") == "ones");
+}
+
+TEST_CASE("the drift of a part of the variants is measured from the untrained model, whatever its name") {
+  const Bench bench;
+  bench.chat.folder.write("other.json", letter_json(3));
+  for (const char* variant : {"lora", "none", "red"}) {
+    run(bench, command({"table1"}, flags(bench, "part"),
+                       {"--variants", variant, "--seeds", "1", "--steps", "1", "--elsewhere", "other.json"}));
+  }
+  const Table table = read_table(bench, "part/table1.tsv");
   REQUIRE(table.size() == 3);
-  for (const auto& line : table) {
-    for (const char* column : {"average", "backward", "forward", "forgetting"}) {
-      CHECK(std::isfinite(std::stod(line.at(column))));
-    }
-  }
-  const auto holds = [&](const char* file) { return std::filesystem::exists(bench.chat.folder / file); };
-  CHECK(holds("sequence/loreft:order=2-0/adapter"));
-  for (const char* file : {"adapter", "state.safetensors"}) {
-    CHECK_FALSE(holds(fmt::format("sequence/full:order=2-0/{}", file).c_str()));
-  }
+  for (const auto& line : table) CHECK_FALSE(line.at("drift").empty());
 }
 
 TEST_CASE("--vary makes a variant of each combination, without or with an ablation") {
@@ -256,6 +171,11 @@ TEST_CASE("--vary makes a variant of each combination, without or with an ablati
   REQUIRE(gates.size() == 2);
   CHECK(gates[0].at("variant") == "learned:lambda=0.2");
   CHECK(gates[1].at("variant") == "loreft");
+
+  // Nor does the model as it is have any.
+  run(bench, command({"table1"}, flags(bench, "ranks"),
+                     {"--vary", "rank=2", "--variants", "none,loreft:rank=2", "--seeds", "1", "--steps", "1"}));
+  CHECK(read_table(bench, "ranks/table1.tsv").size() == 2);
 }
 
 TEST_CASE("a cell keeps what a file of flags gave, and not the file's name") {
@@ -267,6 +187,28 @@ TEST_CASE("a cell keeps what a file of flags gave, and not the file's name") {
   const auto given = config["arguments"].get<std::vector<std::string>>();
   CHECK(std::ranges::find(given, "--config") == given.end());
   CHECK(std::ranges::find(given, "--lambda=0.25") != given.end());
+
+  // The processes of --jobs do not start others because the file says so once more.
+  bench.chat.folder.write("jobs.json", R"({"jobs": 2})");
+  run(bench, command({"ablate", "router"}, flags(bench, "two"),
+                     {"--variants", "loreft", "--seeds", "1", "--config", "jobs.json"}));
+  CHECK(read_table(bench, "two/router.tsv").size() == 1);
+  CHECK_FALSE(contains(bench.chat.folder.read("two/jobs/1.log"), "cells  "));
+}
+
+TEST_CASE("each comparison makes each of its variants in one command") {
+  const Bench bench;
+  const std::string list = run(bench, {"ablate"});
+  const std::regex line("\n  ([a-z]+): ");
+  std::vector<std::string> names;
+  for (std::sregex_iterator it(list.begin(), list.end(), line), end; it != end; ++it) names.push_back((*it)[1]);
+  CHECK(names.size() >= 10);
+  for (const auto& name : names) {
+    CAPTURE(name);
+    run(bench, command({"ablate", name}, flags(bench, name), {"--seeds", "1", "--steps", "1"}));
+    CHECK_FALSE(read_table(bench, name + "/" + name + ".tsv").empty());
+    CHECK_FALSE(read_table(bench, name + "/" + name + "-summary.tsv").empty());
+  }
 }
 
 TEST_CASE("--vary names what it does not understand") {
@@ -280,6 +222,7 @@ TEST_CASE("--vary names what it does not understand") {
   refused({"--vary", "rank=0"}, "rank 0");
   refused({"--vary", "rank=some"}, "rank");
   refused({"--vary", "method=lorra"}, "lora");
+  refused({"--vary", "seed=5,6"}, "--vary seed is not possible: expected --seeds");
 }
 
 TEST_CASE("the drift is what training adds to the mean nll of other text") {
@@ -310,7 +253,7 @@ TEST_CASE("the drift is what training adds to the mean nll of other text") {
 
 TEST_CASE("table1 has every method, near the budget, and at an equal active rank") {
   const Bench bench;
-  run(bench, command({"table1"}, flags(bench, "table"), {"--seeds", "1", "--rates", "", "--steps", "1"}));
+  run(bench, command({"table1"}, flags(bench, "table"), {"--seeds", "1", "--steps", "1"}));
   const Table table = read_table(bench, "table/table1.tsv");
   std::map<std::string, std::map<std::string, std::string>> rows;
   for (const auto& line : table) rows[line.at("method")] = line;

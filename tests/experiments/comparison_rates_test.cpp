@@ -1,0 +1,118 @@
+// How comparisons choose learning rates.
+#include <cmath>
+
+#include <doctest/doctest.h>
+#include <nlohmann/json.hpp>
+
+#include "tests/experiments/comparison_bench.h"
+
+using nlohmann::json;
+
+TEST_CASE("each variant has the rate with which it did best on validation data, whatever the test data are") {
+  const Bench bench;
+  const Words more{"--variants", "loreft,lora", "--seeds", "2"};
+  run(bench, command({"ablate", "router"}, flags(bench, "rates", "1e-9,1e-2"), more));
+  const Table rates = read_table(bench, "rates/rates.tsv");
+  REQUIRE(rates.size() == 4);
+  for (const char* variant : {"loreft", "lora"}) {
+    double best = -1.0;
+    std::string chosen;
+    for (const auto& line : rates) {
+      if (line.at("variant") != variant) continue;
+      const double score = std::stod(line.at("score"));
+      if (score > best) best = score;
+      if (line.at("chosen") == "yes") {
+        CHECK(chosen.empty());
+        chosen = line.at("rate");
+      }
+    }
+    for (const auto& line : rates) {
+      if (line.at("variant") == variant && line.at("rate") == chosen) CHECK(std::stod(line.at("score")) == best);
+    }
+    for (const char* seed : {"0", "1"}) {
+      const json config =
+          json::parse(bench.chat.folder.read("rates/" + std::string(variant) + "-" + seed + "/config.json"));
+      CHECK(config["train"]["lr"] == std::stod(chosen));
+    }
+    // The search never sees a test example, and trains on no validation example: ten a task, one set apart.
+    const json search =
+        json::parse(bench.chat.folder.read("rates/rates/" + std::string(variant) + "@" + chosen + "-0/config.json"));
+    for (const auto& task : search["data"]["train"]) CHECK(task["examples"] == 9);
+    for (const auto& task : search["data"]["test"]) {
+      CHECK(task["examples"] == 1);
+      CHECK(contains(task["task"].get<std::string>(), ".train"));
+    }
+  }
+  for (const char* wrong : {"fast", "-1", "1e-3,1e-3", "0"}) {
+    check_refused(bench, command({"ablate", "router"}, flags(bench, "none", wrong)), "--rates");
+  }
+}
+
+TEST_CASE("the orders of a method in sequence share the rate of the first, and a trained model's weights do not stay") {
+  const Bench bench;
+  const Words more{"--variants", "loreft:order=1,loreft:order=2,full:order=2", "--seeds", "1"};
+  run(bench, command({"ablate", "sequential"}, flags(bench, "sequence", "1e-9,1e-2"), more));
+  const Table rates = read_table(bench, "sequence/rates.tsv");
+  REQUIRE(rates.size() == 4);
+  std::map<std::string, double> chosen;
+  for (const auto& line : rates) {
+    if (line.at("chosen") == "yes") chosen[line.at("variant")] = std::stod(line.at("rate"));
+  }
+  REQUIRE(chosen.size() == 2);
+  const auto rate_of = [&](const char* cell) -> double {
+    return json::parse(bench.chat.folder.read(fmt::format("sequence/{}-0/config.json", cell)))["train"]["lr"];
+  };
+  CHECK(rate_of("loreft:order=1") == chosen.at("loreft"));
+  CHECK(rate_of("loreft:order=2") == chosen.at("loreft"));
+  CHECK(rate_of("full:order=2") == chosen.at("full"));
+
+  const Table table = read_table(bench, "sequence/sequential.tsv");
+  REQUIRE(table.size() == 3);
+  for (const auto& line : table) {
+    for (const char* column : {"average", "backward", "forward", "forgetting"}) {
+      CHECK(std::isfinite(std::stod(line.at(column))));
+    }
+  }
+  const auto holds = [&](const char* file) { return std::filesystem::exists(bench.chat.folder / file); };
+  CHECK(holds("sequence/loreft:order=2-0/adapter"));
+  for (const char* file : {"adapter", "state.safetensors"}) {
+    CHECK_FALSE(holds(fmt::format("sequence/full:order=2-0/{}", file).c_str()));
+  }
+}
+
+TEST_CASE("rates are chosen on examples that nobody learns from, where there are enough") {
+  const Bench bench;
+  run(bench, command({"ablate", "router"}, flags(bench, "spare", "1e-9,1e-2"),
+                     {"--variants", "loreft", "--seeds", "1", "--examples", "7"}));
+  const json search = json::parse(bench.chat.folder.read("spare/rates/loreft@0.01-0/config.json"));
+  for (const auto& task : search["data"]["train"]) CHECK(task["examples"] == 7);
+  for (const auto& task : search["data"]["test"]) CHECK(task["examples"] == 3);
+  for (const auto& line : read_table(bench, "spare/rates.tsv")) {
+    CHECK(line.at("examples") == "6");
+    const double score = std::stod(line.at("score"));
+    // Of two tasks with three examples each, all of one score: p (1 - p) / 3 at most.
+    CHECK(std::stod(line.at("error")) <= std::sqrt(2 * 0.25 / 3) / 2 + 1e-4);
+    CHECK((score >= 0.0 && score <= 1.0));
+  }
+}
+
+TEST_CASE("a learning rate that is given, or varied, takes the place of the search, and not of one that is asked for") {
+  const Bench bench;
+  const Words auto_rates = flags(bench, "own", "auto");
+  run(bench,
+      command({"ablate", "sequential"}, auto_rates, {"--variants", "loreft:order=1", "--seeds", "1", "--lr", "3e-3"}));
+  CHECK_FALSE(std::filesystem::exists(bench.chat.folder / "own/rates.tsv"));
+  CHECK(json::parse(bench.chat.folder.read("own/loreft:order=1-0/config.json"))["train"]["lr"] == 3e-3);
+  check_refused(bench, command({"ablate", "router"}, flags(bench, "none", "1e-3,1e-2"), {"--lr", "1e-3"}),
+                "--rates and --lr do not go together");
+  check_refused(bench, command({"ablate", "router"}, flags(bench, "none", "1e-3,1e-2"), {"--vary", "lr=1e-3"}),
+                "--rates and --vary lr do not go together");
+}
+
+TEST_CASE("an unknown variant is named, with rates to search for as without") {
+  const Bench bench;
+  for (const char* rates : {"", "1e-3,1e-2"}) {
+    check_refused(bench, command({"ablate", "router"}, flags(bench, "none", rates), {"--variants", "lorreft"}),
+                  "unknown variant 'lorreft'");
+  }
+}
