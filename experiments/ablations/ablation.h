@@ -9,6 +9,7 @@
 
 #include "core/base/table.h"
 #include "experiments/ablations/cells.h"
+#include "experiments/ablations/tables.h"
 #include "experiments/report/report.h"
 
 namespace csreft {
@@ -19,8 +20,10 @@ struct Ablation {
   // What is varied and why, for the report: a paragraph.
   std::string_view reason;
   std::vector<Variant> (*variants)(const AblationBase& base);
-  // The variant to which NAME-summary.tsv gives the others' differences; empty: the first.
-  std::string_view reference{};
+  // The variant to which NAME-summary.tsv gives the difference of the one of this name; empty: none. Of a name made by
+  // --vary it is asked without the values, and those belong to both, where both have them. Null: the first variant that
+  // is there.
+  ReferenceOf reference = nullptr;
   // NAME.tsv and NAME-summary.tsv of the cells, in place of those of tables.h; null: those.
   std::string (*cells_table)(std::span<const Cell> cells, const std::optional<Cell>& untrained) = nullptr;
   std::string (*summary_table)(std::span<const Cell> cells, const std::optional<Cell>& untrained) = nullptr;
@@ -30,6 +33,8 @@ struct Ablation {
   std::string_view rates{};
   // The group of variants that share a learning rate, where --rates searches for it (rates.h); null: each has its own.
   std::string (*rate_group)(const std::string& variant) = nullptr;
+  // --jobs and --hosts are refused: its times are of a machine with nothing else to do.
+  bool one_at_a_time = false;
 };
 
 std::span<const Ablation* const> ablations();

@@ -45,8 +45,10 @@ const Ablation gate_ablation{
     .reason =
         "The router is the same: what it reads, its norm and its start. Its scores become gates that share a whole "
         "(top1, topk, gumbel, softmax) or gates that are independent (soft, and hard with a threshold), and their "
-        "penalty and its weight vary. The mean gate beside the accuracy shows what sparsity costs.",
+        "penalty and its weight vary. The mean gate beside the accuracy shows what sparsity costs. One learning rate "
+        "for all.",
     .variants = gate_variants,
+    .reference = [](const std::string&) { return std::string("top1"); },
 };
 
 }  // namespace csreft

@@ -18,6 +18,7 @@ using nlohmann::json;
 
 // Examples of each task from which its gradient is taken.
 constexpr std::int64_t gradient_examples = 16;
+constexpr std::string_view only_prefix = "only:", opposed_prefix = "opposed";
 
 // The number of the block in a parameter's name, "6.all.R"; "" where it has none.
 std::string layer_of(const std::string& name) {
@@ -109,6 +110,22 @@ json measure(const LanguageModel& model, const Method& method, const TaskSet& ta
   return out;
 }
 
+// Two tasks, of which the opposite is wanted to `percent` % the same texts: a subspace each, of half the total rank.
+std::vector<Variant> opposed_variants(const AblationBase& base, int percent,
+                                      const std::shared_ptr<const TaskSet>& data) {
+  const std::int64_t total = total_rank(base);
+  const auto name = [&](const char* method) { return fmt::format("{}{}:{}", opposed_prefix, percent, method); };
+  const json halves{{"subspaces", 2}, {"shared", 0}, {"rank", std::max<std::int64_t>(total / 2, 1)}};
+  json by_label = halves;
+  by_label.update({{"gate", "onehot"}, {"tasks", task_stems(data->train)}});
+  const Variant csreft = csreft_variant(base, name("csreft"), halves);
+  std::vector<Variant> variants{single_variant(base, name("loreft"), total), csreft,
+                                lora_variant(base, name("lora"), csreft),
+                                csreft_variant(base, name("labels"), by_label)};
+  for (auto& variant : variants) variant.data = data;
+  return variants;
+}
+
 std::vector<Variant> interference_variants(const AblationBase& given) {
   AblationBase base = given;
   base.method["edit"] = "loreft";
@@ -118,23 +135,32 @@ std::vector<Variant> interference_variants(const AblationBase& given) {
                                 csreft_variant(base, "open", {{"gate", "ones"}})};
   for (auto& variant : variants) variant.measure = measure;
   for (std::size_t t = 0; t < base.tasks.size() && base.tasks.size() > 1; ++t) {
-    variants.push_back(single_variant(base, fmt::format("only:{}", task_stem(base.tasks[t].name)), total_rank(base)));
+    variants.push_back(
+        single_variant(base, fmt::format("{}{}", only_prefix, task_stem(base.tasks[t].name)), total_rank(base)));
     variants.back().tasks = {t};
   }
-  for (const int percent : {0, 50, 100}) {
+  // The first of a method chooses its rate: where all texts are shared.
+  for (const int percent : {100, 50, 0}) {
     const auto set = opposed_tasks(base.tasks, base.tests, percent / 100.0);
     if (!set) break;
-    const auto data = std::make_shared<TaskSet>(*set);
-    const auto name = [&](const char* method) { return fmt::format("opposed{}:{}", percent, method); };
-    const Variant csreft = csreft_variant(base, name("csreft"));
-    const json of_two{{"gate", "onehot"}, {"tasks", task_stems(data->train)}};
-    for (Variant variant : {single_variant(base, name("loreft"), total_rank(base)), csreft,
-                            lora_variant(base, name("lora"), csreft), csreft_variant(base, name("labels"), of_two)}) {
-      variant.data = data;
+    for (auto& variant : opposed_variants(base, percent, std::make_shared<const TaskSet>(*set))) {
       variants.push_back(std::move(variant));
     }
   }
   return variants;
+}
+
+// Of one method those that differ in their data alone have one rate.
+std::string rate_group(const std::string& variant) {
+  if (variant.starts_with(only_prefix)) return "loreft" + split_varied_name(variant).second;
+  if (!variant.starts_with(opposed_prefix)) return variant;
+  return fmt::format("{}100{}", opposed_prefix, variant.substr(variant.find(':')));
+}
+
+// LoReFT on the same data; what learns one task alone has no such variant.
+std::string reference_of(const std::string& variant) {
+  if (variant.starts_with(opposed_prefix)) return variant.substr(0, variant.find(':')) + ":loreft";
+  return "loreft";
 }
 
 // The mean over pairs of different tasks that both have a gradient; empty where there is none.
@@ -163,18 +189,11 @@ std::string smallest_angle(const Cell& cell) {
 }
 
 std::string cells_table(std::span<const Cell> cells, const std::optional<Cell>& untrained) {
-  const std::string usual = cells_tsv(cells, untrained);
-  std::string text;
-  std::size_t line = 0;
-  for (std::size_t begin = 0; begin < usual.size(); ++line) {
-    const std::size_t end = usual.find('\n', begin);
-    text += usual.substr(begin, end - begin);
-    text += line == 0 ? "\tgradient_cosine_before\tgradient_cosine_after\tsmallest_angle\n"
-                      : fmt::format("\t{}\t{}\t{}\n", mean_cosine(cells[line - 1], "before"),
-                                    mean_cosine(cells[line - 1], "after"), smallest_angle(cells[line - 1]));
-    begin = end + 1;
-  }
-  return text;
+  return cells_tsv_with(
+      cells, untrained,
+      {.names = {"gradient_cosine_before", "gradient_cosine_after", "smallest_angle"}, .of = [](const Cell& cell) {
+         return std::vector{mean_cosine(cell, "before"), mean_cosine(cell, "after"), smallest_angle(cell)};
+       }});
 }
 
 std::string heatmap(const Heatmap& chart, const std::string& caption) {
@@ -193,9 +212,9 @@ std::string transfer_picture(std::span<const Cell> cells) {
                 .values = {}};
   for (const auto& name : variants_of(cells)) {
     const bool is_mixture = name == "loreft";
-    if (!is_mixture && !name.starts_with("only:")) continue;
+    if (!is_mixture && !name.starts_with(only_prefix)) continue;
     const auto some = cells_of(cells, name);
-    chart.rows.push_back(is_mixture ? "all" : name.substr(5));
+    chart.rows.push_back(is_mixture ? "all" : name.substr(only_prefix.size()));
     auto& row = chart.values.emplace_back();
     for (std::size_t t = 0; t < some.front().scores.size(); ++t) {
       row.push_back(spread(some, [t](const Cell& c) { return c.scores[t].value; }).mean);
@@ -252,11 +271,20 @@ const Ablation interference_ablation{
         "Keeping skills apart can only help where they get in each other's way. One subspace is trained on each task "
         "alone and on all, and tested on all: what a task teaches of the others, and what the mixture loses to the "
         "specialist. The cosines of the tasks' gradients say whether they pull the same way, by layer and in each "
-        "subspace, before and after training; the principal angles whether subspaces have become the same. At last two "
-        "tasks want contrary answers under two instructions, to 0, 50 or 100 % the same texts.",
+        "subspace, before and after training; the principal angles whether subspaces have become the same. Opposed "
+        "tasks "
+        "want contrary answers under two instructions, to 0, 50 or 100 % the same texts: each has a subspace of half "
+        "the total rank, beside one subspace of all of it and LoRA of about as many parameters. Each method has the "
+        "learning rate of one list with which its first seed did best on a tenth of the training examples, set apart "
+        "for that: on all tasks, which those trained on one task share, and on opposed tasks with the same texts, "
+        "which "
+        "those with fewer share.",
     .variants = interference_variants,
+    .reference = reference_of,
     .cells_table = cells_table,
     .section = section,
+    .rates = "5e-4,2e-3,4e-3,8e-3",
+    .rate_group = rate_group,
 };
 
 }  // namespace csreft

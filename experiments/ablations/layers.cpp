@@ -1,4 +1,6 @@
 // Which blocks are edited.
+#include <algorithm>
+
 #include "experiments/ablations/ablation.h"
 
 namespace csreft {
@@ -45,8 +47,13 @@ const Ablation layers_ablation{
     .reason =
         "One block is edited, at a fifth, a half or four fifths of the depth, or 2, 4, 8 or all, evenly spread. The "
         "number of parameters grows with the blocks. The router reads the state below the first edit: with early "
-        "blocks it knows less of the prompt.",
+        "blocks it knows less of the prompt. One learning rate for all.",
     .variants = layers_variants,
+    // One subspace at the same place.
+    .reference =
+        [](const std::string& variant) {
+          return "single" + variant.substr(std::min(variant.find('_'), variant.size()));
+        },
 };
 
 }  // namespace csreft

@@ -8,7 +8,7 @@
 namespace csreft {
 namespace {
 
-constexpr std::size_t most_kinds = 8;
+constexpr std::size_t kinds = 2;
 
 // An example's output for each kind of answer, in the order of the answers.
 std::map<std::string, std::string> outputs_of(const Task& task) {
@@ -45,7 +45,7 @@ std::pair<Task, Task> split(const Task& task, double shared, const std::map<std:
 std::optional<TaskSet> opposed_tasks(std::span<const Task> train, std::span<const Task> test, double shared) {
   for (const auto& task : train) {
     const auto outputs = outputs_of(task);
-    if (outputs.size() < 2 || outputs.size() > most_kinds || task.examples.size() < 4) continue;
+    if (outputs.size() != kinds || task.examples.size() < 4) continue;
     const auto of_test = std::ranges::find_if(
         test, [&](const Task& t) { return task_stem(t.name) == task_stem(task.name) && t.examples.size() >= 2; });
     if (of_test == test.end() || !has_answers(*of_test)) continue;

@@ -5,9 +5,9 @@
 
 namespace csreft {
 
-// A task with few kinds of answers, and its reverse: under another instruction, each answer in place of the one that
-// precedes it (of two, the other one). Both have half as many examples as `tasks` has of the first such task; the share
-// `shared` of them have the same texts, in training and in the test. Nothing where no task has 2 to 8 kinds of answers.
+// The first task whose answers are exactly two, and its reverse: under another instruction, the other answer. Both have
+// half as many examples as that task; the share `shared` of them have the same texts, in training and in the test.
+// Nothing where no task has exactly two answers.
 std::optional<TaskSet> opposed_tasks(std::span<const Task> train, std::span<const Task> test, double shared);
 
 }  // namespace csreft

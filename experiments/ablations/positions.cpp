@@ -1,4 +1,6 @@
 // Which tokens are edited.
+#include <algorithm>
+
 #include "experiments/ablations/ablation.h"
 
 namespace csreft {
@@ -25,8 +27,13 @@ const Ablation positions_ablation{
         "    everywhere",
     .reason =
         "From the last token of the prompt to every token, generated ones too. f5+l5 has parameters of its own for the "
-        "first and for the last tokens, twice as many as the others.",
+        "first and for the last tokens, twice as many as the others. One learning rate for all.",
     .variants = positions_variants,
+    // One subspace at the same place.
+    .reference =
+        [](const std::string& variant) {
+          return "single" + variant.substr(std::min(variant.find('_'), variant.size()));
+        },
 };
 
 }  // namespace csreft

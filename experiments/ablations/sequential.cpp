@@ -1,7 +1,7 @@
 // Tasks learnt one after the other, without a look back: what each method keeps of the earlier ones.
 #include <algorithm>
 #include <array>
-#include <cmath>
+#include <map>
 #include <numeric>
 
 #include "core/base/whole_number.h"
@@ -79,10 +79,11 @@ std::vector<Variant> sequential_variants(const AblationBase& given) {
       variants.push_back(in_order(variant, order, number, base.tasks));
     }
   }
-  Variant loreft_mixed = loreft;
-  loreft_mixed.name = fmt::format("{}loreft", mixture_prefix);
   variants.push_back(mixed);
-  variants.push_back(loreft_mixed);
+  for (Variant variant : {loreft, lora_variant(base, "lora", mixed), full_variant(base, "full")}) {
+    variant.name = fmt::format("{}{}", mixture_prefix, variant.name);
+    variants.push_back(std::move(variant));
+  }
   return variants;
 }
 
@@ -102,32 +103,60 @@ Name parse_name(const std::string& name) {
           parse_whole_number<std::size_t>(name.substr(number, end - number)).value_or(0)};
 }
 
-// The cell's matrix, with the untrained model's scores where these are known; nothing of a mixture.
+// The stems of the tasks that are learnt, as any sequence among the cells has them; none where there is no sequence.
+std::vector<std::string> tasks_learnt(std::span<const Cell> cells) {
+  for (const auto& cell : cells) {
+    if (!cell.summary.contains("sequence")) continue;
+    return parse_sequence_matrix(cell.summary["sequence"], cell.variant).tasks;
+  }
+  return {};
+}
+
+// The cell's matrix, with the untrained model's scores where these are known; nothing of a mixture, and of a training
+// that diverged.
 std::optional<SequenceMatrix> matrix_of(const Cell& cell, const std::optional<Cell>& untrained) {
-  if (!cell.summary.contains("sequence")) return std::nullopt;
+  if (has_diverged(cell) || !cell.summary.contains("sequence")) return std::nullopt;
   SequenceMatrix matrix = parse_sequence_matrix(cell.summary["sequence"], cell.variant);
   if (untrained) matrix.untrained = scores_in_order(untrained->scores, matrix.tasks);
   return matrix;
 }
 
-// Of a mixture, the average alone.
-Transfer measures_of(const Cell& cell, const std::optional<Cell>& untrained) {
+// Without a matrix, the average alone: over the tasks that are learnt, as that of a sequence is.
+Transfer measures_of(const Cell& cell, const std::optional<Cell>& untrained, const std::vector<std::string>& learnt) {
   if (const auto matrix = matrix_of(cell, untrained)) {
     if (const auto measures = transfer_of(*matrix)) return *measures;
   }
-  return {
-      .average = mean_score(cell.scores, metrics_of(cell).front()), .backward = {}, .forward = {}, .forgetting = {}};
+  const double average = learnt.empty() ? mean_score(cell.scores, metrics_of(cell).front())
+                                        : spread_of(scores_in_order(cell.scores, learnt)).mean;
+  return {.average = average, .backward = {}, .forward = {}, .forgetting = {}};
 }
 
-std::string text_of(const std::optional<double>& number) { return number ? fmt::format("{:.4f}", *number) : ""; }
+// The share of the test prompts that were edited in the subspace of their own task, the i-th in the order of learning.
+std::optional<double> routed_share(const Cell& cell) {
+  const auto matrix = matrix_of(cell, std::nullopt);
+  if (!matrix) return std::nullopt;
+  double routed = 0.0, prompts = 0.0;
+  for (const auto& score : cell.scores) {
+    const auto task = std::ranges::find(matrix->tasks, task_stem(score.task));
+    const auto place = static_cast<std::size_t>(task - matrix->tasks.begin());
+    if (task == matrix->tasks.end() || place >= score.mean_gates.size()) continue;
+    routed += static_cast<double>(score.n) * score.mean_gates[place];
+    prompts += static_cast<double>(score.n);
+  }
+  return prompts > 0.0 ? std::optional(routed / prompts) : std::nullopt;
+}
 
 std::string cells_table(std::span<const Cell> cells, const std::optional<Cell>& untrained) {
-  std::string text = "variant\torder\tseed\taverage\tbackward\tforward\tforgetting\n";
+  const auto learnt = tasks_learnt(cells);
+  std::string text =
+      "variant\torder\tseed\taverage\tbackward\tforward\tforgetting\ttrained\tdrift\trate\tdiverged\trouted\n";
   for (const auto& cell : cells) {
     const auto [variant, order] = parse_name(cell.variant);
-    const Transfer m = measures_of(cell, untrained);
-    text += fmt::format("{}\t{}\t{}\t{:.4f}\t{}\t{}\t{}\n", variant, order > 0 ? std::to_string(order) : "", cell.seed,
-                        m.average, text_of(m.backward), text_of(m.forward), text_of(m.forgetting));
+    const Transfer m = measures_of(cell, untrained, learnt);
+    text += fmt::format(
+        "{}\t{}\t{}\t{:.4f}\t{}\t{}\t{}\t{}\t{}\t{}\t{}\t{}\n", variant, order > 0 ? std::to_string(order) : "",
+        cell.seed, m.average, text_of(m.backward), text_of(m.forward), text_of(m.forgetting), cell.trainable_parameters,
+        text_of(drift(cell, untrained)), cell.lr, has_diverged(cell) ? "yes" : "", text_of(routed_share(cell)));
   }
   return text;
 }
@@ -142,39 +171,111 @@ std::vector<std::string> names_of_cells(std::span<const Cell> cells) {
   return names;
 }
 
+// One number of a run.
+struct Measured {
+  std::uint64_t seed;
+  std::size_t order;
+  double value;
+};
+
+// What a mean over runs is uncertain by: seeds, each by its mean over orders; with one seed, orders.
+struct Uncertain {
+  Spread spread;
+  std::string_view over;  // "seeds", "orders"; empty for one run
+};
+Uncertain spread_over(std::span<const Measured> runs) {
+  std::map<std::uint64_t, std::vector<double>> by_seed;
+  for (const auto& run : runs) by_seed[run.seed].push_back(run.value);
+  if (by_seed.size() == 1) {
+    const Spread spread = spread_of(by_seed.begin()->second);
+    return {spread, spread.n > 1 ? "orders" : ""};
+  }
+  std::vector<double> means;
+  for (const auto& [seed, values] : by_seed) means.push_back(spread_of(values).mean);
+  return {spread_of(means), means.empty() ? "" : "seeds"};
+}
+
+using Quantity = std::optional<double> (*)(const Transfer& measures);
 struct Measure {
   std::string_view name;
-  std::optional<double> (*of)(const Transfer& measures);
+  Quantity of;
 };
-constexpr std::array table_measures{Measure{"average", [](const Transfer& m) { return std::optional(m.average); }},
+std::optional<double> average_of(const Transfer& m) { return m.average; }
+constexpr std::array table_measures{Measure{"average", average_of},
                                     Measure{"backward", [](const Transfer& m) { return m.backward; }},
                                     Measure{"forward", [](const Transfer& m) { return m.forward; }},
                                     Measure{"forgetting", [](const Transfer& m) { return m.forgetting; }}};
 
+// The folder's cells with what tells their measures.
+struct Runs {
+  std::span<const Cell> cells;
+  const std::optional<Cell>& untrained;
+  std::vector<std::string> learnt;
+
+  std::vector<Measured> of(std::string_view name, Quantity quantity) const {
+    std::vector<Measured> runs;
+    for (const auto& cell : cells) {
+      const auto [variant, order] = parse_name(cell.variant);
+      if (variant != name) continue;
+      if (const auto value = quantity(measures_of(cell, untrained, learnt))) runs.push_back({cell.seed, order, *value});
+    }
+    return runs;
+  }
+};
+
+// first - second of each seed and order that both have; a mixture, which has no order, meets each.
+std::vector<Measured> paired(std::span<const Measured> first, std::span<const Measured> second) {
+  std::vector<Measured> differences;
+  for (const auto& a : first) {
+    for (const auto& b : second) {
+      if (a.seed != b.seed || (a.order != b.order && a.order != 0 && b.order != 0)) continue;
+      differences.push_back({a.seed, std::max(a.order, b.order), a.value - b.value});
+    }
+  }
+  return differences;
+}
+
+// How far the variant's average is above that of csreft, with the same values of what --vary varies where that is
+// there, and one standard error of it.
+std::string difference_columns(const Runs& runs, const std::string& name) {
+  constexpr std::string_view none = "\t\t";
+  const auto [variant, values] = split_varied_name(name);
+  const std::string reference = "csreft";
+  if (variant == reference) return std::string(none);
+  auto others = runs.of(reference + values, average_of);
+  if (others.empty()) others = runs.of(reference, average_of);
+  const auto differences = paired(runs.of(name, average_of), others);
+  if (differences.empty()) return std::string(none);
+  const Spread s = spread_over(differences).spread;
+  return fmt::format("\t{:.4f}\t{}", s.mean, text_of(standard_error(s)));
+}
+
 std::string summary_table(std::span<const Cell> cells, const std::optional<Cell>& untrained) {
-  std::string text = "variant\tmeasure\tmean\tdeviation\truns\n";
+  const Runs runs{cells, untrained, tasks_learnt(cells)};
+  std::string text = "variant\tmeasure\tmean\tdeviation\truns\tover\tdifference\tdifference_error\n";
   for (const auto& name : names_of_cells(cells)) {
     for (const auto& measure : table_measures) {
-      std::vector<double> values;
-      for (const auto& cell : cells) {
-        if (parse_name(cell.variant).variant != name) continue;
-        if (const auto value = measure.of(measures_of(cell, untrained))) values.push_back(*value);
-      }
-      const Spread s = spread_of(values);
-      if (s.n == 0) continue;
-      text += fmt::format("{}\t{}\t{:.4f}\t{}\t{}\n", name, measure.name, s.mean,
-                          s.n > 1 ? fmt::format("{:.4f}", s.deviation) : "", s.n);
+      const auto values = runs.of(name, measure.of);
+      if (values.empty()) continue;
+      const auto [s, over] = spread_over(values);
+      const bool is_average = measure.of == average_of;
+      text += fmt::format("{}\t{}\t{:.4f}\t{}\t{}\t{}{}\n", name, measure.name, s.mean, text_of(deviation_of(s)),
+                          values.size(), over, is_average ? difference_columns(runs, name) : "\t\t");
     }
   }
   return text;
 }
 
 // The mean score on the tasks learnt so far, after each; of a mixture, whose tasks are learnt at once, the same
-// everywhere.
-std::vector<double> curve_of(const Cell& cell, std::size_t n_tasks) {
+// everywhere. Empty of a sequence that diverged.
+std::vector<double> curve_of(const Cell& cell, const std::vector<std::string>& learnt) {
   const auto matrix = matrix_of(cell, std::nullopt);
-  if (!matrix) return std::vector<double>(n_tasks, measures_of(cell, std::nullopt).average);
   std::vector<double> curve;
+  if (!matrix) {
+    const bool is_mixture = parse_name(cell.variant).order == 0;
+    if (is_mixture) curve.assign(learnt.size(), measures_of(cell, std::nullopt, learnt).average);
+    return curve;
+  }
   for (std::size_t i = 0; i < matrix->scores.size(); ++i) {
     const auto& row = matrix->scores[i];
     curve.push_back(std::accumulate(row.begin(), row.begin() + static_cast<std::ptrdiff_t>(i) + 1, 0.0) /
@@ -185,7 +286,9 @@ std::vector<double> curve_of(const Cell& cell, std::size_t n_tasks) {
 
 std::string section(std::span<const Cell> cells) {
   if (cells.empty() || !has_gnuplot()) return "";
-  const std::size_t n = cells.front().scores.size();
+  const auto learnt = tasks_learnt(cells);
+  const std::size_t n = learnt.size();
+  if (n == 0) return "";
   LineChart chart{.id = "sequence",
                   .title = "Tasks learnt one after the other",
                   .x_label = "tasks learnt",
@@ -196,7 +299,7 @@ std::string section(std::span<const Cell> cells) {
     double runs = 0.0;
     for (const auto& cell : cells) {
       if (parse_name(cell.variant).variant != name) continue;
-      const auto curve = curve_of(cell, n);
+      const auto curve = curve_of(cell, learnt);
       if (curve.size() != n) continue;
       for (std::size_t i = 0; i < n; ++i) sum[i] += curve[i];
       ++runs;
@@ -222,14 +325,16 @@ const Ablation sequential_ablation{
         "one\n"
         "    subspace of their rank; lora, olora, full; each with :order=1 (as given), 2 (reversed), 3 (shuffled); "
         "and\n"
-        "    mixture:csreft, mixture:loreft: all tasks at once",
+        "    mixture:csreft, mixture:loreft, mixture:lora, mixture:full: all tasks at once",
     .reason =
         "Tasks come one after the other, and no example of an earlier one is seen again. What a method keeps of them "
         "is "
         "the backward transfer; what a task gains before it is learnt, the forward transfer. CS-ReFT grows by a "
         "subspace a task, orthogonal to those before it, which are frozen; at test time a linear discriminant of the "
         "prompts' hidden states, of which each task leaves its mean and a share of one scatter matrix, chooses the "
-        "subspace without being told the task (csreft), or the label does (labels). One subspace of their total rank, "
+        "subspace without being told the task (csreft), or the label does (labels). The discriminant keeps d x d "
+        "numbers, d the model's width, and d for each task, beside those that are trained. One subspace of their total "
+        "rank, "
         "LoRA, O-LoRA and full fine-tuning learn the same tasks in the same three orders. The mixtures, which have "
         "all tasks at once, are the upper end. Each method has the learning rate of one list with which its first "
         "seed did best in the first order, on a tenth of the training examples, set apart for that.",
@@ -237,7 +342,7 @@ const Ablation sequential_ablation{
     .cells_table = cells_table,
     .summary_table = summary_table,
     .section = section,
-    .rates = "5e-5,5e-4,2e-3,4e-3",
+    .rates = "1e-5,5e-5,5e-4,2e-3,4e-3",
     .rate_group = [](const std::string& variant) { return parse_name(variant).variant; },
 };
 

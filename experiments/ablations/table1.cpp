@@ -15,26 +15,6 @@ using nlohmann::json;
 
 constexpr std::string_view active_suffix = "_active";
 
-// Options of each rank (or another size) from 1 on until they are too large; the one whose number of parameters is
-// nearest to the budget.
-template <typename OfSize>
-MethodOptions nearest_to(std::int64_t budget, const AblationBase& base, OfSize of_size) {
-  MethodOptions best;
-  std::int64_t smallest = std::numeric_limits<std::int64_t>::max();
-  for (std::int64_t size = 1; size <= base.model.config().hidden_size; ++size) {
-    const MethodOptions options = of_size(size);
-    const std::int64_t count = parameters_of(base, options), distance = std::abs(count - budget);
-    if (distance < smallest) best = options;
-    smallest = std::min(smallest, distance);
-    if (count >= budget) break;
-  }
-  return best;
-}
-
-MethodOptions lora_options(std::int64_t rank) {
-  return {"lora", {{"layers", "all"}, {"rank", rank}, {"lora_alpha", 2.0 * static_cast<double>(rank)}}};
-}
-
 MethodOptions edit_options(std::string_view formula, std::int64_t rank, const AblationBase& base) {
   MethodOptions options{std::string(formula), {{"rank", rank}}};
   for (const char* name : {"layers", "positions"}) {
@@ -73,22 +53,37 @@ class Table {
 
   void add_at_equal_budget() {
     const std::int64_t budget = parameters_of(base_, specialised_.method);
-    const auto nearest = [&](auto of_size) { return nearest_to(budget, base_, of_size); };
+    const auto nearest = [&](auto of_size) { return nearest_options(base_, budget, of_size); };
     add("lora", nearest(lora_options));
     variants_.push_back(olora_variant(base_, "olora", budget));
     add("red", {"red", {{"layers", "all"}}});
     for (const char* formula : formulas) {
       add(formula, nearest([&](std::int64_t rank) { return edit_options(formula, rank, base_); }));
     }
+    add(from_identity("").name, nearest([&](std::int64_t rank) { return from_identity("", rank).method; }));
     // The width of the router is that of preset specialised: the paper's, half the hidden size, is more than the edits.
     add_csreft("csreft_paper", "paper", {{"edit", "loreft"}});
     variants_.push_back(specialised_);
-    variants_.push_back(
-        csreft_variant(base_, "csreft_labels", {{"gate", "onehot"}, {"tasks", task_stems(base_.tasks)}}));
+    add("csreft_labels", nearest([&](std::int64_t rank) { return labels_of(rank); }));
     const std::int64_t of_rank_1 = parameters_of(base_, lora_options(1));
     add("lora_loreft", nearest([&](std::int64_t rank) {
           return lora_and_loreft(std::max<std::int64_t>(budget / 2 / of_rank_1, 1), rank, base_);
         }));
+  }
+
+  // One subspace that starts as CS-ReFT's do, as the identity, with their formula and no gate.
+  Variant from_identity(std::string_view suffix, std::int64_t rank = 1) const {
+    const auto edit = base_.method.at("edit").get<std::string>();
+    return single_variant(base_, fmt::format("{}_identity{}", edit, suffix), rank);
+  }
+
+  // The subspaces of all tasks fit into the model's width.
+  MethodOptions labels_of(std::int64_t rank) const {
+    const std::int64_t largest =
+        std::max<std::int64_t>(base_.model.config().hidden_size / base_.method.at("subspaces").get<std::int64_t>(), 1);
+    const json changes{
+        {"gate", "onehot"}, {"tasks", task_stems(base_.tasks)}, {"rank", std::min<std::int64_t>(rank, largest)}};
+    return csreft_variant(base_, "", changes).method;
   }
 
   void add_csreft(std::string name, std::string_view preset, const json& changes = {}) {
@@ -101,6 +96,9 @@ class Table {
     const auto name = [](std::string_view method) { return fmt::format("{}{}", method, active_suffix); };
     add_unless_there(name("lora"), lora_options(rank));
     for (const char* formula : formulas) add_unless_there(name(formula), edit_options(formula, rank, base_));
+    const Variant identity = from_identity(active_suffix, rank);
+    add_unless_there(identity.name, identity.method);
+    add_unless_there(name("csreft_labels"), labels_of(rank));
     add_unless_there(name("lora_loreft"),
                      lora_and_loreft(std::max<std::int64_t>(rank / 2, 1), std::max<std::int64_t>(rank / 2, 1), base_));
     // All subspaces take part in each example.
@@ -124,8 +122,6 @@ class Table {
 
 std::vector<Variant> table1_variants(const AblationBase& given) { return Table(given).variants(); }
 
-std::string text_of(const std::optional<double>& value) { return value ? fmt::format("{:.4f}", *value) : ""; }
-
 double mean_over_tasks(const Cell& cell) { return mean_score(cell.scores, metrics_of(cell).front()); }
 
 std::string cells_table(std::span<const Cell> cells, const std::optional<Cell>& untrained) {
@@ -133,14 +129,15 @@ std::string cells_table(std::span<const Cell> cells, const std::optional<Cell>& 
   for (const auto& score : cells.front().scores) text += "\t" + score.task;
   text +=
       "\tmean\tdrift\tblock\ttrained_percent\ttrained_percent_without_router\trate\ttokens_per_second\t"
-      "peak_memory_bytes\n";
+      "peak_memory_bytes\tdiverged\n";
   for (const auto& cell : cells) {
     text += fmt::format("{}\t{}\t{}", cell.variant, cell.seed, cell.trainable_parameters);
     for (const auto& score : cell.scores) text += fmt::format("\t{:.4f}", score.value);
-    text += fmt::format("\t{:.4f}\t{}\t{}\t{:.6f}\t{:.6f}\t{}\t{:.0f}\t{}\n", mean_over_tasks(cell),
+    text += fmt::format("\t{:.4f}\t{}\t{}\t{:.6f}\t{:.6f}\t{}\t{:.0f}\t{}\t{}\n", mean_over_tasks(cell),
                         text_of(drift(cell, untrained)),
-                        cell.variant.ends_with(active_suffix) ? "active rank" : "parameters", cell.percent,
-                        cell.percent_without_router, cell.lr, cell.tokens_per_second, cell.peak_memory_bytes);
+                        cell.variant.find(active_suffix) != std::string::npos ? "active rank" : "parameters",
+                        cell.percent, cell.percent_without_router, cell.lr, cell.tokens_per_second,
+                        cell.peak_memory_bytes, has_diverged(cell) ? "yes" : "");
   }
   return text;
 }
@@ -161,11 +158,16 @@ const Ablation table1_comparison{
         "Every method at the number of parameters of CS-ReFT with its router, as near as its rank allows, and those "
         "named _active at the rank that takes part in an example where one subspace does. Each method has the learning "
         "rate of one list with which its first seed did best at the equal number of parameters, on a tenth of the "
-        "training examples, set apart for that; then it is trained on all of them. RED and full fine-tuning have no "
-        "rank, and O-LoRA one LoRA a task in as "
-        "many blocks as the budget allows.",
+        "training examples, set apart for that; then it is trained on all of them. Methods of other papers start as "
+        "published. The one named _identity is one subspace with CS-ReFT's formula and start, and no gate: beside it "
+        "CS-ReFT's gain is that of its subspaces and gates alone. RED and full fine-tuning have no rank. O-LoRA learns "
+        "its tasks one after another, each in a LoRA of its own in as many blocks as the budget allows; all others "
+        "learn them mixed. csreft_paper has the router of the paper, but as narrow as csreft_specialised's "
+        "(--router-hidden): half the model's width would be more numbers than all edits have. lora_loreft gives LoRA "
+        "at most half of the budget, and LoReFT what is left. tokens_per_second of cells that were made side by side "
+        "is that of a machine that they share.",
     .variants = table1_variants,
-    .reference = "csreft_specialised",
+    .reference = [](const std::string&) { return std::string("csreft_specialised"); },
     .cells_table = cells_table,
     .rates = "5e-5,5e-4,2e-3,4e-3,8e-3",
     .rate_group = method_of,

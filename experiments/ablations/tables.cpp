@@ -9,10 +9,6 @@
 namespace csreft {
 namespace {
 
-std::string text_of(const std::optional<double>& value, int decimals) {
-  return value ? fmt::format("{:.{}f}", *value, decimals) : "";
-}
-
 // Each task that a cell is scored on, in the order in which they first occur, and so the metrics.
 std::vector<std::string> all_tasks(std::span<const Cell> cells) {
   std::vector<std::string> names;
@@ -34,6 +30,11 @@ std::vector<std::string> all_metrics(std::span<const Cell> cells) {
   return names;
 }
 
+std::optional<double> milliseconds_a_step(const Cell& cell) {
+  if (cell.steps.empty()) return std::nullopt;
+  return 1000.0 * cell.seconds / static_cast<double>(cell.steps.size());
+}
+
 std::string scores_of(const Cell& cell, const std::vector<std::string>& tasks,
                       const std::vector<std::string>& metrics) {
   std::string text;
@@ -49,20 +50,28 @@ std::string scores_of(const Cell& cell, const std::vector<std::string>& tasks,
   return text;
 }
 
-std::string difference_columns(const std::optional<VariantDifference>& difference) {
-  if (!difference) return "\t\t\t\t";
-  return fmt::format("\t{:.4f}\t{:.4f}\t{:.4f}\t{}", difference->mean, difference->interval.low,
-                     difference->interval.high,
-                     difference->over_seeds.n > 1 ? fmt::format("{:.4f}", difference->over_seeds.deviation) : "");
+std::string difference_columns(const std::optional<VariantDifference>& difference, const std::string& reference) {
+  if (!difference) return "\t\t\t\t\t\t";
+  return fmt::format("\t{:.4f}\t{:.4f}\t{:.4f}\t{}\t{}\t{}", difference->mean, difference->interval.low,
+                     difference->interval.high, text_of(deviation_of(difference->over_seeds)),
+                     text_of(standard_error(difference->over_seeds)), reference);
+}
+
+// The variant with which `variant` is compared: with the same values of what --vary varies, if that is there.
+std::string reference_in(const std::vector<std::string>& variants, const std::string& variant, ReferenceOf reference) {
+  if (reference == nullptr) return variants.front();
+  const auto [name, values] = split_varied_name(variant);
+  const std::string other = reference(name);
+  if (other.empty()) return other;
+  return std::ranges::find(variants, other + values) != variants.end() ? other + values : other;
 }
 
 std::string summary_lines(const std::string& variant, std::span<const Cell> cells,
-                          const std::optional<VariantDifference>& difference) {
+                          const std::optional<VariantDifference>& difference, const std::string& reference) {
   std::string text;
   const auto line = [&](const std::string& score, const Spread& s) {
-    text += fmt::format("{}\t{}\t{:.4f}\t{}\t{}{}\n", variant, score, s.mean,
-                        s.n > 1 ? fmt::format("{:.4f}", s.deviation) : "", s.n,
-                        difference_columns(score == "mean_accuracy" ? difference : std::nullopt));
+    text += fmt::format("{}\t{}\t{:.4f}\t{}\t{}{}\n", variant, score, s.mean, text_of(deviation_of(s)), s.n,
+                        difference_columns(score == "mean_accuracy" ? difference : std::nullopt, reference));
   };
   for (std::size_t t = 0; t < cells.front().scores.size(); ++t) {
     line(cells.front().scores[t].task, spread(cells, [t](const Cell& c) { return c.scores[t].value; }));
@@ -80,18 +89,34 @@ bool have_same_examples(const Cell& a, const Cell& b) {
   });
 }
 
-// Adds second - first of each example to `sums`, by task.
-void add_differences(const Cell& first, const Cell& second, std::map<std::string, std::vector<double>>& sums) {
-  std::map<std::string, std::size_t> places;
+// second - first of each example, by task.
+std::vector<std::vector<double>> differences_by_task(const Cell& first, const Cell& second) {
+  std::map<std::string, std::vector<double>> by_task;
   for (std::size_t i = 0; i < first.answers.size(); ++i) {
-    auto& of_task = sums[first.answers[i].task];
-    const std::size_t place = places[first.answers[i].task]++;
-    if (of_task.size() <= place) of_task.resize(place + 1, 0.0);
-    of_task[place] += (second.answers[i].correct ? 1.0 : 0.0) - (first.answers[i].correct ? 1.0 : 0.0);
+    by_task[first.answers[i].task].push_back((second.answers[i].correct ? 1.0 : 0.0) -
+                                             (first.answers[i].correct ? 1.0 : 0.0));
   }
+  std::vector<std::vector<double>> tasks;
+  for (auto& [task, values] : by_task) tasks.push_back(std::move(values));
+  return tasks;
 }
 
 }  // namespace
+
+std::string text_of(const std::optional<double>& value, int decimals) {
+  return value ? fmt::format("{:.{}f}", *value, decimals) : "";
+}
+
+bool has_diverged(const Cell& cell) { return cell.summary.contains("diverged"); }
+
+std::optional<double> deviation_of(const Spread& spread) {
+  return spread.n > 1 ? std::optional(spread.deviation) : std::nullopt;
+}
+
+std::optional<double> standard_error(const Spread& spread) {
+  if (spread.n < 2) return std::nullopt;
+  return spread.deviation / std::sqrt(static_cast<double>(spread.n));
+}
 
 Spread spread_of(std::span<const double> values) {
   if (values.empty()) return {};
@@ -131,13 +156,20 @@ std::optional<double> drift(const Cell& cell, const std::optional<Cell>& untrain
 }
 
 std::string cells_tsv(std::span<const Cell> cells, const std::optional<Cell>& untrained) {
+  return cells_tsv_with(cells, untrained, {});
+}
+
+std::string cells_tsv_with(std::span<const Cell> cells, const std::optional<Cell>& untrained,
+                           const FurtherColumns& further) {
   if (cells.empty()) return "";
   const auto tasks = all_tasks(cells), metrics = all_metrics(cells);
   std::string text = fmt::format("variant\tseed\ttrainable_parameters\t{}", fmt::join(tasks, "\t"));
   for (const auto& metric : metrics) text += fmt::format("\tmean_{}", metric);
   text +=
       "\tnormalised_mutual_information\tdead_share\tmean_overlap\ttraining_seconds\ttokens_per_second\tmean_gate"
-      "\torthonormality_error\tdrift\n";
+      "\torthonormality_error\tdrift\tmilliseconds_a_step\tdiverged";
+  for (const auto& name : further.names) text += "\t" + name;
+  text += "\n";
   for (const auto& cell : cells) {
     text += fmt::format("{}\t{}\t{}{}", cell.variant, cell.seed, cell.trainable_parameters,
                         scores_of(cell, tasks, metrics));
@@ -147,10 +179,12 @@ std::string cells_tsv(std::span<const Cell> cells, const std::optional<Cell>& un
     } else {
       text += "\t\t\t";
     }
-    text +=
-        fmt::format("\t{:.0f}\t{:.0f}\t{}\t{}\t{}\n", cell.seconds, cell.tokens_per_second, text_of(mean_gate(cell), 4),
-                    cell.orthonormality_error ? fmt::format("{:.1e}", *cell.orthonormality_error) : "",
-                    text_of(drift(cell, untrained), 4));
+    text += fmt::format(
+        "\t{:.1f}\t{:.0f}\t{}\t{}\t{}\t{}\t{}", cell.seconds, cell.tokens_per_second, text_of(mean_gate(cell)),
+        cell.orthonormality_error ? fmt::format("{:.1e}", *cell.orthonormality_error) : "",
+        text_of(drift(cell, untrained)), text_of(milliseconds_a_step(cell), 2), has_diverged(cell) ? "yes" : "");
+    if (further.of) text += fmt::format("\t{}", fmt::join(further.of(cell), "\t"));
+    text += "\n";
   }
   return text;
 }
@@ -158,35 +192,32 @@ std::string cells_tsv(std::span<const Cell> cells, const std::optional<Cell>& un
 std::optional<VariantDifference> difference_of(std::span<const Cell> cells, std::string_view reference,
                                                std::string_view variant) {
   const auto firsts = cells_of(cells, reference), seconds = cells_of(cells, variant);
-  std::map<std::string, std::vector<double>> sums;
+  std::vector<std::vector<std::vector<double>>> seeds;  // [seeds][tasks][examples]
   std::vector<double> of_seeds;
   for (const auto& first : firsts) {
     const auto second = std::ranges::find(seconds, first.seed, &Cell::seed);
     if (second == seconds.end()) continue;
-    if (first.answers.empty() || !have_same_examples(first, *second)) return std::nullopt;
-    add_differences(first, *second, sums);
+    const bool is_comparable = have_same_examples(first, *second) && have_same_examples(first, firsts.front());
+    if (first.answers.empty() || !is_comparable) return std::nullopt;
+    seeds.push_back(differences_by_task(first, *second));
     of_seeds.push_back(mean_score(second->scores, "accuracy") - mean_score(first.scores, "accuracy"));
   }
   if (of_seeds.empty()) return std::nullopt;
-  std::vector<std::vector<double>> tasks;
-  for (auto& [task, values] : sums) {
-    for (auto& value : values) value /= static_cast<double>(of_seeds.size());
-    tasks.push_back(std::move(values));
-  }
   const Spread over_seeds = spread_of(of_seeds);
-  return VariantDifference{.mean = over_seeds.mean, .interval = bootstrap_interval(tasks), .over_seeds = over_seeds};
+  return VariantDifference{.mean = over_seeds.mean, .interval = two_level_interval(seeds), .over_seeds = over_seeds};
 }
 
-std::string summary_tsv(std::span<const Cell> cells, const std::optional<Cell>& untrained, std::string_view reference) {
+std::string summary_tsv(std::span<const Cell> cells, const std::optional<Cell>& untrained, ReferenceOf reference) {
   std::string text =
-      "variant\tscore\tmean\tdeviation\tseeds\tdifference\tdifference_low\tdifference_high\tdifference_deviation\n";
+      "variant\tscore\tmean\tdeviation\tseeds\tdifference\tdifference_low\tdifference_high\tdifference_deviation"
+      "\tdifference_error\treference\n";
   const auto variants = variants_of(cells);
-  const std::string first = reference.empty() ? variants.front() : std::string(reference);
   for (const auto& variant : variants) {
-    const auto difference = variant == first ? std::nullopt : difference_of(cells, first, variant);
-    text += summary_lines(variant, cells_of(cells, variant), difference);
+    const std::string other = reference_in(variants, variant, reference);
+    const auto difference = other.empty() || other == variant ? std::nullopt : difference_of(cells, other, variant);
+    text += summary_lines(variant, cells_of(cells, variant), difference, other);
   }
-  if (untrained) text += summary_lines("untrained", std::span(&*untrained, 1), std::nullopt);
+  if (untrained) text += summary_lines("untrained", std::span(&*untrained, 1), std::nullopt, "");
   return text;
 }
 

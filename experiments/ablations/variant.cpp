@@ -2,6 +2,7 @@
 
 #include <algorithm>
 #include <cmath>
+#include <limits>
 
 #include "reft/presets.h"
 
@@ -36,13 +37,28 @@ std::int64_t parameters_of(const AblationBase& base, const MethodOptions& option
   return count_parameters(*create_method(options, base.model, /*seed=*/0)).total;
 }
 
+MethodOptions nearest_options(const AblationBase& base, std::int64_t budget,
+                              const std::function<MethodOptions(std::int64_t size)>& of_size) {
+  MethodOptions best;
+  std::int64_t smallest = std::numeric_limits<std::int64_t>::max();
+  for (std::int64_t size = 1; size <= base.model.config().hidden_size; ++size) {
+    const MethodOptions options = of_size(size);
+    const std::int64_t count = parameters_of(base, options), distance = std::abs(count - budget);
+    if (distance < smallest) best = options;
+    smallest = std::min(smallest, distance);
+    if (count >= budget) break;
+  }
+  return best;
+}
+
+MethodOptions lora_options(std::int64_t rank) {
+  return {"lora", {{"layers", "all"}, {"rank", rank}, {"lora_alpha", 2.0 * static_cast<double>(rank)}}};
+}
+
 Variant lora_variant(const AblationBase& base, std::string name, const Variant& other) {
-  Variant variant{.name = std::move(name), .method = {"lora", {{"layers", "all"}, {"rank", 1}}}, .train = base.train};
-  const std::int64_t of_rank_1 = parameters_of(base, variant.method);
-  const std::int64_t rank = (parameters_of(base, other.method) + of_rank_1 - 1) / of_rank_1;
-  variant.method["rank"] = rank;
-  variant.method["lora_alpha"] = 2.0 * static_cast<double>(rank);
-  return variant;
+  return {.name = std::move(name),
+          .method = nearest_options(base, parameters_of(base, other.method), lora_options),
+          .train = base.train};
 }
 
 Variant olora_variant(const AblationBase& base, std::string name, std::int64_t budget) {
@@ -63,6 +79,14 @@ Variant full_variant(const AblationBase& base, std::string name) {
   Variant variant{.name = std::move(name), .method = {"full", nlohmann::json::object()}, .train = base.train};
   variant.train.lr = find_preset("all-weights").train.at("lr").get<double>();
   return variant;
+}
+
+std::pair<std::string, std::string> split_varied_name(const std::string& name) {
+  // The first word with a value begins what was put behind.
+  const std::size_t equals = name.find('=');
+  const std::size_t colon = equals == std::string::npos ? std::string::npos : name.rfind(':', equals);
+  if (colon == std::string::npos) return {name, ""};
+  return {name.substr(0, colon), name.substr(colon)};
 }
 
 std::int64_t total_rank(const AblationBase& base) {

@@ -3,10 +3,12 @@
 
 #include <cstddef>
 #include <cstdint>
+#include <functional>
 #include <memory>
 #include <span>
 #include <string>
 #include <string_view>
+#include <utility>
 #include <vector>
 
 #include "experiments/tasks/task.h"
@@ -57,15 +59,22 @@ Variant csreft_variant(const AblationBase& base, std::string name, const nlohman
 // formula's own method.
 Variant single_variant(const AblationBase& base, std::string name, std::int64_t rank,
                        const nlohmann::json& changes = {});
-// LoRA of q and v in every layer, of the smallest rank with which it trains at least as many numbers as `other`, and
-// PEFT's usual scale alpha = 2 r.
+// Of a method's options for each size (a rank) from 1 to the model's width, those whose number of parameters is nearest
+// to the budget; of two that are equally near, the smaller. The number must grow with the size.
+MethodOptions nearest_options(const AblationBase& base, std::int64_t budget,
+                              const std::function<MethodOptions(std::int64_t size)>& of_size);
+// LoRA of q and v in every layer, with PEFT's usual scale alpha = 2 r.
+MethodOptions lora_options(std::int64_t rank);
+// The same, of the rank with which it trains most nearly as many numbers as `other`.
 Variant lora_variant(const AblationBase& base, std::string name, const Variant& other);
-
 // O-LoRA of the base's tasks: of rank 1, the least, since each task has a LoRA of its own, in as many of the blocks,
 // evenly spread, as bring its number of parameters nearest to the budget.
 Variant olora_variant(const AblationBase& base, std::string name, std::int64_t budget);
 // Full fine-tuning at the rate of its preset.
 Variant full_variant(const AblationBase& base, std::string name);
+
+// What --vary has put behind a variant's name: "csreft:order=2:rank=4" is ("csreft", ":order=2:rank=4").
+std::pair<std::string, std::string> split_varied_name(const std::string& name);
 
 // Trainable numbers.
 std::int64_t parameters_of(const AblationBase& base, const MethodOptions& options);

@@ -22,6 +22,23 @@ double resampled_mean(std::span<const double> values, Random& random) {
   return sum / static_cast<double>(values.size());
 }
 
+// The mean over tasks of their means over seeds and examples, both drawn: an example has the values of all drawn seeds.
+double resampled_mean(std::span<const std::vector<std::vector<double>>> seeds, Random& random) {
+  std::vector<const std::vector<std::vector<double>>*> drawn(seeds.size());
+  for (auto& one : drawn) one = &seeds[random.below(seeds.size())];
+  double mean = 0.0;
+  for (std::size_t t = 0; t < seeds.front().size(); ++t) {
+    const std::size_t n = seeds.front()[t].size();
+    double sum = 0.0;
+    for (std::size_t i = 0; i < n; ++i) {
+      const std::size_t example = random.below(n);
+      for (const auto* one : drawn) sum += (*one)[t][example];
+    }
+    mean += sum / static_cast<double>(n * seeds.size() * seeds.front().size());
+  }
+  return mean;
+}
+
 // The value below which a share of the sorted values lies: the nearest rank.
 double percentile(const std::vector<double>& sorted, double share) {
   const double last = static_cast<double>(sorted.size() - 1);
@@ -75,6 +92,27 @@ Interval bootstrap_interval(std::span<const std::vector<double>> tasks, std::uin
   for (double& mean : means) {
     for (const auto& task : tasks) mean += resampled_mean(task, random) / static_cast<double>(tasks.size());
   }
+  std::ranges::sort(means);
+  return {percentile(means, 0.025), percentile(means, 0.975)};
+}
+
+Interval two_level_interval(std::span<const std::vector<std::vector<double>>> seeds, std::uint64_t seed,
+                            std::int64_t resamples) {
+  require(!seeds.empty(), "there are no seeds to draw from: expected one or more");
+  const auto& first = seeds.front();
+  require(std::ranges::all_of(seeds,
+                              [&](const auto& tasks) {
+                                return std::ranges::equal(tasks, first, {}, &std::vector<double>::size,
+                                                          &std::vector<double>::size);
+                              }),
+          "{} seeds have other tasks or other numbers of examples: expected the same", seeds.size());
+  if (seeds.size() == 1) return bootstrap_interval(first, seed, resamples);
+  require(!first.empty() && std::ranges::none_of(first, &std::vector<double>::empty) && resamples >= 1,
+          "there is nothing to draw from in {} tasks and {} resamples: expected one or more, each task with examples",
+          first.size(), resamples);
+  Random random(seed);
+  std::vector<double> means(static_cast<std::size_t>(resamples));
+  for (double& mean : means) mean = resampled_mean(seeds, random);
   std::ranges::sort(means);
   return {percentile(means, 0.025), percentile(means, 0.975)};
 }

@@ -41,4 +41,11 @@ std::vector<double> differences_of(std::span<const double> first, std::span<cons
 Interval bootstrap_interval(std::span<const std::vector<double>> tasks, std::uint64_t seed = 0,
                             std::int64_t resamples = 10'000);
 
+// The same of values that several seeds have for the same examples, [seeds][tasks][examples]: a resample draws, with
+// replacement, as many seeds as there are, and of each task as many examples as it has, the same for all of its seeds
+// (a bootstrap of two crossed levels). With one seed: bootstrap_interval(). Throws Error as that does, for no seed, and
+// for seeds of other tasks or other numbers of examples.
+Interval two_level_interval(std::span<const std::vector<std::vector<double>>> seeds, std::uint64_t seed = 0,
+                            std::int64_t resamples = 10'000);
+
 }  // namespace csreft
