@@ -291,6 +291,8 @@ int run_comparison(std::string_view experiment, const Ablation* fixed, Arguments
   for (const auto& text : o.vary) options.push_back(VariedOption::parse(text));
   choose_search(flags, ablation, options, o);
   complete(flags, o);
+  require(!ablation.one_at_a_time || (o.jobs == 1 && o.hosts.empty()),
+          "{} measures times, and takes neither --jobs nor --hosts: expected one process", name);
   static_cast<void>(RateSearch::parse(o.rates));  // checks it
   LoadedTasks loaded = load(o);
   std::optional<Task> elsewhere = load_elsewhere(o);

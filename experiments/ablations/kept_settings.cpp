@@ -1,7 +1,6 @@
 #include "experiments/ablations/kept_settings.h"
 
 #include <algorithm>
-#include <utility>
 
 #include "core/base/atomic_file.h"
 #include "core/base/folder.h"
@@ -42,7 +41,7 @@ void keep_settings(const fs::path& folder, const json& wanted, const Fingerprint
   if (saved.contains("model") && saved["model"].is_string() && model.is(saved["model"].get<std::string>())) {
     saved["model"] = wanted["model"];
   }
-  const json commit = std::exchange(saved["commit"], nullptr);
+  const std::string commit = saved.value("commit", "");
   saved.erase("commit");
   const std::string difference = first_difference(saved, wanted);
   require(difference.empty(),

@@ -30,7 +30,7 @@ TEST_CASE("processes side by side make the cells that one makes") {
   const std::string out =
       run(bench, command({"ablate", "router"}, flags(bench, "three"), command(variants, {"--jobs", "3"})));
   CHECK(contains(out, "learned"));
-  const Words times{"training_seconds", "tokens_per_second"};
+  const Words times{"training_seconds", "tokens_per_second", "milliseconds_a_step"};
   CHECK(without(read_table(bench, "three/router.tsv"), times) == without(read_table(bench, "one/router.tsv"), times));
   // Each cell was made once: the logs of the processes name each of the seven.
   std::string logs;
@@ -68,7 +68,7 @@ TEST_CASE("a comparison of several processes that is stopped goes on to the same
       run_program(jobs, {.folder = bench.chat.folder.path(), .signal = SIGTERM, .signal_after_ms = 150});
   CHECK((stopped.code == 130 || stopped.code == 0 || stopped.code == 128 + SIGTERM));
   run(bench, jobs);
-  const Words times{"training_seconds", "tokens_per_second"};
+  const Words times{"training_seconds", "tokens_per_second", "milliseconds_a_step"};
   CHECK(without(read_table(bench, "stopped/router.tsv"), times) ==
         without(read_table(bench, "whole/router.tsv"), times));
 }
@@ -305,6 +305,8 @@ TEST_CASE("interference tells what tasks teach each other, how their gradients l
 
 TEST_CASE("overhead measures an adapter beside the model alone") {
   const Bench bench;
+  check_refused(bench, command({"ablate", "overhead"}, flags(bench, "none"), {"--jobs", "2"}),
+                "overhead measures times, and takes neither --jobs nor --hosts");
   run(bench, command({"ablate", "overhead"}, flags(bench, "cost"),
                      {"--seeds", "1", "--steps", "1", "--variants", "single,csreft,lora"}));
   const Table table = read_table(bench, "cost/overhead.tsv");
