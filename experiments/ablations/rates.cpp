@@ -55,6 +55,14 @@ Quality quality_of(const Cell& cell) {
   return quality;
 }
 
+// Of scores that are equal but for rounding, the first.
+std::size_t first_of_best(std::span<const double> scores) {
+  constexpr double rounding = 1e-9;
+  const double best = std::ranges::max(scores);
+  return static_cast<std::size_t>(std::ranges::find_if(scores, [&](double s) { return s >= best - rounding; }) -
+                                  scores.begin());
+}
+
 }  // namespace
 
 std::vector<double> RateSearch::parse(const std::string& text) {
@@ -129,7 +137,7 @@ std::vector<RateScores> read_rate_scores(std::span<const Variant> searching, con
       if (quality.error) of.errors.push_back(*quality.error);
       of.examples = quality.examples;
     }
-    of.best = static_cast<std::size_t>(std::ranges::max_element(of.scores) - of.scores.begin());
+    of.best = first_of_best(of.scores);
     all.push_back(std::move(of));
   }
   return all;
