@@ -107,15 +107,22 @@ std::string table_of(const BarChart& chart, bool over_seeds) {
   return table(head + "</tr>", rows);
 }
 
-// The interval of a score: its deviation over seeds to both sides, or else where an accuracy lies.
-std::optional<Interval> interval_of(const RunReport::Score& score) {
+// Whether bars are deviations over seeds: then what has one run has none.
+bool is_over_seeds(const RunReport& report) {
+  return std::ranges::any_of(report.scores, [](const auto& s) { return s.deviation.has_value(); });
+}
+
+// The interval of a score: its deviation over seeds to both sides or, of a report without seeds, where an accuracy
+// lies.
+std::optional<Interval> interval_of(const RunReport::Score& score, bool over_seeds) {
   if (score.deviation) return Interval{score.value - *score.deviation, score.value + *score.deviation};
-  if (!is_accuracy(score.metric) || score.n == 0) return std::nullopt;
+  if (over_seeds || !is_accuracy(score.metric) || score.n == 0) return std::nullopt;
   return wilson_interval(score.value, score.n);
 }
 
 BarChart bars_of(const RunReport& report, const std::string& metric, const Colours& colours) {
   const bool accuracy = is_accuracy(metric);
+  const bool over_seeds = is_over_seeds(report);
   const double scale = accuracy ? 100.0 : 1.0;
   BarChart chart{.id = {},
                  .title = accuracy ? "Accuracy on the test examples" : metric + " on the test examples",
@@ -134,7 +141,7 @@ BarChart bars_of(const RunReport& report, const std::string& metric, const Colou
     for (const std::string& task : chart.groups) {
       const auto* score = find_score(report, task, metric, method);
       series.values.push_back(score == nullptr ? std::nullopt : std::optional(scale * score->value));
-      const auto interval = score == nullptr ? std::nullopt : interval_of(*score);
+      const auto interval = score == nullptr ? std::nullopt : interval_of(*score, over_seeds);
       series.errors.push_back(interval ? std::optional(Interval{scale * interval->low, scale * interval->high})
                                        : std::nullopt);
     }
@@ -147,11 +154,11 @@ std::string scores_chart(const RunReport& report, const std::string& metric, std
                          const Colours& colours) {
   BarChart chart = bars_of(report, metric, colours);
   chart.id = fmt::format("scores-{}", number);
-  const bool over_seeds = std::ranges::any_of(report.scores, [](const auto& s) { return s.deviation.has_value(); });
+  const bool over_seeds = is_over_seeds(report);
   std::string caption =
       is_accuracy(metric) ? "The share of greedy answers whose last word is the right one." : "Less is better.";
   if (over_seeds) {
-    caption += " Means over seeds; error bars: one standard deviation.";
+    caption += " Means over seeds; error bars: one standard deviation. What was run once has none.";
   } else if (is_accuracy(metric)) {
     caption += " Error bars: where the accuracy on all such examples lies, at 95 % (Wilson’s interval).";
   }

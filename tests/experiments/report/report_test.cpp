@@ -91,6 +91,13 @@ TEST_CASE("scores over seeds show their deviation, and say so") {
   const std::string page = render_report(report);
   CHECK(contains(page, "Means over seeds; error bars: one standard deviation."));
   CHECK_FALSE(contains(page, "Wilson"));
+
+  // Of what was run once, no interval of another kind stands beside them.
+  report.scores.push_back({report.scores.front().task, report.scores.front().metric, "once", 0.25, 100});
+  const EnvironmentVariable path("PATH", "/nowhere");  // without gnuplot the numbers stand in a table
+  const std::string table = render_report(report);
+  CHECK(contains(table, "<td>25.0</td>"));
+  CHECK_FALSE(contains(table, "Wilson"));
 }
 
 TEST_CASE("a method has one colour in all pictures, whatever stands beside it there") {
