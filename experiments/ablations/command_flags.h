@@ -29,11 +29,11 @@ struct ComparisonCommand {
   bool smoke = false;
 };
 
-void add_flags(Flags& flags, ComparisonCommand& command);
+void add_flags(Flags& flags, ComparisonCommand& o);
 // For the help of `experiment`, which compares the variants of `fixed` or, where that is null, those that it is told
 // to.
 std::vector<std::string> examples_of(std::string_view experiment, const Ablation* fixed);
 // What the flags ask for, checked as far as it can be without the model.
-void complete(const Flags& flags, ComparisonCommand& command);
+void complete(const Flags& flags, ComparisonCommand& o);
 
 }  // namespace csreft
