@@ -206,8 +206,8 @@ TEST_CASE("each comparison makes each of its variants in one command") {
   for (const auto& name : names) {
     CAPTURE(name);
     run(bench, command({"ablate", name}, flags(bench, name), {"--seeds", "1", "--steps", "1"}));
-    CHECK_FALSE(read_table(bench, name + "/" + name + ".tsv").empty());
-    CHECK_FALSE(read_table(bench, name + "/" + name + "-summary.tsv").empty());
+    CHECK_FALSE(read_table(bench, fmt::format("{0}/{0}.tsv", name)).empty());
+    CHECK_FALSE(read_table(bench, fmt::format("{0}/{0}-summary.tsv", name)).empty());
   }
 }
 
