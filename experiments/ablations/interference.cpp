@@ -272,13 +272,12 @@ const Ablation interference_ablation{
         "alone and on all, and tested on all: what a task teaches of the others, and what the mixture loses to the "
         "specialist. The cosines of the tasks' gradients say whether they pull the same way, by layer and in each "
         "subspace, before and after training; the principal angles whether subspaces have become the same. Opposed "
-        "tasks "
-        "want contrary answers under two instructions, to 0, 50 or 100 % the same texts: each has a subspace of half "
+        "tasks want contrary answers under two instructions; 0, 50 or 100 % of their texts are the same: each has a "
+        "subspace of half "
         "the total rank, beside one subspace of all of it and LoRA of about as many parameters. Each method has the "
-        "learning rate of one list with which its first seed did best on a tenth of the training examples, set apart "
-        "for that: on all tasks, which those trained on one task share, and on opposed tasks with the same texts, "
-        "which "
-        "those with fewer share.",
+        "learning rate of one list with which its first seed did best on examples that it did not learn "
+        "from: on all tasks, which those trained on one task share, and on opposed tasks with the same texts, "
+        "which those with fewer share.",
     .variants = interference_variants,
     .reference = reference_of,
     .cells_table = cells_table,

@@ -37,7 +37,7 @@ const Ablation router_ablation{
         "by the first token's embedding, as in the paper's released code, which is the same for every prompt of a chat "
         "template (first_token). Beside them stand one subspace of the total rank (loreft), and LoRA of about as many "
         "parameters (lora). All edits have LoReFT's formula and start as the identity. Each variant has the learning "
-        "rate of one list with which its first seed did best on a tenth of the training examples, set apart for that.",
+        "rate of one list with which its first seed did best on examples that it did not learn from.",
     .variants = router_variants,
     .reference = [](const std::string&) { return std::string("loreft"); },
     .rates = "5e-4,2e-3,4e-3,8e-3",

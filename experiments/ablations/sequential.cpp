@@ -337,7 +337,7 @@ const Ablation sequential_ablation{
         "rank, "
         "LoRA, O-LoRA and full fine-tuning learn the same tasks in the same three orders. The mixtures, which have "
         "all tasks at once, are the upper end. Each method has the learning rate of one list with which its first "
-        "seed did best in the first order, on a tenth of the training examples, set apart for that.",
+        "seed did best in the first order, on examples that it did not learn from.",
     .variants = sequential_variants,
     .cells_table = cells_table,
     .summary_table = summary_table,

@@ -157,8 +157,8 @@ const Ablation table1_comparison{
     .reason =
         "Every method at the number of parameters of CS-ReFT with its router, as near as its rank allows, and those "
         "named _active at the rank that takes part in an example where one subspace does. Each method has the learning "
-        "rate of one list with which its first seed did best at the equal number of parameters, on a tenth of the "
-        "training examples, set apart for that; then it is trained on all of them. Methods of other papers start as "
+        "rate of one list with which its first seed did best at the equal number of parameters, on examples "
+        "that it did not learn from; tests play no part in that. Methods of other papers start as "
         "published. The one named _identity is one subspace with CS-ReFT's formula and start, and no gate: beside it "
         "CS-ReFT's gain is that of its subspaces and gates alone. RED and full fine-tuning have no rank. O-LoRA learns "
         "its tasks one after another, each in a LoRA of its own in as many blocks as the budget allows; all others "
