@@ -1,6 +1,7 @@
 #include "experiments/ablations/command.h"
 
 #include <chrono>
+#include <utility>
 
 #include "core/base/atomic_file.h"
 #include "core/base/split.h"
@@ -222,15 +223,14 @@ fs::path folder_of(const ComparisonCommand& o, const std::string& name) {
   return fs::path("runs") / (o.experiment + of_name + of_smoke);
 }
 
-Plan plan_of(const ComparisonCommand& o, const Ablation& ablation, const std::vector<Variant>& all_variants,
+Plan plan_of(const ComparisonCommand& o, RateSearch search, const std::vector<Variant>& all_variants,
              const Setting& setting) {
   Plan plan;
+  plan.search = std::move(search);
   plan.variants = chosen_variants(o, all_variants);
   plan.seed = o.train.seed;
   plan.seeds = o.seeds;
   for (auto& variant : plan.variants) check_variant(variant, setting);
-  plan.search.rates = RateSearch::parse(o.rates);
-  plan.search.group = ablation.rate_group;
   if (plan.search.rates.empty()) return plan;
   plan.searching = searching_variants(plan.variants, all_variants, plan.search);
   for (auto& variant : plan.searching) check_variant(variant, setting);
@@ -293,7 +293,9 @@ int run_comparison(std::string_view experiment, const Ablation* fixed, Arguments
   complete(flags, o);
   require(!ablation.one_at_a_time || (o.jobs == 1 && o.hosts.empty()),
           "{} measures times, and takes neither --jobs nor --hosts: expected one process", name);
-  static_cast<void>(RateSearch::parse(o.rates));  // checks it
+  RateSearch search;
+  search.rates = RateSearch::parse(o.rates);
+  search.group = ablation.rate_group;
   LoadedTasks loaded = load(o);
   std::optional<Task> elsewhere = load_elsewhere(o);
   const LanguageModel model = o.model.load();
@@ -309,7 +311,7 @@ int run_comparison(std::string_view experiment, const Ablation* fixed, Arguments
   const auto all_variants = varied(
       ablation.variants({base_method(o), o.train, model.llama, setting.tasks.train, setting.tasks.test, o.smoke}),
       options);
-  Plan plan = plan_of(o, ablation, all_variants, setting);
+  Plan plan = plan_of(o, std::move(search), all_variants, setting);
   const auto commands = commands_of(o, flags.arguments());
   keep_settings(setting.folder, settings(o, name, setting), model.llama.fingerprint());
   const Comparison comparison{

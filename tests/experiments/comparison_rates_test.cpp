@@ -1,4 +1,5 @@
 // How comparisons choose learning rates.
+#include <algorithm>
 #include <cmath>
 
 #include <doctest/doctest.h>
@@ -6,7 +7,24 @@
 
 #include "tests/experiments/comparison_bench.h"
 
+namespace {
+
 using nlohmann::json;
+
+// Of each variant of a rates.tsv, the rate that was chosen: one.
+std::map<std::string, std::string> chosen_rates(const Table& rates) {
+  std::map<std::string, std::string> chosen;
+  for (const auto& line : rates) {
+    if (line.at("chosen") == "yes") CHECK(chosen.emplace(line.at("variant"), line.at("rate")).second);
+  }
+  return chosen;
+}
+
+json config_of(const Bench& bench, const std::string& cell) {
+  return json::parse(bench.chat.folder.read(cell + "/config.json"));
+}
+
+}  // namespace
 
 TEST_CASE("each variant has the rate with which it did best on validation data, whatever the test data are") {
   const Bench bench;
@@ -14,29 +32,21 @@ TEST_CASE("each variant has the rate with which it did best on validation data, 
   run(bench, command({"ablate", "router"}, flags(bench, "rates", "1e-9,1e-2"), more));
   const Table rates = read_table(bench, "rates/rates.tsv");
   REQUIRE(rates.size() == 4);
-  for (const char* variant : {"loreft", "lora"}) {
+  const auto chosen_of = chosen_rates(rates);
+  for (const std::string variant : {"loreft", "lora"}) {
+    const std::string chosen = chosen_of.at(variant);
     double best = -1.0;
-    std::string chosen;
     for (const auto& line : rates) {
-      if (line.at("variant") != variant) continue;
-      const double score = std::stod(line.at("score"));
-      if (score > best) best = score;
-      if (line.at("chosen") == "yes") {
-        CHECK(chosen.empty());
-        chosen = line.at("rate");
-      }
+      if (line.at("variant") == variant) best = std::max(best, std::stod(line.at("score")));
     }
     for (const auto& line : rates) {
       if (line.at("variant") == variant && line.at("rate") == chosen) CHECK(std::stod(line.at("score")) == best);
     }
-    for (const char* seed : {"0", "1"}) {
-      const json config =
-          json::parse(bench.chat.folder.read("rates/" + std::string(variant) + "-" + seed + "/config.json"));
-      CHECK(config["train"]["lr"] == std::stod(chosen));
+    for (const int seed : {0, 1}) {
+      CHECK(config_of(bench, fmt::format("rates/{}-{}", variant, seed))["train"]["lr"] == std::stod(chosen));
     }
     // The search never sees a test example, and trains on no validation example: ten a task, one set apart.
-    const json search =
-        json::parse(bench.chat.folder.read("rates/rates/" + std::string(variant) + "@" + chosen + "-0/config.json"));
+    const json search = config_of(bench, fmt::format("rates/rates/{}@{}-0", variant, chosen));
     for (const auto& task : search["data"]["train"]) CHECK(task["examples"] == 9);
     for (const auto& task : search["data"]["test"]) {
       CHECK(task["examples"] == 1);
@@ -54,17 +64,14 @@ TEST_CASE("the orders of a method in sequence share the rate of the first, and a
   run(bench, command({"ablate", "sequential"}, flags(bench, "sequence", "1e-9,1e-2"), more));
   const Table rates = read_table(bench, "sequence/rates.tsv");
   REQUIRE(rates.size() == 4);
-  std::map<std::string, double> chosen;
-  for (const auto& line : rates) {
-    if (line.at("chosen") == "yes") chosen[line.at("variant")] = std::stod(line.at("rate"));
-  }
+  const auto chosen = chosen_rates(rates);
   REQUIRE(chosen.size() == 2);
   const auto rate_of = [&](const char* cell) -> double {
-    return json::parse(bench.chat.folder.read(fmt::format("sequence/{}-0/config.json", cell)))["train"]["lr"];
+    return config_of(bench, fmt::format("sequence/{}-0", cell))["train"]["lr"];
   };
-  CHECK(rate_of("loreft:order=1") == chosen.at("loreft"));
-  CHECK(rate_of("loreft:order=2") == chosen.at("loreft"));
-  CHECK(rate_of("full:order=2") == chosen.at("full"));
+  CHECK(rate_of("loreft:order=1") == std::stod(chosen.at("loreft")));
+  CHECK(rate_of("loreft:order=2") == std::stod(chosen.at("loreft")));
+  CHECK(rate_of("full:order=2") == std::stod(chosen.at("full")));
 
   const Table table = read_table(bench, "sequence/sequential.tsv");
   REQUIRE(table.size() == 3);
@@ -84,7 +91,7 @@ TEST_CASE("rates are chosen on examples that nobody learns from, where there are
   const Bench bench;
   run(bench, command({"ablate", "router"}, flags(bench, "spare", "1e-9,1e-2"),
                      {"--variants", "loreft", "--seeds", "1", "--examples", "7"}));
-  const json search = json::parse(bench.chat.folder.read("spare/rates/loreft@0.01-0/config.json"));
+  const json search = config_of(bench, "spare/rates/loreft@0.01-0");
   for (const auto& task : search["data"]["train"]) CHECK(task["examples"] == 7);
   for (const auto& task : search["data"]["test"]) CHECK(task["examples"] == 3);
   for (const auto& line : read_table(bench, "spare/rates.tsv")) {
@@ -102,7 +109,7 @@ TEST_CASE("a learning rate that is given, or varied, takes the place of the sear
   run(bench,
       command({"ablate", "sequential"}, auto_rates, {"--variants", "loreft:order=1", "--seeds", "1", "--lr", "3e-3"}));
   CHECK_FALSE(std::filesystem::exists(bench.chat.folder / "own/rates.tsv"));
-  CHECK(json::parse(bench.chat.folder.read("own/loreft:order=1-0/config.json"))["train"]["lr"] == 3e-3);
+  CHECK(config_of(bench, "own/loreft:order=1-0")["train"]["lr"] == 3e-3);
   check_refused(bench, command({"ablate", "router"}, flags(bench, "none", "1e-3,1e-2"), {"--lr", "1e-3"}),
                 "--rates and --lr do not go together");
   check_refused(bench, command({"ablate", "router"}, flags(bench, "none", "1e-3,1e-2"), {"--vary", "lr=1e-3"}),
