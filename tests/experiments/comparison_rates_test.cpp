@@ -34,7 +34,7 @@ TEST_CASE("each variant has the rate with which it did best on validation data, 
   REQUIRE(rates.size() == 4);
   const auto chosen_of = chosen_rates(rates);
   for (const std::string variant : {"loreft", "lora"}) {
-    const std::string chosen = chosen_of.at(variant);
+    const std::string& chosen = chosen_of.at(variant);
     double best = -1.0;
     for (const auto& line : rates) {
       if (line.at("variant") == variant) best = std::max(best, std::stod(line.at("score")));
