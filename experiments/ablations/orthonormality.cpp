@@ -25,7 +25,8 @@ Variant moved_by(const AblationBase& base, std::string name, std::string_view op
   chosen.select(optimizer);
   const json known = options_json(*chosen);
   json wanted = json::object();
-  for (const auto& [option, value] : departures(base.train.optimizer).items()) {
+  const json given = departures(base.train.optimizer);
+  for (const auto& [option, value] : given.items()) {
     if (known.contains(option)) wanted[option] = value;
   }
   if (!options.is_null()) wanted.update(options);
