@@ -14,6 +14,11 @@
 
 namespace csreft {
 
+// The text of the file NAME-`suffix`.tsv.
+struct NamedTable {
+  std::string suffix, text;
+};
+
 struct Ablation {
   std::string_view name;
   std::string_view summary;
@@ -27,6 +32,8 @@ struct Ablation {
   // NAME.tsv and NAME-summary.tsv of the cells, in place of those of tables.h; null: those.
   std::string (*cells_table)(std::span<const Cell> cells, const std::optional<Cell>& untrained) = nullptr;
   std::string (*summary_table)(std::span<const Cell> cells, const std::optional<Cell>& untrained) = nullptr;
+  // Files beside these: NAME-....tsv; null: none.
+  std::vector<NamedTable> (*further_tables)(std::span<const Cell> cells) = nullptr;
   // What the report shows beside what every comparison's shows: an HTML text; null: nothing.
   std::string (*section)(std::span<const Cell> cells) = nullptr;
   // What --rates auto stands for; empty: no search.

@@ -46,6 +46,26 @@ void add_variant(RunReport& report, std::span<const Cell> some) {
   }
 }
 
+// By how much each variant is better than its reference, where that is known.
+void add_differences(RunReport& report, std::span<const Cell> cells, ReferenceOf reference) {
+  const auto variants = variants_of(cells);
+  for (const auto& variant : variants) {
+    const std::string base = reference_in(variants, variant, reference);
+    const auto difference = base.empty() || base == variant ? std::nullopt : difference_of(cells, base, variant);
+    if (!difference) continue;
+    report.differences.push_back({.method = variant,
+                                  .base = base,
+                                  .task = {},
+                                  .metric = "accuracy",
+                                  .value = difference->mean,
+                                  .error = standard_error(difference->over_seeds),
+                                  .interval = difference->interval,
+                                  .kind = difference->over_seeds.n > 1
+                                              ? fmt::format("{} seeds and the examples", difference->over_seeds.n)
+                                              : "the examples, one seed"});
+  }
+}
+
 std::string seeds_text(std::span<const Cell> cells) {
   std::vector<std::uint64_t> seeds;
   for (const auto& cell : cells) {
@@ -87,6 +107,10 @@ std::vector<Cell> write_comparison(const Comparison& c) {
   write_file_atomically(folder / (name + "-summary.tsv"), c.ablation.summary_table != nullptr
                                                               ? c.ablation.summary_table(cells, untrained)
                                                               : summary_tsv(cells, untrained, c.ablation.reference));
+  for (const auto& further :
+       c.ablation.further_tables != nullptr ? c.ablation.further_tables(cells) : std::vector<NamedTable>()) {
+    write_file_atomically(folder / fmt::format("{}-{}.tsv", name, further.suffix), further.text);
+  }
   const nlohmann::json made_by{{"command", c.command}, {"version", program_version()}, {"commit", program_commit()}};
   write_file_atomically(folder / (name + ".json"), made_by.dump(2) + "\n");
   RunReport report = start_report(c.title, c.command, c.setting.model, c.seed);
@@ -95,6 +119,7 @@ std::vector<Cell> write_comparison(const Comparison& c) {
   if (c.section) report.section = c.section(cells);
   if (untrained) add_scores(report, std::string(untrained_label), untrained->scores);
   for (const auto& variant : variants_of(cells)) add_variant(report, cells_of(cells, variant));
+  add_differences(report, cells, c.ablation.reference);
   report.interrupted = interrupted();
   write_report(folder / "report.html", report);
   return cells;

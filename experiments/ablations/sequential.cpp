@@ -8,8 +8,8 @@
 #include "core/tensor/random.h"
 #include "experiments/ablations/ablation.h"
 #include "experiments/ablations/tables.h"
+#include "experiments/report/figure.h"
 #include "experiments/report/page.h"
-#include "experiments/report/plot.h"
 #include "experiments/training/sequence.h"
 #include "reft/presets.h"
 
@@ -284,8 +284,14 @@ std::vector<double> curve_of(const Cell& cell, const std::vector<std::string>& l
   return curve;
 }
 
+// CS-ReFT in the same order; a mixture has none.
+std::string reference_of(const std::string& variant) {
+  const std::size_t order = variant.find(":order=");
+  return order == std::string::npos ? "" : "csreft" + variant.substr(order);
+}
+
 std::string section(std::span<const Cell> cells) {
-  if (cells.empty() || !has_gnuplot()) return "";
+  if (cells.empty()) return "";
   const auto learnt = tasks_learnt(cells);
   const std::size_t n = learnt.size();
   if (n == 0) return "";
@@ -309,9 +315,9 @@ std::string section(std::span<const Cell> cells) {
     std::iota(x.begin(), x.end(), 1.0);
     chart.series.push_back({.name = name, .values = sum, .x = x, .colour = chart.series.size()});
   }
-  return fmt::format("<figure><div class=\"wide\">{}</div><figcaption>{}</figcaption></figure>\n", draw(chart),
-                     escape("Means over orders and seeds. A mixture has learnt all tasks at once: its score on all is "
-                            "drawn through."));
+  return figure(chart,
+                "Means over orders and seeds. A mixture has learnt all tasks at once: its score on all is drawn "
+                "through.");
 }
 
 }  // namespace
@@ -339,6 +345,7 @@ const Ablation sequential_ablation{
         "all tasks at once, are the upper end. Each method has the learning rate of one list with which its first "
         "seed did best in the first order, on examples that it did not learn from.",
     .variants = sequential_variants,
+    .reference = reference_of,
     .cells_table = cells_table,
     .summary_table = summary_table,
     .section = section,

@@ -35,6 +35,12 @@ std::optional<double> milliseconds_a_step(const Cell& cell) {
   return 1000.0 * cell.seconds / static_cast<double>(cell.steps.size());
 }
 
+// Empty for a run of before they were counted.
+std::string kept_numbers(const Cell& cell) {
+  const auto kept = cell.summary.find("kept_numbers");
+  return kept == cell.summary.end() ? "" : std::to_string(kept->get<std::int64_t>());
+}
+
 std::string scores_of(const Cell& cell, const std::vector<std::string>& tasks,
                       const std::vector<std::string>& metrics) {
   std::string text;
@@ -55,15 +61,6 @@ std::string difference_columns(const std::optional<VariantDifference>& differenc
   return fmt::format("\t{:.4f}\t{:.4f}\t{:.4f}\t{}\t{}\t{}", difference->mean, difference->interval.low,
                      difference->interval.high, text_of(deviation_of(difference->over_seeds)),
                      text_of(standard_error(difference->over_seeds)), reference);
-}
-
-// The variant with which `variant` is compared: with the same values of what --vary varies, if that is there.
-std::string reference_in(const std::vector<std::string>& variants, const std::string& variant, ReferenceOf reference) {
-  if (reference == nullptr) return variants.front();
-  const auto [name, values] = split_varied_name(variant);
-  const std::string other = reference(name);
-  if (other.empty()) return other;
-  return std::ranges::find(variants, other + values) != variants.end() ? other + values : other;
 }
 
 std::string summary_lines(const std::string& variant, std::span<const Cell> cells,
@@ -167,7 +164,7 @@ std::string cells_tsv_with(std::span<const Cell> cells, const std::optional<Cell
   for (const auto& metric : metrics) text += fmt::format("\tmean_{}", metric);
   text +=
       "\tnormalised_mutual_information\tdead_share\tmean_overlap\ttraining_seconds\ttokens_per_second\tmean_gate"
-      "\torthonormality_error\tdrift\tmilliseconds_a_step\tdiverged";
+      "\torthonormality_error\tdrift\tmilliseconds_a_step\tdiverged\tkept_numbers";
   for (const auto& name : further.names) text += "\t" + name;
   text += "\n";
   for (const auto& cell : cells) {
@@ -183,6 +180,7 @@ std::string cells_tsv_with(std::span<const Cell> cells, const std::optional<Cell
         "\t{:.1f}\t{:.0f}\t{}\t{}\t{}\t{}\t{}", cell.seconds, cell.tokens_per_second, text_of(mean_gate(cell)),
         cell.orthonormality_error ? fmt::format("{:.1e}", *cell.orthonormality_error) : "",
         text_of(drift(cell, untrained)), text_of(milliseconds_a_step(cell), 2), has_diverged(cell) ? "yes" : "");
+    text += "\t" + kept_numbers(cell);
     if (further.of) text += fmt::format("\t{}", fmt::join(further.of(cell), "\t"));
     text += "\n";
   }
@@ -205,6 +203,14 @@ std::optional<VariantDifference> difference_of(std::span<const Cell> cells, std:
   if (of_seeds.empty()) return std::nullopt;
   const Spread over_seeds = spread_of(of_seeds);
   return VariantDifference{.mean = over_seeds.mean, .interval = two_level_interval(seeds), .over_seeds = over_seeds};
+}
+
+std::string reference_in(const std::vector<std::string>& variants, const std::string& variant, ReferenceOf reference) {
+  if (reference == nullptr) return variants.front();
+  const auto [name, values] = split_varied_name(variant);
+  const std::string other = reference(name);
+  if (other.empty()) return other;
+  return std::ranges::find(variants, other + values) != variants.end() ? other + values : other;
 }
 
 std::string summary_tsv(std::span<const Cell> cells, const std::optional<Cell>& untrained, ReferenceOf reference) {

@@ -55,7 +55,8 @@ struct FurtherColumns {
 };
 // A header and a line a cell: variant, seed, parameters, each task's score, their mean for each metric, the router's
 // measures, the training's time and rate, the mean gate, the error of orthonormality, the drift, the time of a step,
-// "yes" if the training diverged, and the further columns. What a cell does not have is empty.
+// "yes" if the training diverged, how many numbers the adapter keeps beside those that are trained, and the further
+// columns. What a cell does not have is empty.
 std::string cells_tsv_with(std::span<const Cell> cells, const std::optional<Cell>& untrained,
                            const FurtherColumns& further);
 // Without further ones.
@@ -71,6 +72,10 @@ struct VariantDifference {
 // Nothing unless both have answers to the same examples with a seed in common.
 std::optional<VariantDifference> difference_of(std::span<const Cell> cells, std::string_view reference,
                                                std::string_view variant);
+
+// The one of `variants` with which `variant` is compared: with the same values of what --vary varies, if that is there.
+// Without `reference`, the first. Empty: with none.
+std::string reference_in(const std::vector<std::string>& variants, const std::string& variant, ReferenceOf reference);
 
 // A header and a line for each variant and score: mean, deviation (empty for one seed), number of seeds and, for the
 // mean accuracy, the difference to the variant's reference (Ablation::reference), the ends of its interval, its

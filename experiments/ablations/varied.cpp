@@ -7,8 +7,8 @@
 
 #include "core/base/split.h"
 #include "experiments/ablations/tables.h"
+#include "experiments/report/figure.h"
 #include "experiments/report/page.h"
-#include "experiments/report/plot.h"
 
 namespace csreft {
 namespace {
@@ -91,9 +91,7 @@ std::string picture(std::span<const Cell> cells, const VariedOption& option) {
     }
     chart.series.push_back(std::move(series));
   }
-  if (chart.series.empty() || !has_gnuplot()) return "";
-  return fmt::format("<figure><div class=\"wide\">{}</div><figcaption>Means over seeds.</figcaption></figure>\n",
-                     draw(chart));
+  return chart.series.empty() ? "" : figure(chart, "Means over seeds.");
 }
 
 }  // namespace

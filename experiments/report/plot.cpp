@@ -337,6 +337,7 @@ std::string draw(const Heatmap& chart) {
             chart.values[r].size(), chart.rows[r], chart.id, chart.columns.size());
     for (std::size_t c = 0; c < chart.columns.size(); ++c) {
       const double value = chart.values[r][c];
+      if (!std::isfinite(value)) continue;
       cells += fmt::format("{} {} {:.6g}\n", c, r, value);
       if (!is_labelled) continue;
       labels += fmt::format("set label '{:.2f}' at {},{} center front textcolor rgb '{}'\n", value, c, r,

@@ -60,7 +60,7 @@ struct Heatmap {
   std::string id;
   std::string title, x_label;
   std::vector<std::string> rows, columns;
-  std::vector<std::vector<double>> values;  // [rows][columns], on a scale from 0 to 1
+  std::vector<std::vector<double>> values;  // [rows][columns], on a scale from 0 to 1; not finite: left empty
 };
 
 std::string draw(const Heatmap& chart);

@@ -216,6 +216,8 @@ std::string scores(const RunReport& report, const Colours& colours) {
 
 std::string differences(const RunReport& report) {
   if (report.differences.empty()) return "";
+  const std::string& base = report.differences.front().base;
+  const bool has_one_base = std::ranges::all_of(report.differences, [&](const auto& d) { return d.base == base; });
   std::string rows;
   for (const auto& d : report.differences) {
     const bool accuracy = is_accuracy(d.metric);
@@ -225,15 +227,16 @@ std::string differences(const RunReport& report) {
     const std::string interval = d.interval ? fmt::format("{:+.{}f} to {:+.{}f}", scale * d.interval->low, decimals,
                                                           scale * d.interval->high, decimals)
                                             : "";
+    const std::string pair = has_one_base ? d.method : fmt::format("{} - {}", d.method, d.base);
     rows += fmt::format("<tr><td>{}</td><td>{}</td><td>{}</td><td>{:+.{}f}{}</td><td>{}</td><td>{}</td></tr>\n",
-                        escape(d.method), escape(d.task.empty() ? "mean over tasks" : d.task), escape(d.metric),
+                        escape(pair), escape(d.task.empty() ? "mean over tasks" : d.task), escape(d.metric),
                         scale * d.value, decimals, error, interval, escape(d.kind));
   }
   return fmt::format(
-             "<h2>Differences from {}</h2>\n<p class=\"faint\">Accuracy in percentage points, with one standard "
-             "error; means with the interval that they lie in at 95 %, from 10,000 resamples of the examples "
-             "within each task.</p>\n",
-             escape(report.differences.front().base)) +
+             "<h2>Differences{}</h2>\n<p class=\"faint\">Accuracy in percentage points, with one standard error; means "
+             "with the interval that they lie in at 95 %, from 10,000 resamples of the examples within each task, and "
+             "of the seeds, where there are several.</p>\n",
+             has_one_base ? " from " + escape(base) : "") +
          table("<tr><th>Run</th><th>Task</th><th>Metric</th><th>Difference</th><th>95 %</th><th>Error from</th></tr>",
                rows);
 }

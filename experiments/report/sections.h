@@ -8,7 +8,7 @@
 
 #include <fmt/format.h>
 
-#include "experiments/report/plot.h"
+#include "experiments/report/figure.h"
 #include "experiments/report/run_report.h"
 
 namespace csreft::sections {
@@ -37,13 +37,5 @@ std::string percent(double value);
 std::string duration(double seconds);
 // A table that scrolls where it is too wide; `head` and `rows` are its <tr> elements.
 std::string table(const std::string& head, const std::string& rows);
-
-// The chart in a frame with its caption; nothing where there is no gnuplot to draw it.
-template <typename Chart>
-std::string figure(const Chart& chart, const std::string& caption) {
-  if (!has_gnuplot()) return "";
-  return fmt::format("<figure><div class=\"wide\">{}</div><figcaption>{}</figcaption></figure>\n", draw(chart),
-                     caption);
-}
 
 }  // namespace csreft::sections

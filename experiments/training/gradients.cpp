@@ -17,18 +17,21 @@ double dot(const Tensor& a, const Tensor& b) {
 
 }  // namespace
 
-std::vector<Tensor> task_gradient(const LanguageModel& model, const Method& method, const Task& task, std::int64_t n,
-                                  std::int32_t index, std::string_view system) {
-  n = std::min<std::int64_t>(n, std::ssize(task.examples));
+std::vector<Tensor> task_gradient(const LanguageModel& model, const Method& method, const Task& task,
+                                  const ExampleRange& range, std::int32_t index, std::string_view system) {
+  const auto [first, n] = range;
+  require(first >= 0 && n > 0 && first + n <= std::ssize(task.examples),
+          "a gradient of examples {} to {} of {}, which has {}: expected some of them", first, first + n, task.name,
+          task.examples.size());
   std::vector<EncodedExample> examples;
-  for (std::int64_t i = 0; i < n; ++i) {
+  for (std::int64_t i = first; i < first + n; ++i) {
     examples.push_back(
         encode_example(model, task, static_cast<std::size_t>(i), system, model.llama.config().max_position_embeddings));
   }
   std::vector<const EncodedExample*> pointers;
   for (const auto& example : examples) pointers.push_back(&example);
   const std::int64_t supervised = count_supervised(pointers);
-  require(supervised > 0, "there is no response token in the first {} examples of {}", n, task.name);
+  require(supervised > 0, "there is no response token in {} examples of {}", n, task.name);
   for (const auto& p : method.parameters()) p.value.clear_grad();
   for (std::int64_t begin = 0; begin < n; begin += examples_per_pass) {
     const auto some = std::span<const EncodedExample* const>(pointers).subspan(

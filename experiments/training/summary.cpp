@@ -42,6 +42,13 @@ std::optional<double> orthonormality_error(const Method& method) {
   return largest;
 }
 
+// What is learnt without gradients and kept in the adapter.
+std::int64_t kept_numbers(const Method& method) {
+  std::int64_t n = 0;
+  for (const auto& [name, tensor] : method.buffers()) n += tensor.numel();
+  return n;
+}
+
 double percent_of_base(std::int64_t parameters, const LanguageModel& model) {
   return 100.0 * static_cast<double>(parameters) / static_cast<double>(parameter_count(model.llama.config()));
 }
@@ -77,6 +84,7 @@ json summary_json(const LanguageModel& model, const MethodRun& run, const TrainO
                     {"router", run.parameters.router},
                     {"adapters", run.parameters.adapters},
                     {"model", run.parameters.model}}},
+                  {"kept_numbers", kept_numbers(*run.method)},
                   {"trainable_percent", percent_of_base(run.parameters.total, model)},
                   {"trainable_percent_without_router", percent_of_base(run.parameters.without_router(), model)},
                   {"tokens_per_second", run.result.tokens_per_second()},

@@ -116,14 +116,16 @@ TEST_CASE("a cell that diverged says so in its line, and a drift needs the untra
   auto some = cells();
   some[1].summary["diverged"] = "the loss is not finite";
   some[1].elsewhere = 2.5;
+  some[3].summary["kept_numbers"] = 7;
   Cell untrained = cell("untrained", 0, {false, false, false, false}, {false, false});
   untrained.elsewhere = 2.0;
   const auto lines = lines_of(cells_tsv(some, untrained));
   REQUIRE(lines.size() == 5);
   CHECK(lines[0].starts_with("variant\tseed\ttrainable_parameters\ta\tb\tmean_accuracy\t"));
-  CHECK(lines[0].ends_with("\tdrift\tmilliseconds_a_step\tdiverged"));
+  CHECK(lines[0].ends_with("\tdrift\tmilliseconds_a_step\tdiverged\tkept_numbers"));
   CHECK(lines[1].ends_with("\t"));
-  CHECK(lines[2].ends_with("\tyes"));
+  CHECK(lines[2].ends_with("\tyes\t"));
+  CHECK(lines[4].ends_with("\t\t7"));
   CHECK(contains(lines[2], "\t0.5000\t"));
   CHECK(*drift(some[1], untrained) == doctest::Approx(0.5));
   CHECK_FALSE(drift(some[1], std::nullopt).has_value());

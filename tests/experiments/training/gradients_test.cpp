@@ -26,7 +26,7 @@ TEST_CASE("a task's gradient is the slope of its mean nll") {
   csreft::Task task = letter_task(6);
   for (auto& example : task.examples) example.answer.reset();  // scored by nll
   const auto method = csreft::create_method({"loreft", {{"layers", "1"}, {"rank", 2}}}, model.llama, 3);
-  const auto gradient = csreft::task_gradient(model, *method, task, 100, -1, "");
+  const auto gradient = csreft::task_gradient(model, *method, task, {0, 6}, -1, "");
   const csreft::EvaluationOptions options{.batch = 32, .system = "", .quiet = true};
   REQUIRE(gradient.size() == method->parameters().size());
   for (std::size_t i = 0; i < gradient.size(); ++i) {
@@ -48,6 +48,21 @@ TEST_CASE("a task's gradient is the slope of its mean nll") {
     csreft::ops::axpy_(value, 1.0, along);
     CHECK((above - below) / (2.0 * step) == doctest::Approx(norm * norm).epsilon(0.02));
   }
+}
+
+TEST_CASE("a task's gradient is of the examples that are asked for") {
+  const TinyChat chat;
+  const csreft::LanguageModel model = chat.load();
+  const csreft::Task task = letter_task(6);
+  csreft::Task last = task;
+  last.examples.erase(last.examples.begin(), last.examples.begin() + 4);
+  const auto method = csreft::create_method({"loreft", {{"layers", "1"}, {"rank", 2}}}, model.llama, 3);
+  const auto ranged = csreft::task_gradient(model, *method, task, {4, 2}, -1, "");
+  const auto alone = csreft::task_gradient(model, *method, last, {0, 2}, -1, "");
+  REQUIRE(ranged.size() == alone.size());
+  for (std::size_t i = 0; i < ranged.size(); ++i) CHECK(largest_difference(ranged[i], alone[i]) == 0.0);
+  CHECK_THROWS_AS(csreft::task_gradient(model, *method, task, {4, 3}, -1, ""), csreft::Error);
+  CHECK_THROWS_AS(csreft::task_gradient(model, *method, task, {0, 0}, -1, ""), csreft::Error);
 }
 
 TEST_CASE("the cosine of gradients is over all their elements, and there is none of nothing") {
