@@ -10,13 +10,13 @@ namespace {
 constexpr std::int64_t parallel_threshold = 1 << 15;
 
 void adamw(const ops::AdamWUpdate& update) {
-  const auto& [w, g, m, v, factors] = update;
-  visit_real(w.dtype(), "adamw_", [&]<typename T>(T) {
-    const T* pg = g.data<T>();
-    T* pm = m.data<T>();
-    T* pv = v.data<T>();
-    T* pw = w.data<T>();
-    const std::int64_t n = w.numel();
+  visit_real(update.w.dtype(), "adamw_", [&]<typename T>(T) {
+    const T* pg = update.g.data<T>();
+    T* pm = update.m.data<T>();
+    T* pv = update.v.data<T>();
+    T* pw = update.w.data<T>();
+    const auto& factors = update.factors;
+    const std::int64_t n = update.w.numel();
     const T decay = static_cast<T>(factors.decay), beta1 = static_cast<T>(factors.beta1),
             beta2 = static_cast<T>(factors.beta2), step_size = static_cast<T>(factors.step_size),
             root_correction = static_cast<T>(factors.root_correction), eps = static_cast<T>(factors.eps);

@@ -4,11 +4,11 @@
 
 #include <cstdint>
 #include <cstring>
+#include <stdexcept>
 #include <string>
 #include <string_view>
 #include <vector>
 
-#include <doctest/doctest.h>
 #include <fmt/format.h>
 
 #include "models/text/sentencepiece_tokenizer.h"
@@ -36,7 +36,7 @@ inline csreft::ScoredVocabulary small_scored_vocabulary() {
 
 // A field of the protobuf wire format: a length-delimited one, or a varint.
 inline std::string field(int number, std::string_view bytes) {
-  REQUIRE(bytes.size() < 128);
+  if (bytes.size() >= 128) throw std::invalid_argument("a field of more than 127 bytes");
   return std::string{static_cast<char>(number << 3 | 2), static_cast<char>(bytes.size())}.append(bytes);
 }
 inline std::string field(int number, int value) {
