@@ -45,7 +45,14 @@ class Reader {
 // A file with scores begins with the longest length and the score 0 of <unk>, one without them with <unk> itself.
 bool has_scores(std::string_view content) { return !content.starts_with(std::string_view("\5\0\0\0<unk>", 9)); }
 
-// The pieces and scores as they are in the file.
+// The score of a piece in Llama 2's model, the only one that was written without: pieces are numbered in the order of
+// their scores, but for runs of spaces, which are merged last.
+float llama2_score(std::int32_t id, std::string_view piece) {
+  const bool is_run = piece.size() > 1 && piece.find_first_not_of(' ') == piece.npos;
+  return is_run ? -1e9F : -static_cast<float>(id);
+}
+
+// The pieces and scores, as they are in the file or have to be.
 ScoredVocabulary read_pieces(std::string_view content, const std::string& where, std::int32_t n_pieces) {
   ScoredVocabulary vocabulary;
   vocabulary.source = where;
@@ -53,11 +60,13 @@ ScoredVocabulary read_pieces(std::string_view content, const std::string& where,
   const bool scored = has_scores(content);
   const auto longest = scored ? reader.number<std::int32_t>() : std::numeric_limits<std::int32_t>::max();
   for (std::int32_t id = 0; id < n_pieces; ++id) {
-    vocabulary.scores.push_back(scored ? reader.number<float>() : -static_cast<float>(id));
+    const auto score = scored ? reader.number<float>() : 0.0F;
     const auto length = reader.number<std::int32_t>();
     require(length >= 0 && length <= longest, "{}: token {} has length {}: expected 0 to {}, the longest token's",
             where, id, length, longest);
-    vocabulary.tokens.emplace_back(reader.text(static_cast<std::size_t>(length)));
+    const auto piece = reader.text(static_cast<std::size_t>(length));
+    vocabulary.tokens.emplace_back(piece);
+    vocabulary.scores.push_back(scored ? score : llama2_score(id, piece));
   }
   require(reader.left() == 0, "{}: {} bytes follow token {}: expected exactly {} tokens", where, reader.left(),
           n_pieces - 1, n_pieces);
