@@ -33,7 +33,19 @@ T load(std::span<const std::byte> bytes, std::size_t offset) {
   return value;
 }
 
+// Throws Error for the other kinds of file that are named .bin.
+void check_kind(std::span<const std::byte> bytes, const std::string& where) {
+  const std::string_view text(static_cast<const char*>(static_cast<const void*>(bytes.data())), bytes.size());
+  require(!text.starts_with("PK\3\4") && !text.starts_with("\x80\2\x8a"),
+          "{} is a PyTorch checkpoint: expected a llama2.c file, or a folder with the weights as safetensors", where);
+  for (const std::string_view older : {"lmgg", "fmgg", "tjgg"}) {
+    require(!text.starts_with(older), "{} is of a format that llama.cpp had before GGUF: expected a llama2.c file",
+            where);
+  }
+}
+
 Header read_header(std::span<const std::byte> bytes, const std::string& where) {
+  check_kind(bytes, where);
   Header header{};
   require(bytes.size() >= sizeof(header.sizes), "{} is truncated: {} bytes, expected a llama2.c file", where,
           bytes.size());

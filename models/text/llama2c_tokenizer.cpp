@@ -29,7 +29,7 @@ class Reader {
     return value;
   }
   std::string_view text(std::size_t bytes) {
-    require(bytes <= rest_.size(), "{}: ends inside a token: expected {} tokens", where_, n_pieces_);
+    require(bytes <= rest_.size(), "{}: ends inside a token: expected {} tokens, as the model has", where_, n_pieces_);
     const auto taken = rest_.substr(0, bytes);
     rest_.remove_prefix(bytes);
     return taken;
@@ -68,8 +68,8 @@ ScoredVocabulary read_pieces(std::string_view content, const std::string& where,
     vocabulary.tokens.emplace_back(piece);
     vocabulary.scores.push_back(scored ? score : llama2_score(id, piece));
   }
-  require(reader.left() == 0, "{}: {} bytes follow token {}: expected exactly {} tokens", where, reader.left(),
-          n_pieces - 1, n_pieces);
+  require(reader.left() == 0, "{}: {} bytes follow token {}: expected exactly {} tokens, as the model has", where,
+          reader.left(), n_pieces - 1, n_pieces);
   return vocabulary;
 }
 
@@ -104,6 +104,10 @@ TokenType type_of(std::size_t id, std::string_view token) {
 }  // namespace
 
 Tokenizer load_llama2c_tokenizer(const std::filesystem::path& file, std::int32_t vocab_size) {
+  require(std::filesystem::exists(file),
+          "{0} is missing: expected the tokenizer beside the model, as tok{1}.bin, tokenizer.bin, tok{1}.model or "
+          "tokenizer.model",
+          file.string(), vocab_size);
   ScoredVocabulary vocabulary = read_pieces(read_text_file(file), file.string(), vocab_size);
   name_bytes(vocabulary.tokens);
   for (std::size_t id = 0; id < vocabulary.tokens.size(); ++id) {

@@ -207,6 +207,8 @@ TEST_CASE("a file whose size is not what its header demands is refused") {
 
 TEST_CASE("a version or sizes that are none of llama2.c's float files are refused") {
   CHECK(contains(refusal(header_v1(7, true)), "llama2.c version 7: expected 0, 1 (float32) or 2 (int8)"));
+  CHECK(contains(refusal("PK\3\4"), "is a PyTorch checkpoint: expected a llama2.c file, or a folder"));
+  CHECK(contains(refusal("tjgg\3"), "a format that llama.cpp had before GGUF"));
   const auto with = [](const auto& change) {
     Sizes sizes;
     change(sizes);

@@ -66,5 +66,7 @@ TEST_CASE("a bad tokenizer.bin is an error that names the file") {
   CHECK_THROWS_WITH_AS(csreft::load_llama2c_tokenizer(file, 269), Contains("token 0 has length -"), Error);
   folder.write("tokenizer.bin", older_file(small_scored_vocabulary(), false).substr(0, 40));
   CHECK_THROWS_WITH_AS(csreft::load_llama2c_tokenizer(file, 269), Contains("ends inside a token"), Error);
+  CHECK_THROWS_WITH_AS(csreft::load_llama2c_tokenizer(folder / "none.bin", 269),
+                       Contains("none.bin is missing: expected the tokenizer beside the model, as tok269.bin"), Error);
   CHECK_THROWS_WITH_AS(csreft::load_llama2c_tokenizer(folder.path(), 269), Contains(folder.path().c_str()), Error);
 }
