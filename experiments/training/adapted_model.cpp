@@ -71,14 +71,6 @@ ModelFlags model_of(const ModelFlags& flags, bool model_given, const Folders& re
   return out;
 }
 
-// Python's peft keeps no fingerprint of the weights that an adapter belongs to.
-void note_unknown_model(const std::filesystem::path& folder, const AdapterDescription& adapter,
-                        const std::string& model) {
-  if (!adapter.base_model.is_null()) return;
-  fmt::print(stderr, "note: {} does not say which weights it was trained on: it is used with {}\n", folder.string(),
-             model);
-}
-
 std::vector<std::size_t> in_use(const std::string& use, const std::vector<NamedAdapter>& adapters) {
   std::vector<std::size_t> chosen;
   if (use.empty()) {
@@ -127,8 +119,6 @@ AdaptedModel::AdaptedModel(const ModelFlags& model_flags, const AdapterFlags& ad
     return;
   }
   for (const auto& folder : read.folders) folders.push_back(folder.path);
-  for (std::size_t i = 0; i < read.folders.size(); ++i)
-    note_unknown_model(folders[i], read.descriptions[i], model.name);
   const AdapterContext& context = read.descriptions.front().context;
   for (std::size_t i = 1; i < read.descriptions.size(); ++i) {
     const AdapterContext& other = read.descriptions[i].context;
@@ -152,6 +142,10 @@ AdaptedModel::AdaptedModel(const ModelFlags& model_flags, const AdapterFlags& ad
   std::vector<NamedAdapter> loaded;
   for (std::size_t i = 0; i < read.folders.size(); ++i) {
     loaded.push_back({read.folders[i].name, load_adapter(read.folders[i].path, read.descriptions[i], model)});
+  }
+  for (std::size_t i = 0; i < read.folders.size(); ++i) {
+    if (!read.descriptions[i].base_model.is_null()) continue;
+    fmt::print(stderr, "note: {}\n", unknown_model_note(read.folders[i].path, model.name));
   }
   const auto chosen = in_use(adapter_flags.use, loaded);
   adapters = std::make_unique<AdapterSet>(std::move(loaded), chosen,

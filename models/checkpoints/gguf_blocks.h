@@ -56,8 +56,8 @@ GgmlBlock block_of(GgmlType type);
 //                   IQ4_NL d t[q], t a table of 16 integers
 //   blocks of 256:  Q2_K, Q4_K, Q5_K d s_g q - m m_g   Q3_K d s_g (q - 4)   Q6_K d s_g (q - 32)   IQ4_XS d s_g t[q]
 //                   Q8_K d q, q signed, d a float
-// The product d s_g q is exact in a float, so every value is rounded once at most and is ggml's to the bit. F64 is
-// rounded to float.
+// The product d s_g q is exact in a float, so every value is rounded once at most and is ggml's to the bit (where d and
+// m are both NaN, the value may have the bits of either). F64 is rounded to float.
 void decode_rows(GgmlType type, const std::byte* blocks, std::int64_t n_values, float* values);
 
 }  // namespace csreft

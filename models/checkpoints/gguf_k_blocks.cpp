@@ -6,6 +6,8 @@ namespace csreft {
 namespace {
 
 constexpr int block_size = 256;
+// Bits of this many elements lie in as many bytes, which other runs share.
+constexpr int run_size = 32;
 // Subtracting it changes no value, not even the sign of zero.
 constexpr float no_offset = 0.0F;
 
@@ -18,30 +20,28 @@ void write_group(const std::int8_t* q, float scale, float offset, float* values)
   for (int i = 0; i < n; ++i) values[i] = scale * static_cast<float>(q[i]) - offset;
 }
 
-// The bits of `bytes` from `shift` on, as many as `mask` has, of n bytes.
-template <int n>
+// The bits of a run's bytes from `shift` on, as many as `mask` has.
 void unpack(const std::byte* bytes, int shift, int mask, std::int8_t* q) {
 #pragma omp simd
-  for (int i = 0; i < n; ++i) q[i] = static_cast<std::int8_t>((integer(bytes[i]) >> shift) & mask);
+  for (int i = 0; i < run_size; ++i) q[i] = static_cast<std::int8_t>((integer(bytes[i]) >> shift) & mask);
 }
 
 // q = (q | those bits << place) - zero.
-template <int n>
 void add_bits(const std::byte* bytes, int shift, int mask, int place, int zero, std::int8_t* q) {
 #pragma omp simd
-  for (int i = 0; i < n; ++i) {
+  for (int i = 0; i < run_size; ++i) {
     q[i] = static_cast<std::int8_t>((q[i] | ((integer(bytes[i]) >> shift) & mask) << place) - zero);
   }
 }
 
 // 32 bytes hold two bits of element i of each of four runs of 32, the lowest bits of the first run.
 void unpack_pairs(const std::byte* bytes, std::int8_t* q) {
-  for (int run = 0; run < block_size / 32; ++run) unpack<32>(bytes + run / 4 * 32, run % 4 * 2, 3, q + run * 32);
+  for (int run = 0; run < block_size / 32; ++run) unpack(bytes + run / 4 * 32, run % 4 * 2, 3, q + run * 32);
 }
 
 // 32 bytes hold four bits of element i of two runs of 32, the lower ones of the first run.
 void unpack_nibbles(const std::byte* bytes, std::int8_t* q) {
-  for (int run = 0; run < block_size / 32; ++run) unpack<32>(bytes + run / 2 * 32, run % 2 * 4, 15, q + run * 32);
+  for (int run = 0; run < block_size / 32; ++run) unpack(bytes + run / 2 * 32, run % 2 * 4, 15, q + run * 32);
 }
 
 struct ScaleAndOffset {
@@ -82,7 +82,7 @@ void decode_q3_k(const std::byte* block, float* values) {
   const float d = half_at(block + 108);
   std::int8_t q[block_size];
   unpack_pairs(block + 32, q);
-  for (int run = 0; run < 8; ++run) add_bits<32>(block, run, 1, 2, 4, q + 32 * run);
+  for (int run = 0; run < 8; ++run) add_bits(block, run, 1, 2, 4, q + 32 * run);
   for (int g = 0; g < 16; ++g) {
     const int low = (integer(scales[g % 8]) >> (g / 8 * 4)) & 15;
     const int high = (integer(scales[8 + g % 4]) >> (g / 4 * 2)) & 3;
@@ -99,7 +99,7 @@ void decode_q4_k(const std::byte* block, float* values) {
 void decode_q5_k(const std::byte* block, float* values) {
   std::int8_t q[block_size];
   unpack_nibbles(block + 48, q);
-  for (int run = 0; run < 8; ++run) add_bits<32>(block + 16, run, 1, 4, 0, q + 32 * run);
+  for (int run = 0; run < 8; ++run) add_bits(block + 16, run, 1, 4, 0, q + 32 * run);
   write_eight_groups(block, q, values);
 }
 
@@ -110,8 +110,8 @@ void decode_q6_k(const std::byte* block, float* values) {
   // upper.
   for (int run = 0; run < 8; ++run) {
     const int half = run / 4, within = run % 4;
-    unpack<32>(block + half * 64 + within % 2 * 32, within / 2 * 4, 15, q + 32 * run);
-    add_bits<32>(block + 128 + half * 32, within * 2, 3, 4, 32, q + 32 * run);
+    unpack(block + half * 64 + within % 2 * 32, within / 2 * 4, 15, q + 32 * run);
+    add_bits(block + 128 + half * 32, within * 2, 3, 4, 32, q + 32 * run);
   }
   for (int g = 0; g < 16; ++g) {
     const auto scale = static_cast<float>(load<std::int8_t>(block + 192 + g));
