@@ -68,6 +68,9 @@ int merge(Arguments arguments) {
   check_mergeable(folder, checkpoint);
   const LoraAdapter adapter = read_peft(folder, checkpoint.config);
   merge_lora(out, checkpoint, adapter, options);
+  if (!fs::exists(folder / "adapter.json")) {
+    fmt::print(stderr, "note: {}\n", unknown_model_note(folder, checkpoint.name));
+  }
   fmt::print("{}: {} in {}, with LoRA merged into {} linear layers\n", out, checkpoint.name, dtype,
              adapter.modules.size());
   return 0;

@@ -4,6 +4,7 @@
 
 #include "models/checkpoints/open_checkpoint.h"
 #include "models/text/byte_level_bpe.h"
+#include "models/text/llama2c_tokenizer.h"
 #include "models/text/load_tokenizer.h"
 #include "models/text/sentencepiece_tokenizer.h"
 

@@ -122,4 +122,8 @@ std::unique_ptr<Method> load_adapter(const std::filesystem::path& folder, const 
   return method;
 }
 
+std::string unknown_model_note(const std::filesystem::path& folder, const std::string& model) {
+  return fmt::format("{} does not say which weights it was trained on: it is used with {}", folder.string(), model);
+}
+
 }  // namespace csreft

@@ -39,6 +39,9 @@ AdapterDescription read_adapter_description(const std::filesystem::path& folder)
 std::unique_ptr<Method> load_adapter(const std::filesystem::path& folder, const AdapterDescription& description,
                                      const LanguageModel& model);
 
+// What to tell whoever uses an adapter that names no base model: Python's peft keeps no fingerprint.
+std::string unknown_model_note(const std::filesystem::path& folder, const std::string& model);
+
 // {"method": name, option: value, ...}, and back. Throws Error for another form; `where` names the file.
 nlohmann::json to_json(const MethodOptions& options);
 MethodOptions parse_method_options(const nlohmann::json& saved, const std::string& where);

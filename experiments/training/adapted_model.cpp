@@ -143,6 +143,10 @@ AdaptedModel::AdaptedModel(const ModelFlags& model_flags, const AdapterFlags& ad
   for (std::size_t i = 0; i < read.folders.size(); ++i) {
     loaded.push_back({read.folders[i].name, load_adapter(read.folders[i].path, read.descriptions[i], model)});
   }
+  for (std::size_t i = 0; i < read.folders.size(); ++i) {
+    if (!read.descriptions[i].base_model.is_null()) continue;
+    fmt::print(stderr, "note: {}\n", unknown_model_note(read.folders[i].path, model.name));
+  }
   const auto chosen = in_use(adapter_flags.use, loaded);
   adapters = std::make_unique<AdapterSet>(std::move(loaded), chosen,
                                           Steering{parse_alpha(adapter_flags.alpha), adapter_flags.scale});

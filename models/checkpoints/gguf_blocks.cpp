@@ -1,35 +1,35 @@
 #include "models/checkpoints/gguf_blocks.h"
 
+#include <algorithm>
 #include <array>
-#include <bit>
-#include <cstring>
 
+#include "core/base/error.h"
 #include "core/tensor/dtype.h"
-#include "core/tensor/half.h"
+#include "models/checkpoints/gguf_block_decoding.h"
+#include "models/checkpoints/gguf_k_blocks.h"
 
 namespace csreft {
 namespace {
-
-static_assert(std::endian::native == std::endian::little, "GGUF files are little endian");
 
 constexpr int block_size = 32;
 // Adding it changes no value, not even the sign of zero.
 constexpr float no_offset = -0.0F;
 
-template <typename T>
-T load(const std::byte* from) {
-  T value;
-  std::memcpy(&value, from, sizeof(T));
-  return value;
+// Plain numbers: blocks of one value.
+template <typename T, float (*convert)(const std::byte*)>
+void decode_numbers(const std::byte* from, std::int64_t n, float* values) {
+#pragma omp simd
+  for (std::int64_t i = 0; i < n; ++i) values[i] = convert(from + i * static_cast<std::int64_t>(sizeof(T)));
 }
 
-// Each decoder turns one block into values. Layouts: q4_0 {d, nibbles[16]}, q4_1 {d, m, nibbles[16]},
-// q5_0 {d, fifth bits[4], nibbles[16]}, q5_1 {d, m, fifth bits[4], nibbles[16]}, q8_0 {d, int8[32]}.
-float half_at(const std::byte* from) { return half_to_float(load<std::uint16_t>(from)); }
+template <typename T>
+float as_float(const std::byte* from) {
+  return static_cast<float>(load<T>(from));
+}
 
-void decode_f32(const std::byte* block, float* values) { *values = load<float>(block); }
-void decode_f16(const std::byte* block, float* values) { *values = half_at(block); }
-void decode_bf16(const std::byte* block, float* values) { *values = static_cast<float>(load<bfloat16>(block)); }
+// Each of the others turns one block into values. Layouts: q4_0 {d, nibbles[16]}, q4_1 {d, m, nibbles[16]},
+// q5_0 {d, fifth bits[4], nibbles[16]}, q5_1 {d, m, fifth bits[4], nibbles[16]}, q8_0 {d, int8[32]},
+// iq4_nl {d, nibbles[16]}. Nibble j of the low halves is element j, of the high halves element j + 16.
 
 // values = d * (q + shift) + m with 4-bit q.
 void decode_nibbles(const std::byte* nibbles, int shift, float d, float m, float* values) {
@@ -72,65 +72,66 @@ void decode_q8_0(const std::byte* block, float* values) {
   for (int j = 0; j < block_size; ++j) values[j] = static_cast<float>(load<std::int8_t>(block + 2 + j)) * d;
 }
 
-template <void (*decode)(const std::byte*, float*)>
-void decode_all(std::span<const std::byte> blocks, GgmlBlock block, float* values) {
-  for (std::size_t at = 0; at < blocks.size(); at += static_cast<std::size_t>(block.bytes)) {
-    decode(blocks.data() + at, values);
-    values += block.elements;
-  }
+void decode_iq4_nl(const std::byte* block, float* values) { decode_iq4_group(block + 2, half_at(block), values); }
+
+constexpr std::array formats{
+    GgmlFormat{0, "F32", {1, 4}, decode_numbers<float, as_float<float>>},
+    GgmlFormat{1, "F16", {1, 2}, decode_numbers<std::uint16_t, half_at>},
+    GgmlFormat{2, "Q4_0", {32, 18}, decode_all<decode_q4_0, 32, 18>},
+    GgmlFormat{3, "Q4_1", {32, 20}, decode_all<decode_q4_1, 32, 20>},
+    GgmlFormat{6, "Q5_0", {32, 22}, decode_all<decode_q5_0, 32, 22>},
+    GgmlFormat{7, "Q5_1", {32, 24}, decode_all<decode_q5_1, 32, 24>},
+    GgmlFormat{8, "Q8_0", {32, 34}, decode_all<decode_q8_0, 32, 34>},
+    GgmlFormat{9, "Q8_1"},
+    GgmlFormat{10, "Q2_K", {256, 84}, decode_all<decode_q2_k, 256, 84>},
+    GgmlFormat{11, "Q3_K", {256, 110}, decode_all<decode_q3_k, 256, 110>},
+    GgmlFormat{12, "Q4_K", {256, 144}, decode_all<decode_q4_k, 256, 144>},
+    GgmlFormat{13, "Q5_K", {256, 176}, decode_all<decode_q5_k, 256, 176>},
+    GgmlFormat{14, "Q6_K", {256, 210}, decode_all<decode_q6_k, 256, 210>},
+    GgmlFormat{15, "Q8_K", {256, 292}, decode_all<decode_q8_k, 256, 292>},
+    GgmlFormat{16, "IQ2_XXS"},
+    GgmlFormat{17, "IQ2_XS"},
+    GgmlFormat{18, "IQ3_XXS"},
+    GgmlFormat{19, "IQ1_S"},
+    GgmlFormat{20, "IQ4_NL", {32, 18}, decode_all<decode_iq4_nl, 32, 18>},
+    GgmlFormat{21, "IQ3_S"},
+    GgmlFormat{22, "IQ2_S"},
+    GgmlFormat{23, "IQ4_XS", {256, 136}, decode_all<decode_iq4_xs, 256, 136>},
+    GgmlFormat{24, "I8"},
+    GgmlFormat{25, "I16"},
+    GgmlFormat{26, "I32"},
+    GgmlFormat{27, "I64"},
+    GgmlFormat{28, "F64", {1, 8}, decode_numbers<double, as_float<double>>},
+    GgmlFormat{29, "IQ1_M"},
+    GgmlFormat{30, "BF16", {1, 2}, decode_numbers<bfloat16, as_float<bfloat16>>},
+    GgmlFormat{34, "TQ1_0"},
+    GgmlFormat{35, "TQ2_0"},
+    GgmlFormat{39, "MXFP4"},
+    GgmlFormat{40, "NVFP4"},
+    GgmlFormat{41, "Q1_0"},
+};
+
+const GgmlFormat& format_of(GgmlType type) {
+  const auto* format = find_ggml_format(static_cast<std::uint32_t>(type));
+  require(format != nullptr && format->decode != nullptr, "{} is no type of GGUF elements: expected one of GgmlType",
+          static_cast<std::uint32_t>(type));
+  return *format;
 }
 
 }  // namespace
 
-GgmlBlock block_of(GgmlType type) {
-  switch (type) {
-    case GgmlType::f32: return {1, 4};
-    case GgmlType::f16: return {1, 2};
-    case GgmlType::bf16: return {1, 2};
-    case GgmlType::q4_0: return {block_size, 18};
-    case GgmlType::q4_1: return {block_size, 20};
-    case GgmlType::q5_0: return {block_size, 22};
-    case GgmlType::q5_1: return {block_size, 24};
-    case GgmlType::q8_0: return {block_size, 34};
-  }
-  fail("{} is no type of GGUF elements", static_cast<std::uint32_t>(type));
+std::span<const GgmlFormat> ggml_formats() { return formats; }
+
+const GgmlFormat* find_ggml_format(std::uint32_t number) {
+  const auto found = std::ranges::find(formats, number, &GgmlFormat::number);
+  return found == formats.end() ? nullptr : &*found;
 }
 
-std::optional<GgmlType> ggml_type(std::uint32_t number) {
-  switch (static_cast<GgmlType>(number)) {
-    case GgmlType::f32:
-    case GgmlType::f16:
-    case GgmlType::q4_0:
-    case GgmlType::q4_1:
-    case GgmlType::q5_0:
-    case GgmlType::q5_1:
-    case GgmlType::q8_0:
-    case GgmlType::bf16: return static_cast<GgmlType>(number);
-  }
-  return std::nullopt;
-}
+GgmlBlock block_of(GgmlType type) { return format_of(type).block; }
 
-std::string_view ggml_type_name(std::uint32_t number) {
-  static constexpr std::array<std::string_view, 42> names{
-      "F32",   "F16",    "Q4_0",  "Q4_1", "",     "",        "Q5_0",   "Q5_1",    "Q8_0",  "Q8_1",   "Q2_K",
-      "Q3_K",  "Q4_K",   "Q5_K",  "Q6_K", "Q8_K", "IQ2_XXS", "IQ2_XS", "IQ3_XXS", "IQ1_S", "IQ4_NL", "IQ3_S",
-      "IQ2_S", "IQ4_XS", "I8",    "I16",  "I32",  "I64",     "F64",    "IQ1_M",   "BF16",  "",       "",
-      "",      "TQ1_0",  "TQ2_0", "",     "",     "",        "MXFP4",  "NVFP4",   "Q1_0"};
-  return number < names.size() ? names[number] : "";
-}
-
-void dequantize(GgmlType type, std::span<const std::byte> blocks, float* values) {
-  const auto block = block_of(type);
-  switch (type) {
-    case GgmlType::f32: return decode_all<decode_f32>(blocks, block, values);
-    case GgmlType::f16: return decode_all<decode_f16>(blocks, block, values);
-    case GgmlType::bf16: return decode_all<decode_bf16>(blocks, block, values);
-    case GgmlType::q4_0: return decode_all<decode_q4_0>(blocks, block, values);
-    case GgmlType::q4_1: return decode_all<decode_q4_1>(blocks, block, values);
-    case GgmlType::q5_0: return decode_all<decode_q5_0>(blocks, block, values);
-    case GgmlType::q5_1: return decode_all<decode_q5_1>(blocks, block, values);
-    case GgmlType::q8_0: return decode_all<decode_q8_0>(blocks, block, values);
-  }
+void decode_rows(GgmlType type, const std::byte* blocks, std::int64_t n_values, float* values) {
+  const GgmlFormat& format = format_of(type);
+  format.decode(blocks, n_values / format.block.elements, values);
 }
 
 }  // namespace csreft

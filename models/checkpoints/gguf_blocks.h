@@ -3,7 +3,6 @@
 
 #include <cstddef>
 #include <cstdint>
-#include <optional>
 #include <span>
 #include <string_view>
 
@@ -18,6 +17,15 @@ enum class GgmlType : std::uint32_t {
   q5_0 = 6,
   q5_1 = 7,
   q8_0 = 8,
+  q2_k = 10,
+  q3_k = 11,
+  q4_k = 12,
+  q5_k = 13,
+  q6_k = 14,
+  q8_k = 15,
+  iq4_nl = 20,
+  iq4_xs = 23,
+  f64 = 28,
   bf16 = 30,
 };
 
@@ -26,18 +34,30 @@ struct GgmlBlock {
   std::int64_t elements;
   std::int64_t bytes;
 };
+
+struct GgmlFormat {
+  std::uint32_t number;
+  std::string_view name;  // "Q4_K"
+  GgmlBlock block{};
+  // Writes the floats of `n_blocks` blocks that follow each other. Null for a type that is known by name alone.
+  void (*decode)(const std::byte* blocks, std::int64_t n_blocks, float* values) = nullptr;
+};
+
+// Every type of ggml, by number.
+std::span<const GgmlFormat> ggml_formats();
+// The type of a number in a file; null if there is none.
+const GgmlFormat* find_ggml_format(std::uint32_t number);
 GgmlBlock block_of(GgmlType type);
 
-// The type of a number in a file, if it is one of those above.
-std::optional<GgmlType> ggml_type(std::uint32_t number);
-// "Q4_K" for 12; empty for a number that names no type.
-std::string_view ggml_type_name(std::uint32_t number);
-
-// Writes the values of whole blocks: `values` holds as many floats as the blocks have elements. In each block of 32,
-// with d and m its half-precision scale and offset and q its small unsigned integers (nibble j of the low halves is
-// element j, of the high halves element j + 16; Q5 keeps the fifth bits apart):
-//   Q4_0: d (q - 8)   Q4_1: d q + m   Q5_0: d (q - 16)   Q5_1: d q + m   Q8_0: d q, q signed
-// All products and sums are exact up to one rounding, so the result is ggml's to the bit.
-void dequantize(GgmlType type, std::span<const std::byte> blocks, float* values);
+// Writes the values of a row, of a part of one that starts at a block, or of rows that follow each other: n_values is a
+// multiple of the block's elements. With d and m a block's scale and offset in half precision, q its small unsigned
+// integers, and s_g and m_g the small scales and offsets of its groups of 16 or 32 values:
+//   blocks of 32:   Q4_0 d (q - 8)   Q4_1 d q + m   Q5_0 d (q - 16)   Q5_1 d q + m   Q8_0 d q, q signed
+//                   IQ4_NL d t[q], t a table of 16 integers
+//   blocks of 256:  Q2_K, Q4_K, Q5_K d s_g q - m m_g   Q3_K d s_g (q - 4)   Q6_K d s_g (q - 32)   IQ4_XS d s_g t[q]
+//                   Q8_K d q, q signed, d a float
+// The product d s_g q is exact in a float, so every value is rounded once at most and is ggml's to the bit (where d and
+// m are both NaN, the value may have the bits of either). F64 is rounded to float.
+void decode_rows(GgmlType type, const std::byte* blocks, std::int64_t n_values, float* values);
 
 }  // namespace csreft

@@ -1,5 +1,6 @@
 #include "models/checkpoints/llama2c.h"
 
+#include <algorithm>
 #include <array>
 #include <bit>
 #include <cstring>
@@ -15,12 +16,13 @@ namespace {
 static_assert(std::endian::native == std::endian::little, "llama2.c's files are little endian");
 
 constexpr std::uint32_t magic = 0x616b3432;
-constexpr std::size_t header_bytes_v1 = 256;
+constexpr std::size_t header_bytes_v1 = 256;  // and of version 2
 
 struct Header {
   std::array<std::int32_t, 7> sizes;
   bool shared_head;
-  bool legacy;
+  std::int32_t version;
+  std::int32_t group_size;  // of version 2: how many elements share a scale
   std::size_t bytes;
 };
 
@@ -31,12 +33,23 @@ T load(std::span<const std::byte> bytes, std::size_t offset) {
   return value;
 }
 
+// Throws Error for the other kinds of file that are named .bin.
+void check_kind(std::span<const std::byte> bytes, const std::string& where) {
+  const std::string_view text(static_cast<const char*>(static_cast<const void*>(bytes.data())), bytes.size());
+  require(!text.starts_with("PK\3\4") && !text.starts_with("\x80\2\x8a"),
+          "{} is a PyTorch checkpoint: expected a llama2.c file, or a folder with the weights as safetensors", where);
+  for (const std::string_view older : {"lmgg", "fmgg", "tjgg"}) {
+    require(!text.starts_with(older), "{} is of a format that llama.cpp had before GGUF: expected a llama2.c file",
+            where);
+  }
+}
+
 Header read_header(std::span<const std::byte> bytes, const std::string& where) {
+  check_kind(bytes, where);
   Header header{};
   require(bytes.size() >= sizeof(header.sizes), "{} is truncated: {} bytes, expected a llama2.c file", where,
           bytes.size());
-  header.legacy = load<std::uint32_t>(bytes, 0) != magic;
-  if (header.legacy) {
+  if (load<std::uint32_t>(bytes, 0) != magic) {
     header.sizes = load<decltype(header.sizes)>(bytes, 0);
     header.shared_head = header.sizes[5] > 0;
     // The one negative size is a flag; -2^31 stays as it is and is refused with the other sizes.
@@ -46,13 +59,16 @@ Header read_header(std::span<const std::byte> bytes, const std::string& where) {
     header.bytes = sizeof(header.sizes);
     return header;
   }
-  const auto version = load<std::int32_t>(bytes, 4);
-  require(version == 1, "{}: llama2.c version {}{}: expected 0 or 1 (float32)", where, version,
-          version == 2 ? " (int8)" : "");
+  header.version = load<std::int32_t>(bytes, 4);
+  require(header.version == 1 || header.version == 2, "{}: llama2.c version {}: expected 0, 1 (float32) or 2 (int8)",
+          where, header.version);
   require(bytes.size() >= header_bytes_v1, "{} is truncated: {} bytes, expected a header of {}", where, bytes.size(),
           header_bytes_v1);
   header.sizes = load<decltype(header.sizes)>(bytes, 8);
   header.shared_head = load<std::uint8_t>(bytes, 8 + sizeof(header.sizes)) != 0;
+  if (header.version == 2) header.group_size = load<std::int32_t>(bytes, 9 + sizeof(header.sizes));
+  require(header.version == 1 || header.group_size > 0, "{}: groups of {} elements share a scale: expected 1 or more",
+          where, header.group_size);
   header.bytes = header_bytes_v1;
   return header;
 }
@@ -82,7 +98,8 @@ LlamaConfig make_config(const Header& header, const std::string& where) {
 
 // The names of all tensors in the order of the file, where each part of a block is stored for all layers in turn. ""
 // stands for the cosines and sines of the rotation, which version 0 holds and nobody reads.
-std::vector<std::string> file_order(const LlamaConfig& config, bool legacy) {
+std::vector<std::string> file_order(const LlamaConfig& config, std::int32_t version) {
+  const bool legacy = version == 0;
   std::vector<std::string> order;
   const auto add = [&](const std::string& name) { order.push_back(name); };
   const auto add_layers = [&](const std::string& part) {
@@ -110,9 +127,44 @@ std::vector<std::string> file_order(const LlamaConfig& config, bool legacy) {
   return order;
 }
 
+// float32; or with scales: int8, and a float32 for each group of elements, row-major, which rows may share.
 struct StoredTensor {
   Shape shape;
   const std::byte* values;
+  const std::byte* scales;
+  std::int64_t group_size;
+};
+
+// Takes tensors from the bytes, one after the other.
+class TensorCursor {
+ public:
+  TensorCursor(const Header& header, std::span<const std::byte> bytes, const std::string& where)
+      : header_(header), bytes_(bytes), where_(where), offset_(header.bytes) {}
+
+  StoredTensor take(const std::string& name, const Shape& shape) {
+    const auto elements = static_cast<std::size_t>(shape.numel());
+    if (header_.version != 2 || shape.rank() != 2) return {shape, take_bytes(elements * sizeof(float)), nullptr, 0};
+    require(shape.numel() % header_.group_size == 0, "{}: the {} elements of {} are no whole groups of {}", where_,
+            shape.numel(), name, header_.group_size);
+    const auto* values = take_bytes(elements);
+    const auto groups = elements / static_cast<std::size_t>(header_.group_size);
+    return {shape, values, take_bytes(groups * sizeof(float)), header_.group_size};
+  }
+  std::size_t offset() const { return offset_; }
+
+ private:
+  const std::byte* take_bytes(std::size_t size) {
+    require(size <= bytes_.size() - offset_,
+            "{} is truncated or corrupt: {} bytes, too few for the sizes in its header", where_, bytes_.size());
+    const auto* taken = bytes_.data() + offset_;
+    offset_ += size;
+    return taken;
+  }
+
+  const Header& header_;
+  std::span<const std::byte> bytes_;
+  const std::string& where_;
+  std::size_t offset_;
 };
 
 std::map<std::string, StoredTensor> locate_tensors(const Header& header, const LlamaConfig& config,
@@ -122,28 +174,55 @@ std::map<std::string, StoredTensor> locate_tensors(const Header& header, const L
   // cos and sin of each position and pair
   shapes.emplace("", Shape{2, config.max_position_embeddings, config.head_dim / 2});
   std::map<std::string, StoredTensor> tensors;
-  std::size_t offset = header.bytes;
-  for (const auto& name : file_order(config, header.legacy)) {
-    const Shape shape = shapes.at(name);
-    const auto size = static_cast<std::size_t>(shape.numel()) * sizeof(float);
-    require(size <= bytes.size() - offset, "{} is truncated or corrupt: {} bytes, too few for the sizes in its header",
-            where, bytes.size());
-    if (!name.empty()) tensors.emplace(name, StoredTensor{shape, bytes.data() + offset});
-    offset += size;
+  TensorCursor cursor(header, bytes, where);
+  for (const auto& name : file_order(config, header.version)) {
+    const auto stored = cursor.take(name, shapes.at(name));
+    if (!name.empty()) tensors.emplace(name, stored);
   }
-  require(offset == bytes.size(), "{} has {} bytes: its header demands {}", where, bytes.size(), offset);
+  require(cursor.offset() == bytes.size(), "{} has {} bytes: its header demands {}", where, bytes.size(),
+          cursor.offset());
   return tensors;
 }
 
-// The rows of q or k in Hugging Face's order, as a copy.
-Tensor copy_interleaved(const StoredTensor& stored, std::int64_t head_dim) {
+// Elements [begin, begin + n) as floats.
+void copy_elements(const StoredTensor& stored, std::int64_t begin, std::int64_t n, float* to) {
+  if (stored.scales == nullptr) {
+    std::memcpy(to, stored.values + begin * 4, static_cast<std::size_t>(n) * sizeof(float));
+    return;
+  }
+  for (std::int64_t i = begin; i < begin + n;) {
+    const auto group = i / stored.group_size;
+    const auto end = std::min((group + 1) * stored.group_size, begin + n);
+    float scale;
+    std::memcpy(&scale, stored.scales + group * 4, sizeof(scale));
+    for (; i < end; ++i) to[i - begin] = static_cast<float>(std::to_integer<std::int8_t>(stored.values[i])) * scale;
+  }
+}
+
+// The tensor as f32, with the rows of q and k in Hugging Face's order (head_dim > 0).
+Tensor read_tensor(const StoredTensor& stored, std::int64_t head_dim, const std::shared_ptr<const MappedFile>& file) {
+  if (stored.scales == nullptr && head_dim == 0) {
+    return Tensor::borrow(stored.values, stored.shape, DType::f32, file);
+  }
   Tensor result = Tensor::empty(stored.shape);
-  const auto row_bytes = static_cast<std::size_t>(stored.shape[1]) * sizeof(float);
-  for (std::int64_t row = 0; row < stored.shape[0]; ++row) {
-    const auto from = static_cast<std::size_t>(interleaved_row(row, head_dim));
-    std::memcpy(result.data<float>() + row * stored.shape[1], stored.values + from * row_bytes, row_bytes);
+  float* values = result.data<float>();
+  const auto rows = stored.shape[0], columns = stored.shape[1];
+#pragma omp parallel for schedule(static)
+  for (std::int64_t row = 0; row < rows; ++row) {
+    const auto from = head_dim > 0 ? interleaved_row(row, head_dim) : row;
+    copy_elements(stored, from * columns, columns, values + row * columns);
   }
   return result;
+}
+
+// tokN.bin of a vocabulary of N, tokenizer.bin, or the SentencePiece models that they are made from: the first that
+// lies beside the model; tokenizer.bin where there is none.
+std::filesystem::path find_tokenizer(const std::filesystem::path& folder, std::int64_t vocab_size) {
+  for (const auto& name : {fmt::format("tok{}.bin", vocab_size), std::string("tokenizer.bin"),
+                           fmt::format("tok{}.model", vocab_size), std::string("tokenizer.model")}) {
+    if (std::filesystem::exists(folder / name)) return folder / name;
+  }
+  return folder / "tokenizer.bin";
 }
 
 }  // namespace
@@ -155,15 +234,10 @@ Checkpoint open_llama2c(const std::filesystem::path& path) {
   checkpoint.config = make_config(header, path.string());
   auto tensors = locate_tensors(header, checkpoint.config, file->bytes(), path.string());
   for (const auto& [name, tensor] : tensors) checkpoint.shapes.emplace(name, tensor.shape);
-  const auto vocabulary = path.parent_path() / "tokenizer.bin";
-  const auto sentencepiece = path.parent_path() / "tokenizer.model";
-  const bool has_only_model = !std::filesystem::exists(vocabulary) && std::filesystem::exists(sentencepiece);
-  checkpoint.tokenizer = TokenizerFile{has_only_model ? sentencepiece : vocabulary};
+  checkpoint.tokenizer = TokenizerFile{find_tokenizer(path.parent_path(), checkpoint.config.vocab_size)};
   checkpoint.read = [file, tensors = std::move(tensors),
                      head_dim = checkpoint.config.head_dim](const std::string& name) {
-    const auto& stored = tensors.at(name);
-    if (is_rotated(name)) return copy_interleaved(stored, head_dim);
-    return Tensor::borrow(stored.values, stored.shape, DType::f32, file);
+    return read_tensor(tensors.at(name), is_rotated(name) ? head_dim : 0, file);
   };
   return checkpoint;
 }

@@ -252,37 +252,4 @@ Tokenizer make_scored_bpe_tokenizer(const ScoredVocabulary& vocabulary) {
   return Tokenizer(model->table(), [model](std::string_view text) { return model->encode(text); });
 }
 
-Tokenizer load_llama2c_tokenizer(const std::filesystem::path& file, std::int32_t vocab_size) {
-  const auto content = read_file(file, "llama2.c's tokenizer.bin");
-  std::string_view rest = content;
-  const auto take = [&](std::size_t bytes) {
-    require(bytes <= rest.size(), "{}: ends inside a token: expected {} tokens", file.string(), vocab_size);
-    const auto taken = rest.substr(0, bytes);
-    rest.remove_prefix(bytes);
-    return taken;
-  };
-  const auto read = [&]<typename T>(T value) {
-    std::ranges::copy(take(sizeof value), reinterpret_cast<char*>(&value));
-    return value;
-  };
-  ScoredVocabulary vocabulary;
-  vocabulary.source = file.string();
-  const auto longest = read(std::int32_t{});
-  for (std::int32_t id = 0; id < vocab_size; ++id) {
-    vocabulary.scores.push_back(read(float{}));
-    const auto length = read(std::int32_t{});
-    require(length >= 0 && length <= longest, "{}: token {} has length {}: expected 0 to {}, the longest token's",
-            file.string(), id, length, longest);
-    vocabulary.tokens.push_back(replace_all(take(static_cast<std::size_t>(length)), " ", space_mark));
-    const bool is_byte = byte_of_piece(vocabulary.tokens.back()).has_value();
-    vocabulary.types.push_back(id == 0   ? TokenType::unknown
-                               : id < 3  ? TokenType::control
-                               : is_byte ? TokenType::byte
-                                         : TokenType::normal);
-  }
-  require(rest.empty(), "{}: {} bytes follow token {}: expected exactly {} tokens", file.string(), rest.size(),
-          vocab_size - 1, vocab_size);
-  return make_scored_bpe_tokenizer(vocabulary);
-}
-
 }  // namespace csreft

@@ -31,8 +31,4 @@ struct ScoredVocabulary {
 // different lengths, duplicate tokens, byte tokens that name no byte, and a vocabulary that cannot express every text.
 Tokenizer make_scored_bpe_tokenizer(const ScoredVocabulary& vocabulary);
 
-// llama2.c's tokenizer.bin: int32 longest token, then for each token float score, int32 length, bytes, of a
-// SentencePiece model with <unk>, BOS and EOS at 0, 1 and 2. Throws Error unless the file holds exactly `vocab_size`.
-Tokenizer load_llama2c_tokenizer(const std::filesystem::path& file, std::int32_t vocab_size);
-
 }  // namespace csreft

@@ -1,7 +1,6 @@
 #include "reft/adapters/peft.h"
 
 #include <map>
-#include <set>
 
 #include <nlohmann/json.hpp>
 
@@ -33,22 +32,51 @@ std::string tensor_name(const std::string& module, const char* matrix) {
   return fmt::format("base_model.model.{}.lora_{}.weight", module, matrix);
 }
 
-// The name that the file has: versions of peft before 0.4 kept the adapter's own name, "default", in it.
-std::string stored_name(const SafeTensors& file, const std::string& module, const char* matrix) {
-  const auto with_adapter = fmt::format("base_model.model.{}.lora_{}.default.weight", module, matrix);
-  return file.contains(with_adapter) ? with_adapter : tensor_name(module, matrix);
+// The name that write_peft gives a matrix. Files may leave "base_model.model." away, or "model." before "layers." (LoRA
+// of the model without its head), and keep the adapter's own name, such as "default", before ".weight" (peft before
+// 0.4).
+std::string written_name(std::string name) {
+  constexpr std::string_view wrapper = "base_model.model.", ending = ".weight";
+  if (name.starts_with(wrapper)) name.erase(0, wrapper.size());
+  if (name.starts_with("layers.")) name.insert(0, "model.");
+  for (const std::string_view matrix : {".lora_A", ".lora_B"}) {
+    const auto found = name.rfind(matrix);
+    if (found == name.npos || !name.ends_with(ending)) continue;
+    const auto end = found + matrix.size(), own_name = name.size() - ending.size();
+    if (end < own_name && name.rfind('.', own_name - 1) == end) name.erase(end, own_name - end);
+  }
+  return fmt::format("{}{}", wrapper, name);
 }
 
-Tensor read_tensor(const SafeTensors& file, const std::string& name, const Shape& shape) {
-  const auto where = file.path().string();
-  require(file.contains(name), "{}: tensor {} is missing: expected shape {}", where, name, shape.str());
-  require(file.shape(name) == shape, "{}: tensor {} has shape {}: expected {}", where, name, file.shape(name).str(),
-          shape.str());
-  const auto dtype = file.dtype(name);
-  require(dtype == DType::f32 || dtype == DType::bf16, "{}: tensor {} is {}: expected F32, F16 or BF16", where, name,
-          name_of(dtype));
-  return file.get(name).to(DType::f32);
+// The names that the file has, by those that write_peft gives. Throws Error for two names of one matrix.
+std::map<std::string, std::string> stored_names(const SafeTensors& file) {
+  std::map<std::string, std::string> names;
+  for (const auto& name : file.names()) {
+    const auto [found, is_new] = names.emplace(written_name(name), name);
+    require(is_new, "{}: tensors {} and {} are one matrix: expected one adapter", file.path().string(), found->second,
+            name);
+  }
+  return names;
 }
+
+// The tensors of a file under the names that write_peft gives, taken one by one.
+struct PeftTensors {
+  const SafeTensors& file;
+  std::map<std::string, std::string> left;
+
+  Tensor take(const std::string& name, const Shape& shape) {
+    const auto where = file.path().string();
+    const auto stored = left.extract(name);
+    require(!stored.empty(), "{}: tensor {} is missing: expected shape {}", where, name, shape.str());
+    const auto& own_name = stored.mapped();
+    require(file.shape(own_name) == shape, "{}: tensor {} has shape {}: expected {}", where, own_name,
+            file.shape(own_name).str(), shape.str());
+    const auto dtype = file.dtype(own_name);
+    require(dtype == DType::f32 || dtype == DType::bf16, "{}: tensor {} is {}: expected F32, F16 or BF16", where,
+            own_name, name_of(dtype));
+    return file.get(own_name).to(DType::f32);
+  }
+};
 
 // What a tensor that no module has is, by its name.
 std::string_view kind_of(std::string_view name) {
@@ -65,17 +93,15 @@ void check_places(const PeftConfig& config) {
   }
 }
 
-LoraModule read_module(const PeftConfig& config, const SafeTensors& file, std::int64_t layer, LinearSite site,
-                       const Shape& weight, std::set<std::string>& read) {
+LoraModule read_module(const PeftConfig& config, PeftTensors& tensors, std::int64_t layer, LinearSite site,
+                       const Shape& weight) {
   const auto module = module_name(layer, site);
   const auto rank = rank_of(config, module);
-  const auto a = stored_name(file, module, "A"), b = stored_name(file, module, "B");
-  read.insert({a, b});
   return {.layer = layer,
           .site = site,
           .alpha = alpha_of(config, module),
-          .A = read_tensor(file, a, {rank, weight[1]}),
-          .B = read_tensor(file, b, {weight[0], rank})};
+          .A = tensors.take(tensor_name(module, "A"), {rank, weight[1]}),
+          .B = tensors.take(tensor_name(module, "B"), {weight[0], rank})};
 }
 
 void check_module(const LoraModule& module, const std::map<std::string, Shape>& weights) {
@@ -131,19 +157,19 @@ LoraAdapter read_peft(const fs::path& folder, const LlamaConfig& model) {
                       .base_model = config.base_model,
                       .modules = {}};
   const auto weights = module_shapes(model);
-  std::set<std::string> read;
+  PeftTensors tensors{file, stored_names(file)};
   for (std::int64_t layer = 0; layer < model.n_layers; ++layer) {
     for (const auto site : linear_sites()) {
       const auto name = module_name(layer, site);
       if (!is_target(config, name)) continue;
-      adapter.modules.push_back(read_module(config, file, layer, site, weights.at(name), read));
+      adapter.modules.push_back(read_module(config, tensors, layer, site, weights.at(name)));
     }
   }
   require(!adapter.modules.empty(), "{}: its targets name no linear layer of a Llama with {} layers", config.source,
           model.n_layers);
-  for (const auto& name : file.names()) {
-    require(read.contains(name), "{}: tensor {} is {}: expected A and B of {} linear layers", file.path().string(),
-            name, kind_of(name), adapter.modules.size());
+  for (const auto& [_, name] : tensors.left) {
+    fail("{}: tensor {} is {}: expected A and B of {} linear layers", file.path().string(), name, kind_of(name),
+         adapter.modules.size());
   }
   return adapter;
 }

@@ -15,8 +15,9 @@ namespace csreft {
 // twice, for A and B of other shapes or dtypes than LoraModule says, and as AtomicFile does.
 void write_peft(const std::filesystem::path& folder, const LoraAdapter& adapter, const LlamaConfig& config);
 
-// Reads what peft or write_peft has written for the model of this config; F16 and BF16 tensors become f32. Throws
-// Error, naming the file and the tensor, for tensors that are missing, that no module has, or whose shape is another
+// Reads what peft or write_peft has written for the model of this config; F16 and BF16 tensors become f32. Names may
+// lack "base_model.model." and have the adapter's own name in them, as in lora_A.default.weight. Throws Error, naming
+// the file and the tensor, for tensors that are missing, twice there, that no module has, or whose shape is another
 // than rank and model want; for adapters of the embedding or the head; for targets that the model has not; and as
 // parse_peft_config does.
 LoraAdapter read_peft(const std::filesystem::path& folder, const LlamaConfig& model);

@@ -71,6 +71,8 @@ bool is_set(const json& value) {
 }
 
 void check_supported(const json& config, const std::string& where) {
+  require(config.contains("peft_type") || !config.contains("fine_tune_type"),
+          "{} is of an adapter of mlx-lm: expected peft_type LORA, as Python's peft writes it", where);
   const auto type = get_json<std::string>(config, "peft_type", where);
   require(type == "LORA", "{}: peft_type is {}: expected LORA", where, type);
   const auto bias = find_json<std::string>(config, "bias", where).value_or("none");

@@ -44,6 +44,11 @@ TEST_CASE("merge writes a model that evaluates without the adapter") {
   CAPTURE(merged.err);
   REQUIRE(merged.code == 0);
   CHECK(merged.out == "merged: model in bf16, with LoRA merged into 2 linear layers\n");
+  CHECK(contains(merged.err, "note: lora does not say which weights it was trained on: it is used with model\n"));
+  const auto evaluated =
+      bench.run({"evaluate", "--quiet", "--model", "model", "--adapter", "lora", "--test", "test.json"});
+  CHECK(evaluated.code == 0);
+  CHECK(evaluated.err == "note: lora does not say which weights it was trained on: it is used with model\n");
   CHECK(bench.run({"evaluate", "--quiet", "--model", "merged", "--test", "test.json", "--threads", "1"}).code == 0);
   check_refused(bench, MergeBench::words(), "folder merged is not empty");
 }

@@ -122,6 +122,38 @@ TEST_CASE("version 1 stores the norms first") {
   }
 }
 
+// Elements 0, 1, 2, ... modulo 100 as int8, then the scales 1, 2, 3, ... of groups of four.
+std::string quantised(std::size_t n) {
+  std::string bytes;
+  for (std::size_t i = 0; i < n; ++i) bytes += static_cast<char>(i % 100);
+  for (std::size_t group = 1; group <= n / 4; ++group) bytes += bytes_of(static_cast<float>(group));
+  return bytes;
+}
+
+std::string version_2(std::int32_t group_size) {
+  auto header = header_v1(2, false);
+  header.replace(37, 4, bytes_of(group_size));
+  std::string body = counting(2 * norms + 8) + quantised(embedding);
+  for (const auto layer : {q / 2, k / 2, k / 2, q / 2, ffn / 2, ffn / 2, ffn / 2}) {
+    for (int n = 0; n < 2; ++n) body += quantised(layer);
+  }
+  return header + body + quantised(embedding);
+}
+
+TEST_CASE("version 2 stores matrices as int8 with a scale for every group") {
+  const TemporaryFolder folder;
+  const auto checkpoint = open_bytes(folder, version_2(4));
+  CHECK(first(checkpoint, "model.layers.1.input_layernorm.weight") == 8);
+  CHECK(first(checkpoint, "model.norm.weight") == 2 * norms);
+  // Rows of six: the second group lies in both of the first two.
+  const Tensor down = checkpoint.tensor("model.layers.1.mlp.down_proj.weight");
+  CHECK(std::vector<float>(down.data<float>(), down.data<float>() + 12) ==
+        std::vector<float>{0, 1, 2, 3, 4 * 2, 5 * 2, 6 * 2, 7 * 2, 8 * 3, 9 * 3, 10 * 3, 11 * 3});
+  // Row 1 of q is row 2 of the file.
+  CHECK(checkpoint.tensor("model.layers.0.self_attn.q_proj.weight").data<float>()[8] == 16 * 5);
+  CHECK(checkpoint.tensor("lm_head.weight").data<float>()[39] == 39 * 10);
+}
+
 TEST_CASE("rows of q and k leave Meta's order, those of v stay") {
   const TemporaryFolder folder;
   const auto checkpoint = open_bytes(folder, header_v0() + counting(shared_weights + rotation));
@@ -146,8 +178,14 @@ TEST_CASE("the tokenizer is the file beside the model") {
   CHECK(tokenizer() == folder / "tokenizer.bin");
   folder.write("tokenizer.model", "x");
   CHECK(tokenizer() == folder / "tokenizer.model");
+  folder.write("tok5.model", "x");
+  CHECK(tokenizer() == folder / "tok5.model");
   folder.write("tokenizer.bin", "x");
   CHECK(tokenizer() == folder / "tokenizer.bin");
+  folder.write("tok6.bin", "x");
+  CHECK(tokenizer() == folder / "tokenizer.bin");
+  folder.write("tok5.bin", "x");
+  CHECK(tokenizer() == folder / "tok5.bin");
 }
 
 TEST_CASE("a file whose size is not what its header demands is refused") {
@@ -159,11 +197,18 @@ TEST_CASE("a file whose size is not what its header demands is refused") {
   CHECK(contains(refusal(whole + "1234"), "its header demands"));
   CHECK(contains(refusal(header_v1(1, true).substr(0, 255)), "expected a header of 256"));
   CHECK(contains(refusal(header_v1(1, true)), "truncated or corrupt"));
+  const auto int8 = version_2(4);
+  CHECK(refusal(int8).empty());
+  CHECK(contains(refusal(int8.substr(0, int8.size() - 1)), "truncated or corrupt"));
+  CHECK(contains(refusal(int8 + "1"), "its header demands"));
+  CHECK(contains(refusal(version_2(0)), "groups of 0 elements share a scale"));
+  CHECK(contains(refusal(version_2(3)), "the 40 elements of model.embed_tokens.weight are no whole groups of 3"));
 }
 
 TEST_CASE("a version or sizes that are none of llama2.c's float files are refused") {
-  CHECK(contains(refusal(header_v1(2, true)), "llama2.c version 2 (int8): expected 0 or 1"));
-  CHECK(contains(refusal(header_v1(7, true)), "llama2.c version 7: expected 0 or 1"));
+  CHECK(contains(refusal(header_v1(7, true)), "llama2.c version 7: expected 0, 1 (float32) or 2 (int8)"));
+  CHECK(contains(refusal("PK\3\4"), "is a PyTorch checkpoint: expected a llama2.c file, or a folder"));
+  CHECK(contains(refusal("tjgg\3"), "a format that llama.cpp had before GGUF"));
   const auto with = [](const auto& change) {
     Sizes sizes;
     change(sizes);

@@ -3,6 +3,7 @@
 #include <doctest/doctest.h>
 
 #include "core/base/error.h"
+#include "models/text/llama2c_tokenizer.h"
 #include "tests/models/text/scored_vocabulary.h"
 #include "tests/temporary_folder.h"
 
@@ -53,18 +54,6 @@ TEST_CASE("a bad SentencePiece model is an error that names the file") {
     CHECK_THROWS_WITH_AS(csreft::load_sentencepiece(file), Contains(file.c_str()), Error);
   }
   CHECK_THROWS_WITH_AS(csreft::load_sentencepiece(folder.path()), Contains("cannot be read"), Error);
-}
-
-TEST_CASE("a bad tokenizer.bin is an error that names the file") {
-  const TemporaryFolder folder;
-  const auto content = llama2c_file(small_scored_vocabulary());
-  const auto file = folder.write("tokenizer.bin", content);
-  CHECK_THROWS_WITH_AS(csreft::load_llama2c_tokenizer(file, 268), Contains("bytes follow token 267"), Error);
-  CHECK_THROWS_WITH_AS(csreft::load_llama2c_tokenizer(file, 270), Contains("ends inside a token"), Error);
-  auto negative = content;
-  negative[11] = '\xFF';  // the sign of the first token's length
-  folder.write("tokenizer.bin", negative);
-  CHECK_THROWS_WITH_AS(csreft::load_llama2c_tokenizer(file, 269), Contains("token 0 has length -"), Error);
 }
 
 TEST_CASE("a scored vocabulary that contradicts itself is an error") {

@@ -125,6 +125,8 @@ TEST_CASE("what is not LoRA of linear layers alone is refused by its name") {
 TEST_CASE("bad configs are refused, naming the key") {
   CHECK(contains(error_text([] { return parse_peft_config("{", "x.json"); }), "x.json is not valid JSON"));
   CHECK(contains(error_text([] { return parse_peft_config("{}", "x.json"); }), "`peft_type` is missing"));
+  CHECK(contains(error_text([] { return parse_peft_config(R"({"fine_tune_type": "lora"})", "x.json"); }),
+                 "an adapter of mlx-lm"));
   CHECK(contains(refusal({{"r", nullptr}}), "`r` is missing"));
   CHECK(contains(refusal({{"r", 0}}), "a rank is 0: expected 1 or more"));
   CHECK(contains(refusal({{"r", 1.5}}), "`r` is number: expected an integer"));

@@ -113,6 +113,26 @@ TEST_CASE("bf16 tensors, and names with the adapter's own, are read") {
   CHECK(equal(read.modules[0].A, sample().modules[0].A.to(DType::bf16).to(DType::f32)));
 }
 
+TEST_CASE("names without peft's wrapper, of a model without its head, and with any adapter's name are read") {
+  const auto renamed = [](const auto& change) {
+    Written written;
+    for (auto& [name, _] : written.tensors) name = change(name);
+    written.save();
+    const auto read = written.read();
+    return equal(read.modules[1].A, sample().modules[1].A) && equal(read.modules[1].B, sample().modules[1].B);
+  };
+  const auto without = [](std::string name, std::string_view prefix) { return name.substr(prefix.size()); };
+  CHECK(renamed([&](const std::string& name) { return without(name, "base_model.model."); }));
+  CHECK(renamed([&](const std::string& name) { return without(name, "base_model.model.model."); }));
+  CHECK(
+      renamed([&](const std::string& name) { return "base_model.model." + without(name, "base_model.model.model."); }));
+  CHECK(renamed([](std::string name) { return name.insert(name.size() - std::string(".weight").size(), ".my-task"); }));
+  Written twice;
+  twice.tensors.emplace_back("model.layers.0.self_attn.q_proj.lora_A.other.weight", Tensor::zeros({2, 12}));
+  CHECK(contains(twice.refusal_of_tensors(),
+                 "tensors " + q0 + " and model.layers.0.self_attn.q_proj.lora_A.other.weight are one matrix"));
+}
+
 TEST_CASE("missing, extra and odd tensors are refused by name") {
   CHECK(contains(
       [] {
