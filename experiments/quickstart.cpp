@@ -205,7 +205,7 @@ int quickstart(Arguments arguments) {
   options.train.quiet = options.model.quiet;
   EvaluationOptions evaluation;
   evaluation.system = options.model.system;
-  evaluation.quiet = options.model.quiet;
+  evaluation.quiet = true;  // progress shows accuracies, which stand in the table
   std::vector<Contestant> contestants;
   const auto add = [&](const std::string& label, const MethodOptions& method, const TrainOptions& train,
                        RunFolder where) {
@@ -227,6 +227,8 @@ int quickstart(Arguments arguments) {
   std::fflush(stdout);
 
   const InterruptGuard guard;
+  fmt::print("\nthe model as it is: scoring {} answers\n", options.n_test * std::ssize(tests));
+  std::fflush(stdout);
   const auto before = score_untrained(model, tests, evaluation);
   std::vector<const Contestant*> done;
   for (auto& contestant : contestants) {

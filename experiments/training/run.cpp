@@ -109,6 +109,10 @@ void train_and_score(MethodRun& run, Trainer& trainer, const LanguageModel& mode
                records.back().step,
                run.result.kept_step > 0 ? fmt::format("; kept: step {}", run.result.kept_step) : "");
   }
+  if (lines == ScoreLines::leave && !interrupted()) {
+    fmt::print("{}: scoring the answers\n", run.label);
+    std::fflush(stdout);
+  }
   std::vector<TaskScore> scores = last ? *std::move(last) : score_all(run, model, tests, evaluation);
   run.result.interrupted = run.result.interrupted || interrupted();
   if (lines == ScoreLines::print) print_scores(run.label, scores);

@@ -40,7 +40,8 @@ SequenceMatrix matrix_of(const MethodRun& run);
 std::vector<TaskScore> score_untrained(const LanguageModel& model, std::span<const Task> tests,
                                        const EvaluationOptions& options);
 
-// Whether scores are printed as soon as they are there, or are left to the caller.
+// Whether scores are printed as soon as they are there, or are left to the caller: then it is only said that they are
+// taken.
 enum class ScoreLines { print, leave };
 
 // Trains, measures the memory, scores on every task unless interrupted, prints the scores, and writes answers.jsonl.
