@@ -79,14 +79,14 @@ int evaluate_model(Arguments arguments) {
       "example: what was expected, what came) and report.html");
   flags.add_switch("--force", force, "replace the run that is in the folder --out");
   flags.add("--batch", options.batch, "prompts that are answered together");
-  flags.add("--tests,--limit", options.max_examples, "test examples of each task, the first of its file; 0: all");
+  add_test_limit(flags, options.max_examples);
   flags.group("Adapters");
   adapter_flags.add_to(flags);
   model_flags.add_to(flags);
   if (!flags.parse(arguments)) return 0;
   require(!files.empty(), "there is no test data: expected --test FILE");
 
-  require(options.max_examples >= 0, "--tests {} is not possible: expected 0 (all) or more", options.max_examples);
+  check_test_limit(options.max_examples);
   model_flags.check();
   adapter_flags.check();
   const std::vector<Task> tasks = load_tasks(files);

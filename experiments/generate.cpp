@@ -4,26 +4,11 @@
 #include "core/ops/checks.h"
 #include "experiments/cli/progress.h"
 #include "experiments/training/adapted_model.h"
+#include "experiments/training/conversation.h"
 #include "experiments/training/resumable_answers.h"
 
 namespace csreft {
 namespace {
-
-// Prints each whole character as it comes.
-void answer_prompt(const LanguageModel& model, const std::vector<std::int32_t>& prompt,
-                   const GenerationOptions& options, const GenerationAttachments& attachments) {
-  IncrementalDecoder decoder(model.tokenizer);
-  const auto print = [](const std::string& text) {
-    fmt::print("{}", text);
-    std::fflush(stdout);
-  };
-  const std::vector<std::vector<std::int32_t>> prompts{prompt};
-  generate(model.llama, prompts, options, attachments, [&](std::size_t, std::int32_t token) {
-    print(decoder.push(token));
-    return !interrupted();
-  });
-  print(decoder.finish() + "\n");
-}
 
 // The adapters of each example, by index: those that it names, or else those in use.
 std::vector<std::vector<std::size_t>> adapters_of(const AdaptedModel& adapted, const Task& task) {
@@ -167,14 +152,7 @@ void add_flags(Flags& flags, GenerateOptions& o) {
                  "stopped goes on from what FILE.part keeps");
   flags.group("Adapters");
   o.adapters.add_to(flags);
-  flags.group("Generation");
-  GenerationOptions& options = o.generation;
-  flags.add("--max-new-tokens", options.max_new_tokens, "tokens of the longest answer");
-  flags.add("--temperature", options.sampling.temperature,
-            "of the softmax that tokens are drawn from; 0: always the most probable token");
-  flags.add("--top-k", options.sampling.top_k, "draw from the k most probable tokens; 0: all");
-  flags.add("--top-p", options.sampling.top_p, "draw from the most probable tokens of this total probability");
-  flags.add("--seed", options.sampling.seed, "seed of the draws");
+  add_generation_flags(flags, o.generation);
   flags.add("--batch", o.batch, "instructions of --data that are answered together");
   o.model.add_to(flags);
 }
@@ -214,8 +192,9 @@ int generate_text(Arguments arguments) {
 
   const InterruptGuard guard;
   if (o.data.empty()) {
-    answer_prompt(model, encode_prompt(*model.chat, model.tokenizer, adapted.system, o.prompt, o.input), o.generation,
-                  generation_attachments(method, o.adapters.task));
+    stream_answer(model, encode_prompt(*model.chat, model.tokenizer, adapted.system, o.prompt, o.input), o.generation,
+                  generation_attachments(method, o.adapters.task), print_text);
+    print_text("\n");
   } else {
     check_task(model, method, task,
                {.batch = o.batch, .max_examples = 0, .system = adapted.system, .task = o.adapters.task, .quiet = true});

@@ -4,7 +4,9 @@
 #include <cmath>
 #include <numeric>
 
+#include "experiments/cli/text_table.h"
 #include "experiments/training/adapted_model.h"
+#include "reft/positions.h"
 
 namespace csreft {
 namespace {
@@ -16,6 +18,7 @@ struct Edit {
   std::int64_t layer;
   std::int32_t position;
   std::vector<float> before, after;
+  std::vector<double> shares{};  // of each subspace in the sum of their sizes; empty: it has none of its own
 };
 
 double norm(std::span<const float> x) { return std::sqrt(std::inner_product(x.begin(), x.end(), x.begin(), 0.0)); }
@@ -30,20 +33,83 @@ std::vector<float> difference(const Edit& edit) {
   return out;
 }
 
+// What each subspace of a method by itself does to a hidden state: its edit with the gates of all others shut.
+class Subspaces {
+ public:
+  // Of the adapter in use; none where there are several, or where it has one subspace, or gates by token.
+  Subspaces(const AdaptedModel& adapted, const TokenBatch& batch) {
+    if (adapted.adapters->in_use().size() != 1) return;
+    const Method& method = *adapted.adapters->adapters()[adapted.adapters->in_use().front()].method;
+    const Routing* routing = method.routing();
+    if (routing == nullptr || routing->subspaces() < 2 || routing->by_token()) return;
+    const PromptSpans spans = whole_prompts(batch);
+    for (std::int64_t i = 0; i < routing->subspaces(); ++i) {
+      std::vector<double> alone(static_cast<std::size_t>(routing->subspaces()), 0.0);
+      alone[static_cast<std::size_t>(i)] = 1.0;
+      passes_.push_back(method.attach({.tokens = batch, .prompts = spans, .alpha = alone}));
+      points_.push_back(passes_.back()->points());
+    }
+  }
+
+  // [subspaces][rows]: the sizes of their edits of `hidden` at block `layer`, each with its gate of `alpha`.
+  std::vector<std::vector<double>> sizes(std::int64_t layer, const Variable& hidden,
+                                         std::span<const double> alpha) const {
+    std::vector<std::vector<double>> out;
+    for (std::size_t i = 0; i < points_.size(); ++i) {
+      const Variable edited = points_[i].block_output(layer, hidden);
+      const Tensor change = ops::sub(edited.value(), hidden.value()).to(Device{});
+      auto& sizes = out.emplace_back();
+      for (std::int64_t row = 0; row < change.rows(); ++row) {
+        sizes.push_back(std::abs(alpha[i]) * norm(change.slice(row, row + 1).span<float>()));
+      }
+    }
+    return out;
+  }
+
+ private:
+  std::vector<std::unique_ptr<MethodPass>> passes_;
+  std::vector<Attachments> points_;
+};
+
+// The gates of the one prompt of a pass; none if it has none.
+std::vector<double> gates_of(const MethodPass& pass) {
+  if (pass.gates() == nullptr || !pass.gates()->alpha.defined()) return {};
+  const Tensor alpha = pass.gates()->alpha.value().to(DType::f64).to(Device{});
+  return {alpha.span<double>().begin(), alpha.span<double>().end()};
+}
+
+// The share of each of the sizes at `row` in their sum; none where that is 0.
+std::vector<double> shares_of(const std::vector<std::vector<double>>& sizes, std::size_t row) {
+  std::vector<double> shares;
+  double sum = 0.0;
+  for (const auto& size : sizes) sum += size[row];
+  for (const auto& size : sizes) {
+    if (sum > 0.0) shares.push_back(size[row] / sum);
+  }
+  return shares;
+}
+
 // Wraps a pass so that every row which an edit changes is recorded.
-Attachments record_edits(const Attachments& points, std::vector<Edit>& edits) {
-  Attachments recording = points;
-  if (!points.block_output) return recording;
-  recording.block_output = [&edits, apply = points.block_output](std::int64_t layer, const Variable& hidden) {
+Attachments record_edits(MethodPass& pass, const Subspaces& subspaces, std::vector<Edit>& edits) {
+  Attachments recording = pass.points();
+  if (!recording.block_output) return recording;
+  recording.block_output = [&pass, &subspaces, &edits, apply = recording.block_output](std::int64_t layer,
+                                                                                       const Variable& hidden) {
     const Variable edited = apply(layer, hidden);
     const std::int64_t d = hidden.value().cols();
     const Tensor all_before = hidden.value().to(Device{}), all_after = edited.value().to(Device{});
+    const std::size_t first = edits.size();
     for (std::int64_t row = 0; row < all_before.rows(); ++row) {
       const auto before = all_before.slice(row, row + 1).span<float>();
       const auto after = all_after.slice(row, row + 1).span<float>();
       if (std::equal(before.begin(), before.begin() + d, after.begin())) continue;
       edits.push_back(
           {layer, static_cast<std::int32_t>(row), {before.begin(), before.end()}, {after.begin(), after.end()}});
+    }
+    if (edits.size() == first) return edited;
+    const auto sizes = subspaces.sizes(layer, hidden, gates_of(pass));
+    for (auto& edit : std::span(edits).subspan(first)) {
+      edit.shares = shares_of(sizes, static_cast<std::size_t>(edit.position));
     }
     return edited;
   };
@@ -113,23 +179,86 @@ void print_gates(std::string_view source, const Gates& gates, json& result) {
   fmt::print("\n");
 }
 
-void print_edits(const LanguageModel& model, const std::vector<Edit>& edits, std::span<const std::int32_t> ids,
-                 std::size_t values) {
+// The means of one layer's edits.
+struct LayerSummary {
+  std::int64_t layer;
+  std::int64_t n = 0;
+  double before = 0.0, size = 0.0, relative = 0.0, cosine = 0.0;  // |h|, |dh|, |dh| / |h|
+  std::vector<double> shares{};
+
+  void add(const Edit& edit) {
+    const double h = norm(edit.before), dh = norm(difference(edit));
+    before += h;
+    size += dh;
+    relative += dh / std::max(h, 1e-30);
+    cosine += csreft::cosine(edit.before, edit.after);
+    shares.resize(std::max(shares.size(), edit.shares.size()), 0.0);
+    for (std::size_t i = 0; i < edit.shares.size(); ++i) shares[i] += edit.shares[i];
+    ++n;
+  }
+  std::vector<std::string> row(std::size_t subspaces) const {
+    const auto count = static_cast<double>(n);
+    std::vector<std::string> out{std::to_string(layer),
+                                 std::to_string(n),
+                                 fmt::format("{:.2f}", before / count),
+                                 fmt::format("{:.3f}", size / count),
+                                 fmt::format("{:.1f} %", 100.0 * relative / count),
+                                 fmt::format("{:.4f}", cosine / count)};
+    for (std::size_t i = 0; i < subspaces; ++i) {
+      out.push_back(i < shares.size() ? fmt::format("{:.0f} %", 100.0 * shares[i] / count) : "");
+    }
+    return out;
+  }
+};
+
+// A line a layer.
+void print_summary(const std::vector<Edit>& edits) {
   if (edits.empty()) {
     fmt::print("no hidden state is edited after a block\n");
     return;
   }
+  std::vector<LayerSummary> layers;
+  for (const auto& edit : edits) {
+    if (layers.empty() || layers.back().layer != edit.layer) layers.push_back({.layer = edit.layer});
+    layers.back().add(edit);
+  }
+  std::size_t subspaces = 0;
+  for (const auto& layer : layers) subspaces = std::max(subspaces, layer.shares.size());
+  std::vector<std::vector<std::string>> rows{{"layer", "edited", "|h|", "|dh|", "|dh| / |h|", "cos"}};
+  for (std::size_t i = 1; i <= subspaces; ++i) rows.front().push_back(fmt::format("subspace {}", i));
+  for (const auto& layer : layers) rows.push_back(layer.row(subspaces));
+  fmt::print(
+      "\nedits of each layer, means over the positions edited: |h| before, |dh| of the edit, cos between before\n"
+      "and after{}\n{}",
+      subspaces > 0 ? "; each subspace's share in the sum of the sizes of their edits" : "", text_table(rows));
+}
+
+// A line for each edit of one of the positions.
+void print_rows(const LanguageModel& model, const std::vector<Edit>& edits, std::span<const std::int32_t> ids,
+                std::span<const std::int32_t> positions, std::size_t values) {
   fmt::print(
       "\nedits (|h|: norm before; |dh|: of the edit; cos: between before and after; then h before, h after, and the\n"
       "tokens that dh points at)\n");
   fmt::print("{:>5} {:>4} {:<14} {:>8} {:>8} {:>7}\n", "layer", "pos", "token", "|h|", "|dh|", "cos");
   for (const auto& edit : edits) {
+    if (std::ranges::find(positions, edit.position) == positions.end()) continue;
     const auto delta = difference(edit);
     fmt::print("{:>5} {:>4} {:<14} {:>8.2f} {:>8.3f} {:>7.4f}  {} -> {}  {}\n", edit.layer, edit.position,
                model.tokenizer.piece(ids[static_cast<std::size_t>(edit.position)]), norm(edit.before), norm(delta),
                cosine(edit.before, edit.after), first_values(edit.before, values), first_values(edit.after, values),
                direction_in_words(model, delta));
   }
+}
+
+// The positions, of a prompt of this length, whose rows are asked for.
+std::vector<std::int32_t> asked_positions(const std::string& rows, std::size_t length) {
+  std::vector<std::int32_t> positions;
+  if (rows.empty()) return positions;
+  for (const auto& group : parse_positions(rows, /*tied=*/false)) {
+    const auto some = group.positions(static_cast<std::int64_t>(length));
+    positions.insert(positions.end(), some.begin(), some.end());
+  }
+  return positions;
 }
 
 double divergence(const std::vector<double>& p, const std::vector<double>& q) {
@@ -169,21 +298,28 @@ json edits_json(const std::vector<Edit>& edits) {
 int inspect(Arguments arguments) {
   ModelFlags model_flags;
   AdapterFlags adapter_flags;
-  std::string prompt, input, out;
+  std::string prompt, input, out, rows;
   std::size_t values = 3;
-  Flags flags(
-      "inspect", "Shows what an adapter does to one prompt.",
-      {"./run inspect --adapter runs/quickstart-20260101-120000/adapter --prompt 'What is the opposite of hot?'"});
+  Flags flags("inspect",
+              "Shows what an adapter does to one prompt: the gates, the edits of each layer, and how the next token's "
+              "probabilities move.",
+              {"./run inspect --adapter last --prompt 'What is the opposite of hot?'",
+               "./run inspect --adapter last --rows -3: --prompt 'What is the opposite of hot?'",
+               "./run inspect --adapter last --alpha 1,0,0,0 --json all.json --prompt 'What is the opposite of hot?'"});
   flags.group("Data");
   flags.add_required("--prompt", prompt, "an instruction", "--prompt TEXT, an instruction to follow through the model");
   flags.add("--input", input, "what the instruction is about");
-  flags.add("--values", values, "components shown of each hidden state");
+  flags.add("--rows", rows,
+            "a line for each edit at these positions of the prompt, too, as all, 0,3,-1, 2:6 or l5; empty: none");
+  flags.add("--values", values, "components of each hidden state that --rows shows");
   flags.add_path("--json", out, "write everything, whole hidden states included, here");
   flags.group("Adapters");
   adapter_flags.add_to(flags);
   model_flags.add_to(flags);
   if (!flags.parse(arguments)) return 0;
   require(!prompt.empty(), "there is nothing to inspect: expected --prompt TEXT, which is not empty");
+
+  if (!rows.empty()) static_cast<void>(parse_positions(rows, /*tied=*/false));  // or else it is said before any work
 
   const auto output = open_output(out);
   const AdaptedModel adapted(model_flags, adapter_flags, flags);
@@ -192,6 +328,7 @@ int inspect(Arguments arguments) {
 
   const NoGrad no_grad;
   const auto ids = encode_prompt(*model.chat, model.tokenizer, adapted.system, prompt, input);
+  const auto positions = asked_positions(rows, ids.size());
   const TokenBatch batch = pack_tokens(std::vector<std::vector<std::int32_t>>{ids});
   fmt::print("{}: {} tokens, template {}\n", model.name, ids.size(), model.chat->name);
   const auto before = next_token(model, batch, {});
@@ -202,14 +339,16 @@ int inspect(Arguments arguments) {
     const PromptSpans spans = whole_prompts(batch);
     const std::vector<std::int32_t> tasks{method->task_index(adapter_flags.task)};
     const auto pass = method->attach({batch, spans, tasks});
-    after = next_token(model, batch, record_edits(pass->points(), edits));
+    const Subspaces subspaces(adapted, batch);
+    after = next_token(model, batch, record_edits(*pass, subspaces, edits));
     fmt::print("method {}, {} parameters\n", adapted.label, count_parameters(*method).total);
     const std::string source =
         adapter_flags.alpha.empty()
             ? fmt::format("gate {}", method->routing() != nullptr ? method->routing()->gate() : "")
             : "gates of --alpha, in place of the router's";
     if (pass->gates() != nullptr) print_gates(source, *pass->gates(), result);
-    print_edits(model, edits, ids, values);
+    print_summary(edits);
+    if (!positions.empty()) print_rows(model, edits, ids, positions, values);
   }
   print_shift(model, before, after);
   result["edits"] = edits_json(edits);

@@ -17,6 +17,7 @@ int quickstart(Arguments arguments);
 int train(Arguments arguments);
 int evaluate_model(Arguments arguments);
 int generate_text(Arguments arguments);
+int chat(Arguments arguments);
 int inspect(Arguments arguments);
 int list_runs(Arguments arguments);
 int compare(Arguments arguments);
@@ -35,6 +36,8 @@ constexpr std::array table{
     Experiment{"train", "fine-tune a model with one method on your tasks", train},
     Experiment{"evaluate", "score a model, with or without an adapter, on tasks", evaluate_model},
     Experiment{"generate", "continue a prompt, or answer a file of instructions", generate_text},
+    Experiment{"chat", "a conversation with a model in the terminal, the base model's answers beside its adapter's",
+               chat},
     Experiment{"runs", "list the runs that are here: what was trained on what, how well, and whether it is finished",
                list_runs},
     Experiment{"compare", "tables and pictures of several runs, and how sure the differences between them are",

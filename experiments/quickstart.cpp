@@ -4,6 +4,7 @@
 #include <ranges>
 
 #include "experiments/cli/progress.h"
+#include "experiments/cli/text_table.h"
 #include "experiments/tasks/wordnet.h"
 #include "experiments/training/config.h"
 #include "experiments/training/flag_groups.h"
@@ -63,38 +64,72 @@ std::size_t telling_example(const Task& test, const TaskScore& before, const Tas
   return 0;
 }
 
-std::string answer(const LanguageModel& model, const Method* method, const Example& example,
-                   const std::string& system) {
-  GenerationOptions options;
-  options.max_new_tokens = 40;
-  options.stop_tokens = stop_tokens(model);
-  const auto prompts = encode_prompts(model, std::span(&example, 1), system);
-  return model.tokenizer.decode(generate(model.llama, prompts, options, generation_attachments(method)).front());
-}
-
-// Three generations of different skills, before and after.
-void add_samples(RunReport& report, const LanguageModel& model, const std::string& system,
-                 const std::vector<Skill>& skills, const std::vector<TaskScore>& before,
+// An answer of each method to one question of each skill, as they were scored.
+void add_samples(RunReport& report, const std::vector<Skill>& skills, const std::vector<TaskScore>& before,
                  const std::vector<MethodRun>& runs) {
-  constexpr std::size_t wanted = 3;
   if (runs.empty()) return;
-  const auto& after = runs.back().scores;
-  for (std::size_t t = 0; t < std::min({wanted, before.size(), after.size()}); ++t) {
-    const Example& example = skills[t].test.examples[telling_example(skills[t].test, before[t], after[t])];
-    RunReport::Sample sample{.prompt = example.instruction,
-                             .outputs = {{"before", answer(model, nullptr, example, system)}},
-                             .expected = *example.answer};
-    for (const auto& run : runs) {
-      sample.outputs.emplace_back(run.label, answer(model, run.method.get(), example, system));
-    }
+  for (std::size_t t = 0; t < std::min(before.size(), runs.back().scores.size()); ++t) {
+    const Task& test = skills[t].test;
+    const std::size_t i = telling_example(test, before[t], runs.back().scores[t]);
+    RunReport::Sample sample{
+        .prompt = test.examples[i].instruction, .outputs = {}, .expected = *test.examples[i].answer};
+    const auto add = [&](const std::string& label, const std::vector<TaskScore>& scores) {
+      if (t < scores.size() && i < scores[t].outputs.size()) sample.outputs.emplace_back(label, scores[t].outputs[i]);
+    };
+    add("before", before);
+    for (const auto& run : runs) add(run.label, run.scores);
     report.samples.push_back(std::move(sample));
   }
 }
 
-void print_samples(const RunReport& report) {
-  for (const auto& sample : report.samples) {
+std::string accuracy_text(const std::vector<TaskScore>& scores, std::size_t t) {
+  return t < scores.size() && scores[t].n > 0 ? fmt::format("{:.3f}", scores[t].value) : "";
+}
+
+// Methods by skills.
+void print_scores_table(const std::vector<TaskScore>& before, const std::vector<MethodRun>& runs) {
+  std::vector<std::string> head{"accuracy"};
+  for (const auto& score : before) head.emplace_back(task_stem(score.task));
+  head.insert(head.end(), {"mean", "trained parameters"});
+  std::vector<std::vector<std::string>> rows{head};
+  const auto add = [&](const std::string& label, const std::vector<TaskScore>& scores, const std::string& parameters) {
+    if (scores.empty()) return;
+    std::vector<std::string> row{label};
+    for (std::size_t t = 0; t < before.size(); ++t) row.push_back(accuracy_text(scores, t));
+    row.push_back(scores.size() == before.size() ? fmt::format("{:.3f}", mean_score(scores, "accuracy")) : "");
+    row.push_back(parameters);
+    rows.push_back(std::move(row));
+  };
+  add("before", before, "0");
+  for (const auto& run : runs) add(run.label, run.scores, std::to_string(run.parameters.total));
+  fmt::print("\n{}", text_table(rows));
+}
+
+// Skills by the subspaces that a method's router opens for their test prompts.
+void print_gates_table(const MethodRun& run) {
+  std::vector<std::vector<std::string>> rows{{"gates of " + run.label}};
+  for (const auto& score : run.scores) {
+    if (score.mean_gates.empty()) continue;
+    while (rows.front().size() <= score.mean_gates.size()) {
+      rows.front().push_back(fmt::format("subspace {}", rows.front().size()));
+    }
+    auto& row = rows.emplace_back(std::vector{std::string(task_stem(score.task))});
+    for (const double gate : score.mean_gates) row.push_back(fmt::format("{:.2f}", gate));
+  }
+  if (rows.size() > 1) fmt::print("\n{}", text_table(rows));
+}
+
+void print_results(const std::vector<TaskScore>& before, const std::vector<MethodRun>& runs,
+                   const std::vector<RunReport::Sample>& samples) {
+  print_scores_table(before, runs);
+  for (const auto& run : runs) print_gates_table(run);
+  if (!samples.empty())
+    fmt::print("\na question of each skill, answered in as many tokens as the task's answers need\n");
+  for (const auto& sample : samples) {
     fmt::print("\n> {}\n", sample.prompt);
-    for (const auto& [label, text] : sample.outputs) fmt::print("  {:<13}{}\n", label, text);
+    for (const auto& [label, text] : sample.outputs) {
+      fmt::print("  {:<13}{}\n", label, one_line(text));
+    }
     fmt::print("  {:<13}{}\n", "expected", sample.expected);
   }
 }
@@ -112,8 +147,8 @@ void write_results(const std::filesystem::path& folder, const LanguageModel& mod
     methods[c->run.label] = summary_json(model, c->run, c->train);
   }
   report.interrupted = interrupted();
-  add_samples(report, model, options.model.system, skills, before, runs);
-  print_samples(report);
+  add_samples(report, skills, before, runs);
+  print_results(before, runs, report.samples);
   nlohmann::json summary = done.empty() ? nlohmann::json{{"method", "none"}, {"seed", options.train.seed}}
                                         : summary_json(model, done.back()->run, done.back()->train);
   summary["methods"] = methods;
@@ -137,7 +172,8 @@ int quickstart(Arguments arguments) {
                  "FOLDER");
   flags.add_switch("--force", options.force, "replace the run that is in --out");
   flags.add("--examples", options.n_train, "training examples of each skill");
-  flags.add("--tests", options.n_test, "test examples of each skill");
+  flags.add("--tests,--limit", options.n_test, "test examples of each skill");
+  flags.hide("--limit");
   flags.add_path("--wordnet", options.wordnet, "WordNet's folder of database files", "FOLDER");
   flags.add_switch("--smoke", options.smoke, "a minute's run of everything: few examples, few steps");
   train_flags.add_to(flags, options.train);
@@ -169,7 +205,7 @@ int quickstart(Arguments arguments) {
   options.train.quiet = options.model.quiet;
   EvaluationOptions evaluation;
   evaluation.system = options.model.system;
-  evaluation.quiet = options.model.quiet;
+  evaluation.quiet = true;  // progress shows accuracies, which stand in the table
   std::vector<Contestant> contestants;
   const auto add = [&](const std::string& label, const MethodOptions& method, const TrainOptions& train,
                        RunFolder where) {
@@ -191,12 +227,14 @@ int quickstart(Arguments arguments) {
   std::fflush(stdout);
 
   const InterruptGuard guard;
+  fmt::print("\nthe model as it is: scoring {} answers\n", options.n_test * std::ssize(tests));
+  std::fflush(stdout);
   const auto before = score_untrained(model, tests, evaluation);
-  print_scores("before", before);
   std::vector<const Contestant*> done;
   for (auto& contestant : contestants) {
     if (interrupted()) break;
-    train_and_score(contestant.run, *contestant.trainer, model, tests, evaluation, contestant.folder.path());
+    train_and_score(contestant.run, *contestant.trainer, model, tests, evaluation, contestant.folder.path(), false,
+                    ScoreLines::leave);
     write_summary(contestant.folder.path(), summary_json(model, contestant.run, contestant.train));
     done.push_back(&contestant);
   }

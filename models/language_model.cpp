@@ -71,9 +71,10 @@ LanguageModel load_language_model(const std::filesystem::path& path, std::string
                                   const Device& device) {
   const Checkpoint checkpoint = open_checkpoint(path);
   Tokenizer tokenizer = load_tokenizer(checkpoint);
-  const ChatTemplate& chat = chat_template.empty() ? choose_chat_template(checkpoint.chat_template, tokenizer)
-                                                   : find_chat_template(chat_template);
-  return {checkpoint.name, path, Llama(checkpoint, weights, {DType::f32, device}), std::move(tokenizer), &chat};
+  auto chat = chat_template.empty() ? choose_chat_template(checkpoint.chat_template, tokenizer)
+                                    : find_chat_template(chat_template);
+  return {checkpoint.name, path, Llama(checkpoint, weights, {DType::f32, device}), std::move(tokenizer),
+          std::move(chat)};
 }
 
 std::vector<std::int32_t> stop_tokens(const LanguageModel& model) {

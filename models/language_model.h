@@ -3,6 +3,7 @@
 
 #include <cstdint>
 #include <filesystem>
+#include <memory>
 #include <string>
 #include <string_view>
 #include <vector>
@@ -18,7 +19,7 @@ struct LanguageModel {
   std::filesystem::path path;
   Llama llama;
   Tokenizer tokenizer;
-  const ChatTemplate* chat;
+  std::shared_ptr<const ChatTemplate> chat;
 };
 
 // The tokenizer that belongs to a checkpoint. Throws Error if its files are missing or unsound, or if it has more

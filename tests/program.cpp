@@ -7,6 +7,7 @@ ProgramResult run_program(const std::vector<std::string>& arguments, const Progr
   std::vector<std::string> words{tested_program()};
   words.insert(words.end(), arguments.begin(), arguments.end());
   const auto child = csreft::run_child(words, {.folder = options.folder,
+                                               .input = options.input,
                                                .out_file = options.out_file,
                                                .errors_apart = true,
                                                .largest_file = options.largest_file,

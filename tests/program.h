@@ -12,6 +12,7 @@ struct ProgramResult {
 
 struct ProgramOptions {
   std::filesystem::path folder{};    // where it runs; empty: here
+  std::string input{};               // its standard input
   std::size_t largest_file = 0;      // bytes that a file may grow to, as on a disk that fills up; 0: no limit
   std::filesystem::path out_file{};  // where its standard output goes; empty: ProgramResult::out
   int signal = 0;                    // sent to it after so many milliseconds, unless it has ended by then; 0: none

@@ -1,6 +1,10 @@
 #include "experiments/cli/cli.h"
 
+#include <algorithm>
+#include <array>
+#include <charconv>
 #include <cstdlib>
+#include <filesystem>
 
 #include "core/base/nearest.h"
 #include "experiments/cli/config_flags.h"
@@ -27,6 +31,27 @@ std::string without_marks(std::string help) {
     if (text_follows) help.insert(at, mark.size(), ' ');
   }
   return help;
+}
+
+// `name`, which CLI11 lists behind a flag's own, taken out; what follows in the line keeps its column.
+void take_out(std::string& help, const std::string& name) {
+  const std::string text = "," + name + " ";
+  const std::size_t at = help.find(text);
+  if (at == std::string::npos) return;
+  help.erase(at, text.size() - 1);
+  const std::size_t end = help.find('\n', at), gap = help.find("  ", at);
+  if (gap < end) help.insert(gap, text.size() - 1, ' ');
+}
+
+// Whether a value names a file or a folder, as by a / or an extension, that is not there: by itself, or as NAME=FILE.
+bool is_missing(const std::string& text) {
+  const std::filesystem::path path(text), named(text.substr(text.find('=') + 1));
+  double number = 0.0;
+  const auto [end, error] = std::from_chars(text.data(), text.data() + text.size(), number);
+  if (error == std::errc() && end == text.data() + text.size()) return false;
+  std::error_code ignored;
+  return (text.find('/') != std::string::npos || path.has_extension()) && !std::filesystem::exists(path, ignored) &&
+         !std::filesystem::exists(named, ignored);
 }
 
 // What the option that CLI11's "Could not convert: NAME = VALUE" speaks of takes.
@@ -141,6 +166,24 @@ void Flags::check_required() const {
   }
 }
 
+void Flags::check_files() const {
+  constexpr std::array<std::string_view, 3> kinds{"FILE", "FOLDER", "MODEL"};
+  constexpr std::array<std::string_view, 2> written{"--out", "--json"};
+  for (const auto* option : app_.get_options()) {
+    if (std::ranges::find(kinds, option->get_type_name()) == kinds.end()) continue;
+    if (std::ranges::find(written, option->get_name()) != written.end()) continue;
+    for (const auto& value : option->results()) {
+      require(!is_missing(value), "there is no {}: expected a file or a folder for {}", value, option->get_name());
+    }
+  }
+}
+
+std::string Flags::help() const {
+  std::string text = without_marks(app_.help());
+  for (const auto& name : hidden_) take_out(text, name);
+  return text;
+}
+
 bool Flags::parse(Arguments arguments) {
   arguments_ = with_config(arguments, app_);
   command_ = command_name() + " " + name_;
@@ -150,7 +193,7 @@ bool Flags::parse(Arguments arguments) {
   try {
     app_.parse(reversed);
   } catch (const CLI::CallForHelp&) {
-    fmt::print("{}", without_marks(app_.help()));
+    fmt::print("{}", help());
     return false;
   } catch (const CLI::ExtrasError&) {
     refuse_extra(app_.remaining().front());
@@ -163,6 +206,10 @@ bool Flags::parse(Arguments arguments) {
     fail("{}: expected {}", one_line(error.what()), expected_value(app_, error.what()));
   } catch (const CLI::ParseError& error) {
     fail("{}: expected what {} {} --help says", one_line(error.what()), command_name(), name_);
+  }
+  if (const char* check = std::getenv("CSREFT_CHECK"); check != nullptr && *check != '\0') {
+    check_files();
+    return false;
   }
   return true;
 }

@@ -68,10 +68,13 @@ class Flags {
   // "--x" and "--no-x".
   void add_described_switch(const std::string& flag, const std::string& help, const std::string& value,
                             std::function<void(bool)> on_switch);
+  // An older name of a flag ("--tests,--limit"), which goes on to work and is not shown.
+  void hide(const std::string& name) { hidden_.push_back(name); }
   // The heading under which the help lists the flags added from here on.
   void group(std::string heading) { group_ = std::move(heading); }
 
-  // False if help was asked for, and printed. Throws Error for an unknown flag (and suggests the nearest), a word that
+  // False if help was asked for, and printed; and where only a check is wanted (the variable CSREFT_CHECK), which goes
+  // on to the files that flags name. Throws Error for an unknown flag (and suggests the nearest), a word that
   // belongs to no flag, a missing or ill-formed value, a flag that is given twice, a required one that is not there, or
   // a file of --config with another key than flags or a value of another type.
   bool parse(Arguments arguments);
@@ -92,13 +95,15 @@ class Flags {
   [[noreturn]] void refuse_extra(const std::string& word) const;
   [[noreturn]] void refuse_count(const std::string& message) const;
   void check_required() const;
+  void check_files() const;
+  std::string help() const;
   static CLI::Validator not_negative();
 
   CLI::App app_;
   std::string name_;
   std::string group_ = "Options";
   std::string command_, config_;
-  std::vector<std::string> arguments_;
+  std::vector<std::string> arguments_, hidden_;
   std::vector<std::pair<const CLI::Option*, std::string>> required_;  // with what each may be
 };
 

@@ -24,6 +24,7 @@ constexpr auto log_interval = 10s;
 constexpr double one_request_seconds = 1.0;
 
 volatile std::sig_atomic_t n_signals = 0;
+volatile std::sig_atomic_t first_is_terminate = 0;
 timespec first_signal;  // when it came; only signal handlers, which do not interrupt each other, use it
 volatile std::sig_atomic_t save_is_wanted = 0;
 // oneDNN's sgemm lets the stack pointer of the thread that computes point into the heap, where a signal's frame would
@@ -39,6 +40,7 @@ extern "C" void note_signal(int signal) {
   ::clock_gettime(CLOCK_MONOTONIC, &now);
   if (n_signals == 0) {
     first_signal = now;
+    first_is_terminate = signal == SIGTERM ? 1 : 0;
     n_signals = 1;
     return;
   }
@@ -153,6 +155,8 @@ InterruptGuard::~InterruptGuard() {
 }
 
 bool interrupted() { return n_signals != 0; }
+
+bool terminated() { return interrupted() && first_is_terminate != 0; }
 
 bool take_save_request() {
   const bool wanted = save_is_wanted != 0;

@@ -61,6 +61,8 @@ class InterruptGuard {
 
 // Whether a signal has arrived since the latest InterruptGuard was made.
 bool interrupted();
+// Whether that was SIGTERM, by which somebody else ends the process.
+bool terminated();
 // Whether SIGHUP has arrived since the last call.
 bool take_save_request();
 

@@ -99,7 +99,7 @@ LanguageModel random_language_model(const std::string& name, const LlamaConfig& 
                                     const Device& device) {
   const Checkpoint checkpoint = random_checkpoint(name, config, device);
   return {name, name, Llama(checkpoint, weights, {DType::f32, device}), byte_tokenizer(config.vocab_size),
-          &find_chat_template("alpaca")};
+          find_chat_template("alpaca")};
 }
 
 }  // namespace csreft

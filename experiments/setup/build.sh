@@ -58,36 +58,13 @@ configure() {
   printf '%s\n' "$here" >"$stamp"
 }
 
-# Copies ninja's output to descriptor 7, and says how far it is: on a terminal in one line that is written anew,
-# elsewhere in a line every ten seconds. Says nothing when there is nothing to do.
-show_progress() {
-  local part line='' progress='' said=-10 status
-  while true; do
-    status=0
-    IFS= read -r -t 10 part || status=$?
-    ((status == 0 || status > 128)) || break # the end; above 128: ten seconds without a whole line
-    line+=$part
-    if ((status == 0)); then
-      printf '%s\n' "$line" >&7
-      [[ $line != \[*/*\]* ]] || progress=$line
-      line=
-    fi
-    if [[ -z $progress ]]; then
-      continue
-    elif [[ -t 2 ]]; then
-      printf '\r\033[Kbuilding %s' "${progress:0:70}" >&2
-    elif ((SECONDS - said >= 10)); then
-      say "building ${progress%%]*}]"
-      said=$SECONDS
-    fi
-  done
-  [[ -z $progress || ! -t 2 ]] || printf '\r\033[K' >&2
-}
-
-# compile TARGETS...
+# compile TARGETS..., of which the experiments' programme is one.
 compile() {
-  local log=$build/run.log
-  if NINJA_STATUS='[%f/%t] ' ninja -C "$build" -j "$(nproc)" "$@" 2>&1 </dev/null | show_progress 7>"$log"; then
+  local log=$build/run.log began=$build/.began
+  : >"$began"
+  if NINJA_STATUS='[%f/%t] ' ninja -C "$build" -j "$(nproc)" "$@" 2>&1 </dev/null |
+    show_progress "$build" "$@" 7>"$log"; then
+    keep_program "$began"
     return
   fi
   rm -f "$build/.packages" # a package may have gone: look again next time
@@ -102,6 +79,7 @@ prepare() {
     shift
   done
   shift
+  lock
   if [[ ! -f $build/.packages || $(<"$build/.packages") != "${build_packages[*]}" ]]; then
     ensure_packages "c++ meson ninja pkg-config" "${build_packages[@]}"
   fi

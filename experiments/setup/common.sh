@@ -20,3 +20,31 @@ temporary=
 remove_temporary() { [[ -z $temporary ]] || rm -rf "$temporary"; }
 
 cache_folder() { printf '%s\n' "${XDG_CACHE_HOME:-${HOME:-}/.cache}/csreft"; }
+
+# One start at a time installs, fetches and builds in this checkout: it holds a lock, on descriptor 9, until unlock.
+has_lock=no
+
+# Whether the lock is now held here.
+try_lock() {
+  [[ $has_lock == no ]] || return 0
+  exec 9<"$root/run"
+  if flock -n 9; then
+    has_lock=yes
+  else
+    exec 9<&-
+    return 1
+  fi
+}
+
+lock() {
+  if try_lock; then return; fi
+  say "waiting for another ./run to finish building"
+  exec 9<"$root/run"
+  flock 9
+  has_lock=yes
+}
+
+unlock() {
+  exec 9<&-
+  has_lock=no
+}

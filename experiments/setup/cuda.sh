@@ -36,6 +36,8 @@ provide_nvcc() {
 
 fetch_nvcc() {
   local folder=$1 driver quiet=(-q) log
+  lock
+  if (($(nvcc_version "$folder/nvidia/cu13/bin/nvcc") >= 1204)); then return; fi # another start has fetched it
   driver=$(nvidia-smi --query-gpu=driver_version --format=csv,noheader 2>/dev/null | head -n 1) || driver=
   [[ ! $driver =~ ^([0-9]+)\. ]] || ((BASH_REMATCH[1] >= cuda_wheels_driver)) ||
     die "driver $driver does not serve the compiler that would be fetched, CUDA 13.0; expected driver $cuda_wheels_driver or newer, or nvcc 12.4 or newer on PATH or in CUDA_HOME"

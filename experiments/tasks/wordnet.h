@@ -22,8 +22,9 @@ struct Skill {
 // NAME.train and NAME.test.
 //
 // The same seed draws the same examples. The commonest words come first; a word whose label is open to doubt is never
-// asked. Classes are balanced to within one example. A family of words (a word, its irregular forms, its opposite and
-// theirs) is either on the training side or on the test side, in every skill.
+// asked, nor is one that is coarse (Lexicon::is_coarse). Classes are balanced to within one example. A family of words
+// (a word, its irregular forms, its opposite and theirs) is either on the training side or on the test side, in every
+// skill.
 //
 // Throws Error for missing or malformed files in `dict`, for n_train or n_test of 0, and when WordNet has too few
 // words.

@@ -2,6 +2,7 @@
 
 #include <algorithm>
 #include <optional>
+#include <span>
 #include <string_view>
 
 #include "core/base/atomic_file.h"
@@ -26,6 +27,8 @@ struct Synset {
   int lexicographer_file{};
   Fields spellings;
   std::vector<LexicalPointer> antonyms;
+  Fields usages;  // the noun synsets that name how its words are used: slang, archaism, ...
+  bool is_called_coarse = false, is_about_sex = false;
 };
 
 // By part of speech, then by the offset that names the synset in the index.
@@ -100,14 +103,34 @@ void for_each_line(std::string_view text, const std::filesystem::path& path, Vis
   }
 }
 
-void count_gloss_words(std::string_view gloss, std::unordered_map<std::string, std::int64_t>& uses) {
+std::vector<std::string> words_of(std::string_view text) {
+  std::vector<std::string> words;
   while (true) {
-    const auto start = std::ranges::find_if(gloss, is_letter);
-    if (start == gloss.end()) return;
-    const auto end = std::find_if_not(start, gloss.end(), is_letter);
-    ++uses[lower(std::string_view(start, end))];
-    gloss = std::string_view(end, gloss.end());
+    const auto start = std::ranges::find_if(text, is_letter);
+    if (start == text.end()) return words;
+    const auto end = std::find_if_not(start, text.end(), is_letter);
+    words.push_back(lower(std::string_view(start, end)));
+    text = std::string_view(end, text.end());
   }
+}
+
+bool has_any(const std::vector<std::string>& words, std::span<const std::string_view> wanted) {
+  return std::ranges::find_first_of(words, wanted) != words.end();
+}
+
+// Whether a definition says that the word is coarse: "vulgar slang for", "an offensive name".
+bool calls_coarse(const std::vector<std::string>& definition) {
+  static constexpr std::array<std::string_view, 7> qualities{"obscene",     "vulgar",    "offensive",   "derogatory",
+                                                             "disparaging", "insulting", "contemptuous"};
+  static constexpr std::array<std::string_view, 9> kinds{"term",  "terms", "name", "names",     "word",
+                                                         "words", "slang", "slur", "expression"};
+  return has_any(definition, qualities) && has_any(definition, kinds);
+}
+
+bool is_about_sex(const std::vector<std::string>& definition) {
+  static constexpr std::array<std::string_view, 6> subjects{"sexual",     "sexually", "sexuality",
+                                                            "prostitute", "genitals", "obscenity"};
+  return has_any(definition, subjects);
 }
 
 // data.POS: offset lex_filenum ss_type w_cnt(hex) {word lex_id}... p_cnt {symbol offset pos source/target(hex)}... |
@@ -125,6 +148,7 @@ Synset parse_synset(const Fields& fields) {
   for (std::size_t i = 0; i < n_pointers; ++i) {
     const std::size_t pointer = pointers + 1 + 4 * i;
     const std::string_view ends = at(fields, pointer + 3);
+    if (fields[pointer] == ";u") synset.usages.push_back(fields[pointer + 1]);
     if (fields[pointer] != "!") continue;
     if (ends.size() != 4) throw BadLine{};
     synset.antonyms.push_back({.source = count(ends.substr(0, 2), 16),
@@ -135,8 +159,25 @@ Synset parse_synset(const Fields& fields) {
   return synset;
 }
 
+// Whether a synset's words are coarse, or name what is.
+bool is_coarse(const Synset& synset, const Synsets& synsets) {
+  static constexpr std::array<std::string_view, 4> marks{"obscenity", "vulgarism", "ethnic_slur", "disparagement"};
+  const auto is_mark = [](const Synset& s) {
+    return std::ranges::find_first_of(s.spellings, marks) != s.spellings.end();
+  };
+  const auto& nouns = synsets[static_cast<std::size_t>(PartOfSpeech::noun)];
+  return synset.is_called_coarse || is_mark(synset) || std::ranges::any_of(synset.usages, [&](std::string_view offset) {
+           const auto usage = nouns.find(offset);
+           return usage != nouns.end() && is_mark(usage->second);
+         });
+}
+
 WordSense make_sense(const std::string& word, const Synset& synset, const Synsets& synsets) {
-  WordSense sense{.spelling = word, .lexicographer_file = synset.lexicographer_file, .tags = 0, .antonyms = {}};
+  WordSense sense{.spelling = word,
+                  .lexicographer_file = synset.lexicographer_file,
+                  .tags = 0,
+                  .antonyms = {},
+                  .is_coarse = is_coarse(synset, synsets)};
   const auto spelling = std::ranges::find_if(synset.spellings, [&](auto s) { return lower(s) == word; });
   if (spelling == synset.spellings.end()) throw BadLine{};
   sense.spelling = *spelling;
@@ -157,10 +198,12 @@ void read_index_line(std::string_view line, std::size_t part, const Synsets& syn
   const Fields fields = split(line);
   const std::size_t n_senses = count(at(fields, 2));
   if (n_senses == 0 || fields.size() < n_senses + 6) throw BadLine{};
+  auto& senses = lexicon.words[word][part];
   for (std::size_t i = fields.size() - n_senses; i < fields.size(); ++i) {
     const auto synset = synsets[part].find(fields[i]);
     if (synset == synsets[part].end()) throw BadLine{};
-    lexicon.words[word][part].push_back(make_sense(word, synset->second, synsets));
+    senses.push_back(make_sense(word, synset->second, synsets));
+    if (senses.size() == 1 && synset->second.is_about_sex) senses.front().is_coarse = true;
   }
 }
 
@@ -193,6 +236,13 @@ std::int64_t Lexicon::commonness(const std::string& word) const {
   return total;
 }
 
+bool Lexicon::is_coarse(const std::string& word) const {
+  const auto entry = words.find(word);
+  return entry != words.end() && std::ranges::any_of(entry->second, [](const auto& senses) {
+           return std::ranges::any_of(senses, &WordSense::is_coarse);
+         });
+}
+
 Lexicon read_lexicon(const std::filesystem::path& dict) {
   Lexicon lexicon;
   Synsets synsets;
@@ -203,8 +253,13 @@ Lexicon read_lexicon(const std::filesystem::path& dict) {
     for_each_line(data[part], path, [&](std::string_view line) {
       const std::size_t bar = std::min(line.find(" | "), line.size());
       const Fields fields = split(line.substr(0, bar));
-      synsets[part].emplace(at(fields, 0), parse_synset(fields));
-      count_gloss_words(line.substr(bar), lexicon.gloss_uses);
+      Synset synset = parse_synset(fields);
+      const std::string_view gloss = line.substr(bar);
+      const auto definition = words_of(gloss.substr(0, gloss.find('"')));  // without the examples
+      synset.is_called_coarse = calls_coarse(definition);
+      synset.is_about_sex = is_about_sex(definition);
+      synsets[part].emplace(at(fields, 0), std::move(synset));
+      for (auto& word : words_of(gloss)) ++lexicon.gloss_uses[std::move(word)];
     });
   }
   for (std::size_t part = 0; part < n_parts_of_speech; ++part) {

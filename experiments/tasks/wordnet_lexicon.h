@@ -20,6 +20,7 @@ struct WordSense {
   int lexicographer_file{};  // man 5 lexnames: 5 noun.animal, 13 noun.food, ...
   std::int64_t tags{};       // occurrences of this sense in the texts that WordNet's authors tagged
   std::vector<std::string> antonyms;
+  bool is_coarse = false;  // see Lexicon::is_coarse
 };
 
 // A word's senses by part of speech, the commonest first.
@@ -32,6 +33,10 @@ struct Lexicon {
 
   // How common a word is: its tags in every sense and its uses in definitions. 0 for an unknown word.
   std::int64_t commonness(const std::string& word) const;
+  // Whether a word has a sense that a demonstration should not show: one that WordNet marks (a pointer to the domain of
+  // usage, for any word of the synset) as obscene, as an ethnic slur or as disparaging, or that its definition calls
+  // so; or whose commonest sense as one part of speech is about sex. False for an unknown word.
+  bool is_coarse(const std::string& word) const;
 };
 
 // Reads index.*, data.*, *.exc and cntlist.rev from the folder `dict`.

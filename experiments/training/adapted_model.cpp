@@ -129,7 +129,7 @@ AdaptedModel::AdaptedModel(const ModelFlags& model_flags, const AdapterFlags& ad
             read.folders.front().name, read.folders[i].name);
   }
   if (!flags.given("--chat-template") && !context.chat_template.empty())
-    model.chat = &find_chat_template(context.chat_template);
+    model.chat = find_chat_template(context.chat_template);
   if (!flags.given("--system")) system = context.system;
   if (trains_model(read.descriptions.front().method)) {
     for (const char* flag : {"--task", "--alpha", "--scale", "--use"}) {

@@ -112,7 +112,8 @@ std::filesystem::path model_path(const std::string& model) {
 
 void ModelFlags::add_to(Flags& flags) {
   flags.group("Model");
-  flags.add("--model", model, "a Hugging Face folder, a .gguf, a llama2.c .bin, or smollm2 (the default model)");
+  flags.add_path("--model", model, "a Hugging Face folder, a .gguf, a llama2.c .bin, or smollm2 (the default model)",
+                 "MODEL");
   flags.add("--chat-template", chat_template,
             "the form of prompts: " + names_of(chat_templates()) + "; empty: what the model's files call for");
   flags.add("--system", system, "a system message in front of every prompt");
@@ -235,16 +236,34 @@ TrainOptions TrainFlags::chosen(const TrainOptions& defaults, const nlohmann::js
 
 bool trains_model(const MethodOptions& options) { return configure(options)->trains_model(); }
 
+void add_test_limit(Flags& flags, std::int64_t& limit) {
+  flags.add("--tests,--limit", limit, "test examples of each task, the first of its file; 0: all");
+  flags.hide("--limit");
+}
+
+void check_test_limit(std::int64_t limit) {
+  require(limit >= 0, "--tests {} is not possible: expected 0 (all) or more", limit);
+}
+
+void add_generation_flags(Flags& flags, GenerationOptions& options) {
+  flags.group("Generation");
+  flags.add("--max-new-tokens", options.max_new_tokens, "tokens of the longest answer");
+  flags.add("--temperature", options.sampling.temperature,
+            "of the softmax that tokens are drawn from; 0: always the most probable token");
+  flags.add("--top-k", options.sampling.top_k, "draw from the k most probable tokens; 0: all");
+  flags.add("--top-p", options.sampling.top_p, "draw from the most probable tokens of this total probability");
+  flags.add("--seed", options.sampling.seed, "seed of the draws");
+}
+
 void SizeFlags::add_to(Flags& flags, EvaluationOptions& evaluation) {
   flags.add(
       "--examples", examples,
       "training examples of each task, the first of its file: a number, or one a task as 400,200,100,50; empty: all");
-  flags.add("--tests", evaluation.max_examples, "test examples of each task, the first of its file; 0: all");
+  add_test_limit(flags, evaluation.max_examples);
 }
 
 void SizeFlags::apply(std::vector<Task>& train, const EvaluationOptions& evaluation) const {
-  require(evaluation.max_examples >= 0, "--tests {} is not possible: expected 0 (all) or more",
-          evaluation.max_examples);
+  check_test_limit(evaluation.max_examples);
   if (examples.empty()) return;
   const auto parts = split(examples);
   require(parts.size() == 1 || parts.size() == train.size(),

@@ -78,6 +78,14 @@ class TrainFlags {
 // Whether a method's options ask for weights that can be trained.
 bool trains_model(const MethodOptions& options);
 
+// --tests, or --limit as it was called: of each task, the first examples of its file; 0: all.
+void add_test_limit(Flags& flags, std::int64_t& limit);
+// Throws Error for less than 0.
+void check_test_limit(std::int64_t limit);
+
+// How answers are drawn: --max-new-tokens, --temperature, --top-k, --top-p, --seed.
+void add_generation_flags(Flags& flags, GenerationOptions& options);
+
 // --examples and --tests: how much of each file is used.
 struct SizeFlags {
   std::string examples;  // of training, of each task: one number for all tasks, or one for each; empty: all

@@ -85,7 +85,8 @@ std::vector<TaskScore> score_untrained(const LanguageModel& model, std::span<con
 }
 
 void train_and_score(MethodRun& run, Trainer& trainer, const LanguageModel& model, std::span<const Task> tests,
-                     const EvaluationOptions& evaluation, const std::filesystem::path& folder, bool resume) {
+                     const EvaluationOptions& evaluation, const std::filesystem::path& folder, bool resume,
+                     ScoreLines lines) {
   const std::string parts = run.parameters.parts();
   fmt::print("\n{}: {} trainable parameters{}, {} step{}\n", run.label, run.parameters.total,
              parts.empty() ? "" : fmt::format(" ({})", parts), trainer.total_steps(),
@@ -108,9 +109,13 @@ void train_and_score(MethodRun& run, Trainer& trainer, const LanguageModel& mode
                records.back().step,
                run.result.kept_step > 0 ? fmt::format("; kept: step {}", run.result.kept_step) : "");
   }
+  if (lines == ScoreLines::leave && !interrupted()) {
+    fmt::print("{}: scoring the answers\n", run.label);
+    std::fflush(stdout);
+  }
   std::vector<TaskScore> scores = last ? *std::move(last) : score_all(run, model, tests, evaluation);
   run.result.interrupted = run.result.interrupted || interrupted();
-  print_scores(run.label, scores);
+  if (lines == ScoreLines::print) print_scores(run.label, scores);
   if (!run.result.sequence.empty()) print_sequence(run.label, matrix_of(run));
   if (n_examples(scores) < n_examples(run.scores)) {
     fmt::print("the scores of step {} stay: {} examples were scored after step {}\n", run.scored_step,

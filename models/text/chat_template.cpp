@@ -23,6 +23,18 @@ std::string llama2_prompt(std::string_view system, std::string_view instruction,
   return fmt::format("[INST] {}{} [/INST]", setting, joined(instruction, input));
 }
 
+std::string chatml_next(std::string_view instruction) {
+  return fmt::format("\n<|im_start|>user\n{}<|im_end|>\n<|im_start|>assistant\n", instruction);
+}
+
+std::string llama2_next(std::string_view instruction) { return fmt::format("[INST] {} [/INST]", instruction); }
+
+std::string alpaca_next(std::string_view instruction) {
+  return fmt::format("\n\n### Instruction:\n{}\n\n### Response:", instruction);
+}
+
+std::string bare_next(std::string_view instruction) { return fmt::format("\n\n{}", instruction); }
+
 // Stanford Alpaca's two prompts; a system message takes the place of their first paragraph.
 std::string alpaca_prompt(std::string_view system, std::string_view instruction, std::string_view input) {
   constexpr std::string_view alone =
@@ -41,10 +53,10 @@ std::string bare_prompt(std::string_view system, std::string_view instruction, s
 }
 
 constexpr ChatTemplate templates[] = {
-    {"chatml", chatml_prompt, "<|im_start|>", "<|im_end|>"},
-    {"llama2", llama2_prompt, "", ""},
-    {"alpaca", alpaca_prompt, "", ""},
-    {"none", bare_prompt, "", ""},
+    {"chatml", chatml_prompt, chatml_next, "<|im_start|>", "<|im_end|>", false},
+    {"llama2", llama2_prompt, llama2_next, "", "", true},
+    {"alpaca", alpaca_prompt, alpaca_next, "", "", false},
+    {"none", bare_prompt, bare_next, "", "", false},
 };
 
 std::string known_names() {
@@ -75,21 +87,61 @@ std::int32_t response_end(const ChatTemplate& chat, const Tokenizer& tokenizer) 
   return *tokenizer.eos();
 }
 
+void append_prompt(std::vector<std::int32_t>& ids, std::string_view text, const Tokenizer& tokenizer, bool with_bos) {
+  if (with_bos) ids.push_back(*tokenizer.bos());
+  const auto encoded = tokenizer.encode(text);
+  ids.insert(ids.end(), encoded.begin(), encoded.end());
+}
+
+// The turns of a conversation without its system message. Throws Error unless user and assistant take turns from the
+// user's first to `last`'s.
+std::span<const Message> require_turns(std::span<const Message> messages, std::string_view last) {
+  const std::string_view order = "expected one system message or none, then user and assistant by turns";
+  const bool has_system = !messages.empty() && messages.front().role == "system";
+  const auto turns = messages.subspan(has_system ? 1 : 0);
+  for (std::size_t i = 0; i < turns.size(); ++i) {
+    const std::string_view expected = i % 2 == 0 ? "user" : "assistant";
+    require(turns[i].role == expected, "message {} of a conversation is of '{}', not of '{}': {}",
+            i + (has_system ? 2 : 1), printable(turns[i].role), expected, order);
+  }
+  require(!turns.empty() && turns.back().role == last, "a conversation does not end with a message of '{}': {}", last,
+          order);
+  return turns;
+}
+
+EncodedConversation encode_turns(const ChatTemplate& chat, const Tokenizer& tokenizer,
+                                 std::span<const Message> messages, std::string_view last) {
+  const auto turns = require_turns(messages, last);
+  const std::string_view system = turns.size() < messages.size() ? std::string_view(messages.front().content) : "";
+  EncodedConversation out{encode_prompt(chat, tokenizer, system, turns.front().content, ""), {}};
+  for (std::size_t i = 1; i < turns.size(); ++i) {
+    if (turns[i].role == "user") {
+      append_prompt(out.ids, chat.next_prompt(turns[i].content), tokenizer, chat.bos_each_turn && tokenizer.adds_bos());
+      continue;
+    }
+    const auto response = encode_response(chat, tokenizer, turns[i].content);
+    const auto begin = static_cast<std::int64_t>(out.ids.size());
+    out.responses.emplace_back(begin, begin + static_cast<std::int64_t>(response.size()));
+    out.ids.insert(out.ids.end(), response.begin(), response.end());
+  }
+  return out;
+}
+
 }  // namespace
 
 std::span<const ChatTemplate> chat_templates() { return templates; }
 
-const ChatTemplate& find_chat_template(std::string_view name) {
+std::shared_ptr<const ChatTemplate> find_chat_template(std::string_view name) {
   for (const auto& chat : templates) {
-    if (chat.name == name) return chat;
+    if (chat.name == name) return std::make_shared<ChatTemplate>(chat);
   }
   fail("unknown chat template '{}': expected one of {}", name, known_names());
 }
 
-const ChatTemplate& choose_chat_template(std::string_view jinja, const Tokenizer& tokenizer) {
+std::shared_ptr<const ChatTemplate> choose_chat_template(std::string_view jinja, const Tokenizer& tokenizer) {
   if (jinja.empty()) {
-    const auto& chatml = find_chat_template("chatml");
-    const bool has_turns = find_special(tokenizer, chatml.turn_start) && find_special(tokenizer, chatml.turn_end);
+    const auto chatml = find_chat_template("chatml");
+    const bool has_turns = find_special(tokenizer, chatml->turn_start) && find_special(tokenizer, chatml->turn_end);
     return has_turns ? chatml : find_chat_template("alpaca");
   }
   if (jinja.find("<|im_start|>") != jinja.npos) return find_chat_template("chatml");
@@ -121,9 +173,19 @@ std::vector<std::int32_t> encode_prompt(const ChatTemplate& chat, const Tokenize
   for (const auto token : {chat.turn_start, chat.turn_end}) {
     if (!token.empty()) require_special(chat, tokenizer, token);
   }
-  auto ids = tokenizer.encode(chat.prompt(system, instruction, input));
-  if (tokenizer.adds_bos()) ids.insert(ids.begin(), *tokenizer.bos());
+  std::vector<std::int32_t> ids;
+  append_prompt(ids, chat.prompt(system, instruction, input), tokenizer, tokenizer.adds_bos());
   return ids;
+}
+
+std::vector<std::int32_t> encode_prompt(const ChatTemplate& chat, const Tokenizer& tokenizer,
+                                        std::span<const Message> messages) {
+  return encode_turns(chat, tokenizer, messages, "user").ids;
+}
+
+EncodedConversation encode_conversation(const ChatTemplate& chat, const Tokenizer& tokenizer,
+                                        std::span<const Message> messages) {
+  return encode_turns(chat, tokenizer, messages, "assistant");
 }
 
 std::vector<std::int32_t> encode_response(const ChatTemplate& chat, const Tokenizer& tokenizer,

@@ -174,8 +174,16 @@ TEST_CASE("wrong flags are told before a folder that cannot be taken, or an adap
   check_refused(bench, {"evaluate", "--test", "absent.json", "--adapter", "nowhere", "--alpha", "x"}, "--alpha 'x'");
 }
 
-TEST_CASE("evaluate takes the first examples by the flag that train has") {
+TEST_CASE("--tests takes the first examples, by its older name as well, which no help shows") {
   const Bench bench;
+  auto words = bench.train({{"--test", "test.json"}, {"--limit", "3"}});
+  REQUIRE(bench.run(words).code == 0);
+  CHECK(nlohmann::json::parse(bench.chat.folder.read("run/summary.json"))["tasks"]["test"]["n"] == 3);
+  for (const char* command : {"train", "evaluate", "ablate", "quickstart"}) {
+    const auto help = bench.run({command, "--help"}).out;
+    CHECK(contains(help, "--tests INT"));
+    CHECK_FALSE(contains(help, "--limit"));
+  }
   for (const char* flag : {"--tests", "--limit"}) {
     const auto scored = bench.run(
         {"evaluate", "--quiet", "--model", "model", "--test", "test.json", flag, "3", "--out", "scores.json"});

@@ -86,3 +86,34 @@ TEST_CASE("commands to type are those of whoever starts the programme") {
   const EnvironmentVariable other("CSREFT_COMMAND", "/my tools/csreft");
   CHECK(csreft::command_name() == "'/my tools/csreft'");
 }
+
+TEST_CASE("a hidden name works and is not in the help, whose columns stay") {
+  const EnvironmentVariable unchecked("CSREFT_CHECK", std::nullopt);
+  std::int64_t tests = 0, other = 0;
+  csreft::Flags flags("sample", "A sample.", {});
+  flags.add("--tests,--limit", tests, "how many");
+  flags.hide("--limit");
+  flags.add("--other", other, "another");
+  const std::vector<std::string> words{"--limit", "3"};
+  CHECK(flags.parse(words));
+  CHECK(tests == 3);
+  CHECK(flags.given("--tests"));
+
+  const auto help = run_program({"train", "--help"}).out;
+  const auto column_of = [&help](const std::string& text) {
+    const auto at = help.find(text);
+    REQUIRE(at != std::string::npos);
+    return at - help.rfind('\n', at);
+  };
+  CHECK(column_of("test examples of each task") == column_of("score the untrained model"));
+}
+
+TEST_CASE("a check ends with the flags and the files that they name") {
+  const EnvironmentVariable checked("CSREFT_CHECK", "1");
+  CHECK_FALSE(Sample().flags.parse(std::vector<std::string>{"--rate", "2"}));
+  CHECK(contains(Sample().refusal({"--ratee", "2"}), "did you mean --rate?"));
+  CHECK(Sample().refusal({"--train", "/no/such/file"}) ==
+        "there is no /no/such/file: expected a file or a folder for --train");
+  CHECK(contains(Sample().refusal({"--train", "a=absent.json"}), "there is no a=absent.json"));
+  CHECK(Sample().refusal({"--train", "0.1", "last", "a=.", "."}).empty());  // a share, a name, a folder
+}

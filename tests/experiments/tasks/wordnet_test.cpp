@@ -97,6 +97,28 @@ TEST_CASE("the lexicon has senses in order, spellings, tags, antonyms and irregu
   CHECK(lexicon.commonness("unheard") == 0);
 }
 
+TEST_CASE("a word is coarse by a mark of usage, by its definition, or where its commonest sense is about sex") {
+  const SmallWordNet wordnet;
+  wordnet.write("data.noun",
+                "00000001 10 n 02 obscenity 0 filth 0 000 | an offensive word\n"
+                "00000002 18 n 02 oaf 0 lout 0 001 ;u 00000001 n 0201 | a person\n"
+                "00000003 18 n 01 lump 0 000 | a derogatory term for a person\n"
+                "00000004 03 n 01 lump 1 000 | a piece\n"
+                "00000005 05 n 01 cock 0 001 ;u 00000006 n 0000 | a bird; \"an offensive name\"\n"
+                "00000006 10 n 01 archaism 0 000 | an old word\n"
+                "00000007 26 n 01 heat 0 000 | warmth\n"
+                "00000008 26 n 01 heat 1 000 | sexual readiness\n"
+                "00000009 26 n 01 rut 0 000 | sexual readiness\n");
+  wordnet.write("index.noun",
+                "archaism n 1 0 1 0 00000006\ncock n 1 0 1 0 00000005\nfilth n 1 0 1 0 00000001\n"
+                "heat n 2 0 2 0 00000007 00000008\nlout n 1 0 1 0 00000002\nlump n 2 0 2 0 00000004 00000003\n"
+                "oaf n 1 0 1 0 00000002\nrut n 1 0 1 0 00000009\n");
+  wordnet.write("cntlist.rev", "");
+  const Lexicon lexicon = csreft::read_lexicon(wordnet.dict.path());
+  for (const char* word : {"filth", "oaf", "lout", "lump", "rut"}) CHECK(lexicon.is_coarse(word));
+  for (const char* word : {"cock", "heat", "archaism", "unheard"}) CHECK_FALSE(lexicon.is_coarse(word));
+}
+
 TEST_CASE("missing and malformed WordNet files are errors that name the package and the place") {
   const SmallWordNet wordnet;
   CHECK_THROWS_WITH_AS(csreft::wordnet_skills("/no/such/folder", 4, 2, 1), doctest::Contains("wordnet-base"), Error);
@@ -176,6 +198,22 @@ TEST_CASE("well-known words have the right answers") {
   CHECK(answers["What is the base form of the word children?"] == "child");
   CHECK(answers["What is the opposite of the word hot?"] == "cold");
   CHECK(answers["What is the opposite of the word cold?"] == "hot");
+}
+
+TEST_CASE("no word that is drawn is coarse, whatever the seed") {
+  const Lexicon lexicon = csreft::read_lexicon(csreft::wordnet_dict);
+  for (const char* word : {"bitch", "nigger", "shit", "fuck", "bastard", "faggot"}) CHECK(lexicon.is_coarse(word));
+  for (const char* word : {"bird", "hot", "cold", "happy", "girl", "love"}) CHECK_FALSE(lexicon.is_coarse(word));
+  for (const std::uint64_t seed : {0U, 1U, 2U}) {
+    for (const Skill& skill : csreft::wordnet_skills(csreft::wordnet_dict, 1000, 200, seed)) {
+      for (const Task* task : {&skill.train, &skill.test}) {
+        for (const auto& word : words_of(*task)) {
+          CAPTURE(word);
+          CHECK_FALSE(lexicon.is_coarse(word));
+        }
+      }
+    }
+  }
 }
 
 TEST_CASE("a seed draws the same examples again, another seed draws others") {

@@ -12,6 +12,7 @@
 #include <unistd.h>
 
 #include "core/base/error.h"
+#include "tests/error_text.h"
 
 namespace {
 
@@ -46,7 +47,7 @@ Tokenizer byte_tokenizer(bool chatml, bool add_bos) {
 
 std::string prompt(std::string_view name, std::string_view system, std::string_view instruction,
                    std::string_view input) {
-  return find_chat_template(name).prompt(system, instruction, input);
+  return find_chat_template(name)->prompt(system, instruction, input);
 }
 
 }  // namespace
@@ -92,27 +93,81 @@ TEST_CASE("an unknown template is an error that suggests the known ones") {
 
 TEST_CASE("a template is chosen from the model's own") {
   const auto plain = byte_tokenizer(false, true);
-  CHECK(csreft::choose_chat_template("{{'<|im_start|>' + role}}", plain).name == "chatml");
-  CHECK(csreft::choose_chat_template("{{'[INST] ' + content}}", plain).name == "llama2");
-  CHECK(csreft::choose_chat_template("", plain).name == "alpaca");
-  CHECK(csreft::choose_chat_template("", byte_tokenizer(true, false)).name == "chatml");
+  CHECK(csreft::choose_chat_template("{{'<|im_start|>' + role}}", plain)->name == "chatml");
+  CHECK(csreft::choose_chat_template("{{'[INST] ' + content}}", plain)->name == "llama2");
+  CHECK(csreft::choose_chat_template("", plain)->name == "alpaca");
+  CHECK(csreft::choose_chat_template("", byte_tokenizer(true, false))->name == "chatml");
   CHECK_THROWS_WITH_AS(csreft::choose_chat_template("<|user|>", plain), doctest::Contains("chatml, llama2, alpaca"),
                        csreft::Error);
 }
 
 TEST_CASE("a prompt starts with BOS where the tokenizer adds it, and a response ends with its template's token") {
   const auto plain = byte_tokenizer(false, true);
-  const auto& none = find_chat_template("none");
-  CHECK(csreft::encode_prompt(none, plain, "", "a", "") == Ids{0, 3 + 'a'});
-  CHECK(csreft::encode_response(none, plain, "b") == Ids{3 + 'b', 2});
+  const auto none = find_chat_template("none");
+  CHECK(csreft::encode_prompt(*none, plain, "", "a", "") == Ids{0, 3 + 'a'});
+  CHECK(csreft::encode_response(*none, plain, "b") == Ids{3 + 'b', 2});
 
   const auto turns = byte_tokenizer(true, false);
-  const auto& chatml = find_chat_template("chatml");
-  const auto ids = csreft::encode_prompt(chatml, turns, "", "a", "");
+  const auto chatml = find_chat_template("chatml");
+  const auto ids = csreft::encode_prompt(*chatml, turns, "", "a", "");
   CHECK(ids.front() == 1);
-  CHECK(turns.decode(ids) == chatml.prompt("", "a", ""));
-  CHECK(csreft::encode_response(chatml, turns, "").back() == 2);
-  CHECK(csreft::stop_tokens(chatml, turns) == Ids{2});
+  CHECK(turns.decode(ids) == chatml->prompt("", "a", ""));
+  CHECK(csreft::encode_response(*chatml, turns, "").back() == 2);
+  CHECK(csreft::stop_tokens(*chatml, turns) == Ids{2});
+}
+
+TEST_CASE("a conversation of several turns is its prompts and its responses, whose spans have their last id") {
+  using csreft::Message;
+  const auto plain = byte_tokenizer(false, true);
+  const auto turns = byte_tokenizer(true, false);
+  const std::vector<Message> messages{
+      {"system", "S"}, {"user", "a"}, {"assistant", "b"}, {"user", "c"}, {"assistant", "d"}};
+  for (const auto& chat : csreft::chat_templates()) {
+    CAPTURE(chat.name);
+    const auto& tokenizer = chat.turn_end.empty() ? plain : turns;
+    const auto whole = csreft::encode_conversation(chat, tokenizer, messages);
+    REQUIRE(whole.responses.size() == 2);
+    for (const std::size_t n_messages : {3U, 5U}) {
+      const auto [begin, end] = whole.responses[n_messages / 4];
+      const auto prompt = csreft::encode_prompt(chat, tokenizer, std::span(messages).first(n_messages - 1));
+      CHECK(Ids(whole.ids.begin(), whole.ids.begin() + begin) == prompt);
+      const auto response = csreft::encode_response(chat, tokenizer, messages[n_messages - 1].content);
+      CHECK(Ids(whole.ids.begin() + begin, whole.ids.begin() + end) == response);
+    }
+    const std::vector<Message> single{messages[0], messages[1]};
+    CHECK(csreft::encode_prompt(chat, tokenizer, single) == csreft::encode_prompt(chat, tokenizer, "S", "a", ""));
+  }
+  const auto text = [&](const char* name, const Tokenizer& tokenizer) {
+    return tokenizer.decode(csreft::encode_conversation(*find_chat_template(name), tokenizer, messages).ids, false);
+  };
+  CHECK(text("chatml", turns) ==
+        "<|im_start|>system\nS<|im_end|>\n<|im_start|>user\na<|im_end|>\n<|im_start|>assistant\nb<|im_end|>\n"
+        "<|im_start|>user\nc<|im_end|>\n<|im_start|>assistant\nd<|im_end|>");
+  CHECK(text("llama2", plain) ==
+        "<s>[INST] <<SYS>>\nS\n<</SYS>>\n\na [/INST]b<|im_end|><s>[INST] c [/INST]d<|im_end|>");
+  CHECK(text("alpaca", plain) ==
+        "<s>S\n\n### Instruction:\na\n\n### Response:b<|im_end|>\n\n### Instruction:\nc\n\n### Response:d<|im_end|>");
+  CHECK(text("none", plain) == "<s>S\n\nab<|im_end|>\n\ncd<|im_end|>");
+}
+
+TEST_CASE("messages that are no turns of user and assistant are errors") {
+  using csreft::Message;
+  const auto plain = byte_tokenizer(false, true);
+  const auto none = find_chat_template("none");
+  const auto refusal = [&](const std::vector<Message>& messages) {
+    return error_text([&] { csreft::encode_prompt(*none, plain, messages); });
+  };
+  const std::string order = "expected one system message or none, then user and assistant by turns";
+  CHECK(refusal({}) == "a conversation does not end with a message of 'user': " + order);
+  CHECK(refusal({{"system", "S"}}) == "a conversation does not end with a message of 'user': " + order);
+  CHECK(refusal({{"user", "a"}, {"assistant", "b"}}) ==
+        "a conversation does not end with a message of 'user': " + order);
+  CHECK(refusal({{"user", "a"}, {"user", "b"}}) ==
+        "message 2 of a conversation is of 'user', not of 'assistant': " + order);
+  CHECK(refusal({{"system", "S"}, {"system", "T"}}) ==
+        "message 2 of a conversation is of 'system', not of 'user': " + order);
+  CHECK_THROWS_WITH_AS(csreft::encode_conversation(*none, plain, std::vector<Message>{{"user", "a"}}),
+                       doctest::Contains("message of 'assistant'"), csreft::Error);
 }
 
 TEST_CASE("generation stops at the turn's end and at EOS") {
@@ -121,18 +176,18 @@ TEST_CASE("generation stops at the turn's end and at EOS") {
   table.special = {true, true};
   table.eos = 0;
   const Tokenizer tokenizer(table, [](std::string_view) { return Ids{1}; });
-  CHECK(csreft::stop_tokens(find_chat_template("chatml"), tokenizer) == Ids{1, 0});
-  CHECK(csreft::stop_tokens(find_chat_template("alpaca"), tokenizer) == Ids{0});
+  CHECK(csreft::stop_tokens(*find_chat_template("chatml"), tokenizer) == Ids{1, 0});
+  CHECK(csreft::stop_tokens(*find_chat_template("alpaca"), tokenizer) == Ids{0});
 }
 
 TEST_CASE("a tokenizer without a template's tokens is an error") {
   const auto plain = byte_tokenizer(false, true);
-  const auto& chatml = find_chat_template("chatml");
-  CHECK_THROWS_WITH_AS(csreft::encode_prompt(chatml, plain, "", "a", ""), doctest::Contains("<|im_start|>"),
+  const auto chatml = find_chat_template("chatml");
+  CHECK_THROWS_WITH_AS(csreft::encode_prompt(*chatml, plain, "", "a", ""), doctest::Contains("<|im_start|>"),
                        csreft::Error);
-  CHECK_THROWS_WITH_AS(csreft::encode_response(chatml, plain, "a"), doctest::Contains("<|im_end|>"), csreft::Error);
+  CHECK_THROWS_WITH_AS(csreft::encode_response(*chatml, plain, "a"), doctest::Contains("<|im_end|>"), csreft::Error);
   const Tokenizer no_eos({}, [](std::string_view) { return Ids{}; });
-  CHECK_THROWS_WITH_AS(csreft::encode_response(find_chat_template("none"), no_eos, "a"), doctest::Contains("EOS"),
+  CHECK_THROWS_WITH_AS(csreft::encode_response(*find_chat_template("none"), no_eos, "a"), doctest::Contains("EOS"),
                        csreft::Error);
 }
 

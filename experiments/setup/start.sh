@@ -1,0 +1,83 @@
+# Starting an experiment: at once where its programme is built, after a build where it is not.
+
+# What experiments run is a copy of the built programme: a linker writes into its file, which is not whole for a while.
+# Beside it lies an empty file, `since`, of the time at which the build of the copy began.
+ready_program() { printf '%s\n' "$build/ready/csreft"; }
+
+# keep_program BEGAN: after a build that began when the file BEGAN was made.
+keep_program() {
+  local built=$build/experiments/csreft ready
+  ready=$(ready_program)
+  mkdir -p "$build/ready"
+  if [[ $built -nt $ready || $built -ot $ready ]]; then
+    cp -p "$built" "$ready.new"
+    mv -f "$ready.new" "$ready"
+  fi
+  mv -f "$1" "$build/ready/since"
+}
+
+# Whether a programme for this machine is there.
+is_built() {
+  [[ -x $(ready_program) && -f $build/ready/since && -f $build/.machine && $(<"$build/.machine") == "$(machine)" ]]
+}
+
+# newer_sources TESTS...: the sources that have changed since the programme was built, of which find's TESTS hold; a
+# folder changes with its list of files.
+newer_sources() {
+  find "$root"/{core,autograd,models,reft,experiments,meson.build,meson_options.txt} -newer "$build/ready/since" "$@"
+}
+
+# Whether what else a build depends on has changed: its options, the commit that the programme names, packages.
+is_overtaken() {
+  local git=$root/.git file
+  if [[ -f $git ]]; then # of a work tree: where its own files are
+    read -r _ git <"$git"
+    [[ $git == /* ]] || git=$root/$git
+  fi
+  for file in "$build/meson-private/coredata.dat" "$git/logs/HEAD" /var/lib/dpkg/status; do
+    if [[ $file -nt $build/ready/since ]]; then return; fi
+  done
+  return 1
+}
+
+is_current() {
+  is_built && ! is_overtaken && [[ ! $build/experiments/csreft -nt $(ready_program) && -z $(newer_sources -print -quit) ]]
+}
+
+# refusal NAME [flags]: the error that the programme finds in the flags, or the files that they name, before any work.
+# False where it finds none.
+refusal() {
+  local found status=0
+  found=$(CSREFT_COMMANDS=$commands CSREFT_CHECK=1 "$(ready_program)" "$@" 2>&1 >/dev/null) || status=$?
+  ((status != 0)) && [[ $found == error:* ]] && printf '%s\n' "$found"
+}
+
+# may_be_mended ERROR NAME [flags]: whether sources that are newer than the programme may know a word that it refuses:
+# one that its error names before the colon, and that one of them has.
+may_be_mended() {
+  local what=${1#error: } word sources
+  what=${what%%: *}
+  mapfile -t sources < <(newer_sources -type f)
+  for word in "${@:2}"; do
+    word=${word#--}
+    word=${word%%=*}
+    [[ -n $word && $what == *"$word"* ]] || continue
+    if grep -qsF -e "$word" -e "${word//-/_}" -- "${sources[@]}" /dev/null; then return; fi
+  done
+  return 1
+}
+
+# use_ready NAME [flags]: whether the programme that is there serves: it is up to date, or another start is building.
+# Ends with the error for a command that it refuses, unless newer sources may not.
+use_ready() {
+  local error
+  if is_current; then return; fi
+  is_built || return
+  if error=$(refusal "$@"); then
+    if may_be_mended "$error" "$@"; then return 1; fi
+    say "$error"
+    exit 2
+  fi
+  if try_lock; then return 1; fi
+  say "note: another ./run is building: this start runs the programme of $(date -r "$build/ready/since" '+%F %T'), older than its sources"
+}
