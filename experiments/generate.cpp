@@ -70,7 +70,7 @@ nlohmann::json asked_for(const GenerateOptions& options, const AdaptedModel& ada
   return {{"data", fmt::format("{} instructions, {:016x}", task.examples.size(), prompts)},
           {"model", adapted.model.llama.fingerprint().text()},
           {"weights", options.model.weights},
-          {"chat_template", adapted.model.chat->name},
+          {"chat_template", adapted.model.chat->source},
           {"system", adapted.system},
           {"adapter", options.adapters.adapters},
           {"adapter_hashes", adapter_hashes},

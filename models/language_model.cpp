@@ -4,6 +4,7 @@
 
 #include "models/checkpoints/open_checkpoint.h"
 #include "models/text/byte_level_bpe.h"
+#include "models/text/chat_template_files.h"
 #include "models/text/llama2c_tokenizer.h"
 #include "models/text/load_tokenizer.h"
 #include "models/text/sentencepiece_tokenizer.h"
@@ -52,6 +53,17 @@ Tokenizer load_tokenizer_file(const std::filesystem::path& file, const LlamaConf
   return load_llama2c_tokenizer(file, static_cast<std::int32_t>(config.vocab_size));
 }
 
+// What the files name, and BOS and EOS of the tokenizer where they are silent.
+SpecialTokens special_tokens_of(const Checkpoint& checkpoint, const Tokenizer& tokenizer) {
+  SpecialTokens tokens;
+  if (const auto* folder = std::get_if<TokenizerFolder>(&checkpoint.tokenizer)) {
+    tokens = read_special_tokens(folder->path);
+  }
+  if (tokenizer.bos()) tokens.emplace("bos_token", tokenizer.bytes(*tokenizer.bos()));
+  if (tokenizer.eos()) tokens.emplace("eos_token", tokenizer.bytes(*tokenizer.eos()));
+  return tokens;
+}
+
 }  // namespace
 
 Tokenizer load_tokenizer(const Checkpoint& checkpoint) {
@@ -71,10 +83,15 @@ LanguageModel load_language_model(const std::filesystem::path& path, std::string
                                   const Device& device) {
   const Checkpoint checkpoint = open_checkpoint(path);
   Tokenizer tokenizer = load_tokenizer(checkpoint);
-  auto chat = chat_template.empty() ? choose_chat_template(checkpoint.chat_template, tokenizer)
-                                    : find_chat_template(chat_template);
-  return {checkpoint.name, path, Llama(checkpoint, weights, {DType::f32, device}), std::move(tokenizer),
-          std::move(chat)};
+  SpecialTokens special_tokens = special_tokens_of(checkpoint, tokenizer);
+  auto chat = chat_template.empty() ? choose_chat_template(checkpoint.chat_template, tokenizer, special_tokens)
+                                    : open_chat_template(std::string(chat_template), special_tokens);
+  return {checkpoint.name,
+          path,
+          Llama(checkpoint, weights, {DType::f32, device}),
+          std::move(tokenizer),
+          std::move(chat),
+          std::move(special_tokens)};
 }
 
 std::vector<std::int32_t> stop_tokens(const LanguageModel& model) {

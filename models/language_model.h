@@ -20,14 +20,15 @@ struct LanguageModel {
   Llama llama;
   Tokenizer tokenizer;
   std::shared_ptr<const ChatTemplate> chat;
+  SpecialTokens special_tokens{};  // for another chat template
 };
 
 // The tokenizer that belongs to a checkpoint. Throws Error if its files are missing or unsound, or if it has more
 // tokens than the model's vocabulary.
 Tokenizer load_tokenizer(const Checkpoint& checkpoint);
 
-// Loads all of it, the weights to a device. `chat_template` names a template; empty: the one that the model's files
-// call for.
+// Loads all of it, the weights to a device. `chat_template` names a template or a file of one; empty: the one that the
+// model's files call for.
 LanguageModel load_language_model(const std::filesystem::path& path, std::string_view chat_template = "",
                                   Weights weights = Weights::frozen, const Device& device = {});
 

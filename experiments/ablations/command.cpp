@@ -121,7 +121,7 @@ json settings(const ComparisonCommand& o, const std::string& name, const Setting
   train.erase("seed");
   json wanted{{"ablation", name},
               {"model", setting.model.llama.fingerprint().text()},
-              {"chat_template", setting.model.chat->name},
+              {"chat_template", setting.model.chat->source},
               {"system", o.model.system},
               {"train", contents(setting.tasks.train)},
               {"test", contents(setting.tasks.test)},

@@ -34,7 +34,7 @@ run_fuzz() {
   ensure_packages "clang++-14" clang-14 libomp-14-dev
   build=$root/build-fuzz
   CC=clang-14 CXX=clang++-14 prepare -Dfuzz=true -Dsanitize=true --buildtype=plain -Doptimization=1 -- tests/csreft_fuzz
-  exec 9<&-
+  unlock
   local programme=$build/tests/csreft_fuzz
   if $list; then
     "$programme"

@@ -128,8 +128,10 @@ AdaptedModel::AdaptedModel(const ModelFlags& model_flags, const AdapterFlags& ad
             "which",
             read.folders.front().name, read.folders[i].name);
   }
-  if (!flags.given("--chat-template") && !context.chat_template.empty())
-    model.chat = find_chat_template(context.chat_template);
+  if (!flags.given("--chat-template") && !context.chat_template.empty() &&
+      context.chat_template != model.chat->source) {
+    model.chat = restore_chat_template(context.chat_template, model.special_tokens);
+  }
   if (!flags.given("--system")) system = context.system;
   if (trains_model(read.descriptions.front().method)) {
     for (const char* flag : {"--task", "--alpha", "--scale", "--use"}) {

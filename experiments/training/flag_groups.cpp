@@ -115,7 +115,8 @@ void ModelFlags::add_to(Flags& flags) {
   flags.add_path("--model", model, "a Hugging Face folder, a .gguf, a llama2.c .bin, or smollm2 (the default model)",
                  "MODEL");
   flags.add("--chat-template", chat_template,
-            "the form of prompts: " + names_of(chat_templates()) + "; empty: what the model's files call for");
+            "the form of prompts: " + names_of(chat_templates()) +
+                ", or a file in Jinja; empty: the model's own template, or what its tokenizer calls for");
   flags.add("--system", system, "a system message in front of every prompt");
   flags.add(
       "--weights", weights,
@@ -132,7 +133,7 @@ void ModelFlags::check() const {
   const Device where = parse_device(device);
   require(weights != "tf32" || where.type == DeviceType::cuda,
           "--weights tf32 needs --device cuda: the processor has no TF32, expected f32 or bf16");
-  if (!chat_template.empty()) static_cast<void>(find_chat_template(chat_template));
+  if (!chat_template.empty()) static_cast<void>(open_chat_template(chat_template, {}));
 }
 
 LanguageModel ModelFlags::load(bool trainable) const {
@@ -144,7 +145,14 @@ LanguageModel ModelFlags::load(bool trainable) const {
                        : weights == "bf16" ? Weights::frozen_bf16
                        : weights == "tf32" ? Weights::frozen_tf32
                                            : Weights::frozen;
-  return load_language_model(model_path(model), chat_template, held, where);
+  LanguageModel loaded = load_language_model(model_path(model), chat_template, held, where);
+  const std::string own = system.empty() ? own_system_message(*loaded.chat) : "";
+  if (!own.empty()) {
+    fmt::print(stderr,
+               "note: the chat template puts a system message of its own in front, '{}': --system replaces it\n",
+               printable(own.substr(0, 100)));
+  }
+  return loaded;
 }
 
 void MethodFlags::add_to(Flags& flags, Arguments arguments) {

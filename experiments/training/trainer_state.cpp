@@ -61,7 +61,7 @@ std::string Trainer::training_data() const {
 // In place of the one that is there in one go, so that a process that is killed leaves a whole one.
 void Trainer::save_good_adapter(const std::filesystem::path& folder) const {
   const auto made = folder / fmt::format("adapter.tmp-{}", ::getpid());
-  save_adapter(made, method_, model_, {std::string(model_.chat->name), options_.system});
+  save_adapter(made, method_, model_, {model_.chat->source, options_.system});
   replace_folder(made, folder / "adapter");
 }
 

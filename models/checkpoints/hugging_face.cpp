@@ -4,7 +4,7 @@
 
 #include "core/base/json_file.h"
 #include "core/tensor/safetensors.h"
-#include "models/text/chat_template.h"
+#include "models/text/chat_template_files.h"
 
 namespace csreft {
 namespace {

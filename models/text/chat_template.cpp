@@ -1,10 +1,14 @@
 #include "models/text/chat_template.h"
 
+#include <algorithm>
+#include <optional>
+
 #include <fmt/ranges.h>
 
 #include "core/base/atomic_file.h"
 #include "core/base/error.h"
-#include "core/base/json_file.h"
+#include "core/base/hash.h"
+#include "models/text/jinja_chat.h"
 
 namespace csreft {
 namespace {
@@ -52,16 +56,25 @@ std::string bare_prompt(std::string_view system, std::string_view instruction, s
   return opening + joined(instruction, input);
 }
 
-constexpr ChatTemplate templates[] = {
-    {"chatml", chatml_prompt, chatml_next, "<|im_start|>", "<|im_end|>", false},
-    {"llama2", llama2_prompt, llama2_next, "", "", true},
-    {"alpaca", alpaca_prompt, alpaca_next, "", "", false},
-    {"none", bare_prompt, bare_next, "", "", false},
-};
+const std::vector<ChatTemplate>& templates() {
+  static const std::vector<ChatTemplate> all{
+      {"chatml", "chatml", BuiltInForm{chatml_prompt, chatml_next, "<|im_start|>", "<|im_end|>", false}},
+      {"llama2", "llama2", BuiltInForm{llama2_prompt, llama2_next, "", "", true}},
+      {"alpaca", "alpaca", BuiltInForm{alpaca_prompt, alpaca_next, "", "", false}},
+      {"none", "none", BuiltInForm{bare_prompt, bare_next, "", "", false}},
+  };
+  return all;
+}
+
+// The hash of SmolLM2-Instruct's template, which puts a system message of its own in front where there is none.
+constexpr std::uint64_t smollm2_template = 0x45ec583d4d25bc3aULL;
+
+// Not a text as templates are: one line without a tag.
+bool is_plain_name(std::string_view source) { return source.find('{') == source.npos; }
 
 std::string known_names() {
   std::vector<std::string_view> names;
-  for (const auto& chat : templates) names.push_back(chat.name);
+  for (const auto& chat : templates()) names.push_back(chat.name);
   return fmt::format("{}", fmt::join(names, ", "));
 }
 
@@ -72,18 +85,18 @@ std::optional<std::int32_t> find_special(const Tokenizer& tokenizer, std::string
   return ids[0];
 }
 
-std::int32_t require_special(const ChatTemplate& chat, const Tokenizer& tokenizer, std::string_view token) {
+std::int32_t require_special(const std::string& name, const Tokenizer& tokenizer, std::string_view token) {
   const auto id = find_special(tokenizer, token);
   require(id.has_value(), "the chat template '{}' needs the token {}, which the model's tokenizer lacks: expected {}",
-          chat.name, token, "a template that fits the model (" + known_names() + ")");
+          name, token, "a template that fits the model (" + known_names() + ")");
   return *id;
 }
 
-std::int32_t response_end(const ChatTemplate& chat, const Tokenizer& tokenizer) {
-  if (!chat.turn_end.empty()) return require_special(chat, tokenizer, chat.turn_end);
+std::int32_t response_end(const std::string& name, const BuiltInForm& form, const Tokenizer& tokenizer) {
+  if (!form.turn_end.empty()) return require_special(name, tokenizer, form.turn_end);
   require(tokenizer.eos().has_value(),
           "the chat template '{}' ends a response with EOS, which the model's tokenizer does not name: expected an EOS",
-          chat.name);
+          name);
   return *tokenizer.eos();
 }
 
@@ -109,14 +122,14 @@ std::span<const Message> require_turns(std::span<const Message> messages, std::s
   return turns;
 }
 
-EncodedConversation encode_turns(const ChatTemplate& chat, const Tokenizer& tokenizer,
+EncodedConversation encode_turns(const ChatTemplate& chat, const BuiltInForm& form, const Tokenizer& tokenizer,
                                  std::span<const Message> messages, std::string_view last) {
   const auto turns = require_turns(messages, last);
   const std::string_view system = turns.size() < messages.size() ? std::string_view(messages.front().content) : "";
   EncodedConversation out{encode_prompt(chat, tokenizer, system, turns.front().content, ""), {}};
   for (std::size_t i = 1; i < turns.size(); ++i) {
     if (turns[i].role == "user") {
-      append_prompt(out.ids, chat.next_prompt(turns[i].content), tokenizer, chat.bos_each_turn && tokenizer.adds_bos());
+      append_prompt(out.ids, form.next_prompt(turns[i].content), tokenizer, form.bos_each_turn && tokenizer.adds_bos());
       continue;
     }
     const auto response = encode_response(chat, tokenizer, turns[i].content);
@@ -129,74 +142,103 @@ EncodedConversation encode_turns(const ChatTemplate& chat, const Tokenizer& toke
 
 }  // namespace
 
-std::span<const ChatTemplate> chat_templates() { return templates; }
+std::span<const ChatTemplate> chat_templates() { return templates(); }
 
 std::shared_ptr<const ChatTemplate> find_chat_template(std::string_view name) {
-  for (const auto& chat : templates) {
+  for (const auto& chat : templates()) {
     if (chat.name == name) return std::make_shared<ChatTemplate>(chat);
   }
   fail("unknown chat template '{}': expected one of {}", name, known_names());
 }
 
-std::shared_ptr<const ChatTemplate> choose_chat_template(std::string_view jinja, const Tokenizer& tokenizer) {
-  if (jinja.empty()) {
-    const auto chatml = find_chat_template("chatml");
-    const bool has_turns = find_special(tokenizer, chatml->turn_start) && find_special(tokenizer, chatml->turn_end);
-    return has_turns ? chatml : find_chat_template("alpaca");
+std::shared_ptr<const ChatTemplate> make_chat_template(const std::string& name, std::string_view jinja,
+                                                       const SpecialTokens& special_tokens) {
+  try {
+    return std::make_shared<const ChatTemplate>(
+        ChatTemplate{name, std::string(jinja), JinjaForm{jinja::Template(jinja), special_tokens}});
+  } catch (const Error& error) {
+    fail("the chat template '{}', {}", name, error.what());
   }
-  if (jinja.find("<|im_start|>") != jinja.npos) return find_chat_template("chatml");
-  if (jinja.find("[INST]") != jinja.npos) return find_chat_template("llama2");
-  fail("the model's chat template is of no known kind: expected one of {} to be chosen by name", known_names());
 }
 
-std::string read_chat_template(const std::filesystem::path& folder) {
-  if (const auto file = folder / "chat_template.jinja"; std::filesystem::exists(file)) return read_text_file(file);
-  const auto path = folder / "tokenizer_config.json";
-  if (!std::filesystem::exists(path)) return "";
-  const auto config = read_json_object(path);
-  const auto found = config.find("chat_template");
-  if (found == config.end() || !found->is_array()) {
-    return find_json<std::string>(config, "chat_template", path.string()).value_or("");
-  }
-  for (const auto& entry : *found) {
-    require(entry.is_object(), "{}: `chat_template` holds {}: expected objects", path.string(), entry.type_name());
-    if (get_json<std::string>(entry, "name", path.string()) == "default") {
-      return get_json<std::string>(entry, "template", path.string());
-    }
-  }
-  fail("{}: `chat_template` has no 'default': expected a text, or a list of templates with one of that name",
-       path.string());
+std::shared_ptr<const ChatTemplate> open_chat_template(const std::string& name_or_file,
+                                                       const SpecialTokens& special_tokens) {
+  const auto is_named = [&](const ChatTemplate& chat) { return chat.name == name_or_file; };
+  if (std::ranges::any_of(templates(), is_named)) return find_chat_template(name_or_file);
+  require(std::filesystem::is_regular_file(name_or_file),
+          "no chat template is named '{}': expected one of {}, or a file", printable(name_or_file), known_names());
+  return make_chat_template(name_or_file, read_text_file(name_or_file), special_tokens);
+}
+
+std::shared_ptr<const ChatTemplate> restore_chat_template(const std::string& source,
+                                                          const SpecialTokens& special_tokens) {
+  if (is_plain_name(source)) return find_chat_template(source);
+  return make_chat_template("the adapter's", source, special_tokens);
+}
+
+std::shared_ptr<const ChatTemplate> choose_chat_template(std::string_view jinja, const Tokenizer& tokenizer,
+                                                         const SpecialTokens& special_tokens) {
+  if (fnv1a(jinja) == smollm2_template) return find_chat_template("chatml");
+  if (!jinja.empty()) return make_chat_template("the model's own", jinja, special_tokens);
+  const bool has_turns = find_special(tokenizer, "<|im_start|>") && find_special(tokenizer, "<|im_end|>");
+  return find_chat_template(has_turns ? "chatml" : "alpaca");
+}
+
+std::string own_system_message(const ChatTemplate& chat) {
+  const auto* jinja = std::get_if<JinjaForm>(&chat.form);
+  return jinja == nullptr ? "" : jinja_own_system_message(chat.name, *jinja);
 }
 
 std::vector<std::int32_t> encode_prompt(const ChatTemplate& chat, const Tokenizer& tokenizer, std::string_view system,
                                         std::string_view instruction, std::string_view input) {
-  for (const auto token : {chat.turn_start, chat.turn_end}) {
-    if (!token.empty()) require_special(chat, tokenizer, token);
+  const auto* form = std::get_if<BuiltInForm>(&chat.form);
+  if (form == nullptr) {
+    std::vector<Message> messages;
+    if (!system.empty()) messages.push_back({"system", std::string(system)});
+    messages.push_back({"user", joined(instruction, input)});
+    return encode_prompt(chat, tokenizer, messages);
+  }
+  for (const auto token : {form->turn_start, form->turn_end}) {
+    if (!token.empty()) require_special(chat.name, tokenizer, token);
   }
   std::vector<std::int32_t> ids;
-  append_prompt(ids, chat.prompt(system, instruction, input), tokenizer, tokenizer.adds_bos());
+  append_prompt(ids, form->prompt(system, instruction, input), tokenizer, tokenizer.adds_bos());
   return ids;
 }
 
 std::vector<std::int32_t> encode_prompt(const ChatTemplate& chat, const Tokenizer& tokenizer,
                                         std::span<const Message> messages) {
-  return encode_turns(chat, tokenizer, messages, "user").ids;
+  if (const auto* jinja = std::get_if<JinjaForm>(&chat.form)) {
+    return encode_jinja_prompt({chat.name, *jinja, tokenizer}, messages);
+  }
+  return encode_turns(chat, std::get<BuiltInForm>(chat.form), tokenizer, messages, "user").ids;
 }
 
 EncodedConversation encode_conversation(const ChatTemplate& chat, const Tokenizer& tokenizer,
                                         std::span<const Message> messages) {
-  return encode_turns(chat, tokenizer, messages, "assistant");
+  if (const auto* jinja = std::get_if<JinjaForm>(&chat.form)) {
+    return encode_jinja_conversation({chat.name, *jinja, tokenizer}, messages);
+  }
+  return encode_turns(chat, std::get<BuiltInForm>(chat.form), tokenizer, messages, "assistant");
 }
 
 std::vector<std::int32_t> encode_response(const ChatTemplate& chat, const Tokenizer& tokenizer,
                                           std::string_view output) {
-  auto ids = tokenizer.encode(output);
-  ids.push_back(response_end(chat, tokenizer));
-  return ids;
+  if (const auto* form = std::get_if<BuiltInForm>(&chat.form)) {
+    auto ids = tokenizer.encode(output);
+    ids.push_back(response_end(chat.name, *form, tokenizer));
+    return ids;
+  }
+  const std::vector<Message> messages{{"user", "question"}, {"assistant", std::string(output)}};
+  const auto whole = encode_conversation(chat, tokenizer, messages);
+  return {whole.ids.begin() + whole.responses.back().first, whole.ids.begin() + whole.responses.back().second};
 }
 
 std::vector<std::int32_t> stop_tokens(const ChatTemplate& chat, const Tokenizer& tokenizer) {
-  std::vector<std::int32_t> stops{response_end(chat, tokenizer)};
+  const auto* jinja = std::get_if<JinjaForm>(&chat.form);
+  std::vector<std::int32_t> stops{jinja != nullptr
+                                      ? jinja_response_end({chat.name, *jinja, tokenizer})
+                                      : response_end(chat.name, std::get<BuiltInForm>(chat.form), tokenizer)};
   if (tokenizer.eos() && *tokenizer.eos() != stops[0]) stops.push_back(*tokenizer.eos());
   return stops;
 }

@@ -3,13 +3,16 @@
 
 #include <cstdint>
 #include <filesystem>
+#include <map>
 #include <memory>
 #include <span>
 #include <string>
 #include <string_view>
 #include <utility>
+#include <variant>
 #include <vector>
 
+#include "models/text/jinja/jinja.h"
 #include "models/text/tokenizer.h"
 
 namespace csreft {
@@ -18,9 +21,11 @@ struct Message {
   std::string role, content;  // role: "system", "user" or "assistant"
 };
 
-// A new template is two functions and one line of the table in chat_template.cpp.
-struct ChatTemplate {
-  std::string_view name;
+// The texts of a model's special tokens by the names that a chat template has for them: "bos_token": "<s>".
+using SpecialTokens = std::map<std::string, std::string>;
+
+// One of this project's own: two functions and a line of the table in chat_template.cpp.
+struct BuiltInForm {
   // The prompt of the first turn, up to where the response starts. An empty system or input is left out.
   std::string (*prompt)(std::string_view system, std::string_view instruction, std::string_view input);
   // From behind a response's last id to where the next response starts.
@@ -29,35 +34,60 @@ struct ChatTemplate {
   bool bos_each_turn;                     // where the tokenizer adds BOS: in front of every turn, not the first alone
 };
 
-std::span<const ChatTemplate> chat_templates();
+// A model's own, as its authors wrote it.
+struct JinjaForm {
+  jinja::Template text;
+  SpecialTokens special_tokens;
+};
 
+struct ChatTemplate {
+  std::string name;    // for display
+  std::string source;  // what it is made of again: the name of a built-in one, or the Jinja text
+  std::variant<BuiltInForm, JinjaForm> form;
+};
+
+// The built-in ones.
+std::span<const ChatTemplate> chat_templates();
 // Throws Error, naming the known ones, for another name.
 std::shared_ptr<const ChatTemplate> find_chat_template(std::string_view name);
 
-// The template of a model: `jinja` is the chat template that its files carry. One with "<|im_start|>" is chatml, one
-// with "[INST]" llama2. A model without one is a base model: alpaca, unless its tokenizer has ChatML's tokens. Throws
-// Error for a template of another kind, which a user must replace by name.
-std::shared_ptr<const ChatTemplate> choose_chat_template(std::string_view jinja, const Tokenizer& tokenizer);
+// `special_tokens` are those of the model, which a Jinja template may write. Each throws Error for a Jinja text that is
+// not understood; its text names `name` and the line.
+std::shared_ptr<const ChatTemplate> make_chat_template(const std::string& name, std::string_view jinja,
+                                                       const SpecialTokens& special_tokens);
+// By a built-in name, or by the path of a file in Jinja. Throws Error if it is neither.
+std::shared_ptr<const ChatTemplate> open_chat_template(const std::string& name_or_file,
+                                                       const SpecialTokens& special_tokens);
+// By ChatTemplate::source, as an adapter keeps it.
+std::shared_ptr<const ChatTemplate> restore_chat_template(const std::string& source,
+                                                          const SpecialTokens& special_tokens);
+// The template of a model: `jinja` is the chat template that its files carry, and empty if there is none. A model
+// without one is a base model: alpaca, unless its tokenizer has ChatML's tokens. The text of SmolLM2-Instruct alone is
+// not run: that is chatml, so that the default model is given no system message that nobody wrote.
+std::shared_ptr<const ChatTemplate> choose_chat_template(std::string_view jinja, const Tokenizer& tokenizer,
+                                                         const SpecialTokens& special_tokens = {});
 
-// The Jinja text in a Hugging Face folder's chat_template.jinja or tokenizer_config.json, of several the one named
-// "default"; empty if there is none. Throws Error for a tokenizer_config.json that is not sound, and for several
-// templates without a "default".
-std::string read_chat_template(const std::filesystem::path& folder);
+// What the template puts in front of a first user message as a system message of its own; empty if it does not.
+std::string own_system_message(const ChatTemplate& chat);
 
-// The ids of the prompt for the assistant's next turn, with BOS in front if the tokenizer adds it. `messages` is one
-// system message or none, then turns of user and assistant that begin and end with the user's. Throws Error for others,
-// and if the tokenizer lacks a token that the template needs.
+// The ids of the prompt for the assistant's next turn. Throws Error if the tokenizer lacks a token that a built-in
+// template needs, and for messages that the template refuses; a built-in one takes one system message or none, then
+// turns of user and assistant that begin and end with the user's, and puts BOS in front if the tokenizer adds it. A
+// Jinja template writes BOS itself: the ids are those of transformers' apply_chat_template(add_generation_prompt=True).
 std::vector<std::int32_t> encode_prompt(const ChatTemplate& chat, const Tokenizer& tokenizer,
                                         std::span<const Message> messages);
 
 struct EncodedConversation {
   std::vector<std::int32_t> ids;
-  // Half-open spans of `ids`: each assistant's turn, with the id that ends it.
+  // Half-open spans of `ids`: each assistant's turn, with the id that ends it. What a Jinja template writes otherwise
+  // once a later turn follows (an answer without its thinking) has no span.
   std::vector<std::pair<std::int64_t, std::int64_t>> responses;
 };
 
 // The same for `messages` that end with the assistant's. What lies before a response is the prompt that the messages
-// before it give.
+// before it give. A response is what the template writes behind that prompt up to the token that ends the turn; where
+// the tokenizer has no token for that, the last response ends with its content and EOS. Throws Error if a Jinja
+// template's text of the conversation does not begin with the last response's prompt.
 EncodedConversation encode_conversation(const ChatTemplate& chat, const Tokenizer& tokenizer,
                                         std::span<const Message> messages);
 
@@ -66,7 +96,7 @@ EncodedConversation encode_conversation(const ChatTemplate& chat, const Tokenize
 std::vector<std::int32_t> encode_prompt(const ChatTemplate& chat, const Tokenizer& tokenizer, std::string_view system,
                                         std::string_view instruction, std::string_view input);
 
-// The response's ids and the id that ends it: turn_end, or EOS. Throws Error if the tokenizer lacks it.
+// The ids of a response to some prompt, with the id that ends it. Throws Error if the tokenizer lacks that.
 std::vector<std::int32_t> encode_response(const ChatTemplate& chat, const Tokenizer& tokenizer,
                                           std::string_view output);
 

@@ -1,18 +1,15 @@
 #include "models/text/chat_template.h"
 
 #include <cstdint>
-#include <filesystem>
-#include <fstream>
 #include <string>
 #include <string_view>
 #include <vector>
 
 #include <doctest/doctest.h>
-#include <fmt/format.h>
-#include <unistd.h>
 
 #include "core/base/error.h"
 #include "tests/error_text.h"
+#include "tests/temporary_folder.h"
 
 namespace {
 
@@ -47,7 +44,7 @@ Tokenizer byte_tokenizer(bool chatml, bool add_bos) {
 
 std::string prompt(std::string_view name, std::string_view system, std::string_view instruction,
                    std::string_view input) {
-  return find_chat_template(name)->prompt(system, instruction, input);
+  return std::get<csreft::BuiltInForm>(find_chat_template(name)->form).prompt(system, instruction, input);
 }
 
 }  // namespace
@@ -82,7 +79,7 @@ TEST_CASE("no template is the instruction and its input") {
 
 TEST_CASE("braces in a text stay as they are") {
   for (const auto& chat : csreft::chat_templates()) {
-    CHECK(chat.prompt("", "{} {0}", "{x}").find("{} {0}") != std::string::npos);
+    CHECK(std::get<csreft::BuiltInForm>(chat.form).prompt("", "{} {0}", "{x}").find("{} {0}") != std::string::npos);
   }
 }
 
@@ -91,14 +88,33 @@ TEST_CASE("an unknown template is an error that suggests the known ones") {
                        "unknown chat template 'chat': expected one of chatml, llama2, alpaca, none", csreft::Error);
 }
 
-TEST_CASE("a template is chosen from the model's own") {
+TEST_CASE("a model's own template is used, whatever it is; one without is a base model, or knows ChatML") {
   const auto plain = byte_tokenizer(false, true);
-  CHECK(csreft::choose_chat_template("{{'<|im_start|>' + role}}", plain)->name == "chatml");
-  CHECK(csreft::choose_chat_template("{{'[INST] ' + content}}", plain)->name == "llama2");
+  const std::string jinja = "{% for m in messages %}<|{{ m.role }}|>{{ m.content }}{% endfor %}";
+  const auto own = csreft::choose_chat_template(jinja, plain);
+  CHECK(own->name == "the model's own");
+  CHECK(own->source == jinja);
   CHECK(csreft::choose_chat_template("", plain)->name == "alpaca");
   CHECK(csreft::choose_chat_template("", byte_tokenizer(true, false))->name == "chatml");
-  CHECK_THROWS_WITH_AS(csreft::choose_chat_template("<|user|>", plain), doctest::Contains("chatml, llama2, alpaca"),
-                       csreft::Error);
+  CHECK(error_text([&] {
+          csreft::choose_chat_template("a\n{% x %}", plain);
+        }).starts_with("the chat template 'the model's own', line 2: the tag 'x' is not supported"));
+}
+
+TEST_CASE("a template is opened by its name or its file, and made again of what it is made of") {
+  const TemporaryFolder folder;
+  folder.write("own.jinja", "{{ messages[0].content }}!");
+  const std::string file = (folder / "own.jinja").string();
+  const auto opened = csreft::open_chat_template(file, {});
+  const auto restored = csreft::restore_chat_template(opened->source, {});
+  const auto plain = byte_tokenizer(false, true);
+  CHECK(csreft::encode_prompt(*opened, plain, "", "a", "") == Ids{3 + 'a', 3 + '!'});
+  CHECK(csreft::encode_prompt(*restored, plain, "", "a", "") == Ids{3 + 'a', 3 + '!'});
+  CHECK(opened->name == file);
+  CHECK(csreft::open_chat_template("llama2", {})->source == "llama2");
+  CHECK(csreft::restore_chat_template("llama2", {})->name == "llama2");
+  CHECK(error_text([] { csreft::open_chat_template("chatlm", {}); }) ==
+        "no chat template is named 'chatlm': expected one of chatml, llama2, alpaca, none, or a file");
 }
 
 TEST_CASE("a prompt starts with BOS where the tokenizer adds it, and a response ends with its template's token") {
@@ -111,7 +127,7 @@ TEST_CASE("a prompt starts with BOS where the tokenizer adds it, and a response 
   const auto chatml = find_chat_template("chatml");
   const auto ids = csreft::encode_prompt(*chatml, turns, "", "a", "");
   CHECK(ids.front() == 1);
-  CHECK(turns.decode(ids) == chatml->prompt("", "a", ""));
+  CHECK(turns.decode(ids) == prompt("chatml", "", "a", ""));
   CHECK(csreft::encode_response(*chatml, turns, "").back() == 2);
   CHECK(csreft::stop_tokens(*chatml, turns) == Ids{2});
 }
@@ -124,7 +140,7 @@ TEST_CASE("a conversation of several turns is its prompts and its responses, who
       {"system", "S"}, {"user", "a"}, {"assistant", "b"}, {"user", "c"}, {"assistant", "d"}};
   for (const auto& chat : csreft::chat_templates()) {
     CAPTURE(chat.name);
-    const auto& tokenizer = chat.turn_end.empty() ? plain : turns;
+    const auto& tokenizer = chat.name == "chatml" ? turns : plain;
     const auto whole = csreft::encode_conversation(chat, tokenizer, messages);
     REQUIRE(whole.responses.size() == 2);
     for (const std::size_t n_messages : {3U, 5U}) {
@@ -189,22 +205,4 @@ TEST_CASE("a tokenizer without a template's tokens is an error") {
   const Tokenizer no_eos({}, [](std::string_view) { return Ids{}; });
   CHECK_THROWS_WITH_AS(csreft::encode_response(*find_chat_template("none"), no_eos, "a"), doctest::Contains("EOS"),
                        csreft::Error);
-}
-
-TEST_CASE("a folder's chat template is read from chat_template.jinja or tokenizer_config.json") {
-  const auto folder = std::filesystem::temp_directory_path() / fmt::format("csreft_chat_template_{}", getpid());
-  std::filesystem::create_directories(folder);
-  const auto write = [&](const char* name, std::string_view content) { std::ofstream(folder / name) << content; };
-  CHECK(csreft::read_chat_template(folder).empty());
-  write("tokenizer_config.json", "{}");
-  CHECK(csreft::read_chat_template(folder).empty());
-  write("tokenizer_config.json", R"({"chat_template": "text"})");
-  CHECK(csreft::read_chat_template(folder) == "text");
-  write("tokenizer_config.json", R"({"chat_template": [{"name": "default", "template": "listed"}]})");
-  CHECK(csreft::read_chat_template(folder) == "listed");
-  write("tokenizer_config.json", R"({"chat_template": )");
-  CHECK_THROWS_WITH_AS(csreft::read_chat_template(folder), doctest::Contains("not valid JSON"), csreft::Error);
-  write("chat_template.jinja", "own file");
-  CHECK(csreft::read_chat_template(folder) == "own file");
-  std::filesystem::remove_all(folder);
 }

@@ -1,0 +1,394 @@
+#include "models/text/jinja/run.h"
+
+#include <algorithm>
+
+#include "core/base/error.h"
+#include "models/text/jinja/builtins.h"
+#include "models/text/jinja/operators.h"
+
+namespace csreft::jinja {
+namespace {
+
+// Puts a value in a place while it lives.
+template <typename T>
+class Placed {
+ public:
+  Placed(T& place, T value) : place_(place), before_(std::exchange(place, std::move(value))) {}
+  ~Placed() { place_ = std::move(before_); }
+  Placed(const Placed&) = delete;
+  Placed& operator=(const Placed&) = delete;
+
+ private:
+  T& place_;
+  T before_;
+};
+
+std::shared_ptr<Scope> scope_in(const std::shared_ptr<Scope>& parent) {
+  return std::make_shared<Scope>(Scope{{}, parent});
+}
+
+void check_depth(int depth) {
+  require(depth < max_run_depth, "expressions, blocks and macros are nested deeper than {}: expected fewer levels",
+          max_run_depth);
+}
+
+Value loop_attribute(Loop& loop, const std::string& name) {
+  if (name == "index") return integer(loop.index);
+  if (name == "index0") return integer(loop.index - 1);
+  if (name == "first") return loop.index == 1;
+  if (name == "last") return loop.peek() == nullptr;
+  if (name == "length") return integer(loop.length());
+  if (name == "revindex") return integer(loop.length() - loop.index + 1);
+  if (name == "revindex0") return integer(loop.length() - loop.index);
+  if (name == "depth" || name == "depth0") return integer(name == "depth" ? 1 : 0);
+  if (name == "previtem") return loop.index == 1 ? undefined("there is no previous item") : loop.previous;
+  if (name == "nextitem") {
+    const Value* next = loop.peek();
+    return next == nullptr ? undefined("there is no next item") : *next;
+  }
+  if (name == "cycle") {
+    return function(name, [index = loop.index](Run&, Arguments& arguments) {
+      require(!arguments.positional.empty(), "no items for cycling given: expected some");
+      return arguments.positional[(index - 1) % arguments.positional.size()];
+    });
+  }
+  return undefined("'LoopContext object' has no attribute '" + name + "'");
+}
+
+Value no_attribute(const Value& object, const std::string& name) {
+  return undefined("'" + type_name(object) + " object' has no attribute '" + name + "'");
+}
+
+}  // namespace
+
+bool Loop::fetch(Value& value) {
+  while (next < items.size()) {
+    Value candidate = items[next++];
+    if (passes != nullptr && !passes(candidate)) continue;
+    value = std::move(candidate);
+    return true;
+  }
+  return false;
+}
+
+bool Loop::advance() {
+  Value fetched;
+  if (!ahead.empty()) {
+    fetched = std::move(ahead.back());
+    ahead.pop_back();
+  } else if (!fetch(fetched)) {
+    return false;
+  }
+  previous = std::move(current);
+  current = std::move(fetched);
+  ++index;
+  return true;
+}
+
+const Value* Loop::peek() {
+  if (ahead.empty()) {
+    Value value;
+    if (!fetch(value)) return nullptr;
+    ahead.push_back(std::move(value));
+  }
+  return &ahead.back();
+}
+
+std::size_t Loop::length() {
+  if (passes == nullptr) return items.size();
+  std::vector<Value> rest;
+  for (Value value; fetch(value);) rest.push_back(value);
+  ahead.insert(ahead.begin(), rest.rbegin(), rest.rend());
+  return index + ahead.size();
+}
+
+Run::~Run() {
+  for (const auto& scope : captured_) scope->variables.clear();
+  for (const auto& space : namespaces_) space->members.clear();
+}
+
+std::string Run::render(const Statements& statements, std::vector<std::pair<std::string, Value>> variables) {
+  std::string out;
+  out_ = &out;
+  scope_ = std::make_shared<Scope>();
+  for (auto& [name, value] : variables) scope_->variables.emplace(name, std::move(value));
+  try {
+    execute(statements);
+  } catch (const Error& error) {
+    fail("line {}: {}", line_, error.what());
+  }
+  return out;
+}
+
+void Run::charge(std::size_t bytes_or_members) {
+  steps_ += 1 + bytes_or_members / 32;
+  require(steps_ <= max_steps, "it takes more than {} steps: expected a template that ends", max_steps);
+}
+
+void Run::charge_made(std::size_t bytes) {
+  charge(bytes);
+  require(bytes <= max_made_bytes - made_bytes_, "it makes more than {} bytes of text and lists: expected fewer",
+          max_made_bytes);
+  made_bytes_ += bytes;
+}
+
+Value Run::made(std::string made_text) {
+  charge_made(made_text.size());
+  return text(std::move(made_text));
+}
+
+Value Run::made(std::vector<Value> items, Sequence::Kind kind) {
+  charge_made(items.size() * sizeof(Value));
+  return sequence(std::move(items), kind);
+}
+
+Namespace* Run::make_namespace() {
+  charge_made(sizeof(Namespace));
+  return namespaces_.emplace_back(std::make_unique<Namespace>()).get();
+}
+
+Value Run::call(const Value& callee, Arguments& arguments) {
+  require(!callee.is<Undefined>(), "{}", callee.is<Undefined>() ? *callee.as<Undefined>().why : "");
+  require(callee.is<std::shared_ptr<const Function>>(), "a '{}' is called: expected a function or a macro",
+          type_name(callee));
+  const auto called = callee.as<std::shared_ptr<const Function>>();
+  return called->call(*this, arguments);
+}
+
+Value Run::attribute(const Value& object, const std::string& name) {
+  require(!object.is<Undefined>(), "{}", object.is<Undefined>() ? *object.as<Undefined>().why : "");
+  if (object.is<std::shared_ptr<Loop>>()) return loop_attribute(*object.as<std::shared_ptr<Loop>>(), name);
+  if (object.is<Namespace*>()) {
+    const auto& members = object.as<Namespace*>()->members;
+    const auto found = std::ranges::find(members, name, [](const auto& member) { return member.first; });
+    return found == members.end() ? no_attribute(object, name) : found->second;
+  }
+  if (auto method = find_method(object, name)) return *method;
+  if (object.is_dict()) {
+    if (const Value* member = find(object.dict(), text(name))) return *member;
+  }
+  return no_attribute(object, name);
+}
+
+Value Run::item(const Value& object, const Value& key) {
+  require(!object.is<Undefined>(), "{}", object.is<Undefined>() ? *object.as<Undefined>().why : "");
+  if (object.is_dict() && !key.is_dict() && !(key.is_sequence() && key.sequence().kind != Sequence::Kind::tuple)) {
+    charge(weight(key));
+    if (const Value* member = find(object.dict(), key)) return *member;
+  }
+  const auto index = as_integer(key);
+  if (index && object.is_text()) {
+    charge(object.text().size());
+    const auto items = iterate(object);
+    if (const Value* member = member_at(items, *index)) return *member;
+  }
+  if (index && object.is_sequence()) {
+    using enum Sequence::Kind;
+    const auto& walked = object.sequence();
+    const bool has_index = walked.kind == list || walked.kind == tuple || walked.kind == range;
+    if (const Value* member = has_index ? member_at(walked.items, *index) : nullptr) return *member;
+  }
+  if (key.is_text())
+    return object.is_dict() ? find_method(object, key.text()).value_or(no_attribute(object, key.text()))
+                            : attribute(object, key.text());
+  return undefined("'" + type_name(object) + " object' has no such element");
+}
+
+void Run::write(std::string_view text) {
+  charge(text.size());
+  require(text.size() <= max_output_bytes - std::min(max_output_bytes, out_->size()),
+          "it writes more than {} bytes: expected fewer", max_output_bytes);
+  *out_ += text;
+}
+
+std::string Run::capture(const Statements& statements) {
+  std::string out;
+  const Placed<std::string*> to(out_, &out);
+  const Placed<std::shared_ptr<Scope>> in(scope_, scope_in(scope_));
+  execute(statements);
+  return out;
+}
+
+Run::Flow Run::execute(const Statements& statements) {
+  for (const auto& statement : statements) {
+    const Flow flow = execute(statement);
+    if (flow != Flow::on) return flow;
+  }
+  return Flow::on;
+}
+
+Run::Flow Run::execute(const Statement& statement) {
+  check_depth(depth_);
+  const Placed<int> deeper(depth_, depth_ + 1);
+  line_ = statement.line;
+  charge(0);
+  return std::visit([this](const auto& form) { return execute_form(form); }, statement.form);
+}
+
+Run::Flow Run::execute_form(const PlainText& form) {
+  write(form.text);
+  return Flow::on;
+}
+
+Run::Flow Run::execute_form(const Output& form) {
+  const Value value = evaluate(*form.value);
+  charge(weight(value));
+  if (value.is_text()) {
+    write(value.text());
+  } else {
+    write(to_text(value));
+  }
+  return Flow::on;
+}
+
+Run::Flow Run::execute_form(const If& form) {
+  for (const auto& [condition, body] : form.branches) {
+    if (is_true(evaluate(*condition))) return execute(body);
+  }
+  return execute(form.otherwise);
+}
+
+Run::Flow Run::execute_form(const For& form) {
+  const auto around = scope_;
+  const auto loop = std::make_shared<Loop>();
+  const Value items = evaluate(*form.items);
+  charge_made(weight(items));
+  loop->items = iterate(items);
+  if (form.condition != nullptr) {
+    loop->passes = [&](const Value& value) {
+      const Placed<std::shared_ptr<Scope>> in(scope_, scope_in(around));
+      assign(form.target, value);
+      return is_true(evaluate(*form.condition));
+    };
+  }
+  bool has_run = false;  // a body to its end, as Jinja counts
+  while (loop->advance()) {
+    const Placed<std::shared_ptr<Scope>> in(scope_, scope_in(around));
+    assign(form.target, loop->current);
+    scope_->variables["loop"] = loop;
+    const Flow flow = execute(form.body);
+    if (flow == Flow::broke) break;
+    if (flow == Flow::on) has_run = true;
+  }
+  loop->passes = nullptr;
+  if (has_run) return Flow::on;
+  const Placed<std::shared_ptr<Scope>> in(scope_, scope_in(around));
+  return execute(form.otherwise);
+}
+
+Run::Flow Run::execute_form(const Set& form) {
+  assign(form.target, evaluate(*form.value));
+  return Flow::on;
+}
+
+Run::Flow Run::execute_form(const SetBlock& form) {
+  assign(form.target, filtered(form.filter.get(), capture(form.body)));
+  return Flow::on;
+}
+
+Run::Flow Run::execute_form(const Macro& form) {
+  captured_.push_back(scope_);
+  scope_->variables[form.macro->name] = make_macro(form.macro);
+  return Flow::on;
+}
+
+Run::Flow Run::execute_form(const CallBlock& form) {
+  const Value callee = evaluate(*form.call.callee);
+  Arguments arguments = evaluate_arguments(form.call.arguments);
+  arguments.named.emplace_back("caller", make_macro(form.caller));
+  const Value value = call(callee, arguments);
+  charge(weight(value));
+  write(to_text(value));
+  return Flow::on;
+}
+
+Run::Flow Run::execute_form(const FilterBlock& form) {
+  const Value value = filtered(form.filter.get(), capture(form.body));
+  charge(weight(value));
+  write(to_text(value));
+  return Flow::on;
+}
+
+Run::Flow Run::execute_form(const With& form) {
+  std::vector<Value> values;
+  for (const auto& [target, value] : form.variables) values.push_back(evaluate(*value));
+  const Placed<std::shared_ptr<Scope>> in(scope_, scope_in(scope_));
+  for (std::size_t i = 0; i < values.size(); ++i) assign(form.variables[i].first, values[i]);
+  return execute(form.body);
+}
+
+void Run::assign(const Target& target, const Value& value) {
+  if (!target.parts.empty()) {
+    charge(weight(value));
+    const auto items = iterate(value);
+    require(items.size() == target.parts.size(), "{} values are unpacked into {} names: expected as many", items.size(),
+            target.parts.size());
+    for (std::size_t i = 0; i < items.size(); ++i) assign(target.parts[i], items[i]);
+    return;
+  }
+  if (target.member.empty()) {
+    scope_->variables[target.name] = value;
+    return;
+  }
+  const Value object = evaluate_form(Name{target.name});
+  require(object.is<Namespace*>(), "'{}' is no namespace: expected `set {} = namespace()` before a member is set",
+          target.name, target.name);
+  require(!target.member.starts_with('_'), "a namespace has no member '{}': expected a name without an underscore",
+          target.member);
+  auto& members = object.as<Namespace*>()->members;
+  const auto found = std::ranges::find(members, target.member, [](const auto& member) { return member.first; });
+  charge(32 * members.size());
+  if (found == members.end()) {
+    members.emplace_back(target.member, value);
+  } else {
+    found->second = value;
+  }
+}
+
+Value Run::filtered(const Expression* filter, std::string block) {
+  Value value = made(std::move(block));
+  if (filter == nullptr) return value;
+  const Placed<Value> applied(block_text_, std::move(value));
+  return evaluate(*filter);
+}
+
+Value Run::make_macro(const std::shared_ptr<const MacroBody>& macro) {
+  charge_made(256);
+  return function(macro->name, [macro, around = scope_](Run& run, Arguments& arguments) {
+    return run.call_macro(*macro, around, arguments);
+  });
+}
+
+Value Run::call_macro(const MacroBody& macro, const std::shared_ptr<Scope>& around, Arguments& arguments) {
+  const auto& parameters = macro.parameters;
+  require(arguments.positional.size() <= parameters.size(),
+          "macro '{}' is called with {} arguments: expected at most {}", macro.name, arguments.positional.size(),
+          parameters.size());
+  std::vector<std::optional<Value>> given(parameters.size());
+  std::ranges::copy(arguments.positional, given.begin());
+  const auto inner = scope_in(around);
+  for (const auto& [name, value] : arguments.named) {
+    const auto found = std::ranges::find(parameters, name, &Parameter::name);
+    if (found == parameters.end() && name == "caller") {
+      inner->variables["caller"] = value;
+      continue;
+    }
+    require(found != parameters.end(), "macro '{}' has no parameter '{}': expected one of its own", macro.name, name);
+    auto& place = given[static_cast<std::size_t>(found - parameters.begin())];
+    require(!place.has_value(), "macro '{}' is given '{}' twice: expected it once", macro.name, name);
+    place = value;
+  }
+  const Placed<std::shared_ptr<Scope>> in(scope_, inner);
+  for (std::size_t i = 0; i < parameters.size(); ++i) {
+    const auto& parameter = parameters[i];
+    Value value = given[i] ? *given[i] : undefined("parameter '" + parameter.name + "' was not provided");
+    if (!given[i] && parameter.fallback != nullptr) value = evaluate(*parameter.fallback);
+    inner->variables[parameter.name] = std::move(value);
+  }
+  std::string out;
+  const Placed<std::string*> to(out_, &out);
+  execute(macro.body);
+  return made(std::move(out));
+}
+
+}  // namespace csreft::jinja

@@ -1,0 +1,167 @@
+// Templates of many families, and expressions over many values, against jinja2.
+#include <ctime>
+#include <optional>
+#include <string>
+#include <vector>
+
+#include <doctest/doctest.h>
+#include <nlohmann/json.hpp>
+
+#include "core/base/atomic_file.h"
+#include "core/base/child_process.h"
+#include "models/text/jinja/jinja.h"
+#include "tests/error_text.h"
+#include "tests/source.h"
+
+using csreft::jinja::Template;
+using Json = nlohmann::ordered_json;
+
+namespace {
+
+struct Golden {
+  Json json = Json::parse(csreft::read_text_file(source("tests/golden/chat_templates/golden.json")));
+
+  static std::string source_of(const std::string& family) {
+    return csreft::read_text_file(source("tests/golden/chat_templates/" + family + ".jinja"));
+  }
+  Json variables(const std::string& conversation, bool add_generation_prompt) const {
+    Json out{{"messages", json["conversations"][conversation]}, {"tools", nullptr}, {"documents", nullptr}};
+    out["add_generation_prompt"] = add_generation_prompt;
+    for (const auto& [name, text] : json["special_tokens"].items()) out[name] = text;
+    return out;
+  }
+};
+
+// What Python's jinja2 makes of templates; nothing where there is none.
+std::optional<Json> rendered_by_python(const Json& cases) {
+  const auto python = csreft::find_program("python3");
+  if (!python) return std::nullopt;
+  const auto script = source("tests/models/text/jinja/render.py").string();
+  const auto result =
+      csreft::run_child({python->string(), script}, {.input = cases.dump(), .errors_apart = true, .seconds = 120});
+  if (result.code == 3) return std::nullopt;  // it has no jinja2
+  REQUIRE_MESSAGE(result.code == 0, result.errors);
+  return Json::parse(result.output);
+}
+
+// Each operation on each value.
+std::vector<std::string> expressions() {
+  const std::vector<std::string> values{"s",    "a",    "d",    "messages", "n",        "u",          "5",
+                                        "-2.5", "true", "'' ",  "[]",       "missing",  "(1, 'x')",   "' a b\\n'",
+                                        "1e20", "0",    "'12'", "'a-b c'",  "[[1], 2]", "{'k': none}"};
+  const std::vector<std::string> operations{"",
+                                            "|upper",
+                                            "|title",
+                                            "|trim",
+                                            "|length",
+                                            "|list",
+                                            "|first",
+                                            "|last",
+                                            "|string",
+                                            "|int",
+                                            "|float",
+                                            "|tojson",
+                                            "|sort",
+                                            "|unique|list",
+                                            "|join(',')",
+                                            "|default(1)",
+                                            "|d(1,true)",
+                                            "|reverse|list",
+                                            "|capitalize",
+                                            "|map('string')|list",
+                                            "|sum",
+                                            "|min",
+                                            "|items|list",
+                                            "[0]",
+                                            "[-1]",
+                                            "['role']",
+                                            "[1:]",
+                                            "[::-1]",
+                                            "[:-1:2]",
+                                            ".x",
+                                            ".items()",
+                                            ".split()",
+                                            ".strip('a ')",
+                                            " + 1",
+                                            " + 'a'",
+                                            " * 2",
+                                            " // 2",
+                                            " % 3",
+                                            " ~ 1",
+                                            " == 5",
+                                            " < 3",
+                                            " in 'abc'",
+                                            " in [5]",
+                                            " and 1",
+                                            " or 1",
+                                            " if s else 2",
+                                            " is string",
+                                            " is defined",
+                                            " is number",
+                                            " is sequence",
+                                            " is iterable",
+                                            " is mapping",
+                                            " is odd",
+                                            " is none",
+                                            " is true"};
+  std::vector<std::string> all;
+  for (const auto& value : values) {
+    for (const auto& operation : operations) all.push_back("{{ " + value + operation + " }}");
+  }
+  return all;
+}
+
+}  // namespace
+
+// The templates are written anew in the style of their families; the texts are jinja2's.
+TEST_CASE("the templates of many families give jinja2's texts of all conversations") {
+  const Golden golden;
+  CHECK(golden.json["texts"].size() >= 22);
+  for (const auto& [family, conversations] : golden.json["texts"].items()) {
+    const Template chat(Golden::source_of(family));
+    for (const auto& [name, expected] : conversations.items()) {
+      for (const bool prompt : {false, true}) {
+        CAPTURE(family);
+        CAPTURE(name);
+        CAPTURE(prompt);
+        Json text;
+        const std::string error = error_text(
+            [&] { text = chat.render(golden.variables(name, prompt), golden.json["now"].get<std::time_t>()); });
+        CHECK(text == expected[prompt ? 1 : 0]);
+        CHECK(expected[prompt ? 1 : 0].is_null() == contains(error, "refuses this conversation"));
+      }
+    }
+  }
+}
+
+TEST_CASE("where Python has jinja2, it makes the same of all templates and of expressions over many values") {
+  const Golden golden;
+  Json cases = Json::array();
+  const auto now = golden.json["now"].get<std::time_t>();
+  for (const auto& [family, conversations] : golden.json["texts"].items()) {
+    for (const auto& [name, expected] : conversations.items()) {
+      cases.push_back({{"template", Golden::source_of(family)}, {"variables", golden.variables(name, true)}});
+    }
+  }
+  const Json variables{
+      {"a", {3, 1, 2}}, {"d", {{"x", 1}, {"y", "z"}}}, {"messages", golden.json["conversations"]["answer"]},
+      {"n", nullptr},   {"s", "Hello World"},          {"u", "Größe 日本語"}};
+  for (const auto& source : expressions()) cases.push_back({{"template", source}, {"variables", variables}});
+  const auto expected = rendered_by_python({{"now", now}, {"cases", cases}});
+  if (!expected) {
+    MESSAGE("skipped: no Python with jinja2");
+    return;
+  }
+  REQUIRE(expected->size() == cases.size());
+  for (std::size_t i = 0; i < cases.size(); ++i) {
+    const auto text_of = [&] {
+      try {
+        return Json(Template(cases[i]["template"].get<std::string>()).render(cases[i]["variables"], now));
+      } catch (const csreft::Error&) {
+        return Json();
+      }
+    };
+    CAPTURE(cases[i]["template"].dump());
+    CHECK(text_of() == (*expected)[i]);
+  }
+}
