@@ -3,7 +3,7 @@
 #include <algorithm>
 #include <bit>
 #include <cstring>
-#include <optional>
+#include <utility>
 #include <vector>
 
 #include "core/base/json_file.h"
@@ -284,22 +284,24 @@ GgufFile parse_gguf(std::span<const std::byte> bytes, const std::string& where) 
 }
 
 GgufFile read_gguf(const std::filesystem::path& path) {
-  GgufFile given = open_part(path);
-  const Split split = read_split(given.metadata, path.string());
-  if (split.count == 1) return given;
-  GgufFile whole;
-  std::int64_t number = 0;
-  for (const auto& part_path : part_paths(path, split)) {
-    ++number;
-    GgufFile part = number == split.number ? std::move(given) : open_part(part_path);
-    const Split own = read_split(part.metadata, part_path.string());
-    require(own.number == number && own.count == split.count, "{} says that it is part {} of {}: expected {} of {}",
-            part_path.string(), own.number, own.count, number, split.count);
-    if (number == 1) whole.metadata = std::move(part.metadata);
-    whole.tensors.merge(part.tensors);
-    require(part.tensors.empty(), "{}: tensor {} is in a part before, too", part_path.string(),
-            part.tensors.empty() ? "" : part.tensors.begin()->first);
+  GgufFile whole = open_part(path);
+  const Split split = read_split(whole.metadata, path.string());
+  if (split.count == 1) return whole;
+  const auto paths = part_paths(path, split);
+  std::vector<GgufFile> parts(paths.size());
+  const auto given = static_cast<std::size_t>(split.number - 1);
+  std::swap(parts[given], whole);
+  for (std::size_t i = 0; i < parts.size(); ++i) {
+    if (i != given) parts[i] = open_part(paths[i]);
+    const Split own = read_split(parts[i].metadata, paths[i].string());
+    require(own.number == static_cast<std::int64_t>(i) + 1 && own.count == split.count,
+            "{} says that it is part {} of {}: expected {} of {}", paths[i].string(), own.number, own.count, i + 1,
+            split.count);
+    whole.tensors.merge(parts[i].tensors);
+    require(parts[i].tensors.empty(), "{}: tensor {} is in a part before, too", paths[i].string(),
+            parts[i].tensors.empty() ? "" : parts[i].tensors.begin()->first);
   }
+  whole.metadata = std::move(parts.front().metadata);
   const auto n_tensors = static_cast<std::int64_t>(whole.tensors.size());
   const auto stated = find_json<std::int64_t>(whole.metadata, "split.tensors.count", path.string()).value_or(n_tensors);
   require(stated == n_tensors, "{}: its {} parts hold {} tensors: split.tensors.count says {}", path.string(),
