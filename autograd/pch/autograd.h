@@ -1,0 +1,4 @@
+// As core/pch/core.h.
+#pragma once
+
+#include "core/pch/core.h"
