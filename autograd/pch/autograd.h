@@ -1,4 +1,2 @@
 // As core/pch/core.h.
-#pragma once
-
 #include "core/pch/core.h"

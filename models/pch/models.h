@@ -1,6 +1,4 @@
 // As core/pch/core.h.
-#pragma once
-
 #include <nlohmann/json.hpp>
 
 #include "core/pch/core.h"

@@ -1,4 +1,2 @@
 // As core/pch/core.h.
-#pragma once
-
 #include "models/pch/models.h"
