@@ -6,8 +6,11 @@
 #include <cstdlib>
 #include <filesystem>
 
+#include <unistd.h>
+
 #include "core/base/nearest.h"
 #include "experiments/cli/config_flags.h"
+#include "experiments/cli/terminal.h"
 
 namespace csreft {
 
@@ -21,6 +24,7 @@ std::string shell_quoted(const std::string& word) {
 namespace {
 
 constexpr std::string_view default_command = "./run";
+constexpr std::size_t description_column = 34;  // of a help page
 
 // CLI11 marks the opposite of a switch, which the reader can see; what follows in the line keeps its column.
 std::string without_marks(std::string help) {
@@ -73,7 +77,7 @@ std::string command_name() {
 
 Flags::Flags(std::string_view name, std::string_view summary, std::vector<std::string> examples)
     : app_(std::string(summary), fmt::format("{} {}", command_name(), name)), name_(name) {
-  app_.get_formatter()->column_width(34);
+  app_.get_formatter()->column_width(description_column);
   app_.set_help_flag("-h,--help", "this text")->group("Options");
   app_.add_option("--config", config_,
                   "take flags from this JSON object, as {\"seed\": 1, \"test\": [\"a.json\", \"b.json\"]}, or from a "
@@ -181,7 +185,8 @@ void Flags::check_files() const {
 std::string Flags::help() const {
   std::string text = without_marks(app_.help());
   for (const auto& name : hidden_) take_out(text, name);
-  return text;
+  if (::isatty(STDOUT_FILENO) == 0) return text;  // whoever reads it may search it by lines
+  return wrapped_help(text, description_column, terminal_width(stdout));
 }
 
 bool Flags::parse(Arguments arguments) {

@@ -62,9 +62,11 @@ configure() {
 compile() {
   local log=$build/run.log began=$build/.began
   : >"$began"
+  fetch_beside
   if NINJA_STATUS='[%f/%t] ' ninja -C "$build" -j "$(nproc)" "$@" 2>&1 </dev/null |
     show_progress "$build" "$@" 7>"$log"; then
     keep_program "$began"
+    wait_for_fetch
     return
   fi
   rm -f "$build/.packages" # a package may have gone: look again next time

@@ -72,6 +72,22 @@ fetch_model() {
   trap - EXIT
 }
 
+# The default model's file where the command that is being built for must have it fetched, and the process that does so
+# while the compiler works.
+wanted_model=
+fetcher=
+
+fetch_beside() {
+  if [[ -z $wanted_model ]]; then return; fi
+  fetch_model "$wanted_model" 2> >(cat >&2) & # not on the terminal, on which the build has its line
+  fetcher=$!
+}
+
+wait_for_fetch() {
+  [[ -z $fetcher ]] || wait "$fetcher" || exit 2
+  fetcher=
+}
+
 # lacks_model NAME [flags]: sets CSREFT_SMOLLM2 for the programme; whether its file must be fetched for the command.
 lacks_model() {
   if [[ -z ${CSREFT_SMOLLM2:-} ]]; then

@@ -120,8 +120,8 @@ bool has_any(const std::vector<std::string>& words, std::span<const std::string_
 
 // Whether a definition says that the word is coarse: "vulgar slang for", "an offensive name".
 bool calls_coarse(const std::vector<std::string>& definition) {
-  static constexpr std::array<std::string_view, 7> qualities{"obscene",     "vulgar",    "offensive",   "derogatory",
-                                                             "disparaging", "insulting", "contemptuous"};
+  static constexpr std::array<std::string_view, 8> qualities{"coarse",     "obscene",     "vulgar",    "offensive",
+                                                             "derogatory", "disparaging", "insulting", "contemptuous"};
   static constexpr std::array<std::string_view, 9> kinds{"term",  "terms", "name", "names",     "word",
                                                          "words", "slang", "slur", "expression"};
   return has_any(definition, qualities) && has_any(definition, kinds);

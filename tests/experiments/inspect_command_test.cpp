@@ -54,7 +54,7 @@ TEST_CASE("inspect opens with a line a layer: mean sizes, and what each subspace
   CHECK(std::stod(row[7]) > 0);
   CHECK(std::stod(row[9]) > 0);
   CHECK(std::abs(std::stod(row[7]) + std::stod(row[9]) - 100) <= 1);
-  CHECK_FALSE(contains(result.out, "pos"));
+  CHECK_FALSE(contains(result.out, " -> "));
 
   // The one whose gate is open has all.
   auto steered = words;

@@ -1,0 +1,4 @@
+// As core/pch/core.h.
+#include <CLI/CLI.hpp>
+
+#include "reft/pch/reft.h"

@@ -1,0 +1,2 @@
+// As core/pch/core.h.
+#include "models/pch/models.h"
