@@ -35,8 +35,8 @@ std::size_t white_space_at_start(std::string_view text) {
 AddedTokenMatcher::AddedTokenMatcher(std::vector<AddedToken> tokens) : tokens_(std::move(tokens)) {
   std::erase_if(tokens_, [](const AddedToken& token) { return token.content.empty(); });
   std::ranges::sort(tokens_, {}, &AddedToken::content);
-  const auto same = std::ranges::unique(tokens_, {}, &AddedToken::content);
-  tokens_.erase(same.begin(), same.end());
+  const auto same = [](const AddedToken& a, const AddedToken& b) { return a.content == b.content; };
+  tokens_.erase(std::unique(tokens_.begin(), tokens_.end(), same), tokens_.end());
   for (std::size_t i = 0; i < tokens_.size(); ++i) {
     const auto& content = tokens_[i].content;
     starts_[static_cast<unsigned char>(content.front())] = true;

@@ -85,21 +85,20 @@ Bpe::Bpe(BpeModel model)
   for (std::size_t byte = 0; byte < 256; ++byte) {
     byte_ids_[byte] = find(byte_level_ ? byte_alphabet()[byte] : fmt::format("<0x{:02X}>", byte));
   }
-  std::int32_t rank = 0;
   std::string merged;
-  for (const auto& [left, right] : model.merges) {
+  for (std::size_t rank = 0; rank < model.merges.size(); ++rank) {
+    const auto& merge = model.merges[rank];
     const auto known = [&](std::string_view token) {
       const auto id = find(token);
       if (id == no_token) {
         fail("{}: merge {} '{} {}' needs the token '{}': expected it in the vocabulary", model.source, rank,
-             printable(left), printable(right), printable(token));
+             printable(merge.first), printable(merge.second), printable(token));
       }
       return id;
     };
-    merged.assign(left).append(right);
-    const auto left_id = known(left), right_id = known(right);
-    merges_.insert(left_id, right_id, {rank, known(merged)});
-    ++rank;
+    merged.assign(merge.first).append(merge.second);
+    const auto left = known(merge.first), right = known(merge.second);
+    merges_.insert(left, right, {static_cast<std::int32_t>(rank), known(merged)});
   }
   if (model.ignore_merges) {
     for (const auto& [token, id] : model.ids) whole_.emplace(byte_level_ ? bytes_of_token(token) : token, id);

@@ -62,11 +62,12 @@ TokenType type_of_piece(const Processor& processor, int id) {
                                    : TokenType::normal;
 }
 
-// `start` encodes what a text starts with, `inside` what follows an added token.
+// `start` encodes what a text starts with, `inside` what follows an added token or has its space already.
 EncodePiece encode_by(std::shared_ptr<const Processor> start, std::shared_ptr<const Processor> inside) {
   return [start, inside](const Piece& piece, std::vector<std::int32_t>& ids) {
+    const bool has_space = piece.text.starts_with(' ') || piece.text.starts_with(space_mark);
     std::vector<int> found;
-    const auto encoded = (piece.at_start ? start : inside)->Encode(piece.text, &found);
+    const auto encoded = (piece.at_start && !has_space ? start : inside)->Encode(piece.text, &found);
     require(encoded.ok(), "SentencePiece: {}: expected a text", encoded.message());
     ids.insert(ids.end(), found.begin(), found.end());
   };

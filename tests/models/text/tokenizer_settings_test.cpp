@@ -57,6 +57,7 @@ TEST_CASE("a tokenizer.model that is not legacy puts its space in front of the w
   const auto tokenizer = csreft::load_tokenizer(folder.path());
   CHECK(tokenizer.encode("a</s>a") == Ids{space_a, 2, a});
   CHECK(tokenizer.encode("</s>a") == Ids{2, a});
+  CHECK(tokenizer.encode(" a") == Ids{space_a});
 }
 
 TEST_CASE("tokenizer_config.json says whether BOS is added") {
