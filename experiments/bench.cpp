@@ -34,7 +34,8 @@ Task random_task(const LanguageModel& model, std::int64_t n) {
   const auto text = [&](int tokens) {
     std::vector<std::int32_t> ids;
     for (int i = 0; i < tokens; ++i)
-      ids.push_back(static_cast<std::int32_t>(random.below(model.tokenizer.vocab_size())));
+      ids.push_back(
+          static_cast<std::int32_t>(random.below(static_cast<std::uint64_t>(model.llama.config().vocab_size))));
     return model.tokenizer.decode(ids);
   };
   for (std::int64_t i = 0; i < n; ++i) {

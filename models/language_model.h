@@ -23,8 +23,8 @@ struct LanguageModel {
   SpecialTokens special_tokens{};  // for another chat template
 };
 
-// The tokenizer that belongs to a checkpoint. Throws Error if its files are missing or unsound, or if it has more
-// tokens than the model's vocabulary.
+// The tokenizer that belongs to a checkpoint; the model's ids that it lacks have no text. It may have tokens beyond the
+// model's vocabulary, which the model refuses. Throws Error if its files are missing or unsound.
 Tokenizer load_tokenizer(const Checkpoint& checkpoint);
 
 // Loads all of it, the weights to a device. `chat_template` names a template or a file of one; empty: the one that the

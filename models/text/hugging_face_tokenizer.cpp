@@ -5,6 +5,7 @@
 #include "core/base/atomic_file.h"
 #include "core/base/error.h"
 #include "models/text/byte_level_bpe.h"
+#include "models/text/pre_tokenizer.h"
 
 namespace csreft {
 namespace {
@@ -41,13 +42,13 @@ Json byte_level(bool use_regex) {
 Json pre_tokenizer(const BpeVocabulary& bpe) {
   Json steps = Json::array();
   const auto& cuts = bpe.pre_tokenizer;
-  const bool ends_with_gpt2 = !cuts.empty() && cuts.back().pattern == gpt2_pattern;
+  const bool ends_with_gpt2 = !cuts.empty() && cuts.back() == gpt2_pattern;
   for (std::size_t i = 0; i + (ends_with_gpt2 ? 1 : 0) < cuts.size(); ++i) {
-    if (cuts[i].pattern == "\\p{N}") {
+    if (cuts[i] == "\\p{N}") {
       steps.push_back({{"type", "Digits"}, {"individual_digits", true}});
     } else {
       steps.push_back(
-          {{"type", "Split"}, {"pattern", {{"Regex", cuts[i].pattern}}}, {"behavior", "Isolated"}, {"invert", false}});
+          {{"type", "Split"}, {"pattern", {{"Regex", cuts[i]}}}, {"behavior", "Isolated"}, {"invert", false}});
     }
   }
   steps.push_back(byte_level(ends_with_gpt2));
@@ -95,7 +96,7 @@ Json tokenizer_json(const TokenizerVocabulary& vocabulary, const std::string& so
           {"truncation", nullptr},
           {"padding", nullptr},
           {"added_tokens", added_tokens(vocabulary)},
-          {"normalizer", nullptr},
+          {"normalizer", bpe.nfc ? Json{{"type", "NFC"}} : Json(nullptr)},
           {"pre_tokenizer", pre_tokenizer(bpe)},
           {"post_processor", post_processor(vocabulary, vocabulary.add_bos.value_or(bpe.add_bos))},
           {"decoder", byte_level(true)},

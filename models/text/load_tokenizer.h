@@ -7,12 +7,12 @@
 
 namespace csreft {
 
-// A Hugging Face tokenizer.json with a byte-level BPE; bos, eos and add_bos from tokenizer_config.json beside it where
-// there is one. Throws Error, naming the file and what it holds, for every other model, normalizer or pre-tokenizer.
+// A Hugging Face tokenizer.json as read_tokenizer_json does, with what the files beside it say (tokenizer_config.json,
+// special_tokens_map.json, added_tokens.json). Throws Error, naming the file and what it holds, for what is not read.
 Tokenizer load_tokenizer_json(const std::filesystem::path& file);
 
-// The tokenizer of a Hugging Face folder: tokenizer.json if it is a byte-level BPE, else tokenizer.model. Throws Error
-// if the folder has neither.
+// The tokenizer of a Hugging Face folder: tokenizer.json if its parts are of known types, else tokenizer.model. Throws
+// Error if the folder has neither.
 Tokenizer load_tokenizer(const std::filesystem::path& folder);
 
 }  // namespace csreft

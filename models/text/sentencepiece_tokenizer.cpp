@@ -5,25 +5,18 @@
 #include <fstream>
 #include <iterator>
 #include <queue>
-#include <unordered_map>
 
 #include <sentencepiece_processor.h>
 
 #include "core/base/error.h"
 #include "core/base/whole_number.h"
+#include "models/text/tokenizer_pipeline.h"
+#include "models/text/unicode.h"
 
 namespace csreft {
 namespace {
 
 constexpr std::string_view space_mark = "\u2581";
-
-std::string replace_all(std::string_view text, std::string_view from, std::string_view to) {
-  std::string replaced;
-  for (std::size_t found; (found = text.find(from)) != text.npos; text.remove_prefix(found + from.size())) {
-    replaced.append(text.substr(0, found)).append(to);
-  }
-  return replaced.append(text);
-}
 
 // The byte of "<0x0A>", if the piece is written so.
 std::optional<char> byte_of_piece(std::string_view piece) {
@@ -35,6 +28,7 @@ std::optional<char> byte_of_piece(std::string_view piece) {
 // What a piece adds to decoded text, as in SentencePiece's decoder.
 std::string text_of_piece(std::string_view piece, TokenType type) {
   if (type == TokenType::control) return std::string(piece);
+  if (type == TokenType::unused) return {};
   if (type == TokenType::unknown) return " \u2047 ";
   if (type == TokenType::byte) return std::string(1, byte_of_piece(piece).value());
   return replace_all(piece, space_mark, " ");
@@ -49,35 +43,73 @@ std::string read_file(const std::filesystem::path& file, std::string_view expect
 
 }  // namespace
 
-Tokenizer load_sentencepiece(const std::filesystem::path& file) {
-  const auto processor = std::make_shared<sentencepiece::SentencePieceProcessor>();
-  const auto bytes = read_file(file, "a SentencePiece model");
+namespace {
+
+using Processor = sentencepiece::SentencePieceProcessor;
+
+std::shared_ptr<Processor> load_processor(const std::string& bytes, const std::filesystem::path& file) {
+  auto processor = std::make_shared<Processor>();
   const bool loaded = processor->LoadFromSerializedProto(bytes).ok();
   require(loaded && processor->GetPieceSize() > 0, "{}: not a SentencePiece model: expected a complete tokenizer.model",
           file.string());
+  return processor;
+}
 
+TokenType type_of_piece(const Processor& processor, int id) {
+  return processor.IsControl(id)   ? TokenType::control
+         : processor.IsUnknown(id) ? TokenType::unknown
+         : processor.IsByte(id)    ? TokenType::byte
+                                   : TokenType::normal;
+}
+
+// `start` encodes what a text starts with, `inside` what follows an added token or has its space already.
+EncodePiece encode_by(std::shared_ptr<const Processor> start, std::shared_ptr<const Processor> inside) {
+  return [start, inside](const Piece& piece, std::vector<std::int32_t>& ids) {
+    const bool has_space = piece.text.starts_with(' ') || piece.text.starts_with(space_mark);
+    std::vector<int> found;
+    const auto encoded = (piece.at_start && !has_space ? start : inside)->Encode(piece.text, &found);
+    require(encoded.ok(), "SentencePiece: {}: expected a text", encoded.message());
+    ids.insert(ids.end(), found.begin(), found.end());
+  };
+}
+
+}  // namespace
+
+Tokenizer load_sentencepiece(const std::filesystem::path& file, const TokenizerSettings& settings) {
+  const auto bytes = read_file(file, "a SentencePiece model");
+  const auto processor = load_processor(bytes, file);
   TokenTable table;
+  std::vector<AddedToken> of_model, added;
   for (int id = 0; id < processor->GetPieceSize(); ++id) {
-    const auto type = processor->IsControl(id)   ? TokenType::control
-                      : processor->IsUnknown(id) ? TokenType::unknown
-                      : processor->IsByte(id)    ? TokenType::byte
-                                                 : TokenType::normal;
-    table.text.push_back(text_of_piece(processor->IdToPiece(id), type));
-    table.special.push_back(type == TokenType::control);
+    const auto type = type_of_piece(*processor, id);
+    const auto& piece = processor->IdToPiece(id);
+    const bool special = type == TokenType::control;
+    if (special || type == TokenType::unknown) of_model.push_back({.content = piece, .id = id, .special = special});
+    table.text.push_back(text_of_piece(piece, type));
+    table.special.push_back(special);
   }
   if (processor->bos_id() >= 0) table.bos = processor->bos_id();
   if (processor->eos_id() >= 0) table.eos = processor->eos_id();
   table.add_bos = table.bos.has_value();
-  const auto encode = [processor](std::string_view text) {
-    std::vector<int> ids;
-    const auto encoded = processor->Encode(text, &ids);
-    require(encoded.ok(), "SentencePiece: {}: expected a text", encoded.message());
-    return std::vector<std::int32_t>(ids.begin(), ids.end());
+  const auto find = [&](std::string_view content) {
+    const int id = processor->PieceToId(content);
+    return processor->IdToPiece(id) == content ? std::optional<std::int32_t>(id) : std::nullopt;
   };
+  apply_settings(settings, find, added, table);
+  added.insert(added.end(), of_model.begin(), of_model.end());
+
+  const auto pipeline = std::make_shared<TokenizerPipeline>();
+  for (auto& token : added) token.normalized = false;  // the model's own normalization is the library's
+  set_added_tokens(added, *pipeline);
+  // The message's last word counts: normalizer_spec { add_dummy_prefix: false }.
+  constexpr std::string_view no_prefix("\x1A\x02\x18\x00", 4);
+  const auto inside = settings.legacy ? processor : load_processor(bytes + std::string(no_prefix), file);
+  pipeline->model = encode_by(processor, inside);
   // The library does not tell whether the model puts a space in front, but shows it.
-  const auto example = encode("a");
+  std::vector<std::int32_t> example;
+  pipeline->model({"a"}, example);
   table.leading_space = !example.empty() && table.text.at(static_cast<std::size_t>(example[0])).starts_with(' ');
-  return Tokenizer(std::move(table), encode);
+  return Tokenizer(std::move(table), [pipeline](std::string_view text) { return encode(*pipeline, text); });
 }
 
 namespace {
@@ -85,49 +117,25 @@ namespace {
 class ScoredBpe {
  public:
   explicit ScoredBpe(const ScoredVocabulary& vocabulary);
-  std::vector<std::int32_t> encode(std::string_view text) const;
-  const TokenTable& table() const { return table_; }
+  // Appends the ids of a text whose spaces are U+2581.
+  void encode(std::string_view text, std::vector<std::int32_t>& ids) const;
 
  private:
-  // A stretch of the normalized text; empty once it is part of the symbol on its left.
+  // A stretch of the text; empty once it is part of the symbol on its left.
   struct Symbol {
     std::string_view text;
     std::size_t previous, next;
-    bool fixed;  // a user-defined token, which takes no part in merges
   };
-  void read_tokens(const ScoredVocabulary& vocabulary);
-  std::string normalize(std::string_view text) const;
-  std::vector<Symbol> symbols_of(std::string_view text) const;
+  static std::vector<Symbol> symbols_of(std::string_view text);
   void merge_symbols(std::vector<Symbol>& symbols) const;
   void append_ids(std::string_view symbol, std::vector<std::int32_t>& ids) const;
 
-  TokenTable table_;
-  bool add_space_prefix_;
   std::vector<float> scores_;
-  TokenMatcher user_defined_;
-  std::unordered_map<std::string, std::int32_t> ids_;  // of the tokens that text is made of
-  std::array<std::int32_t, 256> byte_ids_{};           // the unknown token where a byte has none
+  TokenIds ids_;                              // of the tokens that text is made of
+  std::array<std::int32_t, 256> byte_ids_{};  // the unknown token where a byte has none
 };
 
-ScoredBpe::ScoredBpe(const ScoredVocabulary& vocabulary)
-    : add_space_prefix_(vocabulary.add_space_prefix), scores_(vocabulary.scores) {
-  const auto size = vocabulary.tokens.size();
-  require(vocabulary.scores.size() == size && vocabulary.types.size() == size,
-          "{}: {} tokens, {} scores and {} types: expected as many of each", vocabulary.source, size,
-          vocabulary.scores.size(), vocabulary.types.size());
-  for (const auto& id : {vocabulary.bos, vocabulary.eos}) {
-    require(!id || (*id >= 0 && static_cast<std::size_t>(*id) < size),
-            "{}: special token id {} is outside the vocabulary: expected 0 to {}", vocabulary.source, id.value_or(0),
-            static_cast<std::int64_t>(size) - 1);
-  }
-  read_tokens(vocabulary);
-  table_.bos = vocabulary.bos;
-  table_.eos = vocabulary.eos;
-  table_.add_bos = vocabulary.add_bos;
-  table_.leading_space = vocabulary.add_space_prefix;
-}
-
-void ScoredBpe::read_tokens(const ScoredVocabulary& vocabulary) {
+ScoredBpe::ScoredBpe(const ScoredVocabulary& vocabulary) : scores_(vocabulary.scores) {
   constexpr std::int32_t no_token = -1;
   byte_ids_.fill(no_token);
   std::int32_t unknown = no_token;
@@ -142,17 +150,12 @@ void ScoredBpe::read_tokens(const ScoredVocabulary& vocabulary) {
               printable(token));
       byte_ids_[static_cast<unsigned char>(*byte)] = id;
     }
-    if (type == TokenType::normal || type == TokenType::user_defined) {
-      require(!token.empty(), "{}: token {} is empty: expected a text", vocabulary.source, id);
-      const auto [first, is_new] = ids_.emplace(token, id);
-      if (!is_new) {
-        fail("{}: tokens {} and {} are both '{}': expected distinct tokens", vocabulary.source, first->second, id,
-             printable(token));
-      }
-      if (type == TokenType::user_defined) user_defined_.add(token, id);
+    if (type != TokenType::normal || token.empty()) continue;
+    const auto [first, is_new] = ids_.emplace(token, id);
+    if (!is_new) {
+      fail("{}: tokens {} and {} are both '{}': expected distinct tokens", vocabulary.source, first->second, id,
+           printable(token));
     }
-    table_.text.push_back(text_of_piece(token, type));
-    table_.special.push_back(type == TokenType::control);
   }
   for (auto& id : byte_ids_) {
     if (id == no_token) id = unknown;
@@ -161,45 +164,20 @@ void ScoredBpe::read_tokens(const ScoredVocabulary& vocabulary) {
   }
 }
 
-std::vector<std::int32_t> ScoredBpe::encode(std::string_view text) const {
-  std::vector<std::int32_t> ids;
-  if (text.empty()) return ids;
-  const auto normalized = normalize(text);
-  auto symbols = symbols_of(normalized);
+void ScoredBpe::encode(std::string_view text, std::vector<std::int32_t>& ids) const {
+  auto symbols = symbols_of(text);
   merge_symbols(symbols);
   for (const auto& symbol : symbols) {
     if (!symbol.text.empty()) append_ids(symbol.text, ids);
   }
-  return ids;
 }
 
-// Spaces as U+2581, one more in front, and each byte that is no UTF-8 as U+FFFD.
-std::string ScoredBpe::normalize(std::string_view text) const {
-  std::string normalized(add_space_prefix_ ? space_mark : "");
-  while (!text.empty()) {
-    const auto [kind, length] = utf8_front(text);
-    const bool whole = kind == Utf8Front::Kind::whole;
-    const auto character = text.substr(0, whole ? length : 1);
-    normalized += !whole ? replacement_character : character == " " ? space_mark : character;
-    text.remove_prefix(character.size());
-  }
-  return normalized;
-}
-
-// User-defined tokens, and the characters between them.
-std::vector<ScoredBpe::Symbol> ScoredBpe::symbols_of(std::string_view text) const {
+// The characters.
+std::vector<ScoredBpe::Symbol> ScoredBpe::symbols_of(std::string_view text) {
   std::vector<Symbol> symbols;
-  const auto append = [&](std::string_view symbol, bool fixed) {
-    symbols.push_back({symbol, symbols.size() - 1, symbols.size() + 1, fixed});
-  };
   while (!text.empty()) {
-    if (const auto* token = user_defined_.match(text)) {
-      append(text.substr(0, token->first.size()), true);
-      text.remove_prefix(token->first.size());
-      continue;
-    }
     const auto length = utf8_front(text).length;
-    append(text.substr(0, length), false);
+    symbols.push_back({text.substr(0, length), symbols.size() - 1, symbols.size() + 1});
     text.remove_prefix(length);
   }
   return symbols;
@@ -216,8 +194,9 @@ void ScoredBpe::merge_symbols(std::vector<Symbol>& symbols) const {
   };
   std::priority_queue<Candidate> candidates;
   const auto propose = [&](std::size_t left, std::size_t right) {
-    if (left >= symbols.size() || right >= symbols.size() || symbols[left].fixed || symbols[right].fixed) return;
-    const auto token = std::string(symbols[left].text).append(symbols[right].text);
+    if (left >= symbols.size() || right >= symbols.size()) return;
+    // They touch, so both together are a stretch of the text.
+    const std::string_view token(symbols[left].text.data(), symbols[left].text.size() + symbols[right].text.size());
     const auto found = ids_.find(token);
     if (found == ids_.end()) return;
     candidates.push({scores_[static_cast<std::size_t>(found->second)], left, right, token.size()});
@@ -240,16 +219,52 @@ void ScoredBpe::merge_symbols(std::vector<Symbol>& symbols) const {
 }
 
 void ScoredBpe::append_ids(std::string_view symbol, std::vector<std::int32_t>& ids) const {
-  const auto found = ids_.find(std::string(symbol));
+  const auto found = ids_.find(symbol);
   if (found != ids_.end()) return ids.push_back(found->second);
   for (const char byte : symbol) ids.push_back(byte_ids_[static_cast<unsigned char>(byte)]);
+}
+
+void check_lists(const ScoredVocabulary& vocabulary) {
+  const auto size = vocabulary.tokens.size();
+  require(vocabulary.scores.size() == size && vocabulary.types.size() == size,
+          "{}: {} tokens, {} scores and {} types: expected as many of each", vocabulary.source, size,
+          vocabulary.scores.size(), vocabulary.types.size());
+  for (const auto& id : {vocabulary.bos, vocabulary.eos}) {
+    require(!id || (*id >= 0 && static_cast<std::size_t>(*id) < size),
+            "{}: special token id {} is outside the vocabulary: expected 0 to {}", vocabulary.source, id.value_or(0),
+            static_cast<std::int64_t>(size) - 1);
+  }
 }
 
 }  // namespace
 
 Tokenizer make_scored_bpe_tokenizer(const ScoredVocabulary& vocabulary) {
-  const auto model = std::make_shared<const ScoredBpe>(vocabulary);
-  return Tokenizer(model->table(), [model](std::string_view text) { return model->encode(text); });
+  check_lists(vocabulary);
+  const auto bpe = std::make_shared<const ScoredBpe>(vocabulary);
+  TokenTable table;
+  std::vector<AddedToken> added;
+  for (std::size_t i = 0; i < vocabulary.tokens.size(); ++i) {
+    const auto& token = vocabulary.tokens[i];
+    const auto type = vocabulary.types[i];
+    const bool special = type == TokenType::control;
+    if (special || type == TokenType::user_defined || type == TokenType::unknown) {
+      added.push_back({.content = token, .id = static_cast<std::int32_t>(i), .special = special});
+    }
+    table.text.push_back(text_of_piece(token, type));
+    table.special.push_back(special);
+  }
+  table.bos = vocabulary.bos;
+  table.eos = vocabulary.eos;
+  table.add_bos = vocabulary.add_bos;
+  table.leading_space = vocabulary.add_space_prefix;
+
+  const auto pipeline = std::make_shared<TokenizerPipeline>();
+  if (vocabulary.add_space_prefix) pipeline->normalizer.emplace_back(PrependText{" "});
+  pipeline->normalizer.emplace_back(ReplaceText{" ", std::string(space_mark)});
+  pipeline->repairs_utf8 = true;
+  set_added_tokens(added, *pipeline);
+  pipeline->model = [bpe](const Piece& piece, std::vector<std::int32_t>& ids) { bpe->encode(piece.text, ids); };
+  return Tokenizer(std::move(table), [pipeline](std::string_view text) { return encode(*pipeline, text); });
 }
 
 }  // namespace csreft

@@ -9,11 +9,14 @@
 #include <vector>
 
 #include "models/text/tokenizer.h"
+#include "models/text/tokenizer_settings.h"
 
 namespace csreft {
 
-// A tokenizer.model, by libsentencepiece. Throws Error if the file cannot be read or is no such model.
-Tokenizer load_sentencepiece(const std::filesystem::path& file);
+// A tokenizer.model, by libsentencepiece, which encodes what lies between the added tokens: those of `settings`, the
+// model's control tokens and its unknown one. Throws Error if the file cannot be read or is no such model, and as
+// apply_settings does.
+Tokenizer load_sentencepiece(const std::filesystem::path& file, const TokenizerSettings& settings = {});
 
 // What GGUF's tokenizer.ggml.* holds where tokenizer.ggml.model is "llama".
 struct ScoredVocabulary {
@@ -27,7 +30,8 @@ struct ScoredVocabulary {
 };
 
 // SentencePiece's BPE with byte fallback, without text normalization: characters are merged by score, the leftmost of
-// equals first; user_defined tokens are found first, unused ones never. Throws Error, naming the source, for lists of
+// equals first. Control, unknown and user-defined tokens are found first, and each text between them gets the space in
+// front; unused ones are never found and decode to nothing. Throws Error, naming the source, for lists of
 // different lengths, duplicate tokens, byte tokens that name no byte, and a vocabulary that cannot express every text.
 Tokenizer make_scored_bpe_tokenizer(const ScoredVocabulary& vocabulary);
 

@@ -41,22 +41,9 @@ std::string printable(std::string_view bytes) {
   return printed;
 }
 
-void TokenMatcher::add(std::string text, std::int32_t id) {
-  auto& bucket = tokens_[static_cast<unsigned char>(text.front())];
-  const auto longer = [&](const auto& token) { return token.first.size() >= text.size(); };
-  bucket.emplace(std::find_if_not(bucket.begin(), bucket.end(), longer), std::move(text), id);
-}
-
-const std::pair<std::string, std::int32_t>* TokenMatcher::match(std::string_view text) const {
-  if (text.empty()) return nullptr;
-  for (const auto& token : tokens_[static_cast<unsigned char>(text.front())]) {
-    if (text.starts_with(token.first)) return &token;
-  }
-  return nullptr;
-}
-
 Tokenizer::Tokenizer(TokenTable table, Encode encode)
-    : state_(std::make_shared<const State>(State{std::move(table), std::move(encode)})) {
+    : state_(std::make_shared<const State>(State{std::move(table), std::move(encode)})),
+      size_(state_->table.text.size()) {
   const auto& ids = state_->table;
   require(ids.text.size() == ids.special.size(), "a tokenizer has {} texts and {} special flags: expected as many",
           ids.text.size(), ids.special.size());
@@ -73,9 +60,21 @@ std::size_t Tokenizer::index(std::int32_t id) const {
 
 std::vector<std::int32_t> Tokenizer::encode(std::string_view text) const { return state_->encode(text); }
 
-std::string_view Tokenizer::bytes(std::int32_t id) const { return state_->table.text[index(id)]; }
+Tokenizer Tokenizer::padded_to(std::size_t size) const {
+  Tokenizer padded = *this;
+  padded.size_ = std::max(size, size_);
+  return padded;
+}
 
-bool Tokenizer::is_special(std::int32_t id) const { return state_->table.special[index(id)]; }
+std::string_view Tokenizer::bytes(std::int32_t id) const {
+  const auto i = index(id);
+  return i < state_->table.text.size() ? std::string_view(state_->table.text[i]) : std::string_view();
+}
+
+bool Tokenizer::is_special(std::int32_t id) const {
+  const auto i = index(id);
+  return i < state_->table.special.size() && state_->table.special[i];
+}
 
 std::string Tokenizer::decode(std::span<const std::int32_t> ids, bool skip_special) const {
   IncrementalDecoder decoder(*this, skip_special);
@@ -85,6 +84,7 @@ std::string Tokenizer::decode(std::span<const std::int32_t> ids, bool skip_speci
 }
 
 std::string Tokenizer::piece(std::int32_t id) const {
+  if (bytes(id).empty()) return fmt::format("<id {}>", id);
   std::string shown;
   for (const char c : printable(bytes(id))) {
     if (c == ' ') {
@@ -99,7 +99,7 @@ std::string Tokenizer::piece(std::int32_t id) const {
 std::string IncrementalDecoder::push(std::int32_t id) {
   auto bytes = tokenizer_.bytes(id);
   if (skip_special_ && tokenizer_.is_special(id)) bytes = {};
-  if (at_start_ && !bytes.empty() && !tokenizer_.is_special(id)) {
+  if (at_start_ && !bytes.empty()) {
     if (tokenizer_.has_leading_space() && bytes.front() == ' ') bytes.remove_prefix(1);
     at_start_ = false;
   }

@@ -1,7 +1,6 @@
 // Text to token ids and back.
 #pragma once
 
-#include <array>
 #include <cstdint>
 #include <functional>
 #include <memory>
@@ -9,7 +8,6 @@
 #include <span>
 #include <string>
 #include <string_view>
-#include <utility>
 #include <vector>
 
 namespace csreft {
@@ -34,17 +32,22 @@ class Tokenizer {
   // Throws Error unless table.text and table.special are of one size and bos and eos lie within them.
   Tokenizer(TokenTable table, Encode encode);
 
-  // The ids of `text`, without BOS and EOS. Byte-level BPE recognises its special tokens in the text; SentencePiece
-  // models read the characters of "<s>" as text. Invalid UTF-8 is encoded byte by byte or as U+FFFD.
+  // The ids of `text`, without BOS and EOS. Special and other added tokens are recognised wherever their text stands,
+  // as Hugging Face does, in a user's words too. Invalid UTF-8 is encoded byte by byte or as U+FFFD.
   std::vector<std::int32_t> encode(std::string_view text) const;
-  // Always valid UTF-8: what is no character becomes U+FFFD. Throws Error for an id outside the vocabulary.
+  // Always valid UTF-8: what is no character becomes U+FFFD. An id without text adds nothing. Throws Error for an id
+  // outside the vocabulary.
   std::string decode(std::span<const std::int32_t> ids, bool skip_special = true) const;
-  // One token in print: a space is U+2423, control characters and parts of characters are <0xNN>.
+  // One token in print: a space is U+2423, control characters and parts of characters are <0xNN>, what has no text is
+  // <id NNN>.
   std::string piece(std::int32_t id) const;
   // The bytes that the token stands for, perhaps a part of a character. Throws Error for an id outside the vocabulary.
   std::string_view bytes(std::int32_t id) const;
 
-  std::size_t vocab_size() const { return state_->table.text.size(); }
+  // The same for a model with `size` ids, if these are more: ids beyond the vocabulary have no text.
+  Tokenizer padded_to(std::size_t size) const;
+
+  std::size_t vocab_size() const { return size_; }
   std::optional<std::int32_t> bos() const { return state_->table.bos; }
   std::optional<std::int32_t> eos() const { return state_->table.eos; }
   bool adds_bos() const { return state_->table.add_bos && bos(); }
@@ -60,6 +63,7 @@ class Tokenizer {
   std::size_t index(std::int32_t id) const;
 
   std::shared_ptr<const State> state_;
+  std::size_t size_;
 };
 
 // Decodes ids as they arrive: emits whole characters only. All that it emits, joined, is what Tokenizer::decode gives.
@@ -95,18 +99,5 @@ constexpr std::string_view replacement_character = "\xEF\xBF\xBD";
 
 // The bytes on one line, as valid UTF-8: control characters and ill-formed bytes are <0xNN>. For errors and reports.
 std::string printable(std::string_view bytes);
-
-// Tokens that are found in the text as they are, before the algorithm sees what lies between them.
-class TokenMatcher {
- public:
-  // `text` is not empty.
-  void add(std::string text, std::int32_t id);
-  // The longest token that `text` starts with, or nullptr.
-  const std::pair<std::string, std::int32_t>* match(std::string_view text) const;
-
- private:
-  // By first byte, longest first.
-  std::array<std::vector<std::pair<std::string, std::int32_t>>, 256> tokens_;
-};
 
 }  // namespace csreft

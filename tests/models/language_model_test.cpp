@@ -29,7 +29,8 @@ TEST_CASE("generation stops at the turn's end and at every id that the config na
   CHECK(csreft::stop_tokens(chat.load()) == std::vector<std::int32_t>{1, 7, 5});
 }
 
-TEST_CASE("a tokenizer with more tokens than the model's vocabulary is refused, one with fewer is not") {
+TEST_CASE(
+    "a token beyond the model's vocabulary is an error once it reaches the model, an id without a token is none") {
   const TinyChat chat;
   const auto resize = [&](std::int64_t vocabulary) {
     auto config = chat.config;
@@ -43,7 +44,18 @@ TEST_CASE("a tokenizer with more tokens than the model's vocabulary is refused, 
     chat.write_weights(weights);
   };
   resize(257);
-  CHECK(contains(error_text([&] { return chat.load().name; }), "258 tokens, more than the model's vocabulary of 257"));
+  {
+    const auto model = chat.load();
+    CHECK(model.tokenizer.vocab_size() == 258);
+    const auto forward = [&](const std::vector<std::int32_t>& ids) {
+      return model.llama.forward(csreft::pack_tokens(std::vector<std::vector<std::int32_t>>{ids})).value().shape()[0];
+    };
+    CHECK(forward({2, 256}) == 2);
+    CHECK(contains(error_text([&] { return forward({2, 257}); }), "id 257 lies outside the model's vocabulary of 257"));
+  }
   resize(320);
-  CHECK(chat.load().tokenizer.vocab_size() == 258);
+  const auto model = chat.load();
+  CHECK(model.tokenizer.vocab_size() == 320);
+  CHECK(model.tokenizer.decode(std::vector<std::int32_t>{300, 319}, false).empty());
+  CHECK(contains(error_text([&] { return model.tokenizer.piece(320); }), "expected 0 to 319"));
 }

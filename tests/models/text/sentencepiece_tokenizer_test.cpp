@@ -38,11 +38,20 @@ TEST_CASE("the SentencePiece library, its BPE without the library, and llama2.c'
   CHECK(library.decode(Ids{1, space_ab, 2}) == "ab");
 }
 
-TEST_CASE("a user-defined piece is found first and takes no part in merges") {
+TEST_CASE("control and user-defined tokens are found first, and the text after one starts with a space") {
   auto vocabulary = scored_vocabulary({"▁a", "<x>", "x>", "▁", "a"});
   vocabulary.types[260] = csreft::TokenType::user_defined;
+  CHECK(csreft::make_scored_bpe_tokenizer(vocabulary).encode("a<x>a<s>a") == Ids{259, 260, 259, 1, 259});
+  vocabulary.add_space_prefix = false;
+  CHECK(csreft::make_scored_bpe_tokenizer(vocabulary).encode("a<x>a</s>a") == Ids{263, 260, 263, 2, 263});
+}
+
+TEST_CASE("an unused token of a scored vocabulary has no text") {
+  auto vocabulary = scored_vocabulary({"▁a", "[PAD]", "a"});
+  vocabulary.types[260] = csreft::TokenType::unused;
   const auto tokenizer = csreft::make_scored_bpe_tokenizer(vocabulary);
-  CHECK(tokenizer.encode("a<x>a") == Ids{259, 260, 263});
+  CHECK(tokenizer.decode(Ids{259, 260, 261}) == "aa");
+  CHECK(tokenizer.piece(260) == "<id 260>");
 }
 
 TEST_CASE("a bad SentencePiece model is an error that names the file") {

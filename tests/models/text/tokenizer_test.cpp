@@ -194,7 +194,8 @@ TEST_CASE("ids outside the vocabulary are errors") {
 
 TEST_CASE("an unknown pre-tokenizer of a GGUF is an error that names it") {
   auto vocabulary = small_vocabulary();
-  CHECK_THROWS_WITH_AS(csreft::set_gguf_pre_tokenizer("viking", vocabulary), Contains("'viking'"), Error);
+  CHECK_THROWS_WITH_AS(csreft::set_gguf_pre_tokenizer("other", vocabulary), Contains("'other'"), Error);
+  CHECK_THROWS_WITH_AS(csreft::set_gguf_pre_tokenizer("other", vocabulary), Contains("qwen2"), Error);
 }
 
 TEST_CASE("tokenizer.json gives the same tokenizer, with merges as texts or as pairs") {
@@ -257,28 +258,40 @@ TEST_CASE("a bad tokenizer.json is an error that names the file and what was exp
   check_patched(R"({"model": {"vocab": null}})", "'vocab'");
   check_patched(R"({"model": {"merges": null}})", "'merges'");
   check_patched(R"({"model": {"vocab": 3}})", "model.vocab is no object");
-  check_patched(R"({"model": {"vocab": {"he": "x"}}})", "must be number");
-  check_patched(R"({"model": {"vocab": {"he": 265}}})", "'he' has id 265: expected 0 to 264");
+  check_patched(R"({"model": {"vocab": {"he": "x"}}})", "token 'he' has id \"x\"");
+  check_patched(R"({"model": {"vocab": {"he": 1048576}}})", "'he' has id 1048576: expected 0 to 1048575");
   check_patched(R"({"model": {"vocab": {"he": -1}}})", "'he' has id -1");
   check_patched(R"({"model": {"vocab": {"he": 259}}})", "both have id 259");
   check_patched(R"({"model": {"merges": ["h e", "x yz"]}})", "merge 1 'x yz' needs the token 'yz'");
+  check_patched(R"({"model": {"merges": ["h e l"]}})", "merge 0 'h e l' is no pair");
   check_patched(R"({"model": {"merges": ["a\nb"]}})", "merge 0 'a<0x0A>b' is no pair");
   check_patched(R"({"model": {"merges": ["he"]}})", "merge 0 'he' is no pair");
   check_patched(R"({"model": {"merges": [["h", "e", "l"]]}})", "is no pair");
-  check_patched(R"({"model": {"byte_fallback": true}})", "byte_fallback true");
-  check_patched(R"({"model": {"type": "Unigram"}})", "'Unigram'");
-  check_patched(R"({"normalizer": {"type": "NFC"}})", "NFC");
-  check_patched(R"({"pre_tokenizer": {"pretokenizers": [{"type": "Metaspace"}, {"type": "ByteLevel"}]}})",
-                "'Metaspace'");
+  check_patched(R"({"model": {"merges": [["h", 3]]}})", "actual type is number");
+  check_patched(R"({"model": {"dropout": 0.5}})", "dropout 0.5");
+  check_patched(R"({"model": {"end_of_word_suffix": "</w>"}})", "end_of_word_suffix");
+  check_patched(R"({"model": {"unk_token": "<unk>"}})", "unk_token '<unk>' is not in the vocabulary");
+  check_patched(R"({"model": {"type": "WordPiece"}})", "model type 'WordPiece' is not supported");
+  check_patched(R"({"normalizer": {"type": "Precompiled"}})", "normalizer 'Precompiled' is not supported");
+  check_patched(R"({"normalizer": {"type": "Sequence"}})", "expected a member 'normalizers'");
+  check_patched(R"({"normalizer": {"type": "Replace", "content": "", "pattern": {"String": ""}}})", "empty text");
+  check_patched(R"({"pre_tokenizer": {"pretokenizers": [{"type": "Metaspace"}]}})", "`replacement` is missing");
+  check_patched(R"({"pre_tokenizer": {"pretokenizers": [{"type": "BertPreTokenizer"}]}})", "'BertPreTokenizer'");
+  check_patched(R"({"pre_tokenizer": {"type": "Split", "pattern": {"Regex": "("}}})", "does not compile");
+  check_patched(R"({"pre_tokenizer": {"type": "Split", "pattern": {"Regex": "a"}}})", "the behavior ''");
+  check_patched(R"({"decoder": {"type": "WordPiece"}})", "decoder 'WordPiece' is not supported");
+  check_patched(R"({"post_processor": {"type": "BertProcessing"}})", "post_processor 'BertProcessing'");
   check_patched(R"({"added_tokens": [{"id": 5, "content": "<|im_end|>", "special": true}]})", "has id 1");
-  check_patched(R"({"added_tokens": [{"id": 1, "content": "<|im_end|>", "special": true, "rstrip": true}]})", "rstrip");
+  check_patched(R"({"added_tokens": [{"id": 5, "content": "<new>"}]})", "both have id 5");
+  check_patched(R"({"added_tokens": [{"id": 5}]})", "`content` is missing");
+  check_patched(R"({"added_tokens": [{"id": 1, "content": "<|im_end|>", "rstrip": 3}]})", "`rstrip` is number");
   const auto missing = folder.path() / "absent.json";
   CHECK_THROWS_WITH_AS(csreft::load_tokenizer_json(missing), Contains("absent.json"), Error);
 }
 
 TEST_CASE("patterns whose meaning would differ are refused") {
   auto vocabulary = small_vocabulary();
-  for (const char* pattern : {"(", R"([\S])", "[a[b]]"}) {
+  for (const char* pattern : {"(", R"([\W])", "[a[^b]]", "[a&&b]", "a{2,3}+"}) {
     vocabulary.pre_tokenizer = {{pattern}};
     CHECK_THROWS_WITH_AS(csreft::make_bpe_tokenizer(vocabulary), Contains("pattern"), Error);
   }
@@ -287,8 +300,8 @@ TEST_CASE("patterns whose meaning would differ are refused") {
 TEST_CASE("a folder's tokenizer is tokenizer.json or tokenizer.model, whichever can be read") {
   const TemporaryFolder folder;
   CHECK_THROWS_WITH_AS(csreft::load_tokenizer(folder.path()), Contains("tokenizer.json or tokenizer.model"), Error);
-  folder.write("tokenizer.json", R"({"model": {"type": "BPE", "byte_fallback": true}, "pre_tokenizer": null})");
-  CHECK_THROWS_WITH_AS(csreft::load_tokenizer(folder.path()), Contains("expected BPE with ByteLevel"), Error);
+  folder.write("tokenizer.json", R"({"model": {"type": "WordPiece"}})");
+  CHECK_THROWS_WITH_AS(csreft::load_tokenizer(folder.path()), Contains("expected BPE or Unigram"), Error);
   folder.write("tokenizer.model", sentencepiece_model(small_scored_vocabulary()));
   CHECK(csreft::load_tokenizer(folder.path()).vocab_size() == 269);
   folder.write("tokenizer.json", small_tokenizer_json().dump());
