@@ -48,7 +48,15 @@ Tokenizer make_tokenizer(const TokenizerVocabulary& vocabulary, const std::strin
 
 Tokenizer load_tokenizer_file(const std::filesystem::path& file, const LlamaConfig& config) {
   if (file.extension() == ".model") return load_sentencepiece(file);
+  if (file.extension() == ".json") return load_tokenizer_json(file);
   return load_llama2c_tokenizer(file, static_cast<std::int32_t>(config.vocab_size));
+}
+
+std::vector<std::string> notes_of(const Checkpoint& checkpoint) {
+  const auto names = passed_over(checkpoint);
+  if (names.empty()) return {};
+  return {fmt::format("{} tensor(s) of {} have no part in the next token and are not read, {} the first of them",
+                      names.size(), checkpoint.path.string(), names.front())};
 }
 
 }  // namespace
@@ -72,7 +80,8 @@ LanguageModel load_language_model(const std::filesystem::path& path, std::string
   Tokenizer tokenizer = load_tokenizer(checkpoint);
   const ChatTemplate& chat = chat_template.empty() ? choose_chat_template(checkpoint.chat_template, tokenizer)
                                                    : find_chat_template(chat_template);
-  return {checkpoint.name, path, Llama(checkpoint, weights, {DType::f32, device}), std::move(tokenizer), &chat};
+  return {checkpoint.name,      path,  Llama(checkpoint, weights, {DType::f32, device}),
+          std::move(tokenizer), &chat, notes_of(checkpoint)};
 }
 
 std::vector<std::int32_t> stop_tokens(const LanguageModel& model) {

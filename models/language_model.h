@@ -19,6 +19,8 @@ struct LanguageModel {
   Llama llama;
   Tokenizer tokenizer;
   const ChatTemplate* chat;
+  // What a user should be told of the model's files, a line each.
+  std::vector<std::string> notes{};
 };
 
 // The tokenizer that belongs to a checkpoint. Throws Error if its files are missing or unsound, or if it has more

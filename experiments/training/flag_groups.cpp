@@ -143,7 +143,11 @@ LanguageModel ModelFlags::load(bool trainable) const {
                        : weights == "bf16" ? Weights::frozen_bf16
                        : weights == "tf32" ? Weights::frozen_tf32
                                            : Weights::frozen;
-  return load_language_model(model_path(model), chat_template, held, where);
+  LanguageModel loaded = load_language_model(model_path(model), chat_template, held, where);
+  if (!quiet) {
+    for (const auto& note : loaded.notes) fmt::print(stderr, "note: {}\n", note);
+  }
+  return loaded;
 }
 
 void MethodFlags::add_to(Flags& flags, Arguments arguments) {
