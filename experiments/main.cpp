@@ -22,6 +22,7 @@ int inspect(Arguments arguments);
 int list_runs(Arguments arguments);
 int compare(Arguments arguments);
 int merge(Arguments arguments);
+int make_random(Arguments arguments);
 int table1(Arguments arguments);
 int ablate(Arguments arguments);
 int bench(Arguments arguments);
@@ -44,6 +45,8 @@ constexpr std::array table{
                compare},
     Experiment{"inspect", "what an adapter does to one prompt: gates, edits, hidden states, next token", inspect},
     Experiment{"merge", "write a model with a LoRA adapter merged into its weights as a Hugging Face folder", merge},
+    Experiment{"make-random", "write a model of a known shape with random weights as a Hugging Face folder",
+               make_random},
     Experiment{"table1", "every method on your tasks, each at its best learning rate: the paper's Table 1", table1},
     Experiment{"ablate", "compare variants over seeds in one command", ablate},
     Experiment{"bench", "measure this machine, and the project against it", bench},

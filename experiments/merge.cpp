@@ -13,11 +13,6 @@ namespace {
 
 namespace fs = std::filesystem;
 
-DType parse_dtype(const std::string& name) {
-  require(name == "f32" || name == "bf16", "--dtype {} is not possible: expected f32 or bf16", name);
-  return name == "f32" ? DType::f32 : DType::bf16;
-}
-
 // Throws Error for an adapter that is not a change of weights, the same for every token, and for one of another model.
 void check_mergeable(const fs::path& folder, const Checkpoint& checkpoint) {
   if (!fs::exists(folder / "adapter.json")) return;
@@ -53,13 +48,13 @@ int merge(Arguments arguments) {
                  "newest run in runs/",
                  "FOLDER");
   flags.add_path("--out", out, "the folder to write: new, or empty", "FOLDER");
-  flags.add("--dtype", dtype, "type of the written weights: f32 or bf16; sums are f32");
+  flags.add("--dtype", dtype, "type of the written weights: f32, bf16 or f16; sums are f32");
   if (!flags.parse(arguments)) return 0;
   require(!adapter_path.empty(), "there is no adapter: expected --adapter FOLDER");
   adapter_path = resolve_last(adapter_path);
   require(!out.empty(), "there is no place for the merged model: expected --out FOLDER");
 
-  const HuggingFaceWriteOptions options{.dtype = parse_dtype(dtype)};
+  const HuggingFaceWriteOptions options{.dtype = parse_weight_type(dtype)};
   require(fs::is_directory(adapter_path),
           "adapter folder {} does not exist: expected a folder of Python's peft, or of a run with --method lora",
           adapter_path);

@@ -14,6 +14,7 @@ namespace {
 
 Tokenizer load_tokenizer_file(const std::filesystem::path& file, const LlamaConfig& config) {
   if (file.extension() == ".model") return load_sentencepiece(file);
+  if (file.extension() == ".json") return load_tokenizer_json(file);
   return load_llama2c_tokenizer(file, static_cast<std::int32_t>(config.vocab_size));
 }
 
@@ -26,6 +27,13 @@ SpecialTokens special_tokens_of(const Checkpoint& checkpoint, const Tokenizer& t
   if (tokenizer.bos()) tokens.emplace("bos_token", tokenizer.bytes(*tokenizer.bos()));
   if (tokenizer.eos()) tokens.emplace("eos_token", tokenizer.bytes(*tokenizer.eos()));
   return tokens;
+}
+
+std::vector<std::string> notes_of(const Checkpoint& checkpoint) {
+  const auto names = passed_over(checkpoint);
+  if (names.empty()) return {};
+  return {fmt::format("{} tensor(s) of {} have no part in the next token and are not read, {} the first of them",
+                      names.size(), checkpoint.path.string(), names.front())};
 }
 
 }  // namespace
@@ -53,7 +61,8 @@ LanguageModel load_language_model(const std::filesystem::path& path, std::string
           Llama(checkpoint, weights, {DType::f32, device}),
           std::move(tokenizer),
           std::move(chat),
-          std::move(special_tokens)};
+          std::move(special_tokens),
+          notes_of(checkpoint)};
 }
 
 std::vector<std::int32_t> stop_tokens(const LanguageModel& model) {

@@ -21,6 +21,8 @@ struct LanguageModel {
   Tokenizer tokenizer;
   std::shared_ptr<const ChatTemplate> chat;
   SpecialTokens special_tokens{};  // for another chat template
+  // What a user should be told of the model's files, a line each.
+  std::vector<std::string> notes{};
 };
 
 // The tokenizer that belongs to a checkpoint; the model's ids that it lacks have no text. It may have tokens beyond the

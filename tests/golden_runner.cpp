@@ -5,6 +5,7 @@
 
 #include "models/text/load_tokenizer.h"
 #include "tests/autograd/golden_optim.h"
+#include "tests/golden_families.h"
 #include "tests/golden_model.h"
 #include "tests/golden_smollm2.h"
 #include "tests/golden_tokenizer.h"
@@ -41,6 +42,7 @@ void run_folder(const fs::path& directory, const fs::path& folder, const GoldenS
   if (name == "stiefel") return forward_all(check_golden_stiefel(folder), sink);
   if (name == "optim") return forward_all(check_golden_optim(folder), sink);
   if (name == "gguf") return forward_all(check_golden_gguf(folder), sink);
+  if (name == "families") return check_golden_families(folder, sink);
   if (name == "smollm2") return check_golden_smollm2(folder, find_llama2_tokenizer(directory), sink);
   const bool model = fs::exists(folder / "config.json") && fs::exists(folder / "golden.json");
   const bool tokens = fs::exists(folder / "tokens.json");

@@ -28,9 +28,9 @@ csreft::Checkpoint tiny_checkpoint(const csreft::LlamaConfig& config, std::uint6
   std::map<std::string, Tensor> tensors;
   std::uint64_t stream = 0;
   for (const auto& [name, shape] : csreft::parameter_shapes(config)) {
-    const bool norm = shape.rank() == 1;
+    const bool bias = name.ends_with(".bias"), norm = shape.rank() == 1 && !bias;
     const bool embedding = name == "model.embed_tokens.weight";
-    const double deviation = norm ? 0.2 : embedding ? 1.0 : 1.0 / std::sqrt(static_cast<double>(shape[1]));
+    const double deviation = norm ? 0.2 : bias ? 0.3 : embedding ? 1.0 : 1.0 / std::sqrt(static_cast<double>(shape[1]));
     tensors[name] = csreft::random_normal(shape, norm ? 1.0 : 0.0, deviation, seed, stream++);
     checkpoint.shapes[name] = shape;
   }

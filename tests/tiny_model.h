@@ -14,7 +14,8 @@ using TokenIds = std::vector<std::int32_t>;
 // 3 layers, hidden size 12, 4 heads that share 2 key/value heads, vocabulary 23, context 40, untied head.
 csreft::LlamaConfig tiny_config();
 
-// Random weights for any config: matrices of deviation 1 / sqrt(inputs), norms around 1.
+// Random weights for any config: matrices of deviation 1 / sqrt(inputs), norms around 1, biases
+// of deviation 0.3.
 csreft::Checkpoint tiny_checkpoint(const csreft::LlamaConfig& config, std::uint64_t seed = 1);
 
 // An f64 model of tiny_config().

@@ -10,6 +10,7 @@
 #include <unistd.h>
 
 #include "core/base/error.h"
+#include "core/base/lfs_pointer.h"
 
 namespace csreft {
 namespace {
@@ -76,6 +77,7 @@ std::string read_text_file(const std::filesystem::path& path) {
     }
   }
   ::close(file);
+  check_no_lfs_pointer(path, std::as_bytes(std::span(text)));
   return text;
 }
 

@@ -34,7 +34,7 @@ class AtomicFile {
 // Throws Error as AtomicFile does.
 void write_file_atomically(const std::filesystem::path& path, std::string_view contents);
 
-// Throws Error for a path that is missing, a folder or unreadable. An empty file is "".
+// Throws Error for a path that is missing, a folder or unreadable, and for a git-lfs pointer. An empty file is "".
 std::string read_text_file(const std::filesystem::path& path);
 
 }  // namespace csreft

@@ -10,6 +10,7 @@
 #include <unistd.h>
 
 #include "core/base/error.h"
+#include "core/base/lfs_pointer.h"
 
 namespace csreft {
 namespace {
@@ -34,8 +35,10 @@ std::shared_ptr<const MappedFile> MappedFile::open(const std::filesystem::path& 
   require(file >= 0, "cannot open {}: {}; expected a file that can be read", path.string(), std::strerror(errno));
   try {
     const auto bytes = map(file, path);
+    std::shared_ptr<const MappedFile> mapped(new MappedFile(path, bytes));
+    check_no_lfs_pointer(path, bytes);
     ::close(file);
-    return std::shared_ptr<const MappedFile>(new MappedFile(path, bytes));
+    return mapped;
   } catch (...) {
     ::close(file);
     throw;

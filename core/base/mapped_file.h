@@ -11,7 +11,7 @@ namespace csreft {
 // A whole file, mapped read-only until the last owner goes. The address is aligned to a page.
 class MappedFile {
  public:
-  // Throws Error for a path that is missing, not a regular file, unreadable or empty.
+  // Throws Error for a path that is missing, not a regular file, unreadable or empty, and for a git-lfs pointer.
   static std::shared_ptr<const MappedFile> open(const std::filesystem::path& path);
 
   ~MappedFile();

@@ -1,6 +1,7 @@
 #include "core/tensor/safetensors.h"
 
 #include <algorithm>
+#include <array>
 #include <bit>
 #include <cstring>
 #include <limits>
@@ -56,20 +57,38 @@ Tensor borrow_or_copy(std::span<const std::byte> bytes, Shape shape, DType dtype
   return t;
 }
 
+struct StoredType {
+  std::string_view name;
+  ElementType type;
+  std::uint64_t bytes;
+};
+
+// The format's types of whole bytes.
+constexpr std::array stored_types{
+    StoredType{"F16", ElementType::f16, 2},       StoredType{"BF16", ElementType::bf16, 2},
+    StoredType{"F32", ElementType::f32, 4},       StoredType{"F64", ElementType::f64, 8},
+    StoredType{"I32", ElementType::i32, 4},       StoredType{"I64", ElementType::i64, 8},
+    StoredType{"BOOL", ElementType::other, 1},    StoredType{"U8", ElementType::other, 1},
+    StoredType{"I8", ElementType::other, 1},      StoredType{"F8_E4M3", ElementType::other, 1},
+    StoredType{"F8_E5M2", ElementType::other, 1}, StoredType{"F8_E8M0", ElementType::other, 1},
+    StoredType{"I16", ElementType::other, 2},     StoredType{"U16", ElementType::other, 2},
+    StoredType{"U32", ElementType::other, 4},     StoredType{"U64", ElementType::other, 8},
+    StoredType{"C64", ElementType::other, 8},
+};
+
+const StoredType& stored_type(ElementType type) { return *std::ranges::find(stored_types, type, &StoredType::type); }
+
 // Reads and checks one entry of the header; `where` begins every message.
 struct EntryParser {
   std::string where;
   std::span<const std::byte> data;
 
-  std::pair<ElementType, std::uint64_t> read_type(const nlohmann::json& entry) const {
+  const StoredType& read_type(const nlohmann::json& entry) const {
     const auto name = get_json<std::string>(entry, "dtype", where);
-    if (name == "F16") return {ElementType::f16, 2};
-    if (name == "BF16") return {ElementType::bf16, 2};
-    if (name == "F32") return {ElementType::f32, 4};
-    if (name == "F64") return {ElementType::f64, 8};
-    if (name == "I32") return {ElementType::i32, 4};
-    if (name == "I64") return {ElementType::i64, 8};
-    fail("{}: dtype {} is not supported: expected F16, BF16, F32, F64, I32 or I64", where, name);
+    const auto found = std::ranges::find(stored_types, name, &StoredType::name);
+    require(found != stored_types.end(), "{}: dtype {} is not one of the format's: expected F16, BF16, F32 or F64",
+            where, name);
+    return *found;
   }
 
   // The list of non-negative integers under `key`.
@@ -105,7 +124,7 @@ struct EntryParser {
 
   SafeTensors::Entry read_entry(const nlohmann::json& entry) const {
     require(entry.is_object(), "{}: the entry is {}: expected an object", where, entry.type_name());
-    const auto [type, element_bytes] = read_type(entry);
+    const auto [type_name, type, element_bytes] = read_type(entry);
     const auto [shape, elements] = read_shape(entry);
     const auto offsets = read_integers(entry, "data_offsets");
     require(offsets.size() == 2 && offsets[0] <= offsets[1],
@@ -115,8 +134,8 @@ struct EntryParser {
             offsets[1], data.size());
     const std::uint64_t bytes = offsets[1] - offsets[0];
     require(elements <= bytes && elements * element_bytes == bytes, "{}: {} bytes do not fit shape {} of {}", where,
-            bytes, shape.str(), entry["dtype"].get<std::string>());
-    return {type, shape, data.subspan(offsets[0], bytes)};
+            bytes, shape.str(), type_name);
+    return {type, shape, data.subspan(offsets[0], bytes), std::string(type_name)};
   }
 };
 
@@ -200,48 +219,39 @@ DType SafeTensors::dtype(const std::string& name) const {
     case ElementType::bf16: return DType::bf16;
     case ElementType::f64: return DType::f64;
     case ElementType::i32:
-    case ElementType::i64: break;
+    case ElementType::i64: return DType::i32;
+    case ElementType::other: break;
   }
-  return DType::i32;
+  fail("{}: tensor {} is of type {}, which is not read: expected F16, BF16, F32, F64, I32 or I64", path().string(),
+       name, type_name(name));
 }
 
 Tensor SafeTensors::get(const std::string& name) const {
-  const auto& [type, shape, bytes] = entry(name);
+  const auto& [type, shape, bytes, _] = entry(name);
+  const DType read_as = dtype(name);
   // Owns the mapping, and forgets the tensor's part of it in the end: here for a copy, with the last view otherwise.
   const std::shared_ptr<const void> pages(bytes.data(),
                                           [file = file_, part = bytes](const void*) { file->forget(part); });
   if (type == ElementType::i64) return i32_from_i64(bytes, shape, fmt::format("{}: tensor {}", path().string(), name));
   if (type == ElementType::f16) return f32_from_f16(bytes, shape);
-  return borrow_or_copy(bytes, shape, dtype(name), pages);
+  return borrow_or_copy(bytes, shape, read_as, pages);
 }
 
 namespace {
 
-std::string safetensors_name(DType type) {
-  switch (type) {
-    case DType::f32: return "F32";
-    case DType::bf16: return "BF16";
-    case DType::f64: return "F64";
-    case DType::i32: break;
-  }
-  return "I32";
-}
-
 // The header of tensors that follow each other in this order, padded to 8 bytes.
-std::string make_header(const std::vector<std::pair<std::string, Tensor>>& tensors, const SafeTensorsMetadata& metadata,
+std::string make_header(const std::vector<SafeTensorsEntry>& entries, const SafeTensorsMetadata& metadata,
                         const std::string& path) {
   auto header = nlohmann::ordered_json::object();
   if (!metadata.empty()) header["__metadata__"] = metadata;
   std::size_t offset = 0;
-  for (const auto& [name, tensor] : tensors) {
-    require(tensor.defined(), "cannot write {}: tensor {} is undefined, expected elements", path, name);
+  for (const auto& [name, shape, type] : entries) {
     require(name != "__metadata__" && !header.contains(name), "cannot write {}: two entries are named {}", path, name);
     std::vector<std::int64_t> extents;
-    for (int axis = 0; axis < tensor.shape().rank(); ++axis) extents.push_back(tensor.shape()[axis]);
-    header[name] = {{"dtype", safetensors_name(tensor.dtype())},
-                    {"shape", extents},
-                    {"data_offsets", {offset, offset + tensor.bytes()}}};
-    offset += tensor.bytes();
+    for (int axis = 0; axis < shape.rank(); ++axis) extents.push_back(shape[axis]);
+    const std::size_t end = offset + static_cast<std::size_t>(shape.numel()) * size_of(type);
+    header[name] = {{"dtype", stored_type(type).name}, {"shape", extents}, {"data_offsets", {offset, end}}};
+    offset = end;
   }
   try {
     std::string text = header.dump();
@@ -252,23 +262,74 @@ std::string make_header(const std::vector<std::pair<std::string, Tensor>>& tenso
   }
 }
 
+std::span<const std::byte> bytes_of(const Tensor& t) { return {static_cast<const std::byte*>(t.raw()), t.bytes()}; }
+
+void write_f16(AtomicFile& file, const Tensor& values) {
+  std::vector<std::uint16_t> halves(static_cast<std::size_t>(values.numel()));
+  const float* from = values.data<const float>();
+  const std::int64_t n = values.numel();
+#pragma omp parallel for schedule(static)
+  for (std::int64_t i = 0; i < n; ++i) halves[static_cast<std::size_t>(i)] = float_to_half(from[i]);
+  file.write(std::as_bytes(std::span(halves)));
+}
+
+// Of a type that is written.
+DType dtype_of(ElementType type) {
+  switch (type) {
+    case ElementType::bf16: return DType::bf16;
+    case ElementType::f64: return DType::f64;
+    case ElementType::i32: return DType::i32;
+    default: return DType::f32;
+  }
+}
+
 }  // namespace
+
+ElementType element_type(DType type) {
+  switch (type) {
+    case DType::f32: return ElementType::f32;
+    case DType::bf16: return ElementType::bf16;
+    case DType::f64: return ElementType::f64;
+    case DType::i32: break;
+  }
+  return ElementType::i32;
+}
+
+std::size_t size_of(ElementType type) { return stored_type(type).bytes; }
+
+void save_safetensors(const std::filesystem::path& path, const std::vector<SafeTensorsEntry>& entries,
+                      const std::function<Tensor(const std::string&)>& tensor, const SafeTensorsMetadata& metadata) {
+  const std::string header = make_header(entries, metadata, path.string());
+  const std::uint64_t header_bytes = header.size();
+  AtomicFile file(path);
+  file.write(std::as_bytes(std::span(&header_bytes, 1)));
+  file.write(header);
+  for (const auto& [name, shape, type] : entries) {
+    const Tensor value = tensor(name).to({dtype_of(type), Device{}});
+    require(value.shape() == shape, "cannot write {}: tensor {} has shape {}, expected {}", path.string(), name,
+            value.shape().str(), shape.str());
+    if (type == ElementType::f16) {
+      write_f16(file, value);
+    } else {
+      file.write(bytes_of(value));
+    }
+  }
+  file.commit();
+}
 
 void save_safetensors(const std::filesystem::path& path, const std::vector<std::pair<std::string, Tensor>>& tensors,
                       const SafeTensorsMetadata& metadata) {
   auto ordered = tensors;
   std::ranges::stable_sort(ordered, std::ranges::greater{},
                            [](const auto& named) { return size_of(named.second.dtype()); });
-  const std::string header = make_header(ordered, metadata, path.string());
-  const std::uint64_t header_bytes = header.size();
-  AtomicFile file(path);
-  file.write(std::as_bytes(std::span(&header_bytes, 1)));
-  file.write(header);
-  for (const auto& [_, tensor] : ordered) {
-    const Tensor here = tensor.to(Device{});
-    file.write({static_cast<const std::byte*>(here.raw()), here.bytes()});
+  std::vector<SafeTensorsEntry> entries;
+  for (const auto& [name, tensor] : ordered) {
+    require(tensor.defined(), "cannot write {}: tensor {} is undefined, expected elements", path.string(), name);
+    entries.push_back({name, tensor.shape(), element_type(tensor.dtype())});
   }
-  file.commit();
+  auto next = ordered.begin();
+  save_safetensors(
+      path, entries, [&next](const std::string&) { return (next++)->second; }, metadata);
 }
 
 }  // namespace csreft

@@ -114,7 +114,7 @@ void ModelCheck::train(const MeasuredMethod& measured, std::int64_t length) {
   const Task task{.name = "random",
                   .examples = {{.instruction = "a", .input = "", .output = "b", .answer = {}, .dataset = ""}}};
   TrainOptions options;
-  options.max_length = model_.llama.config().max_position_embeddings;
+  options.max_length = context_length(model_.llama.config());
   options.quiet = true;
   Trainer trainer(model_, *method, std::vector{task}, options);
   const std::int64_t n = run_.smoke() ? 1 : std::max<std::int64_t>(1, 2048 / length);

@@ -4,6 +4,7 @@
 #include <map>
 
 #include "core/tensor/random.h"
+#include "models/llama/known_shapes.h"
 
 namespace csreft {
 namespace {
@@ -22,7 +23,7 @@ Checkpoint random_checkpoint(const std::string& name, const LlamaConfig& config,
   checkpoint.read = [device, streams, shapes = checkpoint.shapes](const std::string& parameter) {
     const Shape& shape = shapes.at(parameter);
     const TensorOptions options{DType::f32, device};
-    if (shape.rank() == 1) return Tensor::full(shape, 1.0, options);
+    if (shape.rank() == 1) return Tensor::full(shape, parameter.ends_with(".bias") ? 0.0 : 1.0, options);
     const double deviation = 1.0 / std::sqrt(static_cast<double>(shape[1]));
     return random_normal(shape, 0.0, deviation, /*seed=*/1, streams.at(parameter), options);
   };
@@ -44,46 +45,11 @@ Tokenizer byte_tokenizer(std::int64_t vocab_size) {
 
 }  // namespace
 
-LlamaConfig smollm2_shape() {
-  LlamaConfig config;
-  config.vocab_size = 49'152;
-  config.hidden_size = 576;
-  config.intermediate_size = 1536;
-  config.n_layers = 30;
-  config.n_heads = 9;
-  config.n_kv_heads = 3;
-  config.head_dim = 64;
-  config.max_position_embeddings = 8192;
-  config.rope_theta = 100'000;
-  config.tie_word_embeddings = true;
-  return config;
-}
+LlamaConfig smollm2_shape() { return known_shape("smollm2"); }
 
-LlamaConfig llama2_7b_shape() {
-  LlamaConfig config;
-  config.vocab_size = 32'000;
-  config.hidden_size = 4096;
-  config.intermediate_size = 11'008;
-  config.n_layers = 32;
-  config.n_heads = 32;
-  config.n_kv_heads = 32;
-  config.head_dim = 128;
-  config.max_position_embeddings = 4096;
-  return config;
-}
+LlamaConfig llama2_7b_shape() { return known_shape("llama2-7b"); }
 
-LlamaConfig smoke_test_shape() {
-  LlamaConfig config;
-  config.vocab_size = 96;
-  config.hidden_size = 32;
-  config.intermediate_size = 48;
-  config.n_layers = 6;
-  config.n_heads = 4;
-  config.n_kv_heads = 2;
-  config.head_dim = 8;
-  config.max_position_embeddings = 256;
-  return config;
-}
+LlamaConfig smoke_test_shape() { return known_shape("tiny"); }
 
 double matrix_elements(const LlamaConfig& config) {
   double elements = 0.0;

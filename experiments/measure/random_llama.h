@@ -8,15 +8,16 @@
 
 namespace csreft {
 
-LlamaConfig smollm2_shape();     // SmolLM2-135M: 30 layers, 576 wide, 9 heads on 3, vocabulary 49,152, tied
-LlamaConfig llama2_7b_shape();   // Llama-2-7B: 32 layers, 4096 wide, 32 heads, vocabulary 32,000
-LlamaConfig smoke_test_shape();  // 6 layers, 32 wide, 4 heads on 2, vocabulary 96: to try the way, not for figures
+// Of models/llama/known_shapes.h: "smollm2", "llama2-7b", and "tiny", to try the way, not for figures.
+LlamaConfig smollm2_shape();
+LlamaConfig llama2_7b_shape();
+LlamaConfig smoke_test_shape();
 
 // Elements of the matrices that a token is multiplied by: those of the linear layers and the head.
 double matrix_elements(const LlamaConfig& config);
 
 // Normal weights of deviation 1 / sqrt(inputs), each tensor from a stream of its own and made on the device; norms
-// of 1. The tokenizer knows one id a byte.
+// of 1, biases of 0. The tokenizer knows one id a byte.
 LanguageModel random_language_model(const std::string& name, const LlamaConfig& config, Weights weights,
                                     const Device& device);
 

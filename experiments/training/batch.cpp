@@ -20,10 +20,10 @@ EncodedExample encode_example(const LanguageModel& model, const Task& task, std:
   EncodedExample encoded;
   encoded.ids = encode_prompt(*model.chat, model.tokenizer, system, example.instruction, example.input);
   const auto prompt = static_cast<std::int64_t>(encoded.ids.size());
-  const std::int64_t context = model.llama.config().max_position_embeddings;
+  const std::int64_t context = context_length(model.llama.config());
   require(prompt > 0, "{}: the prompt of example {} is empty: expected at least one token", task.name, index);
-  require(prompt < context, "{}: the prompt of example {} has {} tokens, expected fewer than the model's context of {}",
-          task.name, index, prompt, context);
+  require(prompt < context, "{}: the prompt of example {} has {} tokens, expected fewer than {}", task.name, index,
+          prompt, context_text(model.llama.config()));
   const auto response = encode_response(*model.chat, model.tokenizer, example.output);
   encoded.ids.insert(encoded.ids.end(), response.begin(), response.end());
   const std::int64_t length = std::min({static_cast<std::int64_t>(encoded.ids.size()), max_length, context});

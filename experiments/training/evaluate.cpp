@@ -111,7 +111,7 @@ void score_nll(const LanguageModel& model, const Method* method, const Task& tas
     std::vector<EncodedExample> encoded;
     for (std::int64_t i = begin; i < std::min(n, begin + examples_per_pass); ++i) {
       encoded.push_back(encode_example(model, task, static_cast<std::size_t>(i), options.system,
-                                       model.llama.config().max_position_embeddings));
+                                       context_length(model.llama.config())));
     }
     std::vector<const EncodedExample*> pointers;
     for (const auto& e : encoded) pointers.push_back(&e);
@@ -158,7 +158,7 @@ GenerationAttachments generation_attachments(AttachPrompts attach, std::int32_t 
 void check_task(const LanguageModel& model, const Method* method, const Task& task, const EvaluationOptions& options) {
   const NoGrad no_grad;
   const std::int32_t index = method != nullptr ? method->task_index(gate_task(task, options)) : -1;
-  const std::int64_t context = model.llama.config().max_position_embeddings;
+  const std::int64_t context = context_length(model.llama.config());
   std::vector<std::int32_t> shortest;
   for (std::size_t i = 0; i < task.examples.size(); ++i) {
     EncodedExample e = encode_example(model, task, i, options.system, context);

@@ -152,6 +152,9 @@ LanguageModel ModelFlags::load(bool trainable) const {
                "note: the chat template puts a system message of its own in front, '{}': --system replaces it\n",
                printable(own.substr(0, 100)));
   }
+  if (!quiet) {
+    for (const auto& note : loaded.notes) fmt::print(stderr, "note: {}\n", note);
+  }
   return loaded;
 }
 

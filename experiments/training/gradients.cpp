@@ -26,7 +26,7 @@ std::vector<Tensor> task_gradient(const LanguageModel& model, const Method& meth
   std::vector<EncodedExample> examples;
   for (std::int64_t i = first; i < first + n; ++i) {
     examples.push_back(
-        encode_example(model, task, static_cast<std::size_t>(i), system, model.llama.config().max_position_embeddings));
+        encode_example(model, task, static_cast<std::size_t>(i), system, context_length(model.llama.config())));
   }
   std::vector<const EncodedExample*> pointers;
   for (const auto& example : examples) pointers.push_back(&example);

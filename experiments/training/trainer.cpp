@@ -127,7 +127,7 @@ Trainer::Trainer(const LanguageModel& model, Method& method, std::span<const Tas
   if (cut > 0) {
     notices_.push_back(fmt::format("{} of {} examples are longer than {} tokens and are cut there", cut,
                                    examples_.size(),
-                                   std::min(options_.max_length, model.llama.config().max_position_embeddings)));
+                                   std::min(options_.max_length, context_length(model.llama.config()))));
   }
   if (options_.batch == 1 && method_.routing() != nullptr && !method_.routing()->penalty_is_mean()) {
     notices_.push_back(

@@ -16,7 +16,7 @@ namespace {
 double count_response_tokens(const LanguageModel& model, const Task& task, const std::string& system) {
   double tokens = 0.0;
   for (std::size_t i = 0; i < task.examples.size(); ++i) {
-    const EncodedExample e = encode_example(model, task, i, system, model.llama.config().max_position_embeddings);
+    const EncodedExample e = encode_example(model, task, i, system, context_length(model.llama.config()));
     tokens += static_cast<double>(e.ids.size()) - static_cast<double>(e.prompt_length);
   }
   return tokens;

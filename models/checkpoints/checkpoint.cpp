@@ -1,10 +1,31 @@
 #include "models/checkpoints/checkpoint.h"
 
+#include <algorithm>
+#include <array>
 #include <set>
 
 #include "core/base/error.h"
 
 namespace csreft {
+namespace {
+
+// Buffers that older versions of transformers wrote, and that follow from the config.
+bool is_buffer(std::string_view name) {
+  constexpr std::array endings{".rotary_emb.inv_freq",   ".rotary_emb.cos_cached", ".rotary_emb.sin_cached",
+                               ".self_attn.masked_bias", ".self_attn.causal_mask", ".position_ids"};
+  return std::ranges::any_of(endings, [name](std::string_view ending) { return name.ends_with(ending); }) ||
+         (name.starts_with("model.layers.") && name.ends_with(".self_attn.bias"));
+}
+
+// Heads of other tasks ("v_head.summary.weight", "score.weight") have no part in the next token; what has is under
+// these names, and a GGUF's.
+bool is_beside_the_network(std::string_view name) {
+  constexpr std::array network{"model.", "lm_head.", "blk.", "token_embd.", "output"};
+  return is_buffer(name) ||
+         std::ranges::none_of(network, [name](std::string_view start) { return name.starts_with(start); });
+}
+
+}  // namespace
 
 Tensor Checkpoint::tensor(const std::string& tensor_name) const {
   require(shapes.contains(tensor_name), "{} holds no tensor {}", path.string(), tensor_name);
@@ -23,9 +44,17 @@ void check_complete(const Checkpoint& checkpoint) {
   }
   if (checkpoint.config.tie_word_embeddings) wanted.insert("lm_head.weight");
   for (const auto& [name, _] : checkpoint.shapes) {
-    require(wanted.contains(name) || name.ends_with(".rotary_emb.inv_freq"),
-            "{}: tensor {} does not belong to the Llama that the config describes", where, name);
+    require(wanted.contains(name) || is_beside_the_network(name),
+            "{}: tensor {} does not belong to the model that the config describes", where, name);
   }
+}
+
+std::vector<std::string> passed_over(const Checkpoint& checkpoint) {
+  std::vector<std::string> names;
+  for (const auto& [name, _] : checkpoint.shapes) {
+    if (is_beside_the_network(name) && !is_buffer(name)) names.push_back(name);
+  }
+  return names;
 }
 
 std::int64_t interleaved_row(std::int64_t row, std::int64_t head_dim) {
@@ -37,7 +66,7 @@ std::int64_t interleaved_row(std::int64_t row, std::int64_t head_dim) {
 }
 
 bool is_rotated(const std::string& name) {
-  return name.ends_with("self_attn.q_proj.weight") || name.ends_with("self_attn.k_proj.weight");
+  return name.find(".self_attn.q_proj.") != name.npos || name.find(".self_attn.k_proj.") != name.npos;
 }
 
 }  // namespace csreft

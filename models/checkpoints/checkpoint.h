@@ -20,7 +20,8 @@ struct TokenizerFolder {
   std::filesystem::path path;
 };
 
-// llama2.c's tokenizer.bin, or a SentencePiece tokenizer.model. Opening the checkpoint does not look into it.
+// llama2.c's tokenizer.bin, a SentencePiece tokenizer.model or a tokenizer.json. Opening the checkpoint does not look
+// into it.
 struct TokenizerFile {
   std::filesystem::path path;
 };
@@ -68,12 +69,16 @@ struct Checkpoint {
   Tensor tensor(const std::string& name) const;
 };
 
-// Throws Error unless the checkpoint holds every parameter of its config in the right shape, and nothing that a Llama
-// does not have (a bias, say); buffers that follow from the config are passed over.
+// Throws Error unless the checkpoint holds every parameter of its config in the right shape, and nothing of the network
+// that the config does not describe (a bias, a further block); buffers that follow from the config, and heads of other
+// tasks, are passed over.
 void check_complete(const Checkpoint& checkpoint);
 
+// The tensors that are passed over although they do not follow from the config: the heads of other tasks.
+std::vector<std::string> passed_over(const Checkpoint& checkpoint);
+
 // Meta's order of q and k rows (GGUF, llama2.c) rotates rows 2i and 2i + 1 of a head together. The row of such a
-// matrix that is row `row` of Hugging Face's; and whether a parameter is such a matrix.
+// matrix, or the element of its bias, that is row `row` of Hugging Face's; and whether a parameter is such a one.
 std::int64_t interleaved_row(std::int64_t row, std::int64_t head_dim);
 bool is_rotated(const std::string& name);
 

@@ -2,6 +2,7 @@
 
 #include <algorithm>
 #include <cmath>
+#include <map>
 #include <optional>
 
 #include <nlohmann/json.hpp>
@@ -10,7 +11,7 @@
 #include "core/base/atomic_file.h"
 #include "core/base/atomic_folder.h"
 #include "core/base/error.h"
-#include "core/tensor/safetensors.h"
+#include "models/llama/families/family.h"
 #include "models/text/hugging_face_tokenizer.h"
 
 namespace csreft {
@@ -18,6 +19,7 @@ namespace {
 
 namespace fs = std::filesystem;
 using nlohmann::json;
+using ElementType = SafeTensors::ElementType;
 using NamedShapes = std::vector<std::pair<std::string, Shape>>;
 
 void write_json(const fs::path& path, const json& contents) { write_file_atomically(path, contents.dump(2) + "\n"); }
@@ -27,36 +29,38 @@ json token_ids(const std::vector<std::int32_t>& ids) { return ids.size() == 1 ? 
 
 // The Llama 3 rule whose divisors are `config.rope_factors`; nothing if it does not make them. Its published models all
 // have the bands and the context below; the divisor of the lowest frequency is the factor itself.
-std::optional<RopeScaling> llama3_rule(const LlamaConfig& config) {
+std::optional<Llama3Rope> llama3_rule(const LlamaConfig& config) {
   LlamaConfig plain = config, scaled = config;
   plain.rope_factors.clear();
   scaled.rope_factors.clear();
-  scaled.rope_scaling = RopeScaling{.factor = config.rope_factors.back(),
-                                    .low_freq_factor = 1,
-                                    .high_freq_factor = 4,
-                                    .original_max_position_embeddings = 8192};
+  const Llama3Rope rule{.factor = config.rope_factors.back(),
+                        .low_freq_factor = 1,
+                        .high_freq_factor = 4,
+                        .original_max_position_embeddings = 8192};
+  scaled.rope_scaling = rule;
   const auto before = rope_inverse_frequencies(plain), after = rope_inverse_frequencies(scaled);
   constexpr double rounding = 1e-5;  // the factors were stored in f32
   for (std::size_t i = 0; i < before.size(); ++i) {
     const double divisor = before[i] / after[i];
     if (std::abs(divisor - config.rope_factors[i]) > rounding * divisor) return std::nullopt;
   }
-  return scaled.rope_scaling;
+  return rule;
 }
 
-std::optional<RopeScaling> written_scaling(const LlamaConfig& config, std::string_view where) {
+RopeScaling written_scaling(const LlamaConfig& config, std::string_view where) {
   if (config.rope_factors.empty()) return config.rope_scaling;
-  const auto rule = llama3_rule(config);
+  const bool is_plain = std::holds_alternative<PlainRope>(config.rope_scaling);
+  const auto rule = is_plain ? llama3_rule(config) : std::nullopt;
   require(rule.has_value(),
           "{}: its rope factors cannot be written as a Hugging Face config: expected those of Llama 3's rule", where);
-  return rule;
+  return *rule;
 }
 
 std::string shard_name(std::size_t index, std::size_t n) {
   return n == 1 ? "model.safetensors" : fmt::format("model-{:05}-of-{:05}.safetensors", index + 1, n);
 }
 
-std::int64_t bytes_of(const Shape& shape, DType dtype) {
+std::int64_t bytes_of(const Shape& shape, ElementType dtype) {
   return shape.numel() * static_cast<std::int64_t>(size_of(dtype));
 }
 
@@ -80,19 +84,25 @@ void write_weights(const fs::path& folder, const LlamaConfig& config,
   const auto shards = cut_into_shards(config, options);
   std::int64_t total = 0;
   json weight_map = json::object();
+  const auto checked = [&](const std::string& name, const Shape& shape) {
+    Tensor value = tensor(name);
+    require(value.shape() == shape, "tensor {} to be written has shape {}: the config wants {}", name,
+            value.shape().str(), shape.str());
+    return value;
+  };
   for (std::size_t i = 0; i < shards.size(); ++i) {
     const auto file = shard_name(i, shards.size());
-    std::vector<std::pair<std::string, Tensor>> tensors;
+    std::vector<SafeTensorsEntry> entries;
+    std::map<std::string, Shape> shapes;
     for (const auto& [name, shape] : shards[i]) {
-      const Tensor value = tensor(name);
-      require(value.shape() == shape, "tensor {} to be written has shape {}: the config wants {}", name,
-              value.shape().str(), shape.str());
-      tensors.emplace_back(name, value.to({options.dtype, Device{}}));
+      entries.push_back({name, shape, options.dtype});
+      shapes.emplace(name, shape);
       weight_map[name] = file;
       total += bytes_of(shape, options.dtype);
     }
     // transformers loads no file without this entry.
-    save_safetensors(folder / file, tensors, {{"format", "pt"}});
+    save_safetensors(folder / file, entries, [&](const std::string& name) { return checked(name, shapes.at(name)); },
+                     {{"format", "pt"}});
   }
   if (shards.size() == 1) return;
   write_json(folder / "model.safetensors.index.json",
@@ -117,6 +127,7 @@ void write_tokenizer(const fs::path& folder, const Checkpoint& source, const Tok
 void write_tokenizer(const fs::path& folder, const Checkpoint& source, const TokenizerFile& tokenizer) {
   require(fs::exists(tokenizer.path), "the tokenizer {} of {} does not exist: expected a tokenizer.model beside it",
           tokenizer.path.string(), source.path.string());
+  if (tokenizer.path.extension() == ".json") return copy_whole(tokenizer.path, folder / "tokenizer.json");
   require(tokenizer.path.extension() == ".model",
           "the tokenizer {} cannot be written for Hugging Face, as llama2.c's files do not say which tokens are "
           "special: expected its tokenizer.model in its place",
@@ -138,9 +149,17 @@ void write_tokenizer(const fs::path& folder, const Checkpoint& source, const Tok
   write_tokenizer_files(folder, vocabulary, source.chat_template, source.path.string());
 }
 
-void write_configs(const fs::path& folder, const Checkpoint& source, DType dtype) {
+std::string_view torch_name(ElementType dtype) {
+  switch (dtype) {
+    case ElementType::bf16: return "bfloat16";
+    case ElementType::f16: return "float16";
+    default: return "float32";
+  }
+}
+
+void write_configs(const fs::path& folder, const Checkpoint& source, ElementType dtype) {
   json config = llama_config_json(source.config, source.path.string());
-  config["torch_dtype"] = dtype == DType::bf16 ? "bfloat16" : "float32";
+  config["torch_dtype"] = torch_name(dtype);
   write_json(folder / "config.json", config);
   const auto* of_folder = std::get_if<TokenizerFolder>(&source.tokenizer);
   const char* const generation = "generation_config.json";
@@ -156,12 +175,18 @@ void write_configs(const fs::path& folder, const Checkpoint& source, DType dtype
 
 }  // namespace
 
+ElementType parse_weight_type(std::string_view name) {
+  if (name == "f32") return ElementType::f32;
+  if (name == "bf16") return ElementType::bf16;
+  require(name == "f16", "--dtype {} is not possible: expected f32, bf16 or f16", name);
+  return ElementType::f16;
+}
+
 json llama_config_json(const LlamaConfig& config, std::string_view where) {
-  json out{{"model_type", "llama"},
-           {"architectures", {"LlamaForCausalLM"}},
+  const ModelFamily& family = find_family(config.family);
+  json out{{"model_type", family.name},
+           {"architectures", {fmt::format("{}ForCausalLM", family.architecture)}},
            {"hidden_act", "silu"},
-           {"attention_bias", false},
-           {"mlp_bias", false},
            {"vocab_size", config.vocab_size},
            {"hidden_size", config.hidden_size},
            {"intermediate_size", config.intermediate_size},
@@ -172,26 +197,24 @@ json llama_config_json(const LlamaConfig& config, std::string_view where) {
            {"max_position_embeddings", config.max_position_embeddings},
            {"rms_norm_eps", config.rms_norm_eps},
            {"rope_theta", config.rope_theta},
-           {"rope_scaling", nullptr},
+           {"rope_scaling", rope_scaling_json(written_scaling(config, where))},
            {"tie_word_embeddings", config.tie_word_embeddings}};
-  if (const auto scaling = written_scaling(config, where)) {
-    out["rope_scaling"] = {{"rope_type", "llama3"},
-                           {"factor", scaling->factor},
-                           {"low_freq_factor", scaling->low_freq_factor},
-                           {"high_freq_factor", scaling->high_freq_factor},
-                           {"original_max_position_embeddings", scaling->original_max_position_embeddings}};
-  }
+  family.write(config, where, out);
   // Where they are absent, transformers puts 1 and 2.
   out["bos_token_id"] = config.bos_token_id ? json(*config.bos_token_id) : json(nullptr);
   out["eos_token_id"] = config.eos_token_ids.empty() ? json(nullptr) : token_ids(config.eos_token_ids);
   return out;
 }
 
+std::int64_t weight_bytes(const LlamaConfig& config, ElementType dtype) {
+  return parameter_count(config) * static_cast<std::int64_t>(size_of(dtype));
+}
+
 void write_hugging_face(const fs::path& folder, const Checkpoint& source,
                         const std::function<Tensor(const std::string&)>& tensor,
                         const HuggingFaceWriteOptions& options) {
-  require(options.dtype == DType::f32 || options.dtype == DType::bf16,
-          "a model cannot be written as {}: expected f32 or bf16", name_of(options.dtype));
+  require(options.dtype == ElementType::f32 || options.dtype == ElementType::bf16 || options.dtype == ElementType::f16,
+          "a model is written as f32, bf16 or f16: got another type");
   AtomicFolder written(folder);
   write_configs(written.path(), source, options.dtype);
   std::visit([&](const auto& tokenizer) { write_tokenizer(written.path(), source, tokenizer); }, source.tokenizer);
@@ -202,7 +225,7 @@ void write_hugging_face(const fs::path& folder, const Checkpoint& source,
 void check_hugging_face_form(const Checkpoint& source) {
   // Config and tokenizer are small: they are written to a folder that is never renamed, and goes again.
   AtomicFolder unused(fs::temp_directory_path() / fmt::format("csreft-form-{}", ::getpid()));
-  write_configs(unused.path(), source, DType::f32);
+  write_configs(unused.path(), source, ElementType::f32);
   std::visit([&](const auto& tokenizer) { write_tokenizer(unused.path(), source, tokenizer); }, source.tokenizer);
 }
 

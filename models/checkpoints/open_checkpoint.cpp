@@ -18,6 +18,8 @@ Checkpoint open_checkpoint(const std::filesystem::path& path) {
     checkpoint = open_gguf(path);
   } else if (extension == ".bin") {
     checkpoint = open_llama2c(path);
+  } else if (extension == ".safetensors") {
+    fail("model {} is one file of a Hugging Face folder: expected the folder", path.string());
   } else {
     fail("model {} is of no known kind: expected a Hugging Face folder, a .gguf or a llama2.c .bin file",
          path.string());

@@ -70,9 +70,9 @@ std::int64_t cache_capacity(const Llama& model, std::span<const std::vector<std:
                             std::int64_t max_new_tokens) {
   std::size_t longest = 0;
   for (const auto& prompt : prompts) longest = std::max(longest, prompt.size());
-  const std::int64_t context = model.config().max_position_embeddings;
-  require(static_cast<std::int64_t>(longest) <= context, "a prompt of {} tokens exceeds the model's context of {}",
-          longest, context);
+  const std::int64_t context = context_length(model.config());
+  require(static_cast<std::int64_t>(longest) <= context, "a prompt of {} tokens exceeds {}", longest,
+          context_text(model.config()));
   return std::min(context, static_cast<std::int64_t>(longest) + max_new_tokens);
 }
 

@@ -12,6 +12,15 @@ namespace {
 constexpr std::array<std::string_view, 7> site_names{"q_proj",    "k_proj",  "v_proj",   "o_proj",
                                                      "gate_proj", "up_proj", "down_proj"};
 
+bool has_bias(const LinearBiases& biases, LinearSite site) {
+  if (site == LinearSite::o_proj) return biases.o;
+  return site < LinearSite::o_proj ? biases.qkv : biases.mlp;
+}
+
+Tensor f64_tensor(const std::vector<double>& values) {
+  return Tensor::from(std::span<const double>(values), {static_cast<std::int64_t>(values.size())});
+}
+
 }  // namespace
 
 std::span<const std::string_view> linear_site_names() { return site_names; }
@@ -60,7 +69,14 @@ Llama::Llama(const Checkpoint& checkpoint, Weights weights, const TensorOptions&
                        .o_proj = matrix(prefix + "self_attn.o_proj.weight"),
                        .gate_proj = matrix(prefix + "mlp.gate_proj.weight"),
                        .up_proj = matrix(prefix + "mlp.up_proj.weight"),
-                       .down_proj = matrix(prefix + "mlp.down_proj.weight")});
+                       .down_proj = matrix(prefix + "mlp.down_proj.weight"),
+                       .biases = {}});
+    for (std::size_t i = 0; i < site_names.size(); ++i) {
+      const auto site = static_cast<LinearSite>(i);
+      const char* part = site <= LinearSite::o_proj ? "self_attn" : "mlp";
+      if (!has_bias(config_.biases, site)) continue;
+      layers_.back().biases[i] = variable(fmt::format("{}{}.{}.bias", prefix, part, site_names[i]));
+    }
   }
   norm_ = variable("model.norm.weight");
   if (!config_.tie_word_embeddings) {
@@ -71,9 +87,7 @@ Llama::Llama(const Checkpoint& checkpoint, Weights weights, const TensorOptions&
     head_ = PackedMatrix(embedding_.value(), packing);
   }
 
-  const auto frequencies = rope_inverse_frequencies(config_);
-  inverse_frequencies_ =
-      Tensor::from(std::span<const double>(frequencies), {static_cast<std::int64_t>(frequencies.size())});
+  inverse_frequencies_ = f64_tensor(rope_inverse_frequencies(config_));
   if (!checkpoint.is_drawn) fingerprint_ = print.made();
 }
 
@@ -83,11 +97,19 @@ void Llama::check(const TokenBatch& batch) const {
     require(id >= 0 && id < config_.vocab_size, "token id {} lies outside the model's vocabulary of {}", id,
             config_.vocab_size);
   }
+  const std::int64_t context = context_length(config_);
   for (const auto position : batch.positions.span<std::int32_t>()) {
-    require(position < config_.max_position_embeddings,
-            "a sequence of {} tokens or more exceeds the model's context of {}", position + 1,
-            config_.max_position_embeddings);
+    require(position < context, "a sequence of {} tokens or more exceeds {}", position + 1, context_text(config_));
   }
+}
+
+// With a cache the frequencies must not change from token to token, as keys are kept turned: what it can hold counts.
+Tensor Llama::inverse_frequencies(const TokenBatch& batch, const KvCache* cache) const {
+  if (!std::holds_alternative<DynamicRope>(config_.rope_scaling)) return inverse_frequencies_;
+  const auto longest = [&]() -> std::int64_t { return std::ranges::max(batch.positions.span<std::int32_t>()) + 1; };
+  const std::int64_t length = cache != nullptr ? cache->capacity() : longest();
+  if (length <= config_.max_position_embeddings) return inverse_frequencies_;
+  return f64_tensor(rope_inverse_frequencies(config_, length));
 }
 
 TensorOptions Llama::cache_options() const {
@@ -142,10 +164,17 @@ Llama::Stream Llama::checkpointed_block(std::int64_t layer, const Stream& stream
 Llama::Stream Llama::block(std::int64_t layer, const Stream& stream, const TokenBatch& batch,
                            const Attachments& attachments, const KvCache* cache) const {
   const LlamaLayer& weights = layers_[static_cast<std::size_t>(layer)];
-  const auto attach = [&](LinearSite site, const Variable& x, const Variable& y) {
+  const auto attach = [&](LinearSite site, const Variable& x, const Variable& product) {
+    const Variable& bias = weights.biases[static_cast<std::size_t>(site)];
+    const Variable y = bias.defined() ? add_row(product, bias) : product;
     return attachments.linear ? attachments.linear(layer, site, x, y) : y;
   };
-  const auto turn = [&](const Variable& x) { return rope(x, batch.positions, inverse_frequencies_); };
+  const Tensor frequencies = inverse_frequencies(batch, cache);
+  const double turned_size = rope_attention_factor(config_);
+  const auto turn = [&](const Variable& x) {
+    const Variable turned = rope(x, batch.positions, frequencies);
+    return turned_size == 1 ? turned : scale(turned, turned_size);
+  };
   const ops::AttentionHeads heads{config_.n_heads, config_.n_kv_heads, config_.head_dim, bf16_};
 
   const auto [hidden, x] = normalise(stream, weights.attention_norm);

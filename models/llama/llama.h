@@ -2,6 +2,7 @@
 // the head. It knows nothing of fine-tuning; it offers the points at which something can attach.
 #pragma once
 
+#include <array>
 #include <functional>
 #include <optional>
 #include <set>
@@ -27,7 +28,7 @@ struct Attachments {
   std::function<Variable(std::int64_t layer, const Variable& hidden)> block_output;
   // The layers for which block_output is called; unset: all. Elsewhere the next norm makes the sum in its own pass.
   std::optional<std::set<std::int64_t>> block_output_layers;
-  // After a linear layer: its input x [n, in] and output y = x W^T [n, out] -> what is used in place of y.
+  // After a linear layer: its input x [n, in] and output y = x W^T (+ bias) [n, out] -> what is used in place of y.
   // With checkpointing it is called once more in the backward: what it computes depends on its arguments and on
   // parameters, and goes into its result alone.
   std::function<Variable(std::int64_t layer, LinearSite site, const Variable& x, const Variable& y)> linear;
@@ -44,6 +45,7 @@ Attachments chained(std::vector<Attachments> all);
 struct LlamaLayer {
   Variable attention_norm, ffn_norm;  // [d]
   LinearWeight q_proj, k_proj, v_proj, o_proj, gate_proj, up_proj, down_proj;
+  std::array<Variable, 7> biases;  // [out], by LinearSite; undefined where the layer has none
 };
 
 // Whether the model's own weights can be trained. Frozen ones are packed for this machine's matrix products, those of
@@ -94,6 +96,8 @@ class Llama {
   Stream checkpointed_block(std::int64_t layer, const Stream& stream, const TokenBatch& batch,
                             const Attachments& attachments) const;
   void check(const TokenBatch& batch) const;
+  // f64 [head_dim / 2]: of the longest sequence that the batch has or, with a cache, can have.
+  Tensor inverse_frequencies(const TokenBatch& batch, const KvCache* cache) const;
 
   LlamaConfig config_;
   TensorOptions options_;
@@ -102,7 +106,7 @@ class Llama {
   std::vector<LlamaLayer> layers_;
   Variable norm_;
   LinearWeight head_;
-  Tensor inverse_frequencies_;  // f64 [head_dim / 2]
+  Tensor inverse_frequencies_;  // f64 [head_dim / 2], of sequences within max_position_embeddings
   std::vector<std::pair<std::string, Variable>> parameters_;
   Fingerprint fingerprint_;
 };

@@ -1,10 +1,11 @@
 #include "models/llama/llama_config.h"
 
+#include <algorithm>
 #include <cmath>
 #include <limits>
-#include <numbers>
 
 #include "core/base/json_file.h"
+#include "models/llama/families/family.h"
 
 namespace csreft {
 namespace {
@@ -13,43 +14,24 @@ namespace {
 constexpr std::int64_t max_extent = 1 << 22;
 constexpr std::int64_t max_layers = 1 << 12;
 
-void check_architecture(const nlohmann::json& config, std::string_view where) {
-  const auto model_type = get_json<std::string>(config, "model_type", where);
-  require(model_type == "llama", "{}: model_type is {}: expected llama", where, model_type);
+void check_architecture(const nlohmann::json& config, const ModelFamily& family, std::string_view where) {
   if (const auto found = config.find("architectures"); found != config.end() && !found->is_null()) {
-    require(*found == nlohmann::json::array({"LlamaForCausalLM"}),
-            "{}: architectures is {}: expected [\"LlamaForCausalLM\"]", where, found->dump());
+    // A dump of the model without its head has the second name.
+    const auto name = fmt::format("{}ForCausalLM", family.architecture);
+    require(*found == nlohmann::json::array({name}) ||
+                *found == nlohmann::json::array({fmt::format("{}Model", family.architecture)}),
+            "{}: architectures is {}: expected [\"{}\"]", where, found->dump(), name);
   }
   const auto activation = find_json<std::string>(config, "hidden_act", where).value_or("silu");
-  require(activation == "silu", "{}: hidden_act is {}: expected silu", where, activation);
-  for (const char* bias : {"attention_bias", "mlp_bias"}) {
-    require(!find_json<bool>(config, bias, where).value_or(false), "{}: {} is true: expected a Llama without biases",
-            where, bias);
-  }
+  require(activation == "silu" || activation == "swish", "{}: hidden_act is {}: expected silu", where, activation);
 }
 
-// `rope_theta` and `rope_scaling`; newer files have both in one `rope_parameters`.
-void read_rope(const nlohmann::json& config, std::string_view where, LlamaConfig& result) {
-  const bool joined = config.contains("rope_parameters") && !config["rope_parameters"].is_null();
-  const std::string key = joined ? "rope_parameters" : "rope_scaling";
-  const auto found = config.find(key);
-  const bool absent = found == config.end() || found->is_null();
-  require(absent || found->is_object(), "{}: `{}` is {}: expected an object or null", where, key,
-          absent ? "" : found->type_name());
-  const auto theta = find_json<double>(joined ? *found : config, "rope_theta", where);
-  result.rope_theta = theta.value_or(result.rope_theta);
-  if (absent) return;
-
-  auto type = find_json<std::string>(*found, "rope_type", where);
-  if (!type) type = get_json<std::string>(*found, "type", where);
-  if (*type == "default") return;
-  require(*type == "llama3", "{}: `{}` is of type {}: expected llama3 or default", where, key, *type);
-  result.rope_scaling = RopeScaling{
-      .factor = get_json<double>(*found, "factor", where),
-      .low_freq_factor = get_json<double>(*found, "low_freq_factor", where),
-      .high_freq_factor = get_json<double>(*found, "high_freq_factor", where),
-      .original_max_position_embeddings = get_json<std::int64_t>(*found, "original_max_position_embeddings", where),
-  };
+void check_not_quantised(const nlohmann::json& config, std::string_view where) {
+  const auto found = config.find("quantization_config");
+  if (found == config.end() || found->is_null()) return;
+  const auto method = found->is_object() ? found->value("quant_method", nlohmann::json("bitsandbytes")) : *found;
+  fail("{}: the weights are quantised by {}, which is not read: expected the model in F32, F16 or BF16, or as a GGUF",
+       where, method.is_string() ? method.get<std::string>() : method.dump());
 }
 
 std::int32_t token_id(const nlohmann::json& value, const std::string& key, std::string_view where) {
@@ -59,7 +41,8 @@ std::int32_t token_id(const nlohmann::json& value, const std::string& key, std::
   return static_cast<std::int32_t>(id);
 }
 
-// One id, a list of ids, or null.
+}  // namespace
+
 std::vector<std::int32_t> read_token_ids(const nlohmann::json& config, const std::string& key, std::string_view where) {
   const auto found = config.find(key);
   if (found == config.end() || found->is_null()) return {};
@@ -69,25 +52,16 @@ std::vector<std::int32_t> read_token_ids(const nlohmann::json& config, const std
   return ids;
 }
 
-// The Llama 3 rule for one inverse frequency.
-double scale_frequency(double frequency, const RopeScaling& scaling) {
-  const double wavelength = 2 * std::numbers::pi / frequency;
-  const double turns = static_cast<double>(scaling.original_max_position_embeddings) / wavelength;
-  if (turns > scaling.high_freq_factor) return frequency;
-  if (turns < scaling.low_freq_factor) return frequency / scaling.factor;
-  const double kept = (turns - scaling.low_freq_factor) / (scaling.high_freq_factor - scaling.low_freq_factor);
-  return (1 - kept) * frequency / scaling.factor + kept * frequency;
-}
-
-}  // namespace
-
 LlamaConfig parse_llama_config(const nlohmann::json& config, std::string_view where) {
-  check_architecture(config, where);
+  const ModelFamily& family = family_of_model_type(get_json<std::string>(config, "model_type", where), where);
+  check_architecture(config, family, where);
+  check_not_quantised(config, where);
   const auto size = [&](const std::string& key) { return get_json<std::int64_t>(config, key, where); };
   const auto size_or = [&](const std::string& key, std::int64_t absent) {
     return find_json<std::int64_t>(config, key, where).value_or(absent);
   };
   LlamaConfig result;
+  result.family = family.name;
   result.vocab_size = size("vocab_size");
   result.hidden_size = size("hidden_size");
   result.intermediate_size = size("intermediate_size");
@@ -105,6 +79,7 @@ LlamaConfig parse_llama_config(const nlohmann::json& config, std::string_view wh
   result.max_position_embeddings = size("max_position_embeddings");
   result.rms_norm_eps = get_json<double>(config, "rms_norm_eps", where);
   read_rope(config, where, result);
+  family.read(config, where, result);
   result.tie_word_embeddings = find_json<bool>(config, "tie_word_embeddings", where).value_or(false);
   if (const auto bos = read_token_ids(config, "bos_token_id", where); !bos.empty()) result.bos_token_id = bos.front();
   result.eos_token_ids = read_token_ids(config, "eos_token_id", where);
@@ -132,19 +107,10 @@ void check_config(const LlamaConfig& config, std::string_view where) {
     require(std::isfinite(value) && value > 0, "{}: {} is {}: expected a positive number", where, what, value);
   };
   check_constant("the epsilon of RMSNorm", config.rms_norm_eps);
-  check_constant("rope_theta", config.rope_theta);
-  if (const auto& scaling = config.rope_scaling) {
-    check_constant("rope scaling's factor", scaling->factor);
-    check_constant("rope scaling's low_freq_factor", scaling->low_freq_factor);
-    check_constant("rope scaling's high_freq_factor - low_freq_factor",
-                   scaling->high_freq_factor - scaling->low_freq_factor);
-    check_size("rope scaling's original_max_position_embeddings", scaling->original_max_position_embeddings,
-               std::numeric_limits<std::int32_t>::max());
+  if (config.sliding_window) {
+    check_size("the sliding window", *config.sliding_window, std::numeric_limits<std::int32_t>::max());
   }
-  const auto n_factors = static_cast<std::int64_t>(config.rope_factors.size());
-  require(n_factors == 0 || n_factors == config.head_dim / 2, "{}: {} rope factors for a head dimension of {}", where,
-          n_factors, config.head_dim);
-  for (const double factor : config.rope_factors) check_constant("a rope factor", factor);
+  check_rope(config, where);
 
   const auto check_token = [&](const char* what, std::int32_t id) {
     require(0 <= id && id < config.vocab_size, "{}: {} is {}: expected less than the vocabulary's size {}", where, what,
@@ -161,18 +127,19 @@ std::vector<std::pair<std::string, Shape>> parameter_shapes(const LlamaConfig& c
   const auto ffn = config.intermediate_size;
   std::vector<std::pair<std::string, Shape>> shapes{{"model.embed_tokens.weight", {config.vocab_size, d}}};
   for (std::int64_t layer = 0; layer < config.n_layers; ++layer) {
-    const auto add = [&](const char* name, Shape shape) {
+    const auto add = [&](const char* name, Shape shape, bool bias = false) {
       shapes.emplace_back(fmt::format("model.layers.{}.{}.weight", layer, name), shape);
+      if (bias) shapes.emplace_back(fmt::format("model.layers.{}.{}.bias", layer, name), Shape{shape[0]});
     };
     add("input_layernorm", {d});
-    add("self_attn.q_proj", {queries, d});
-    add("self_attn.k_proj", {keys, d});
-    add("self_attn.v_proj", {keys, d});
-    add("self_attn.o_proj", {d, queries});
+    add("self_attn.q_proj", {queries, d}, config.biases.qkv);
+    add("self_attn.k_proj", {keys, d}, config.biases.qkv);
+    add("self_attn.v_proj", {keys, d}, config.biases.qkv);
+    add("self_attn.o_proj", {d, queries}, config.biases.o);
     add("post_attention_layernorm", {d});
-    add("mlp.gate_proj", {ffn, d});
-    add("mlp.up_proj", {ffn, d});
-    add("mlp.down_proj", {d, ffn});
+    add("mlp.gate_proj", {ffn, d}, config.biases.mlp);
+    add("mlp.up_proj", {ffn, d}, config.biases.mlp);
+    add("mlp.down_proj", {d, ffn}, config.biases.mlp);
   }
   shapes.emplace_back("model.norm.weight", Shape{d});
   if (!config.tie_word_embeddings) shapes.emplace_back("lm_head.weight", Shape{config.vocab_size, d});
@@ -185,15 +152,17 @@ std::int64_t parameter_count(const LlamaConfig& config) {
   return count;
 }
 
-std::vector<double> rope_inverse_frequencies(const LlamaConfig& config) {
-  std::vector<double> frequencies(static_cast<std::size_t>(config.head_dim / 2));
-  for (std::size_t i = 0; i < frequencies.size(); ++i) {
-    const double exponent = -2.0 * static_cast<double>(i) / static_cast<double>(config.head_dim);
-    frequencies[i] = std::pow(config.rope_theta, exponent);
-    if (config.rope_scaling) frequencies[i] = scale_frequency(frequencies[i], *config.rope_scaling);
-    if (!config.rope_factors.empty()) frequencies[i] /= config.rope_factors[i];
-  }
-  return frequencies;
+std::int64_t context_length(const LlamaConfig& config) {
+  constexpr double most = std::numeric_limits<std::int32_t>::max();
+  const auto scaled = static_cast<std::int64_t>(std::min(rope_context(config).value_or(0), most));
+  const auto context = std::max(config.max_position_embeddings, scaled);
+  return config.sliding_window ? std::min(context, *config.sliding_window) : context;
+}
+
+std::string context_text(const LlamaConfig& config) {
+  const auto context = context_length(config);
+  if (config.sliding_window != context) return fmt::format("the model's context of {}", context);
+  return fmt::format("the model's sliding window of {}, beyond which attention is not built (--max-length)", context);
 }
 
 }  // namespace csreft

@@ -71,7 +71,7 @@ json tokenizer(const Words& words) {
 // convert MODEL FOLDER DTYPE LARGEST_SHARD
 json convert(const Words& words) {
   const auto checkpoint = csreft::open_checkpoint(words.at(0));
-  const auto dtype = words.at(2) == "bf16" ? csreft::DType::bf16 : csreft::DType::f32;
+  const auto dtype = csreft::parse_weight_type(words.at(2));
   csreft::write_hugging_face(words.at(1), checkpoint, [&](const std::string& name) { return checkpoint.tensor(name); },
                              {.dtype = dtype, .max_shard_bytes = std::stoll(words.at(3))});
   return nullptr;

@@ -163,7 +163,7 @@ TEST_CASE("a tensor that does not fit its file is refused by name") {
     return refusal("{" + entry("w", dtype, shape, offsets) + "}", 8);
   };
   CHECK(one("F32", "[2]", "[0,8]").empty());
-  CHECK(contains(one("U3", "[2]", "[0,8]"), "tensor w: dtype U3 is not supported"));
+  CHECK(contains(one("U3", "[2]", "[0,8]"), "tensor w: dtype U3 is not one of the format's"));
   CHECK(contains(one("F32", "[-2]", "[0,8]"), "tensor w: `shape` is missing or wrong"));
   CHECK(contains(one("F32", "[2.5]", "[0,8]"), "tensor w: `shape` is missing or wrong"));
   CHECK(contains(one("F32", "2", "[0,8]"), "tensor w: `shape` is missing or wrong"));
@@ -215,4 +215,66 @@ TEST_CASE("what a file cannot hold is not written") {
   CHECK(contains(refuse({{"w", Tensor()}}), "tensor w is undefined"));
   CHECK(contains(refuse({{"\xff", t}}), "not UTF-8"));
   CHECK(folder.count() == 0);
+}
+
+TEST_CASE("types that are not read may stand in a file, and are named when they are asked for") {
+  const TemporaryFolder folder;
+  const std::string header = "{" + entry("mask", "BOOL", "[3]", "[0,3]") + "," + entry("q", "F8_E4M3", "[5]", "[3,8]") +
+                             "," + entry("w", "F32", "[2]", "[8,16]") + "}";
+  const auto file = SafeTensors::open(folder.write("a.safetensors", file_bytes(header, std::string(16, '\0'))));
+  CHECK(file.shape("mask") == csreft::Shape{3});
+  CHECK(file.type_name("q") == "F8_E4M3");
+  CHECK(file.element_type("q") == SafeTensors::ElementType::other);
+  CHECK(file.get("w").numel() == 2);
+  CHECK(contains(error_text([&] { return file.get("q"); }),
+                 "tensor q is of type F8_E4M3, which is not read: expected F16"));
+  CHECK(contains(error_text([&] { return file.dtype("mask"); }), "tensor mask is of type BOOL"));
+}
+
+TEST_CASE("a file written tensor by tensor is the same file, and has halves where they are wanted") {
+  using ElementType = SafeTensors::ElementType;
+  const TemporaryFolder folder;
+  const std::vector<std::pair<std::string, Tensor>> tensors{{"a", random_normal({5, 3}, 0, 1, 1, 2)},
+                                                            {"b", random_normal({4}, 0, 1e-6, 1, 3)}};
+  const auto by_name = [&](const std::string& name) { return tensors[name == "a" ? 0 : 1].second; };
+  save_safetensors(folder / "whole", tensors, {{"k", "v"}});
+  save_safetensors(folder / "streamed", {{"a", {5, 3}, ElementType::f32}, {"b", {4}, ElementType::f32}}, by_name,
+                   {{"k", "v"}});
+  CHECK(folder.read("streamed") == folder.read("whole"));
+
+  save_safetensors(folder / "half", {{"a", {5, 3}, ElementType::f16}, {"b", {4}, ElementType::f16}}, by_name);
+  const auto half = SafeTensors::open(folder / "half");
+  for (const auto& [name, tensor] : tensors) {
+    const Tensor read = half.get(name);
+    // Half a step of 11 bits, or of the subnormals.
+    for (std::int64_t i = 0; i < read.numel(); ++i) {
+      const float was = tensor.data<const float>()[i];
+      CHECK(std::abs(read.data<const float>()[i] - was) <= std::max(std::abs(was) * 0x1p-11F, 0x1p-25F));
+    }
+  }
+  CHECK(contains(error_text([&] {
+                   save_safetensors(folder / "wrong", {{"a", {5, 4}, ElementType::f32}}, by_name);
+                   return 0;
+                 }),
+                 "tensor a has shape [5, 3], expected [5, 4]"));
+  CHECK_FALSE(std::filesystem::exists(folder / "wrong"));
+}
+
+TEST_CASE("every half becomes a float and the same half again; floats between round to the nearest, ties to even") {
+  for (std::uint32_t bits = 0; bits < 0x10000U; ++bits) {
+    const auto half = static_cast<std::uint16_t>(bits);
+    const float value = csreft::half_to_float(half);
+    if (std::isnan(value)) {
+      CHECK(std::isnan(csreft::half_to_float(csreft::float_to_half(value))));
+    } else {
+      CHECK(csreft::float_to_half(value) == half);
+    }
+  }
+  CHECK(csreft::float_to_half(1 + 0x1p-11F) == 0x3c00);
+  CHECK(csreft::float_to_half(1 + 3 * 0x1p-11F) == 0x3c02);
+  CHECK(csreft::float_to_half(std::nextafter(1 + 0x1p-11F, 2.0F)) == 0x3c01);
+  CHECK(csreft::float_to_half(0x1p-25F) == 0);
+  CHECK(csreft::float_to_half(3 * 0x1p-25F) == 2);
+  CHECK(csreft::float_to_half(65519.0F) == 0x7bff);
+  CHECK(csreft::float_to_half(-65520.0F) == 0xfc00);
 }

@@ -1,6 +1,7 @@
 #include "models/checkpoints/hugging_face_writer.h"
 
 #include <algorithm>
+#include <cmath>
 
 #include <doctest/doctest.h>
 #include <nlohmann/json.hpp>
@@ -9,6 +10,7 @@
 #include "models/checkpoints/open_checkpoint.h"
 #include "models/language_model.h"
 #include "tests/error_text.h"
+#include "tests/golden_families.h"
 #include "tests/source.h"
 #include "tests/temporary_folder.h"
 #include "tests/tiny_chat.h"
@@ -16,6 +18,7 @@
 
 using csreft::Checkpoint;
 using csreft::DType;
+using ElementType = csreft::SafeTensors::ElementType;
 using csreft::HuggingFaceWriteOptions;
 using csreft::llama_config_json;
 using csreft::LlamaConfig;
@@ -93,7 +96,7 @@ TEST_CASE("a model is written in bf16 by rounding once") {
   const TinyChat chat;
   const TemporaryFolder folder;
   const auto source = open_checkpoint(chat.path());
-  write_hugging_face(folder / "out", source, tensors_of(source), {.dtype = DType::bf16});
+  write_hugging_face(folder / "out", source, tensors_of(source), {.dtype = ElementType::bf16});
   CHECK(same_weights(source, open_checkpoint(folder / "out"), DType::bf16));
   CHECK(csreft::SafeTensors::open(folder / "out/model.safetensors").dtype("model.norm.weight") == DType::bf16);
   CHECK(nlohmann::json::parse(folder.read("out/config.json"))["torch_dtype"] == "bfloat16");
@@ -127,16 +130,62 @@ TEST_CASE("a written config is read back as it was") {
   config.tie_word_embeddings = true;
   config.bos_token_id = 3;
   config.eos_token_ids = {4, 5};
-  config.rope_scaling = csreft::RopeScaling{
+  config.rope_scaling = csreft::Llama3Rope{
       .factor = 8, .low_freq_factor = 1, .high_freq_factor = 4, .original_max_position_embeddings = 16};
   const auto read = reread(config);
   CHECK(llama_config_json(read, "") == llama_config_json(config, ""));
   CHECK(read.head_dim == config.head_dim);
   CHECK(read.bos_token_id == config.bos_token_id);
   CHECK(read.eos_token_ids == config.eos_token_ids);
-  CHECK(read.rope_scaling->original_max_position_embeddings == 16);
+  CHECK(std::get<csreft::Llama3Rope>(read.rope_scaling).original_max_position_embeddings == 16);
   // Without ids there are none, not transformers' defaults.
   CHECK(llama_config_json(tiny_config(), "").at("bos_token_id").is_null());
+}
+
+TEST_CASE("a model is written in f16 by rounding once") {
+  const TinyChat chat;
+  const TemporaryFolder folder;
+  const auto source = open_checkpoint(chat.path());
+  write_hugging_face(folder / "out", source, tensors_of(source), {.dtype = ElementType::f16});
+  const auto written = open_checkpoint(folder / "out");
+  for (const auto& [name, shape] : written.shapes) {
+    const Tensor a = source.tensor(name), b = written.tensor(name);
+    // Half a step of 11 bits, or of the subnormals.
+    for (std::int64_t i = 0; i < a.numel(); ++i) {
+      const float was = a.data<const float>()[i], is = b.data<const float>()[i];
+      CHECK(std::abs(was - is) <= std::max(std::abs(was) * 0x1p-11F, 0x1p-25F));
+    }
+  }
+  CHECK(csreft::SafeTensors::open(folder / "out/model.safetensors").type_name("model.norm.weight") == "F16");
+  CHECK(nlohmann::json::parse(folder.read("out/config.json"))["torch_dtype"] == "float16");
+}
+
+TEST_CASE("every family and rotation is written as it was read") {
+  for (const auto& golden : read_golden_families(source("tests/golden/families"))) {
+    CAPTURE(golden.name);
+    const auto config = parse_llama_config(golden.config, golden.name);
+    const auto json = llama_config_json(config, golden.name);
+    const auto read = parse_llama_config(json, golden.name);
+    CHECK(llama_config_json(read, golden.name) == json);
+    CHECK(read.family == config.family);
+    CHECK(parameter_shapes(read) == parameter_shapes(config));
+    CHECK(read.sliding_window == config.sliding_window);
+    CHECK(rope_inverse_frequencies(read, 64) == rope_inverse_frequencies(config, 64));
+    CHECK(rope_attention_factor(read) == rope_attention_factor(config));
+  }
+}
+
+TEST_CASE("biases and windows that a family does not have are not written in its name") {
+  const auto refused = [](const auto& change) {
+    LlamaConfig config = tiny_config();
+    change(config);
+    return error_text([&] { return llama_config_json(config, "x.gguf"); });
+  };
+  CHECK(contains(refused([](auto& c) { c.biases.qkv = true; }), "x.gguf: no config.json of a Llama describes it"));
+  CHECK(contains(refused([](auto& c) { c.sliding_window = 8; }), "no config.json of a Llama describes it"));
+  CHECK(contains(refused([](auto& c) { c.family = "mistral", c.biases.mlp = true; }), "a Mistral has no biases"));
+  CHECK(contains(refused([](auto& c) { c.family = "qwen2"; }), "a Qwen2 has biases of q, k and v"));
+  CHECK(contains(refused([](auto& c) { c.family = "gpt2"; }), "the model's family is gpt2: expected"));
 }
 
 TEST_CASE("rope factors that Llama 3's rule makes are written as the rule, others are refused") {
@@ -144,7 +193,7 @@ TEST_CASE("rope factors that Llama 3's rule makes are written as the rule, other
   config.head_dim = 64;
   config.rope_theta = 500'000;
   LlamaConfig scaled = config;
-  scaled.rope_scaling = csreft::RopeScaling{
+  scaled.rope_scaling = csreft::Llama3Rope{
       .factor = 32, .low_freq_factor = 1, .high_freq_factor = 4, .original_max_position_embeddings = 8192};
   const auto plain = csreft::rope_inverse_frequencies(config), wanted = csreft::rope_inverse_frequencies(scaled);
   for (std::size_t i = 0; i < plain.size(); ++i) {
@@ -194,7 +243,7 @@ TEST_CASE("tokenizers without a Hugging Face form are refused before anything is
 TEST_CASE("a tensor of another shape, another dtype and a full folder are refused, and nothing is written") {
   const TemporaryFolder folder;
   auto source = letters_checkpoint();
-  CHECK(contains(refusal(source, {.dtype = DType::f64}), "written as f64: expected f32 or bf16"));
+  CHECK(contains(refusal(source, {.dtype = ElementType::f64}), "a model is written as f32, bf16 or f16"));
   const auto read = source.read;
   source.read = [read](const std::string& name) {
     return name == "model.norm.weight" ? Tensor::zeros({3}) : read(name);

@@ -143,7 +143,7 @@ TEST_CASE("rope_scaling divides low frequencies, keeps high ones, and blends in 
   };
   const auto scaled = [&](std::int64_t original) {
     return hidden_with([&](auto& config) {
-      config.rope_scaling = csreft::RopeScaling{
+      config.rope_scaling = csreft::Llama3Rope{
           .factor = 8, .low_freq_factor = 1, .high_freq_factor = 4, .original_max_position_embeddings = original};
     });
   };

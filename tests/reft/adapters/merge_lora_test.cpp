@@ -69,7 +69,7 @@ TEST_CASE("a merge in bf16 rounds sums once, and leaves other weights as they ar
   const auto base = open_checkpoint(chat.path());
   const auto adapter = sample(base.config, false);
   merge_lora(folder / "f32", base, adapter);
-  merge_lora(folder / "bf16", base, adapter, {.dtype = csreft::DType::bf16});
+  merge_lora(folder / "bf16", base, adapter, {.dtype = csreft::SafeTensors::ElementType::bf16});
   const auto wide = open_checkpoint(folder / "f32"), narrow = open_checkpoint(folder / "bf16");
   for (const auto& [name, shape] : base.shapes) {
     CAPTURE(name);

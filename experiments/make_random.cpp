@@ -1,0 +1,155 @@
+// Writes a model of a known shape with random weights as a Hugging Face folder: size, speed and memory of a model that
+// is not here.
+#include <map>
+
+#include <fmt/ranges.h>
+
+#include "core/tensor/random.h"
+#include "experiments/cli/progress.h"
+#include "experiments/training/flag_groups.h"
+#include "models/checkpoints/hugging_face_writer.h"
+#include "models/checkpoints/open_checkpoint.h"
+#include "models/llama/known_shapes.h"
+#include "models/text/load_tokenizer.h"
+
+namespace csreft {
+namespace {
+
+namespace fs = std::filesystem;
+
+constexpr std::string_view own_tokenizer = "bytes";
+// What transformers draws a new model from.
+constexpr double deviation = 0.02;
+
+std::string utf8_of(int code_point) {
+  if (code_point < 0x80) return {static_cast<char>(code_point)};
+  return {static_cast<char>(0xC0 | (code_point >> 6)), static_cast<char>(0x80 | (code_point & 0x3F))};
+}
+
+// A token for each byte, in GPT-2's alphabet, then a begin and an end: it fits every shape.
+TokenizerVocabulary byte_vocabulary() {
+  TokenizerVocabulary vocabulary;
+  vocabulary.model = "gpt2";
+  vocabulary.pre = "default";
+  int next = 0x100;
+  for (int byte = 0; byte < 256; ++byte) {
+    const bool is_printable = (byte > 0x20 && byte < 0x7F) || (byte > 0xA0 && byte != 0xAD);
+    vocabulary.tokens.push_back(utf8_of(is_printable ? byte : next++));
+  }
+  vocabulary.bos_id = 256;
+  vocabulary.eos_id = 257;
+  vocabulary.types.assign(256, static_cast<std::int32_t>(TokenType::normal));
+  for (const char* mark : {"<s>", "</s>"}) {
+    vocabulary.tokens.emplace_back(mark);
+    vocabulary.types.push_back(static_cast<std::int32_t>(TokenType::control));
+  }
+  return vocabulary;
+}
+
+void take_tokenizer(const std::string& flag, Checkpoint& checkpoint) {
+  if (flag == own_tokenizer) {
+    checkpoint.tokenizer = byte_vocabulary();
+    return;
+  }
+  const fs::path path = model_path(flag);
+  require(fs::exists(path),
+          "tokenizer {} does not exist: expected a folder, a tokenizer.json, a tokenizer.model or a GGUF",
+          path.string());
+  if (fs::is_directory(path)) {
+    checkpoint.tokenizer = TokenizerFolder{path};
+  } else if (path.extension() == ".gguf") {
+    const Checkpoint other = open_checkpoint(path);
+    checkpoint.tokenizer = other.tokenizer;
+    checkpoint.chat_template = other.chat_template;
+  } else {
+    checkpoint.tokenizer = TokenizerFile{path};
+  }
+}
+
+Checkpoint random_source(const std::string& shape, std::int64_t layers, const std::string& tokenizer) {
+  Checkpoint checkpoint;
+  checkpoint.name = shape;
+  checkpoint.path = shape;
+  checkpoint.config = known_shape(shape);
+  if (layers > 0) checkpoint.config.n_layers = layers;
+  take_tokenizer(tokenizer, checkpoint);
+  const Tokenizer loaded = load_tokenizer(checkpoint);
+  checkpoint.config.bos_token_id = loaded.bos();
+  if (loaded.eos()) checkpoint.config.eos_token_ids = {*loaded.eos()};
+  check_config(checkpoint.config, shape);
+  return checkpoint;
+}
+
+void check_room(const fs::path& out, std::int64_t bytes) {
+  fs::path place = fs::absolute(out);
+  while (!fs::exists(place)) place = place.parent_path();
+  const auto free = static_cast<double>(fs::space(place).available);
+  require(
+      static_cast<double>(bytes) < free,
+      "{} does not fit: the weights need {:.1f} GB, {:.1f} GB are free there; expected another --out, --layers N or "
+      "a narrower --dtype",
+      out.string(), static_cast<double>(bytes) / 1e9, free / 1e9);
+}
+
+void write_random(const fs::path& out, const Checkpoint& source, const HuggingFaceWriteOptions& options,
+                  std::uint64_t seed, bool quiet) {
+  const auto bytes = static_cast<std::int64_t>(size_of(options.dtype));
+  std::map<std::string, std::pair<Shape, std::uint64_t>> parameters;
+  for (const auto& [name, shape] : parameter_shapes(source.config)) {
+    parameters.emplace(name, std::pair(shape, parameters.size()));
+  }
+  Progress progress(source.name, weight_bytes(source.config, options.dtype), "MB", quiet);
+  InterruptGuard guard;
+  std::int64_t written = 0;
+  write_hugging_face(
+      out, source,
+      [&](const std::string& name) {
+        require(!interrupted(), "interrupted: nothing is left of {}", out.string());
+        progress.update(written, static_cast<double>(written) / 1e6);
+        const auto& [shape, stream] = parameters.at(name);
+        written += shape.numel() * bytes;
+        if (name.ends_with("norm.weight")) return Tensor::full(shape, 1.0);
+        return random_normal(shape, 0.0, deviation, seed, stream);
+      },
+      options);
+  progress.update(written, static_cast<double>(written) / 1e6);
+  progress.finish();
+}
+
+}  // namespace
+
+int make_random(Arguments arguments) {
+  std::string shape = "tiny", dtype = "bf16", out, tokenizer(own_tokenizer);
+  std::int64_t layers = 0;
+  std::uint64_t seed = 1;
+  bool quiet = false;
+  Flags flags("make-random",
+              "Writes a model of a known shape with random weights as a Hugging Face folder: normal of deviation 0.02, "
+              "norms 1. It says nothing sensible; its size, speed and memory are those of the real one.",
+              {"./run make-random --shape llama2-7b --dtype bf16 --out llama2-7b-random",
+               "./run make-random --shape qwen2-0.5b --tokenizer Qwen2-0.5B --out qwen2-random"});
+  flags.add("--shape", shape, fmt::format("{}", fmt::join(known_shape_names(), ", ")));
+  flags.add_path("--out", out, "the folder to write: new, or empty", "FOLDER");
+  flags.add("--dtype", dtype, "type of the weights: f32, bf16 or f16");
+  flags.add("--tokenizer", tokenizer,
+            "whose tokenizer is copied: a model's folder, a tokenizer.json, a tokenizer.model, a GGUF, or smollm2; "
+            "`bytes`: a token for each byte");
+  flags.add("--layers", layers, "blocks, where not as many as the shape has; 0: as many");
+  flags.add("--seed", seed, "which weights");
+  flags.add_switch("--quiet", quiet, "no progress on stderr");
+  if (!flags.parse(arguments)) return 0;
+  require(!out.empty(), "there is no place for the model: expected --out FOLDER");
+  require(layers >= 0, "--layers {} is not possible: expected 1 or more, or 0", layers);
+
+  const HuggingFaceWriteOptions options{.dtype = parse_weight_type(dtype)};
+  const Checkpoint source = random_source(shape, layers, tokenizer);
+  check_hugging_face_form(source);
+  const auto bytes = weight_bytes(source.config, options.dtype);
+  check_room(out, bytes);
+  write_random(out, source, options, seed, quiet);
+  fmt::print("{}: {} with random weights, {} parameters in {}, {:.1f} MB\n", out, shape, parameter_count(source.config),
+             dtype, static_cast<double>(bytes) / 1e6);
+  return 0;
+}
+
+}  // namespace csreft
