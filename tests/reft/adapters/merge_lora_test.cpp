@@ -30,6 +30,15 @@ LoraAdapter sample(const csreft::LlamaConfig& config, bool use_rslora) {
   return adapter;
 }
 
+// The small chat model with random weights, and biases of every linear layer.
+Checkpoint biased(const TinyChat& chat) {
+  auto config = open_checkpoint(chat.path()).config;
+  config.biases = {.qkv = true, .o = true, .mlp = true};
+  Checkpoint checkpoint = tiny_checkpoint(config);
+  checkpoint.tokenizer = csreft::TokenizerFolder{chat.path()};
+  return checkpoint;
+}
+
 Tensor logits(const Llama& model, const csreft::Attachments& attachments = {}) {
   const csreft::NoGrad no_grad;
   const std::vector<std::int64_t> lengths{7, 3};
@@ -47,11 +56,12 @@ double distance(const Tensor& a, const Tensor& b) {
 
 }  // namespace
 
-TEST_CASE("a merged model gives the logits of the base model with the adapter") {
+TEST_CASE("a merged model gives the logits of the base model with the adapter, biases included") {
   const TinyChat chat;
-  const auto base = open_checkpoint(chat.path());
-  for (const bool use_rslora : {false, true}) {
+  for (const auto& [use_rslora, has_biases] : {std::pair{false, false}, {true, false}, {false, true}}) {
     CAPTURE(use_rslora);
+    CAPTURE(has_biases);
+    const auto base = has_biases ? biased(chat) : open_checkpoint(chat.path());
     const TemporaryFolder folder;
     const auto adapter = sample(base.config, use_rslora);
     merge_lora(folder / "out", base, adapter);
