@@ -64,20 +64,38 @@ std::size_t telling_example(const Task& test, const TaskScore& before, const Tas
   return 0;
 }
 
-// An answer of each method to one question of each skill, as they were scored.
-void add_samples(RunReport& report, const std::vector<Skill>& skills, const std::vector<TaskScore>& before,
+// What the model by itself answers, with more room than scoring gives it: it likes to talk.
+std::vector<std::string> untrained_answers(const LanguageModel& model, const std::vector<Example>& examples,
+                                           const std::string& system) {
+  GenerationOptions options;
+  options.max_new_tokens = 40;
+  options.stop_tokens = stop_tokens(model);
+  std::vector<std::string> answers;
+  for (const auto& ids : generate(model.llama, encode_prompts(model, examples, system), options)) {
+    answers.push_back(model.tokenizer.decode(ids));
+  }
+  return answers;
+}
+
+// A question of each skill: what the model answers by itself, and what the methods answered when they were scored.
+void add_samples(RunReport& report, const LanguageModel& model, const std::string& system,
+                 const std::vector<Skill>& skills, const std::vector<TaskScore>& before,
                  const std::vector<MethodRun>& runs) {
   if (runs.empty()) return;
+  std::vector<Example> examples;
+  std::vector<std::size_t> indices;
   for (std::size_t t = 0; t < std::min(before.size(), runs.back().scores.size()); ++t) {
-    const Task& test = skills[t].test;
-    const std::size_t i = telling_example(test, before[t], runs.back().scores[t]);
+    indices.push_back(telling_example(skills[t].test, before[t], runs.back().scores[t]));
+    examples.push_back(skills[t].test.examples[indices.back()]);
+  }
+  const auto answers = untrained_answers(model, examples, system);
+  for (std::size_t t = 0; t < examples.size(); ++t) {
     RunReport::Sample sample{
-        .prompt = test.examples[i].instruction, .outputs = {}, .expected = *test.examples[i].answer};
-    const auto add = [&](const std::string& label, const std::vector<TaskScore>& scores) {
-      if (t < scores.size() && i < scores[t].outputs.size()) sample.outputs.emplace_back(label, scores[t].outputs[i]);
-    };
-    add("before", before);
-    for (const auto& run : runs) add(run.label, run.scores);
+        .prompt = examples[t].instruction, .outputs = {{"before", answers[t]}}, .expected = *examples[t].answer};
+    for (const auto& run : runs) {
+      if (t >= run.scores.size() || indices[t] >= run.scores[t].outputs.size()) continue;
+      sample.outputs.emplace_back(run.label, run.scores[t].outputs[indices[t]]);
+    }
     report.samples.push_back(std::move(sample));
   }
 }
@@ -123,8 +141,7 @@ void print_results(const std::vector<TaskScore>& before, const std::vector<Metho
                    const std::vector<RunReport::Sample>& samples) {
   print_scores_table(before, runs);
   for (const auto& run : runs) print_gates_table(run);
-  if (!samples.empty())
-    fmt::print("\na question of each skill, answered in as many tokens as the task's answers need\n");
+  if (!samples.empty()) fmt::print("\na question of each skill\n");
   for (const auto& sample : samples) {
     fmt::print("\n> {}\n", sample.prompt);
     for (const auto& [label, text] : sample.outputs) {
@@ -147,7 +164,7 @@ void write_results(const std::filesystem::path& folder, const LanguageModel& mod
     methods[c->run.label] = summary_json(model, c->run, c->train);
   }
   report.interrupted = interrupted();
-  add_samples(report, skills, before, runs);
+  add_samples(report, model, options.model.system, skills, before, runs);
   print_results(before, runs, report.samples);
   nlohmann::json summary = done.empty() ? nlohmann::json{{"method", "none"}, {"seed", options.train.seed}}
                                         : summary_json(model, done.back()->run, done.back()->train);
