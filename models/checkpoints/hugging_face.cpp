@@ -75,8 +75,12 @@ Checkpoint open_hugging_face(const std::filesystem::path& folder) {
   checkpoint.tokenizer = TokenizerFolder{folder};
 
   const auto shards = open_weights(folder);
-  for (const auto& [name, file] : shards->holder) checkpoint.shapes.emplace(name, file->shape(name));
+  for (const auto& [name, file] : shards->holder) {
+    checkpoint.shapes.emplace(name, file->shape(name));
+    if (const auto bytes = file->stored_bytes(name)) checkpoint.stored_bytes.emplace(name, *bytes);
+  }
   checkpoint.read = [shards](const std::string& name) { return shards->holder.at(name)->get(name).to(DType::f32); };
+  checkpoint.read_stored = [shards](const std::string& name) { return shards->holder.at(name)->stored(name); };
   return checkpoint;
 }
 
