@@ -1,14 +1,17 @@
 // Measures this machine's limits, then the project against them.
 #include <array>
 #include <chrono>
+#include <tuple>
 
 #include "core/base/threads.h"
 #include "core/tensor/random.h"
 #include "experiments/measure/bench_machine.h"
+#include "experiments/measure/decode_bench.h"
 #include "experiments/measure/device_bench.h"
 #include "experiments/measure/measured_methods.h"
 #include "experiments/measure/peak_memory.h"
 #include "experiments/training/flag_groups.h"
+#include "models/checkpoints/open_checkpoint.h"
 #include "reft/methods/edit_sites.h"
 
 namespace csreft {
@@ -83,6 +86,26 @@ json bench_bandwidth(BenchOptions& options) {
   return options.bandwidth;
 }
 
+// Products of one token and of sixteen with matrices in each form, of SmolLM2-135M and of Llama-2-7B.
+json bench_decode(BenchOptions& options) {
+  constexpr double seconds = 0.5;
+  json out;
+  for (const auto& [model, in, out_features] :
+       {std::tuple{"SmolLM2", std::int64_t{576}, std::int64_t{1536}}, {"Llama-2-7B", 4096, 11'008}}) {
+    for (const auto form : decoded_forms()) {
+      for (const std::int64_t rows : {std::int64_t{1}, std::int64_t{16}}) {
+        const double rate = measure_decoding(form, {rows, in, out_features}, seconds) * 1e-9;
+        out[model][std::string(form)][fmt::format("batch{}_gb_per_s", rows)] = rate;
+        fmt::print("{:<10} {:<4} batch {:<2}  {:>8.1f} GB/s of weights", model, form, rows, rate);
+        if (options.bandwidth > 0.0) fmt::print("  {:.0f} % of what memory delivers", 100 * rate / options.bandwidth);
+        fmt::print("\n");
+        std::fflush(stdout);
+      }
+    }
+  }
+  return out;
+}
+
 // Floating-point operations of one training step with frozen weights: a product forward in every layer, one backward
 // in each above the lowest edit (attention is not counted), and the head, forward and backward, at supervised tokens.
 double training_flops(const LlamaConfig& c, std::int64_t lowest_edit, double tokens, double supervised) {
@@ -150,7 +173,7 @@ json bench_generate(BenchOptions& options) {
   const LanguageModel model = options.model.load();
   const Task task = bench_task(model, options, most);
   const auto prompts = encode_prompts(model, task.examples, options.model.system);
-  const double weight_bytes = 4.0 * static_cast<double>(parameter_count(model.llama.config()));
+  const double weight_bytes = decoded_bytes(open_checkpoint(model.path));
   json out{{"machine", machine_name()}};
   for (const std::int64_t n : {std::int64_t{1}, most}) {
     double rate = 0.0;
@@ -162,9 +185,11 @@ json bench_generate(BenchOptions& options) {
     }
     out[fmt::format("batch{}_tokens_per_s", n)] = rate;
     fmt::print("generate, batch {:<2}      {:>8.1f} tokens/s", n, rate);
-    if (options.bandwidth > 0.0 && n == 1) {
-      fmt::print("  {:.0f} % of reading every weight once a token, prompt included",
-                 100 * rate * weight_bytes * 1e-9 / options.bandwidth);
+    if (options.bandwidth > 0.0) {
+      const double share = rate / static_cast<double>(n) * weight_bytes * 1e-9 / options.bandwidth;
+      out[fmt::format("batch{}_bandwidth_share", n)] = share;
+      fmt::print("  {:.0f} % of reading the {:.2f} GB of weights once a step, prompt included", 100 * share,
+                 weight_bytes * 1e-9);
     }
     fmt::print("\n");
   }
@@ -175,7 +200,7 @@ struct Part {
   std::string_view name;
   json (*run)(BenchOptions&);
 };
-constexpr std::array parts{Part{"gemm", bench_gemm}, Part{"bandwidth", bench_bandwidth},
+constexpr std::array parts{Part{"gemm", bench_gemm}, Part{"bandwidth", bench_bandwidth}, Part{"decode", bench_decode},
                            Part{"train-loreft", bench_train_loreft}, Part{"generate", bench_generate}};
 
 }  // namespace
@@ -187,7 +212,7 @@ int bench(Arguments arguments) {
               {"./run bench",
                "./run bench --only train-loreft --data instruct.train.json --batch 4 --steps 6 --json out.json"});
   flags.group("Measurement");
-  flags.add("--only", only, "one part: gemm, bandwidth, train-loreft, generate; empty: all of them");
+  flags.add("--only", only, "one part: gemm, bandwidth, decode, train-loreft, generate; empty: all of them");
   flags.add_path("--json", file, "write the numbers here; those of one part if --only names it");
   flags.add_path("--data", options.data, "examples to train on and prompts to answer; empty: random tokens");
   flags.add("--batch", options.batch, "examples in a training step");
@@ -212,7 +237,7 @@ int bench(Arguments arguments) {
       result[std::string(part.name)] = measured;
     }
   }
-  require(found, "unknown part '{}': expected gemm, bandwidth, train-loreft or generate", only);
+  require(found, "unknown part '{}': expected gemm, bandwidth, decode, train-loreft or generate", only);
   write_output(output, result.dump(2) + "\n");
   return 0;
 }

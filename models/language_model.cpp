@@ -2,7 +2,9 @@
 
 #include <algorithm>
 
+#include "core/base/memory.h"
 #include "models/checkpoints/open_checkpoint.h"
+#include "models/llama/memory_needs.h"
 #include "models/text/chat_template_files.h"
 #include "models/text/gguf_tokenizer.h"
 #include "models/text/llama2c_tokenizer.h"
@@ -52,6 +54,10 @@ Tokenizer load_tokenizer(const Checkpoint& checkpoint) {
 LanguageModel load_language_model(const std::filesystem::path& path, std::string_view chat_template, Weights weights,
                                   const Device& device) {
   const Checkpoint checkpoint = open_checkpoint(path);
+  require_memory(fmt::format("loading {}", checkpoint.path.string()), weight_bytes(checkpoint, weights, device),
+                 weights == Weights::trainable ? "a method that leaves the weights frozen (loreft, csreft, lora), or a "
+                                                 "smaller model"
+                                               : "its weights in bf16 or as a quantised GGUF, or a smaller model");
   Tokenizer tokenizer = load_tokenizer(checkpoint);
   SpecialTokens special_tokens = special_tokens_of(checkpoint, tokenizer);
   auto chat = chat_template.empty() ? choose_chat_template(checkpoint.chat_template, tokenizer, special_tokens)

@@ -30,7 +30,8 @@ struct LanguageModel {
 Tokenizer load_tokenizer(const Checkpoint& checkpoint);
 
 // Loads all of it, the weights to a device. `chat_template` names a template or a file of one; empty: the one that the
-// model's files call for.
+// model's files call for. Throws Error, before it reads them, for weights that need more memory than is free
+// (memory_needs.h).
 LanguageModel load_language_model(const std::filesystem::path& path, std::string_view chat_template = "",
                                   Weights weights = Weights::frozen, const Device& device = {});
 

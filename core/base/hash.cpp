@@ -54,14 +54,36 @@ std::uint64_t xxh64(std::span<const std::byte> bytes) {
   return hash ^ (hash >> 32U);
 }
 
-std::uint64_t content_hash(std::span<const std::byte> bytes) {
-  constexpr std::size_t piece = std::size_t{1} << 20U;
-  std::vector<std::uint64_t> hashes((bytes.size() + piece - 1) / piece);
+namespace {
+
+constexpr std::size_t piece_bytes = std::size_t{1} << 20U;
+
+// Of each piece of `size` bytes, hash(begin, length).
+template <typename Hash>
+std::uint64_t hash_pieces(std::size_t size, const Hash& hash) {
+  std::vector<std::uint64_t> hashes((size + piece_bytes - 1) / piece_bytes);
 #pragma omp parallel for schedule(static) if (hashes.size() > 1)
   for (std::size_t i = 0; i < hashes.size(); ++i) {
-    hashes[i] = xxh64(bytes.subspan(i * piece, std::min(piece, bytes.size() - i * piece)));
+    hashes[i] = hash(i * piece_bytes, std::min(piece_bytes, size - i * piece_bytes));
   }
   return xxh64(std::as_bytes(std::span(hashes)));
+}
+
+}  // namespace
+
+std::uint64_t content_hash(std::span<const std::byte> bytes) {
+  return hash_pieces(bytes.size(),
+                     [&](std::size_t begin, std::size_t length) { return xxh64(bytes.subspan(begin, length)); });
+}
+
+std::uint64_t content_hash(std::size_t size,
+                           const std::function<void(std::size_t begin, std::span<std::byte> piece)>& write) {
+  return hash_pieces(size, [&](std::size_t begin, std::size_t length) {
+    thread_local std::vector<std::byte> kept(piece_bytes);
+    const auto piece = std::span(kept).first(length);
+    write(begin, piece);
+    return xxh64(piece);
+  });
 }
 
 }  // namespace csreft

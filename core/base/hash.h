@@ -3,6 +3,7 @@
 
 #include <cstddef>
 #include <cstdint>
+#include <functional>
 #include <span>
 #include <string_view>
 
@@ -22,5 +23,9 @@ std::uint64_t xxh64(std::span<const std::byte> bytes);
 // A hash of large contents, at the rate at which memory is read: XXH64 of the XXH64s, in order, of pieces of 1 MiB. The
 // pieces are shared out to threads, whose number does not change it.
 std::uint64_t content_hash(std::span<const std::byte> bytes);
+// The same of `size` bytes that exist a piece at a time: write(begin, piece) puts those from `begin` on into the piece.
+// It is called by several threads and must not throw.
+std::uint64_t content_hash(std::size_t size,
+                           const std::function<void(std::size_t begin, std::span<std::byte> piece)>& write);
 
 }  // namespace csreft

@@ -9,6 +9,7 @@
 #include "core/cpu/allocator.h"
 #include "core/cpu/ops.h"
 #include "core/cpu/packed_matrix.h"
+#include "core/cpu/stored_products.h"
 #include "core/device/device.h"
 #include "core/device/device_info.h"
 
@@ -53,6 +54,8 @@ const Backend& backend() {
       .copy_to_host = copy_to_host,
       .record = [](std::function<void()> work, int) { return work; },
       .pack = pack,
+      .pack_stored = pack_stored,
+      .copied_bytes = copied_bytes,
 #define PRIMITIVE(result, name, ...) .name = cpu::name,
 #include "core/device/primitives.inc"
 #undef PRIMITIVE

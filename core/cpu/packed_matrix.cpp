@@ -12,6 +12,7 @@
 
 #include "core/base/threads.h"
 #include "core/cpu/gemv.h"
+#include "core/cpu/stored_products.h"
 #include "core/ops/ops.h"
 
 namespace csreft::cpu {
@@ -144,11 +145,11 @@ class Blocks {
 };
 
 // The layout that oneDNN has for the matrix, where the packing asks for it.
-std::optional<memory::desc> blocks_layout(const Tensor& weight, memory::data_type type, Packing packing) {
-  if (packing == Packing::rows || weight.dtype() != DType::f32 || weight.numel() == 0) return std::nullopt;
+std::optional<memory::desc> blocks_layout(const Shape& weight, memory::data_type type, Packing packing) {
+  if (packing == Packing::rows || weight.numel() == 0) return std::nullopt;
   // The layout does not depend on the number of rows; any that is not tiny asks for it.
   constexpr std::int64_t typical_rows = 512;
-  const std::int64_t out = weight.rows(), in = weight.cols();
+  const std::int64_t out = weight[0], in = weight[1];
   const auto wanted = forward_desc(describe(out, in, type, memory::format_tag::any), typical_rows, out, in);
   // Without kernels for blocks oneDNN goes through its sgemm, which reads rows as fast as any other layout.
   const bool has_kernels = std::string_view(wanted.impl_info_str()).find("brgemm") != std::string_view::npos;
@@ -184,15 +185,24 @@ bool has_bf16_products() {
   return isa == dnnl::cpu_isa::avx512_core_bf16 || isa == dnnl::cpu_isa::avx512_core_amx;
 }
 
+bool packs_f32() {
+  static const bool packs = [] {
+    const std::int64_t typical = 512;
+    return blocks_layout({typical, typical}, memory::data_type::f32, Packing::automatic).has_value();
+  }();
+  return packs;
+}
+
 PackedProducts pack(const Tensor& weight, Packing packing) {
   require(packing != Packing::tf32, "the processor has no TF32: expected a CUDA device, or f32");
   const bool bf16 = packing == Packing::bf16;
   require(!bf16 || weight.dtype() == DType::f32, "a matrix of {} cannot be kept in bf16: expected f32",
           name_of(weight.dtype()));
-  require(!bf16 || has_bf16_products(),
-          "this processor does not multiply bf16: expected one with AVX-512 BF16 or AMX, or weights in f32");
+  if (bf16 && !has_bf16_products()) return pack_stored(StoredMatrix::bf16(weight), packing);
   const auto type = bf16 ? memory::data_type::bf16 : memory::data_type::f32;
-  if (const auto layout = blocks_layout(weight, type, packing)) return products_of_blocks(weight, type, *layout);
+  const auto layout =
+      weight.dtype() == DType::f32 ? blocks_layout(weight.shape(), type, packing) : std::optional<memory::desc>();
+  if (layout) return products_of_blocks(weight, type, *layout);
   return {.factor_dtype = weight.dtype(),
           .apply = [weight](const Tensor& x) { return multiply_rows(x, weight); },
           .apply_transposed = [weight](const Tensor& y) { return ops::matmul(y, weight); },

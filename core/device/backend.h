@@ -14,6 +14,7 @@ namespace csreft {
 struct Device;
 struct DeviceMemory;
 struct PackedProducts;
+class StoredMatrix;
 class Tensor;
 enum class Packing;
 
@@ -65,6 +66,9 @@ struct Backend {
   std::function<void()> (*record)(std::function<void()> work, int index);
   // The products of a frozen matrix, f32 or f64: core/ops/packed_matrix.h.
   PackedProducts (*pack)(const Tensor& weight, Packing packing);
+  // Of one as a file stores it; the host's alone, other devices get it decoded.
+  PackedProducts (*pack_stored)(const StoredMatrix& weight, Packing packing) = nullptr;
+  std::int64_t (*copied_bytes)(Packing packing, bool is_stored) = nullptr;  // the same; core/ops/packed_matrix.h
 
 #define PRIMITIVE(result, name, ...) result (*name)(__VA_ARGS__);
 #include "core/device/primitives.inc"

@@ -30,6 +30,19 @@ PackedMatrix::PackedMatrix(const Tensor& weight, Packing packing) {
       Impl{weight.rows(), weight.cols(), weight.dtype(), backend_of(weight.device()).pack(weight, packing)});
 }
 
+PackedMatrix::PackedMatrix(const StoredMatrix& weight, Packing packing, const Device& device) {
+  if (device.type != DeviceType::cpu) {
+    *this = PackedMatrix(weight.decoded().to(device), packing);
+    return;
+  }
+  impl_ = std::make_shared<const Impl>(
+      Impl{weight.rows(), weight.cols(), DType::f32, backend_of(device).pack_stored(weight, packing)});
+}
+
+std::int64_t copied_bytes(Packing packing, bool is_stored) {
+  return backend_of(Device{}).copied_bytes(packing, is_stored);
+}
+
 std::int64_t PackedMatrix::out_features() const { return impl_->out; }
 std::int64_t PackedMatrix::in_features() const { return impl_->in; }
 DType PackedMatrix::dtype() const { return impl_->dtype; }

@@ -5,6 +5,7 @@
 #include <functional>
 #include <memory>
 
+#include "core/tensor/stored_matrix.h"
 #include "core/tensor/tensor.h"
 
 namespace csreft {
@@ -15,8 +16,13 @@ enum class Packing {
   rows,       // the tensor that was given, in place
   blocks,     // oneDNN's preferred layout, even where it is no faster
   tf32,       // the tensor in place, on a device: a product rounds both factors to TF32 and sums in f32
-  bf16,       // bf16 (on the host in blocks), half the memory: a product rounds both factors to it and sums in f32
+  bf16,       // bf16, half the memory: a product rounds both factors to it and sums in f32; on a processor that does
+              // not multiply bf16 it takes the other factor as it is
 };
+
+// Bytes an element that a PackedMatrix on the host takes in memory of its own, products of many rows included: of an
+// f32 tensor that it views, or of a stored matrix.
+std::int64_t copied_bytes(Packing packing, bool is_stored);
 
 // What a backend makes of W [out, in] (Backend::pack): the products of PackedMatrix, whose shapes and types are
 // checked. Thread-safe.
@@ -33,9 +39,14 @@ struct PackedProducts {
 class PackedMatrix {
  public:
   PackedMatrix() = default;
-  // Throws Error unless weight is an f32 or f64 matrix, for Packing::bf16 unless it is f32 and the processor or the
-  // device multiplies bf16, and for Packing::tf32 unless it is f32 on a device.
+  // Throws Error unless weight is an f32 or f64 matrix, for Packing::bf16 unless it is f32, and for Packing::tf32
+  // unless it is f32 on a device.
   explicit PackedMatrix(const Tensor& weight, Packing packing = Packing::automatic);
+  // On the host: products in f32 of the matrix as it is stored, which is not copied. Many rows need it decoded: with
+  // Packing::rows panel by panel at each product; with the others once, at the first such product, into a copy that is
+  // packed so and stays (Packing::bf16: only where the processor multiplies bf16). On another device: of the decoded
+  // matrix, which is copied there. Throws Error for Packing::tf32 on the host.
+  explicit PackedMatrix(const StoredMatrix& weight, Packing packing = Packing::automatic, const Device& device = {});
 
   bool defined() const { return impl_ != nullptr; }
   std::int64_t out_features() const;

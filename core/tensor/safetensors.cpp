@@ -226,15 +226,34 @@ DType SafeTensors::dtype(const std::string& name) const {
        name, type_name(name));
 }
 
+std::shared_ptr<const void> SafeTensors::pages(const Entry& entry) const {
+  return {entry.bytes.data(), [file = file_, part = entry.bytes](const void*) { file->forget(part); }};
+}
+
+std::optional<std::int64_t> SafeTensors::stored_bytes(const std::string& name) const {
+  const Entry& found = entry(name);
+  const bool is_stored = found.type == ElementType::bf16 || found.type == ElementType::f16;
+  if (found.shape.rank() != 2 || !is_stored) return std::nullopt;
+  return static_cast<std::int64_t>(found.bytes.size());
+}
+
+StoredMatrix SafeTensors::stored(const std::string& name) const {
+  require(stored_bytes(name).has_value(), "{}: tensor {} is no matrix of BF16 or F16", path().string(), name);
+  const Entry& found = entry(name);
+  const auto encoding = found.type == ElementType::bf16 ? bf16_encoding() : f16_encoding();
+  return {found.shape, encoding, found.bytes, pages(found)};
+}
+
 Tensor SafeTensors::get(const std::string& name) const {
-  const auto& [type, shape, bytes, _] = entry(name);
+  const Entry& found = entry(name);
   const DType read_as = dtype(name);
-  // Owns the mapping, and forgets the tensor's part of it in the end: here for a copy, with the last view otherwise.
-  const std::shared_ptr<const void> pages(bytes.data(),
-                                          [file = file_, part = bytes](const void*) { file->forget(part); });
-  if (type == ElementType::i64) return i32_from_i64(bytes, shape, fmt::format("{}: tensor {}", path().string(), name));
-  if (type == ElementType::f16) return f32_from_f16(bytes, shape);
-  return borrow_or_copy(bytes, shape, read_as, pages);
+  // Here for a copy, with the last view otherwise.
+  const auto last = pages(found);
+  if (found.type == ElementType::i64) {
+    return i32_from_i64(found.bytes, found.shape, fmt::format("{}: tensor {}", path().string(), name));
+  }
+  if (found.type == ElementType::f16) return f32_from_f16(found.bytes, found.shape);
+  return borrow_or_copy(found.bytes, found.shape, read_as, last);
 }
 
 namespace {

@@ -6,12 +6,14 @@
 #include <functional>
 #include <map>
 #include <memory>
+#include <optional>
 #include <span>
 #include <string>
 #include <utility>
 #include <vector>
 
 #include "core/base/mapped_file.h"
+#include "core/tensor/stored_matrix.h"
 #include "core/tensor/tensor.h"
 
 namespace csreft {
@@ -51,10 +53,17 @@ class SafeTensors {
   // (MappedFile::forget) with the last tensor that views them, at once for a copy. Throws Error for a tensor that the
   // file lacks and for an I64 value beyond i32.
   Tensor get(const std::string& name) const;
+  // The bytes of a matrix in BF16 or F16; nothing for other shapes and types.
+  std::optional<std::int64_t> stored_bytes(const std::string& name) const;
+  // Such a matrix as it lies in the mapped file. Its pages are forgotten as those of get(). Throw Error for a tensor
+  // that the file lacks, and here for another kind.
+  StoredMatrix stored(const std::string& name) const;
   const SafeTensorsMetadata& metadata() const { return metadata_; }
 
  private:
   const Entry& entry(const std::string& name) const;
+  // Owns the mapping, and forgets the tensor's part of it in the end.
+  std::shared_ptr<const void> pages(const Entry& entry) const;
 
   std::shared_ptr<const MappedFile> file_;
   std::map<std::string, Entry> entries_;

@@ -14,7 +14,7 @@ std::string machine_name();
 // What computes on `device`: the name of the card, or of the processor, ", " and the number of threads in use.
 std::string hardware_name(const Device& device);
 
-// GB/s at which all threads together read memory that no cache holds.
+// GB/s at which all threads together read memory that no cache holds: a sum of f32.
 double measure_read_bandwidth();
 
 }  // namespace csreft

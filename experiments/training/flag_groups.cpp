@@ -120,8 +120,9 @@ void ModelFlags::add_to(Flags& flags) {
   flags.add("--system", system, "a system message in front of every prompt");
   flags.add(
       "--weights", weights,
-      "frozen weights: f32; bf16 (half the memory; faster where the processor multiplies bf16); or tf32 (f32 whose "
-      "products are TF32's, with 10 bits of the fraction: faster, on cuda alone)");
+      "products with frozen weights: f32 (of large models in bf16 or quantised, the file's own bytes are multiplied); "
+      "bf16 (at most half the memory; faster where the processor multiplies bf16); or tf32 (f32 whose products are "
+      "TF32's, with 10 bits of the fraction: faster, on cuda alone)");
   flags.add("--device", device, "where to compute: cpu, cuda, or cuda:N (in a build with CUDA)");
   flags.add("--threads", threads, "threads to use; 0: one for each processor");
   flags.add_switch("--quiet", quiet, "no progress on stderr");

@@ -12,6 +12,7 @@
 #include "core/tensor/random.h"
 #include "experiments/cli/progress.h"
 #include "experiments/training/metrics.h"
+#include "experiments/training/step_memory.h"
 #include "reft/random_streams.h"
 
 namespace csreft {
@@ -144,6 +145,7 @@ Trainer::Trainer(const LanguageModel& model, Method& method, std::span<const Tas
   const EncodedExample& shortest = *std::ranges::min_element(examples_, {}, &EncodedExample::prompt_length);
   check_edits(method_, prompt_of(shortest), task_names_[shortest.task]);
   check_supervision();
+  check_step_memory(model_.llama, method_, longest_pass(examples_, options_.batch, options_.tokens_per_pass));
 }
 
 // Every step must have something to predict; only examples that are cut inside their prompts leave nothing.

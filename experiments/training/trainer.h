@@ -69,7 +69,8 @@ struct TrainResult {
 // adapter/ and state.safetensors there as it goes, at the end and when interrupted; with `resume`, continues from them
 // as if it had never stopped. Stops when interrupted(), and saves when a save is asked for (progress.h). A process that
 // is killed leaves each of these files whole or absent, and a state to go on from. Throws Error for tasks without
-// examples and for options.keep "best" where tasks are learnt in sequence.
+// examples, for options.keep "best" where tasks are learnt in sequence, and for steps that need more memory than is
+// free (step_memory.h).
 //
 // A step whose loss or gradient is not finite is not applied: then run() throws TrainingDiverged. The
 // method then holds, and the folder keeps, the best values so far where options.keep is "best", and else the last ones

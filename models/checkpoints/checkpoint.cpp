@@ -32,6 +32,12 @@ Tensor Checkpoint::tensor(const std::string& tensor_name) const {
   return read(tensor_name);
 }
 
+std::optional<StoredMatrix> Checkpoint::stored(const std::string& tensor_name) const {
+  require(shapes.contains(tensor_name), "{} holds no tensor {}", path.string(), tensor_name);
+  if (!stored_bytes.contains(tensor_name)) return std::nullopt;
+  return read_stored(tensor_name);
+}
+
 void check_complete(const Checkpoint& checkpoint) {
   const auto where = checkpoint.path.string();
   std::set<std::string> wanted;

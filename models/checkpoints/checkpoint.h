@@ -10,6 +10,7 @@
 #include <variant>
 #include <vector>
 
+#include "core/tensor/stored_matrix.h"
 #include "core/tensor/tensor.h"
 #include "models/llama/llama_config.h"
 
@@ -59,6 +60,12 @@ struct Checkpoint {
   std::map<std::string, Shape> shapes;
   // Reads one of them as f32, with Hugging Face's order of rows. Use tensor().
   std::function<Tensor(const std::string&)> read;
+  // The matrices that are stored in another form than f32, with their bytes, and how to read one of them as it is
+  // stored. Use stored().
+  std::map<std::string, std::int64_t> stored_bytes;
+  std::function<StoredMatrix(const std::string&)> read_stored;
+  // How many bytes of them are copied where they are read, to put rows in order.
+  std::int64_t reordered_bytes = 0;
   // Whether the weights are drawn for a measurement, where no file has them: their model has no fingerprint, which
   // takes them to the host.
   bool is_drawn = false;
@@ -67,6 +74,9 @@ struct Checkpoint {
   // whoever trains it clones it first. The order of q and k rows is Hugging Face's: rotation pairs row i of a head with
   // row i + head_dim / 2. Throws Error for a name that the checkpoint does not hold.
   Tensor tensor(const std::string& name) const;
+  // The same as the file stores it, if it is a matrix in another form than f32: it takes no memory beside the mapped
+  // file, but for q and k where their rows have another order there.
+  std::optional<StoredMatrix> stored(const std::string& name) const;
 };
 
 // Throws Error unless the checkpoint holds every parameter of its config in the right shape, and nothing of the network

@@ -5,6 +5,7 @@
 
 #include "core/base/json_file.h"
 #include "models/checkpoints/gguf_config.h"
+#include "models/checkpoints/gguf_encodings.h"
 #include "models/checkpoints/gguf_file.h"
 
 namespace csreft {
@@ -69,6 +70,15 @@ Tensor read_tensor(const GgufTensor& tensor, std::int64_t head_dim) {
   return result;
 }
 
+// The same for a matrix, as it is stored.
+StoredMatrix read_stored(const GgufTensor& tensor, std::int64_t head_dim) {
+  const StoredMatrix in_file(tensor.shape, row_encoding(tensor.type), tensor.blocks, tensor.file);
+  if (head_dim == 0) return in_file;
+  const auto turned = in_file.reordered([=](std::int64_t row) { return interleaved_row(row, head_dim); });
+  tensor.file->forget(tensor.blocks);
+  return turned;
+}
+
 }  // namespace
 
 Checkpoint open_gguf(const std::filesystem::path& path) {
@@ -94,10 +104,21 @@ Checkpoint open_gguf(const std::filesystem::path& path) {
     if (const auto stored = gguf.tensors.extract(gguf_name(name))) tensors.emplace(name, stored.mapped());
   }
   tensors.merge(gguf.tensors);
-  for (const auto& [name, tensor] : tensors) checkpoint.shapes.emplace(name, tensor.shape);
+  for (const auto& [name, tensor] : tensors) {
+    checkpoint.shapes.emplace(name, tensor.shape);
+    if (tensor.type != GgmlType::f32 && tensor.shape.rank() == 2) {
+      const auto bytes = static_cast<std::int64_t>(tensor.blocks.size());
+      checkpoint.stored_bytes.emplace(name, bytes);
+      if (family.gguf_is_interleaved && is_rotated(name)) checkpoint.reordered_bytes += bytes;
+    }
+  }
   const auto head_dim = family.gguf_is_interleaved ? config.head_dim : 0;
-  checkpoint.read = [tensors = std::move(tensors), head_dim](const std::string& name) {
-    return read_tensor(tensors.at(name), is_rotated(name) ? head_dim : 0);
+  const auto all = std::make_shared<const std::map<std::string, GgufTensor>>(std::move(tensors));
+  checkpoint.read = [all, head_dim](const std::string& name) {
+    return read_tensor(all->at(name), is_rotated(name) ? head_dim : 0);
+  };
+  checkpoint.read_stored = [all, head_dim](const std::string& name) {
+    return read_stored(all->at(name), is_rotated(name) ? head_dim : 0);
   };
   return checkpoint;
 }

@@ -145,10 +145,17 @@ Checkpoint open_hugging_face(const std::filesystem::path& folder) {
   rename_prefix(*shards);
   if (checkpoint.config.tie_word_embeddings) rename_tied_head(*shards);
   check_dtypes(*shards, checkpoint.config);
-  for (const auto& [name, stored] : shards->tensors) checkpoint.shapes.emplace(name, stored.file->shape(stored.name));
+  for (const auto& [name, stored] : shards->tensors) {
+    checkpoint.shapes.emplace(name, stored.file->shape(stored.name));
+    if (const auto bytes = stored.file->stored_bytes(stored.name)) checkpoint.stored_bytes.emplace(name, *bytes);
+  }
   checkpoint.read = [shards](const std::string& name) {
     const auto& [file, stored] = shards->tensors.at(name);
     return file->get(stored).to(DType::f32);
+  };
+  checkpoint.read_stored = [shards](const std::string& name) {
+    const auto& [file, stored] = shards->tensors.at(name);
+    return file->stored(stored);
   };
   return checkpoint;
 }

@@ -29,6 +29,20 @@ void FingerprintMaker::add(const std::string& name, const Tensor& value) {
                        .first_rows = fnv1a({static_cast<const char*>(first.raw()), first.bytes()})};
 }
 
+void FingerprintMaker::add(const std::string& name, const StoredMatrix& value) {
+  const auto write = [&](std::size_t begin, std::span<std::byte> piece) {
+    // Pieces are a power of two, as blocks are, and rows are whole blocks.
+    const auto first = static_cast<std::int64_t>(begin / sizeof(float));
+    value.decode(first, first + static_cast<std::int64_t>(piece.size() / sizeof(float)),
+                 static_cast<float*>(static_cast<void*>(piece.data())));
+  };
+  std::vector<float> row(static_cast<std::size_t>(value.cols()));
+  if (value.rows() > 0) value.decode(0, value.cols(), row.data());
+  parameters_[name] = {.whole = content_hash(static_cast<std::size_t>(value.shape().numel()) * sizeof(float), write),
+                       .first_rows = fnv1a({static_cast<const char*>(static_cast<const void*>(row.data())),
+                                            row.size() * sizeof(float)})};
+}
+
 Fingerprint FingerprintMaker::made() const {
   Fingerprint all{.whole = fnv1a_start, .first_rows = fnv1a_start};
   for (const auto& [name, of] : parameters_) {
@@ -40,7 +54,13 @@ Fingerprint FingerprintMaker::made() const {
 
 Fingerprint fingerprint(const Checkpoint& checkpoint) {
   FingerprintMaker all;
-  for (const auto& [name, shape] : parameter_shapes(checkpoint.config)) all.add(name, checkpoint.tensor(name));
+  for (const auto& [name, shape] : parameter_shapes(checkpoint.config)) {
+    if (const auto stored = checkpoint.stored(name)) {
+      all.add(name, *stored);
+    } else {
+      all.add(name, checkpoint.tensor(name));
+    }
+  }
   return all.made();
 }
 

@@ -30,13 +30,16 @@ class FingerprintMaker {
  public:
   // A parameter as the checkpoint has it, f32 on any device: from there it is copied to the host.
   void add(const std::string& name, const Tensor& value);
+  // The same of what a matrix decodes to, a piece at a time.
+  void add(const std::string& name, const StoredMatrix& value);
   Fingerprint made() const;
 
  private:
   std::map<std::string, Fingerprint> parameters_;
 };
 
-// Of a checkpoint: what Llama::fingerprint() is after it is loaded. Reads every parameter.
+// Of a checkpoint: what Llama::fingerprint() is. Reads every parameter, in f32 one at a time, or in pieces where it is
+// stored otherwise.
 Fingerprint fingerprint(const Checkpoint& checkpoint);
 
 }  // namespace csreft

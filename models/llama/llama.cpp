@@ -2,9 +2,11 @@
 
 #include <algorithm>
 #include <array>
+#include <mutex>
 
 #include "autograd/checkpoint.h"
 #include "core/base/nearest.h"
+#include "core/ops/stored_rows.h"
 
 namespace csreft {
 namespace {
@@ -23,6 +25,19 @@ Tensor f64_tensor(const std::vector<double>& values) {
 
 }  // namespace
 
+Packing packing_of(Weights weights, const LlamaConfig& config) {
+  if (weights == Weights::frozen_bf16) return Packing::bf16;
+  if (weights == Weights::frozen_tf32) return Packing::tf32;
+  return parameter_count(config) * static_cast<std::int64_t>(sizeof(float)) <= max_f32_copies ? Packing::automatic
+                                                                                              : Packing::rows;
+}
+
+struct Llama::LazyFingerprint {
+  Checkpoint checkpoint;
+  std::once_flag once;
+  Fingerprint made;
+};
+
 std::span<const std::string_view> linear_site_names() { return site_names; }
 
 std::string_view to_string(LinearSite site) { return site_names[static_cast<std::size_t>(site)]; }
@@ -37,12 +52,9 @@ Llama::Llama(const Checkpoint& checkpoint, Weights weights, const TensorOptions&
     : config_(checkpoint.config), options_(options), bf16_(weights == Weights::frozen_bf16) {
   check_complete(checkpoint);
   const bool trainable = weights == Weights::trainable;
-  FingerprintMaker print;
-  const auto read = [&](const std::string& name) {
-    const Tensor value = checkpoint.tensor(name);
-    if (!checkpoint.is_drawn) print.add(name, value);
-    return value.to(options);
-  };
+  fingerprint_ = std::make_shared<LazyFingerprint>();
+  fingerprint_->checkpoint = checkpoint;
+  const auto read = [&](const std::string& name) { return checkpoint.tensor(name).to(options); };
   const auto variable = [&](const std::string& name) {
     const Tensor value = read(name);
     if (!trainable) return Variable(value);
@@ -50,15 +62,22 @@ Llama::Llama(const Checkpoint& checkpoint, Weights weights, const TensorOptions&
     parameters_.emplace_back(name, Variable::parameter(value.clone()));
     return parameters_.back().second;
   };
-  const Packing packing = weights == Weights::frozen_bf16   ? Packing::bf16
-                          : weights == Weights::frozen_tf32 ? Packing::tf32
-                                                            : Packing::automatic;
+  const auto stored = [&](const std::string& name) -> std::optional<StoredMatrix> {
+    const bool keeps = !trainable && options.dtype == DType::f32 && options.device == Device{};
+    return keeps ? checkpoint.stored(name) : std::nullopt;
+  };
+  const Packing packing = packing_of(weights, config_);
   const auto matrix = [&](const std::string& name) -> LinearWeight {
     if (trainable) return variable(name);
+    if (const auto kept = stored(name)) return PackedMatrix(*kept, packing);
     return PackedMatrix(read(name), packing);
   };
 
-  embedding_ = variable("model.embed_tokens.weight");
+  if (const auto kept = stored("model.embed_tokens.weight")) {
+    embedding_ = *kept;
+  } else {
+    embedding_ = variable("model.embed_tokens.weight");
+  }
   for (std::int64_t l = 0; l < config_.n_layers; ++l) {
     const std::string prefix = fmt::format("model.layers.{}.", l);
     layers_.push_back({.attention_norm = variable(prefix + "input_layernorm.weight"),
@@ -82,13 +101,28 @@ Llama::Llama(const Checkpoint& checkpoint, Weights weights, const TensorOptions&
   if (!config_.tie_word_embeddings) {
     head_ = matrix("lm_head.weight");
   } else if (trainable) {
-    head_ = embedding_;
+    head_ = std::get<Variable>(embedding_);
+  } else if (const auto* kept = std::get_if<StoredMatrix>(&embedding_)) {
+    head_ = PackedMatrix(*kept, packing);
   } else {
-    head_ = PackedMatrix(embedding_.value(), packing);
+    head_ = PackedMatrix(std::get<Variable>(embedding_).value(), packing);
   }
 
   inverse_frequencies_ = f64_tensor(rope_inverse_frequencies(config_));
-  if (!checkpoint.is_drawn) fingerprint_ = print.made();
+}
+
+Variable Llama::embed(const RowIndex& ids) const {
+  if (const auto* kept = std::get_if<StoredMatrix>(&embedding_)) return Variable(ops::gather_rows(*kept, ids));
+  return gather_rows(std::get<Variable>(embedding_), ids);
+}
+
+const Fingerprint& Llama::fingerprint() const {
+  LazyFingerprint& lazy = *fingerprint_;
+  std::call_once(lazy.once, [&] {
+    if (!lazy.checkpoint.is_drawn) lazy.made = csreft::fingerprint(lazy.checkpoint);
+    lazy.checkpoint = {};
+  });
+  return lazy.made;
 }
 
 void Llama::check(const TokenBatch& batch) const {
@@ -123,7 +157,7 @@ Variable Llama::forward(const TokenBatch& batch, const Attachments& attachments,
     const auto& layers = attachments.block_output_layers;
     return attachments.block_output && (!layers || layers->contains(layer));
   };
-  Stream stream{gather_rows(embedding_, batch.ids), {}};
+  Stream stream{embed(batch.ids), {}};
   for (std::int64_t layer = 0; layer < config_.n_layers; ++layer) {
     stream = attachments.checkpointing && cache == nullptr ? checkpointed_block(layer, stream, batch, attachments)
                                                            : block(layer, stream, batch, attachments, cache);
@@ -137,7 +171,7 @@ Tensor Llama::hidden_states(const TokenBatch& batch, std::int64_t layer) const {
           config_.n_layers - 1);
   check(batch);
   const NoGrad no_grad;
-  Stream stream{gather_rows(embedding_, batch.ids), {}};
+  Stream stream{embed(batch.ids), {}};
   for (std::int64_t l = 0; l <= layer; ++l) stream = block(l, stream, batch, {}, nullptr);
   return stream.sum().value();
 }

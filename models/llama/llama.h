@@ -4,10 +4,12 @@
 
 #include <array>
 #include <functional>
+#include <memory>
 #include <optional>
 #include <set>
 #include <string>
 #include <utility>
+#include <variant>
 #include <vector>
 
 #include "autograd/functions/functions.h"
@@ -51,12 +53,18 @@ struct LlamaLayer {
 // Whether the model's own weights can be trained. Frozen ones are packed for this machine's matrix products, those of
 // linear layers in bf16, or for products in TF32, if so asked (Packing::bf16, Packing::tf32). With bf16 the products of
 // attention take it, too, on devices, and a cache keeps it.
+// On the host, frozen matrices that are not stored in f32 stay as they are stored, in the mapped file. A model whose
+// matrices take up to `max_f32_copies` bytes in f32 has them so as well for products of many rows (PackedMatrix).
+inline constexpr std::int64_t max_f32_copies = std::int64_t{1} << 31U;
 enum class Weights { frozen, frozen_tf32, frozen_bf16, trainable };
+
+// How a model of this size keeps its frozen matrices.
+Packing packing_of(Weights weights, const LlamaConfig& config);
 
 class Llama {
  public:
-  // Reads every weight. Throws Error for a checkpoint that is not complete, and for bf16 where the processor cannot.
-  // f64 is for gradient checks; on a device, tensor after tensor is read on the host and copied there.
+  // Throws Error for a checkpoint that is not complete. f64 is for gradient checks; on a device, tensor after tensor is
+  // read on the host and copied there.
   explicit Llama(const Checkpoint& checkpoint, Weights weights = Weights::frozen, const TensorOptions& options = {});
 
   const LlamaConfig& config() const { return config_; }
@@ -64,13 +72,14 @@ class Llama {
   const TensorOptions& options() const { return options_; }
   // What a cache of its keys and values holds (models/llama/kv_cache.h): bf16 on a device whose products take that.
   TensorOptions cache_options() const;
-  // The embedding matrix [vocabulary, d].
-  const Variable& embedding() const { return embedding_; }
+  // The embeddings of these ids, i32 [n]: [n, d].
+  Variable embed(const RowIndex& ids) const;
   const LinearWeight& head() const { return head_; }
   // Trainable weights by their Hugging Face names; empty if frozen. A tied head is not listed twice.
   const std::vector<std::pair<std::string, Variable>>& parameters() const { return parameters_; }
-  // Of the weights as the checkpoint has them; all zeros of weights that are drawn.
-  const Fingerprint& fingerprint() const { return fingerprint_; }
+  // Of the weights as the checkpoint has them, which are read for it when it is first asked for; all zeros of weights
+  // that are drawn. Thread-safe.
+  const Fingerprint& fingerprint() const;
 
   // The hidden states after the last norm, [n, d]. With a cache, keys and values of the batch are put there first.
   // Throws Error for an id outside the vocabulary, for a position past the context, and for keys in a cache that would
@@ -102,13 +111,14 @@ class Llama {
   LlamaConfig config_;
   TensorOptions options_;
   bool bf16_;  // products may take bf16
-  Variable embedding_;
+  std::variant<Variable, StoredMatrix> embedding_;
   std::vector<LlamaLayer> layers_;
   Variable norm_;
   LinearWeight head_;
   Tensor inverse_frequencies_;  // f64 [head_dim / 2], of sequences within max_position_embeddings
   std::vector<std::pair<std::string, Variable>> parameters_;
-  Fingerprint fingerprint_;
+  struct LazyFingerprint;
+  std::shared_ptr<LazyFingerprint> fingerprint_;
 };
 
 // "q_proj" and so on, of all and of one, and back. Throws Error, naming the nearest, for another name.

@@ -115,7 +115,7 @@ Tensor read_router_input(const RouterInput& input, std::int64_t layer, const Lla
   const Segments segments = segments_of(input, prompts);
   std::vector<std::int32_t> ids;
   for (const auto row : segments.rows) ids.push_back(batch.ids.span<std::int32_t>()[static_cast<std::size_t>(row)]);
-  return mean_of_rows(model.embedding().value(), ids, segments);
+  return ops::segment_mean(model.embed(index_tensor(ids)).value(), index_tensor(segments.offsets));
 }
 
 Tensor read_router_inputs(const RouterInput& input, std::int64_t layer, const Llama& model,

@@ -40,3 +40,14 @@ TEST_CASE("a hash of contents depends on every byte and on their order, and not 
   CHECK(csreft::content_hash(bytes) != own);
   CHECK(csreft::content_hash({}) != csreft::content_hash(std::span(bytes).first(1)));
 }
+
+TEST_CASE("contents that exist a piece at a time have the hash of the whole") {
+  for (const std::size_t size : {std::size_t{0}, std::size_t{5}, (std::size_t{1} << 20U) + 1, std::size_t{3} << 20U}) {
+    std::vector<std::byte> bytes(size);
+    for (std::size_t i = 0; i < size; ++i) bytes[i] = static_cast<std::byte>(i * 31 + i / 999);
+    const auto write = [&](std::size_t begin, std::span<std::byte> piece) {
+      std::ranges::copy(std::span(bytes).subspan(begin, piece.size()), piece.begin());
+    };
+    CHECK(csreft::content_hash(size, write) == csreft::content_hash(bytes));
+  }
+}

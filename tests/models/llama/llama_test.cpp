@@ -243,7 +243,7 @@ TEST_CASE("a block offers its linear layers with their inputs and outputs") {
     return site == LinearSite::o_proj || site == LinearSite::down_proj ? csreft::scale(y, 0.0) : y;
   };
   // Blocks that add nothing leave the embedding, normalised.
-  const Variable embedding = csreft::gather_rows(model.embedding(), batch.ids);
+  const Variable embedding = model.embed(batch.ids);
   const auto norm = tiny_checkpoint(tiny_config()).tensor("model.norm.weight").to(DType::f64);
   CHECK(largest_difference(model.forward(batch, points).value(),
                            csreft::rms_norm(embedding, Variable(norm), 1e-5).value()) < rounding);

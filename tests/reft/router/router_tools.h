@@ -12,7 +12,7 @@ constexpr double rounding = 1e-12;
 inline csreft::Tensor row_of(const csreft::Tensor& t, std::int64_t i) { return t.slice(i, i + 1); }
 
 inline csreft::Tensor embedding_of(const csreft::Llama& model, const TokenIds& ids) {
-  return csreft::ops::gather_rows(model.embedding().value(), csreft::index_tensor(ids));
+  return model.embed(csreft::index_tensor(ids)).value();
 }
 
 inline csreft::Tensor mean_row(const csreft::Tensor& rows) {

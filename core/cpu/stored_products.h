@@ -1,0 +1,14 @@
+// The products of a frozen matrix that is kept as it is stored.
+#pragma once
+
+#include "core/ops/packed_matrix.h"
+#include "core/tensor/stored_matrix.h"
+
+namespace csreft::cpu {
+
+// As PackedMatrix says of a stored matrix. Throws Error for Packing::tf32.
+PackedProducts pack_stored(const StoredMatrix& weight, Packing packing);
+// csreft::copied_bytes on the host.
+std::int64_t copied_bytes(Packing packing, bool is_stored);
+
+}  // namespace csreft::cpu

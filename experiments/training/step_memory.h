@@ -1,0 +1,26 @@
+// What a training step takes of memory, asked before the first.
+#pragma once
+
+#include <cstdint>
+#include <filesystem>
+#include <span>
+
+#include "experiments/training/batch.h"
+#include "models/language_model.h"
+#include "reft/methods/method.h"
+
+namespace csreft {
+
+// Tokens of the longest pass that steps of `batch` of these examples can have, where one with more than
+// `tokens_per_pass` is split between examples.
+std::int64_t longest_pass(std::span<const EncodedExample> examples, std::int64_t batch, std::int64_t tokens_per_pass);
+
+// Bytes of host memory that a step takes beside the weights, at least: gradients and moments of what is trained, and
+// the activations of a pass over `tokens` tokens from the lowest edit on.
+std::int64_t step_bytes(const LlamaConfig& config, const Method& method, std::int64_t tokens);
+
+// Throws Error, naming what makes it smaller, unless that much is free where the model computes on the host.
+void check_step_memory(const Llama& model, const Method& method, std::int64_t tokens,
+                       const std::filesystem::path& root = "/");
+
+}  // namespace csreft
