@@ -22,12 +22,15 @@ RowForm row_form(GgmlType type) {
 std::shared_ptr<const RowEncoding> row_encoding(GgmlType type) {
   const GgmlFormat& format = *find_ggml_format(static_cast<std::uint32_t>(type));
   const GgmlBlock block = format.block;
-  return std::make_shared<const RowEncoding>(RowEncoding{
-      .name = std::string(format.name),
-      .form = row_form(type),
-      .block_elements = block.elements,
-      .block_bytes = block.bytes,
-      .decode = [type](std::span<const std::byte> blocks, float* values) { dequantize(type, blocks, values); }});
+  return std::make_shared<const RowEncoding>(
+      RowEncoding{.name = std::string(format.name),
+                  .form = row_form(type),
+                  .block_elements = block.elements,
+                  .block_bytes = block.bytes,
+                  .decode = [type, block](std::span<const std::byte> blocks, float* values) {
+                    const std::int64_t n_blocks = static_cast<std::int64_t>(blocks.size()) / block.bytes;
+                    decode_rows(type, blocks.data(), n_blocks * block.elements, values);
+                  }});
 }
 
 }  // namespace csreft
