@@ -17,7 +17,7 @@ namespace csreft::jinja {
 
 // A template that exceeds one of these is in error. A step is an expression or a statement that is evaluated, or 32
 // bytes or members that one of them walks.
-inline constexpr std::size_t max_steps = 20'000'000;
+inline constexpr std::size_t max_steps = 10'000'000;
 inline constexpr std::size_t max_output_bytes = std::size_t{1} << 24;
 inline constexpr std::size_t max_made_bytes = std::size_t{1} << 28;  // of all texts and lists that it makes
 inline constexpr int max_run_depth = 1000;                           // of expressions, blocks and macros in each other

@@ -5,8 +5,10 @@
 
 #include <doctest/doctest.h>
 
-#include "models/text/chat_template.h"
+#include "models/text/chat_template_files.h"
+#include "models/text/load_tokenizer.h"
 #include "tests/error_text.h"
+#include "tests/source.h"
 
 namespace {
 
@@ -125,6 +127,30 @@ TEST_CASE("a template whose answers do not follow its prompt, and one that refus
           conversation("{{ raise_exception('no system role') }}", {{"user", "q"}, {"assistant", "r"}});
         }) == "the chat template 'test', line 1: the template refuses this conversation: no system role");
   CHECK(contains(error_text([&] { conversation(turns, {{"user", "q"}}); }), "message of 'assistant'"));
+}
+
+// The ids are those of transformers' apply_chat_template on the folder.
+TEST_CASE("the ids of a folder's tokenizer and template are transformers'") {
+  const auto folder = source("tests/golden/tiny-gqa");
+  const auto tokenizer = csreft::load_tokenizer(folder);
+  const auto own =
+      csreft::choose_chat_template(csreft::read_chat_template(folder), tokenizer, csreft::read_special_tokens(folder));
+  const std::vector<Message> messages{{"system", "be brief"},
+                                      {"user", "what is the opposite of hot"},
+                                      {"assistant", "cold"},
+                                      {"user", "and of  cold?"}};
+  CHECK(csreft::encode_prompt(*own, tokenizer, messages) ==
+        Ids{1,   85,  91,  299, 71,  79,  201, 68, 71,  278, 84,  75,  71,  72,  2,   201, 1,   319, 268,
+            201, 89,  302, 223, 284, 264, 285, 82, 82,  81,  85,  274, 71,  290, 297, 318, 2,   201, 1,
+            309, 85,  284, 86,  276, 86,  201, 69, 81,  78,  70,  2,   201, 1,   319, 268, 201, 276, 70,
+            290, 223, 270, 81,  78,  70,  33,  2,  201, 1,   309, 85,  284, 86,  276, 86,  201});
+  const auto whole = csreft::encode_conversation(*own, tokenizer, std::span(messages).subspan(1, 2));
+  CHECK(whole.ids == Ids{1,   319, 268, 201, 89, 302, 223, 284, 264, 285, 82, 82,  81, 85, 274, 71, 290,
+                         297, 318, 2,   201, 1,  309, 85,  284, 86,  276, 86, 201, 69, 81, 78,  70, 2});
+  CHECK(whole.responses == std::vector<std::pair<std::int64_t, std::int64_t>>{{29, 34}});
+  const auto chatml = csreft::find_chat_template("chatml");
+  CHECK(csreft::encode_prompt(*chatml, tokenizer, "be brief", "what is it", "") ==
+        csreft::encode_prompt(*own, tokenizer, "be brief", "what is it", ""));
 }
 
 TEST_CASE("a system message of the template's own is found, and only that") {
