@@ -100,7 +100,7 @@ std::string gates_line(const PassesOfBatches& passes) {
 
 void Chat::answer(Speaker& speaker, const std::string& text) const {
   const LanguageModel& model = adapted.model;
-  const std::int64_t context = model.llama.config().max_position_embeddings;
+  const std::int64_t context = context_length(model.llama.config());
   const auto prompt = speaker.conversation.ask(model, text, std::max(context - generation.max_new_tokens, context / 2));
   if (prompt.left_out > 0) {
     fmt::print("note: {}{} of the oldest turns {} forgotten: the context has {} tokens\n",

@@ -1,7 +1,7 @@
 # Debian packages and Python wheels that a machine lacks.
 
 build_packages=(g++ meson ninja-build pkg-config libdnnl-dev libeigen3-dev libfmt-dev doctest-dev libsentencepiece-dev
-  nlohmann-json3-dev libcli11-dev libpcre2-dev libutf8proc-dev gnuplot-nox wordnet-base)
+  nlohmann-json3-dev libcli11-dev libpcre2-dev libutf8proc-dev zlib1g-dev gnuplot-nox wordnet-base)
 emulation_packages=(libboost-context-dev)
 wheel_packages=(python3 python3-pip ca-certificates)
 
