@@ -289,7 +289,8 @@ TEST_CASE("the turns of a conversation are learnt in one step, or the last alone
   CHECK(all.total_steps() == 4);
   const auto steps = all.run().steps;
   options.loss_on = "last";
-  Trainer last(model(), *small_method(), std::vector<Task>{task}, options);
+  const auto another = small_method();
+  Trainer last(model(), *another, std::vector<Task>{task}, options);
   CHECK(last.examples().size() == 4);
   CHECK(last.total_steps() == 4);
   CHECK(last.run().steps.front().tokens < steps.front().tokens);
