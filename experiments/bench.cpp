@@ -103,6 +103,7 @@ json bench_train_loreft(BenchOptions& options) {
   train.clip = 0.0;
   train.lr = 1e-4;
   train.system = options.model.system;
+  train.loss_on = "last";  // a sequence for each example
   const LanguageModel model = options.model.load();
   const auto method = create_method(compared_with_pyreft(), model.llama, 0);
   Trainer trainer(model, *method,
@@ -110,6 +111,9 @@ json bench_train_loreft(BenchOptions& options) {
 
   const std::int64_t lowest_edit =
       parse_layers(method->options().at("layers").get<std::string>(), model.llama.config().n_layers).front();
+  const auto needed = static_cast<std::size_t>((options.steps + warmup_steps) * options.batch);
+  require(trainer.examples().size() == needed, "{}: some of the first {} examples are longer than {} tokens",
+          options.data, needed, train.max_length);
   std::vector<double> losses;
   double tokens = 0.0, seconds = 0.0, flops = 0.0;
   for (std::int64_t s = 0; s < options.steps + warmup_steps; ++s) {

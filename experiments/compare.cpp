@@ -84,7 +84,7 @@ std::string table_of(const std::vector<RunRecord>& runs) {
   const auto tasks = tasks_of(runs);
   const auto metrics = metrics_of(tasks);
   std::vector<std::vector<std::string>> rows{{"run", "method", "parameters"}};
-  for (const auto& task : tasks) rows[0].push_back(task.metric == "accuracy" ? task.task : task.task + " nll");
+  for (const auto& task : tasks) rows[0].push_back(fmt::format("{} {}", task.task, task.metric));
   for (const auto& metric : metrics) rows[0].push_back("mean " + metric);
   rows[0].emplace_back("tokens/s");
   for (const auto& metric : metrics) rows[0].push_back("untrained " + metric);
@@ -94,7 +94,7 @@ std::string table_of(const std::vector<RunRecord>& runs) {
            run.trainable_parameters ? std::to_string(*run.trainable_parameters) : "-"};
     for (const auto& task : tasks) {
       const TaskScore* score = find_score(run.scores, task);
-      row.push_back(score != nullptr ? fmt::format("{:.3f}", score->value) : "-");
+      row.push_back(score != nullptr ? fmt::format("{:.3f} (n = {})", score->value, score->n) : "-");
     }
     for (const auto& metric : metrics) row.push_back(mean_text(run.scores, metric));
     row.push_back(run.tokens_per_second > 0.0 ? fmt::format("{:.0f}", run.tokens_per_second) : "-");

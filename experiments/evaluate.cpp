@@ -30,11 +30,14 @@ Place open_place(const std::string& out, bool force) {
 }
 
 nlohmann::json result_json(const LanguageModel& model, const std::vector<std::string>& adapters,
-                           const std::vector<TaskScore>& scores) {
+                           const std::vector<TaskScore>& scores, std::span<const Task> tasks) {
   nlohmann::json result{{"model", model.name},
                         {"adapter", fmt::format("{}", fmt::join(adapters, ","))},
                         {"tasks", tasks_json(scores)},
                         {"interrupted", interrupted()}};
+  for (const auto& task : tasks) {
+    if (task.skipped.total() > 0) result["skipped"]["test"][task.name] = to_json(task.skipped);
+  }
   if (auto gates = gates_json(scores); !gates.empty()) result["gates"] = std::move(gates);
   return result;
 }
@@ -62,6 +65,7 @@ int evaluate_model(Arguments arguments) {
   ModelFlags model_flags;
   EvaluationOptions options;
   std::vector<std::string> files;
+  DataFlags data;
   AdapterFlags adapter_flags;
   std::string out;
   bool force = false;
@@ -70,9 +74,12 @@ int evaluate_model(Arguments arguments) {
       {"./run evaluate --test sentiment.test.json",
        "./run evaluate --adapter runs/train-20260101-120000/adapter --test a.json --test b.json --out scores.json",
        "./run evaluate --adapter last --test a.json --out runs/checked",
+       "./run evaluate --test exam=exam.jsonl.gz --field instruction=question --metric choice",
        "./run evaluate --adapter runs/a/adapter --adapter runs/b/adapter --scale 0.8 --test a.json"});
   flags.group("Data");
-  flags.add_list("--test", files, "test data; with `answer` scored by accuracy, without by nll");
+  flags.add_list("--test", files, data_help("test data"));
+  data.add_to(flags);
+  add_metric_flag(flags, options);
   flags.add_path(
       "--out", out,
       "a file such as scores.json for the scores; or a folder for summary.json, answers.jsonl (a line a test "
@@ -89,7 +96,10 @@ int evaluate_model(Arguments arguments) {
   require(options.max_examples >= 0, "--tests {} is not possible: expected 0 (all) or more", options.max_examples);
   model_flags.check();
   adapter_flags.check();
-  const std::vector<Task> tasks = load_tasks(files);
+  check_metric(options);
+  std::vector<std::string> notes;
+  std::vector<Task> tasks = load_tasks(files, data.reading(), &notes);
+  print_notes(notes);
   const AdaptedModel adapted(model_flags, adapter_flags, flags);
   const LanguageModel& model = adapted.model;
   const Method* method = adapted.adapters.get();
@@ -98,6 +108,7 @@ int evaluate_model(Arguments arguments) {
   options.quiet = model_flags.quiet;
 
   Place place = open_place(out, force);
+  skip_unusable(model, tasks, options);
   for (const auto& task : tasks) check_task(model, method, task, options);
 
   if (place.folder) place.folder->begin(evaluation_config_text(flags.arguments(), model, files));
@@ -108,7 +119,7 @@ int evaluate_model(Arguments arguments) {
     scores.push_back(evaluate(model, method, task, options));
   }
   print_scores(adapted.label, scores);
-  const nlohmann::json result = result_json(model, adapter_flags.adapters, scores);
+  const nlohmann::json result = result_json(model, adapter_flags.adapters, scores, tasks);
   if (place.folder) {
     write_folder(place.folder->path(), adapted, flags.command(), scores, tasks, result);
   } else {

@@ -70,6 +70,7 @@ struct GenerateOptions {
   AdapterFlags adapters;
   GenerationOptions generation;
   std::string prompt, input, data, out;
+  DataFlags columns;
   std::int64_t batch = 16;
 };
 
@@ -161,10 +162,12 @@ void add_flags(Flags& flags, GenerateOptions& o) {
   flags.add("--input", o.input, "what the instruction of --prompt is about");
   flags.add_path(
       "--data", o.data,
-      "a file of instructions, JSON of {instruction[, input, dataset, adapter]}; adapter names those of --adapter");
+      "a file of instructions, in the forms that train reads: without outputs, or the last response is answered anew; "
+      "an element's `adapter` names those of --adapter");
   flags.add_path("--out", o.out,
                  "where the answers to --data go: [{dataset, instruction, output, generator}]. A command that was "
                  "stopped goes on from what FILE.part keeps");
+  o.columns.add_to(flags, /*with_task_column=*/false);
   flags.group("Adapters");
   o.adapters.add_to(flags);
   flags.group("Generation");
@@ -205,7 +208,10 @@ int generate_text(Arguments arguments) {
   add_flags(flags, o);
   if (!flags.parse(arguments)) return 0;
   check(o);
-  const Task task = o.data.empty() ? Task{} : load_task(o.data, Outputs::optional);
+  std::vector<Task> tasks;
+  std::vector<std::string> notes;
+  if (!o.data.empty()) tasks = load_tasks(std::span(&o.data, 1), o.columns.reading(Outputs::optional), &notes);
+  print_notes(notes);
   if (!o.out.empty()) const AtomicFile can_be_written(o.out);  // or else it is said before any work
   const AdaptedModel adapted(o.model, o.adapters, flags);
   const LanguageModel& model = adapted.model;
@@ -217,9 +223,11 @@ int generate_text(Arguments arguments) {
     answer_prompt(model, encode_prompt(*model.chat, model.tokenizer, adapted.system, o.prompt, o.input), o.generation,
                   generation_attachments(method, o.adapters.task));
   } else {
-    check_task(model, method, task,
-               {.batch = o.batch, .max_examples = 0, .system = adapted.system, .task = o.adapters.task, .quiet = true});
-    answer_data(adapted, task, o);
+    const EvaluationOptions options{
+        .batch = o.batch, .max_examples = 0, .system = adapted.system, .task = o.adapters.task, .quiet = true};
+    skip_unusable(model, tasks, options);
+    check_task(model, method, tasks.front(), options);
+    answer_data(adapted, tasks.front(), o);
   }
   return interrupted() ? interrupted_exit : 0;
 }

@@ -22,6 +22,7 @@ struct TrainCommand {
   TrainOptions train;
   EvaluationOptions evaluation;
   std::vector<std::string> train_files, test_files;
+  DataFlags data;
   SizeFlags sizes;
   ValidationFlags validation;
   SaveFlags saves;
@@ -36,6 +37,7 @@ struct TrainCommand {
                "./run train --model path/to/Llama-2-7b --preset paper-budget --train data.json",
                "./run train --method lora+loreft --lora.rank 2 --loreft.rank 8 --train a.json --test a.test.json",
                "./run train --train a.json --test a.test.json --validation 0.1 --keep best",
+               "./run train --train mood=a.jsonl --test mood=b.jsonl --field instruction=question --metric choice",
                "./run train --order sequence --train a.json --train b.json --test a.test.json --test b.test.json",
                "./run train --config lora.json --seed 1", "./run train --resume runs/train-20260101-120000",
                "./run train --resume runs/train-20260101-120000 --epochs 8"}};
@@ -43,8 +45,10 @@ struct TrainCommand {
   // `arguments` are those that will be parsed.
   explicit TrainCommand(Arguments arguments) {
     flags.group("Data");
-    flags.add_list("--train", train_files, "training data: JSON of {instruction, input, output[, answer]}");
-    flags.add_list("--test", test_files, "test data; with `answer` scored by accuracy, without by nll");
+    flags.add_list("--train", train_files, data_help("training data"));
+    flags.add_list("--test", test_files, "test data, in the same forms; those of one task have one NAME");
+    data.add_to(flags);
+    add_metric_flag(flags, evaluation);
     sizes.add_to(flags, evaluation);
     flags.add_switch("--baseline,!--no-baseline", baseline, "score the untrained model on the test data, too");
     flags.group("Run");
@@ -63,12 +67,12 @@ struct TrainCommand {
 
   // Relative paths become those that they are in `folder`.
   void name_files_from(const std::filesystem::path& folder) {
-    for (auto* files : {&train_files, &test_files}) {
-      for (auto& file : *files) file = folder / file;
-    }
-    if (!validation.files().empty()) {
-      for (auto& file : validation.sources) file = folder / file;
-    }
+    const auto name_from = [&folder](std::string& text) {
+      const auto [path, name] = parse_data_file(text);
+      text = (name.empty() ? "" : name + "=") + (folder / path).string();
+    };
+    for (auto* files : {&train_files, &test_files}) std::ranges::for_each(*files, name_from);
+    if (!validation.files().empty()) std::ranges::for_each(validation.sources, name_from);
     if (model.model != default_model) model.model = folder / model.model;
   }
 };
@@ -85,7 +89,11 @@ struct Prepared {
 };
 
 Prepared prepare(TrainCommand& command, const RunConfig* saved) {
-  Prepared out{.data = {.train = load_tasks(command.train_files), .test = {}, .validation = {}}, .choice = {}};
+  const DataReading reading = command.data.reading();
+  check_metric(command.evaluation);
+  std::vector<std::string> notes;
+  Prepared out{.data = {.train = load_tasks(command.train_files, reading, &notes), .test = {}, .validation = {}},
+               .choice = {}};
   if (saved == nullptr) {
     out.choice = command.method.chosen(command.flags, out.data.train);
     command.train = command.train_flags.chosen(command.train, out.choice.train, &out.choice.notes);
@@ -97,8 +105,9 @@ Prepared prepare(TrainCommand& command, const RunConfig* saved) {
   command.train.quiet = command.evaluation.quiet = command.model.quiet;
   command.saves.apply(command.train);
   command.sizes.apply(out.data.train, command.evaluation);
-  out.data.test = load_tasks(command.test_files);
-  out.data.validation = command.validation.take(out.data.train, command.train.seed);
+  out.data.test = load_tasks(command.test_files, reading, &notes);
+  out.data.validation = command.validation.take(out.data.train, command.train.seed, reading, &notes);
+  print_notes(notes);
   return out;
 }
 
@@ -202,10 +211,10 @@ int finish(const MethodRun& run, const LanguageModel& model, const TrainCommand&
 }
 
 // With `saved`, goes on with the run that the folder holds, and with its options.
-int run(const TrainCommand& command, const Prepared& prepared, Arguments arguments, RunFolder& folder,
+int run(const TrainCommand& command, Prepared prepared, Arguments arguments, RunFolder& folder,
         const RunConfig* saved) {
   const auto& place = folder.path();
-  const auto& [data, choice] = prepared;
+  auto& [data, choice] = prepared;
   const LanguageModel model = command.model.load(trains_model(choice.method));
   if (saved != nullptr) {
     for (const auto& line : differences(*saved, model.llama.options().device)) fmt::print("note: {}\n", line);
@@ -213,8 +222,10 @@ int run(const TrainCommand& command, const Prepared& prepared, Arguments argumen
   const std::shared_ptr<Method> method = create_method(choice.method, model.llama, command.train.seed);
   print_layers(choice.method, method->options(), model.llama.config());
   Trainer trainer(model, *method, data.train, command.train);
+  skip_unusable(model, data.test, command.evaluation);
+  skip_unusable(model, data.validation, {.system = command.train.system});
   for (const auto& task : data.test) check_task(model, method.get(), task, command.evaluation);
-  if (!data.test.empty()) check_sequence(trainer.sequence(), data.test);
+  if (!data.test.empty()) check_sequence(trainer.sequence(), data.test, command.evaluation.metric);
   if (!data.validation.empty()) trainer.validate_on(data.validation, command.evaluation);
 
   const bool resume = saved != nullptr && std::filesystem::exists(place / "state.safetensors");
@@ -273,8 +284,8 @@ int resume(const TrainCommand& given) {
   saved.flags.parse(config.arguments);
   change(saved, given, asked, config.train);
   if (std::filesystem::is_directory(config.started_in)) saved.name_files_from(config.started_in);
-  const Prepared prepared = prepare(saved, &config);
-  return run(saved, prepared, config.arguments, folder, &config);
+  Prepared prepared = prepare(saved, &config);
+  return run(saved, std::move(prepared), config.arguments, folder, &config);
 }
 
 }  // namespace
@@ -286,11 +297,11 @@ int train(Arguments arguments) {
   require(!command.train_files.empty(), "there is no training data: expected --train FILE");
   // What is wrong with the flags comes before what is wrong with the folder.
   command.model.check();
-  const Prepared prepared = prepare(command, nullptr);
+  Prepared prepared = prepare(command, nullptr);
   RunFolder folder = command.out.empty()
                          ? RunFolder::take_new("train")
                          : RunFolder::take(command.out, command.force ? Replace::any : Replace::nothing);
-  return run(command, prepared, command.flags.arguments(), folder, nullptr);
+  return run(command, std::move(prepared), command.flags.arguments(), folder, nullptr);
 }
 
 }  // namespace csreft

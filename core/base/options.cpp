@@ -107,6 +107,8 @@ Range<double> share_less_than_one() {
 }
 
 std::string flag_of(std::string_view name) {
+  // Files of options have had this name for the Stiefel manifold's metric; as a flag it is that of scores.
+  if (name == "metric") name = "stiefel_metric";
   std::string flag = "--" + std::string(name);
   std::ranges::replace(flag, '_', '-');
   return flag;

@@ -115,6 +115,7 @@ std::string config_of(const Variant& variant, const Setting& setting) {
 std::optional<double> score_elsewhere(const LanguageModel& model, const Method* method, const Setting& setting) {
   if (!setting.elsewhere || interrupted()) return std::nullopt;
   EvaluationOptions options = setting.evaluation;
+  options.metric = "nll";
   const Routing* routing = method != nullptr ? method->routing() : nullptr;
   std::vector<std::string> labels{""};
   if (routing != nullptr && !routing->tasks().empty()) labels.assign(routing->tasks().begin(), routing->tasks().end());
@@ -157,8 +158,9 @@ json run_untrained(const Variant& variant, const TaskSet& tasks, const Setting& 
 void show_prompts(const LanguageModel& model, Method& method, const TaskSet& tasks, const TrainOptions& train) {
   std::vector<std::vector<std::int32_t>> prompts;
   for (const auto& task : tasks.train) {
-    for (std::size_t i = 0; i < task.examples.size(); ++i) {
-      prompts.push_back(prompt_of(encode_example(model, task, i, train.system, train.max_length)));
+    for (const auto& example : task.examples) {
+      const auto turns = encode_turns(model, example, train.system, train.max_length, train.learnt_turns());
+      for (const auto& turn : turns) prompts.push_back(prompt_of(turn));
     }
   }
   static_cast<void>(method.prepare(prompts));

@@ -14,6 +14,7 @@
 #include "experiments/ablations/workers.h"
 #include "experiments/cli/name_list.h"
 #include "experiments/cli/progress.h"
+#include "experiments/tasks/read.h"
 #include "experiments/tasks/wordnet.h"
 #include "experiments/training/run_flags.h"
 #include "experiments/training/run_folder.h"
@@ -62,7 +63,10 @@ std::vector<Task> spare_of(std::vector<Task> whole, std::span<const Task> learnt
 LoadedTasks load(const ComparisonCommand& o) {
   constexpr std::size_t word_examples = 160, word_tests = 60;
   require(o.train_files.empty() == o.test_files.empty(), "--train and --test go together: expected both or none");
-  TaskSet tasks{load_tasks(o.train_files), load_tasks(o.test_files)};
+  const DataReading reading = o.data.reading();
+  std::vector<std::string> notes;
+  TaskSet tasks{load_tasks(o.train_files, reading, &notes), load_tasks(o.test_files, reading, &notes)};
+  print_notes(notes);
   if (o.train_files.empty()) {
     for (auto& skill : wordnet_skills(wordnet_dict, word_examples, word_tests, o.train.seed)) {
       tasks.train.push_back(std::move(skill.train));
@@ -85,14 +89,27 @@ std::optional<Task> load_elsewhere(const ComparisonCommand& o) {
   fs::path file = o.elsewhere;
   if (o.elsewhere == "auto") {
     if (o.test_files.empty()) return std::nullopt;
-    file = fs::path(o.test_files.front()).parent_path() / "instruct.test.json";
-    const auto is_it = [&](const std::string& other) { return fs::path(other).filename() == file.filename(); };
+    file = parse_data_file(o.test_files.front()).path.parent_path() / "instruct.test.json";
+    const auto is_it = [&](const std::string& other) {
+      return parse_data_file(other).path.filename() == file.filename();
+    };
     if (!fs::exists(file) || std::ranges::any_of(o.test_files, is_it)) return std::nullopt;
     fmt::print("note: the drift is measured on {}\n", file.string());
   }
   Task task = load_task(file);
   for (auto& example : task.examples) example.answer.reset();
   return task;
+}
+
+// Whatever is trained or scored later, its prompts fit the model.
+void skip_too_long(const LanguageModel& model, const ComparisonCommand& o, LoadedTasks& loaded,
+                   std::optional<Task>& elsewhere) {
+  skip_unusable(model, loaded.tasks.test, o.evaluation);
+  for (auto& task : loaded.tasks.train) skip_too_long(model, task, o.train.system);
+  for (auto& task : loaded.spare) {
+    if (!task.examples.empty()) skip_too_long(model, task, o.train.system);
+  }
+  if (elsewhere) skip_too_long(model, *elsewhere, o.evaluation.system, o.evaluation.max_examples);
 }
 
 std::vector<Variant> chosen_variants(const ComparisonCommand& o, const std::vector<Variant>& all) {
@@ -119,6 +136,8 @@ json contents(std::span<const Task> tasks) {
 json settings(const ComparisonCommand& o, const std::string& name, const Setting& setting) {
   json train = to_json(o.train);
   train.erase("seed");
+  // Comparisons of earlier versions have none.
+  if (o.train.loss_on == TrainOptions().loss_on) train.erase("loss_on");
   json wanted{{"ablation", name},
               {"model", setting.model.llama.fingerprint().text()},
               {"chat_template", setting.model.chat->name},
@@ -129,6 +148,7 @@ json settings(const ComparisonCommand& o, const std::string& name, const Setting
               {"weights", o.model.weights},
               {"method", to_json(base_method(o))},
               {"training", std::move(train)}};
+  if (!o.evaluation.metric.empty()) wanted["metric"] = o.evaluation.metric;
   // The first seed chooses the rates of all.
   if (!o.rates.empty()) wanted["rates"] = {{"list", o.rates}, {"seed", o.train.seed}};
   if (setting.elsewhere) wanted["elsewhere"] = contents(std::span(&*setting.elsewhere, 1));
@@ -299,6 +319,7 @@ int run_comparison(std::string_view experiment, const Ablation* fixed, Arguments
   LoadedTasks loaded = load(o);
   std::optional<Task> elsewhere = load_elsewhere(o);
   const LanguageModel model = o.model.load();
+  skip_too_long(model, o, loaded, elsewhere);
   const Setting setting{.model_flags = o.model,
                         .model = model,
                         .tasks = std::move(loaded.tasks),

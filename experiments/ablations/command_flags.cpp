@@ -49,8 +49,12 @@ void add_flags(Flags& flags, ComparisonCommand& o) {
       "this working folder");
   flags.add_switch("--smoke", o.smoke, "a minute's run of everything: few examples, few steps, one seed");
   flags.group("Data");
-  flags.add_list("--train", o.train_files, "training data, a file a task; none: quickstart's four word skills");
+  flags.add_list("--train", o.train_files,
+                 "training data, a file or NAME=FILE a task, in the forms that train reads; none: quickstart's four "
+                 "word skills");
   flags.add_list("--test", o.test_files, "test data");
+  o.data.add_to(flags);
+  add_metric_flag(flags, o.evaluation);
   o.sizes.add_to(flags, o.evaluation);
   flags.add_path("--elsewhere", o.elsewhere,
                  "text that is none of the tasks: what training adds to its mean nll is the drift; auto: "
@@ -77,6 +81,7 @@ std::vector<std::string> examples_of(std::string_view experiment, const Ablation
 
 void complete(const Flags& flags, ComparisonCommand& o) {
   o.model.check();
+  check_metric(o.evaluation);
   o.train = o.train_flags.chosen(o.train, nlohmann::json::object());
   apply_smoke(flags, o);
   o.saves.apply(o.train);

@@ -23,6 +23,7 @@ struct ComparisonCommand {
   std::vector<std::string> train_files, test_files, vary;
   std::string variants, rates = "auto", out, hosts, elsewhere = "auto";
   std::int64_t seeds = 3, jobs = 1;
+  DataFlags data;
   SizeFlags sizes;
   SaveFlags saves;
   bool bare = false;

@@ -41,17 +41,18 @@ struct Quality {
 };
 
 Quality quality_of(const Cell& cell) {
-  const auto metrics = metrics_of(cell);
-  const bool has_accuracy = std::ranges::find(metrics, "accuracy") != metrics.end();
-  Quality quality{has_accuracy ? mean_score(cell.scores, "accuracy") : -mean_score(cell.scores, metrics.front()), {}};
+  const std::string name = answered_metric(cell.scores);
+  const ScoreMetric& metric = find_metric(name.empty() ? "nll" : name);
+  const double mean = mean_score(cell.scores, metric.name);
+  Quality quality{metric.more_is_better ? mean : -mean, {}};
   double variance = 0.0, tasks = 0.0;
   for (const auto& score : cell.scores) {
     quality.examples += score.n;
-    if (score.metric != "accuracy" || score.n == 0) continue;
+    if (score.metric != metric.name || score.n == 0) continue;
     variance += score.value * (1.0 - score.value) / static_cast<double>(score.n);
     ++tasks;
   }
-  if (has_accuracy) quality.error = std::sqrt(variance) / tasks;
+  if (metric.is_share) quality.error = std::sqrt(variance) / tasks;
   return quality;
 }
 

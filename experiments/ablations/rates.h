@@ -36,8 +36,8 @@ std::vector<Variant> search_cells(std::span<const Variant> searching, const Rate
 // Of each rate, how a variant did: more is better.
 struct RateScores {
   std::string group;
-  std::vector<double> scores;  // mean accuracy over the tasks, or minus the mean nll where none has an accuracy
-  std::vector<double> errors;  // standard errors of accuracies over the examples; empty for nll
+  std::vector<double> scores;  // mean over the tasks that have answers, or else minus the mean nll
+  std::vector<double> errors;  // standard errors of shares over the examples; else empty
   std::int64_t examples = 0;   // of validation, all tasks together
   std::size_t best = 0;        // the smaller rate of equals
 };

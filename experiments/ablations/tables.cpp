@@ -70,8 +70,10 @@ std::string summary_lines(const std::string& variant, std::span<const Cell> cell
                           const std::optional<VariantDifference>& difference, const std::string& reference) {
   std::string text;
   const auto line = [&](const std::string& score, const Spread& s) {
-    text += fmt::format("{}\t{}\t{:.4f}\t{}\t{}{}\n", variant, score, s.mean, text_of(deviation_of(s)), s.n,
-                        difference_columns(score == "mean_accuracy" ? difference : std::nullopt, reference));
+    text += fmt::format(
+        "{}\t{}\t{:.4f}\t{}\t{}{}\n", variant, score, s.mean, text_of(deviation_of(s)), s.n,
+        difference_columns(score == "mean_" + answered_metric(cells.front().scores) ? difference : std::nullopt,
+                           reference));
   };
   for (std::size_t t = 0; t < cells.front().scores.size(); ++t) {
     line(cells.front().scores[t].task, spread(cells, [t](const Cell& c) { return c.scores[t].value; }));
@@ -85,7 +87,7 @@ std::string summary_lines(const std::string& variant, std::span<const Cell> cell
 bool have_same_examples(const Cell& a, const Cell& b) {
   return std::ranges::equal(a.answers, b.answers, [](const Answer& x, const Answer& y) {
     return x.task == y.task && x.index == y.index && x.instruction == y.instruction && x.input == y.input &&
-           x.expected == y.expected;
+           x.expected == y.expected && x.metric == y.metric;
   });
 }
 
@@ -93,8 +95,7 @@ bool have_same_examples(const Cell& a, const Cell& b) {
 std::vector<std::vector<double>> differences_by_task(const Cell& first, const Cell& second) {
   std::map<std::string, std::vector<double>> by_task;
   for (std::size_t i = 0; i < first.answers.size(); ++i) {
-    by_task[first.answers[i].task].push_back((second.answers[i].correct ? 1.0 : 0.0) -
-                                             (first.answers[i].correct ? 1.0 : 0.0));
+    by_task[first.answers[i].task].push_back(second.answers[i].score() - first.answers[i].score());
   }
   std::vector<std::vector<double>> tasks;
   for (auto& [task, values] : by_task) tasks.push_back(std::move(values));
@@ -200,7 +201,8 @@ std::optional<VariantDifference> difference_of(std::span<const Cell> cells, std:
     const bool is_comparable = have_same_examples(first, *second) && have_same_examples(first, firsts.front());
     if (first.answers.empty() || !is_comparable) return std::nullopt;
     seeds.push_back(differences_by_task(first, *second));
-    of_seeds.push_back(mean_score(second->scores, "accuracy") - mean_score(first.scores, "accuracy"));
+    const std::string metric = answered_metric(first.scores);
+    of_seeds.push_back(mean_score(second->scores, metric) - mean_score(first.scores, metric));
   }
   if (of_seeds.empty()) return std::nullopt;
   const Spread over_seeds = spread_of(of_seeds);

@@ -20,11 +20,20 @@ std::string names_of(const Table& table) {
   return names;
 }
 
-// A line "name: summary" for each entry of a table of pointers, to follow a flag's own help.
+// A line "name: summary" for each entry of a table, of entries or of pointers to them, to follow a flag's own help.
 template <typename Table>
 std::string summaries_of(const Table& table) {
   std::string lines;
-  for (const auto* entry : table) lines += "\n  " + std::string(entry->name) + ": " + std::string(entry->summary);
+  const auto add = [&lines](const auto& entry) {
+    lines += "\n  " + std::string(entry.name) + ": " + std::string(entry.summary);
+  };
+  for (const auto& entry : table) {
+    if constexpr (std::is_pointer_v<std::remove_cvref_t<decltype(entry)>>) {
+      add(*entry);
+    } else {
+      add(entry);
+    }
+  }
   return lines;
 }
 

@@ -2,6 +2,7 @@
 #include <cmath>
 
 #include "experiments/report/sections.h"
+#include "experiments/tasks/scoring.h"
 
 namespace csreft::sections {
 
@@ -24,7 +25,7 @@ void add_once(Names& names, const std::string& name) {
   if (std::ranges::find(names, name) == names.end()) names.push_back(name);
 }
 
-bool is_accuracy(const std::string& metric) { return metric == "accuracy"; }
+bool is_share(const std::string& metric) { return find_metric(metric).is_share; }
 
 std::string percent(double value) { return fmt::format("{:.3g} %", value); }
 

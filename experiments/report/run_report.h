@@ -32,7 +32,7 @@ struct RunReport {
   // The result of `method`, or of the untrained model (untrained_label), on n examples of a task.
   struct Score {
     std::string task;
-    std::string metric;  // "accuracy" (0 to 1) or another, of which less is better, such as "nll"
+    std::string metric;  // of tasks/scoring.h
     std::string method;
     double value{};
     std::int64_t n{};
@@ -63,7 +63,7 @@ struct RunReport {
   struct Sample {
     std::string prompt;
     std::vector<std::pair<std::string, std::string>> outputs;  // (label, text): before, then each method
-    std::string expected;  // the answer: an output that is_correct (task.h) is marked
+    std::string expected;  // the answer: an output that is_correct (scoring.h) is marked
   };
   // Test examples that a method answers wrong.
   struct Mistakes {

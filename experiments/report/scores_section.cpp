@@ -1,11 +1,14 @@
 // Scores, before and after training, and differences between methods.
 #include <algorithm>
+#include <cctype>
+#include <map>
 #include <optional>
 #include <string_view>
 
 #include "experiments/report/page.h"
 #include "experiments/report/sections.h"
 #include "experiments/report/uncertainty.h"
+#include "experiments/tasks/scoring.h"
 
 namespace csreft::sections {
 namespace {
@@ -66,7 +69,7 @@ Names methods_of(const RunReport& report, const std::string& metric) {
 }
 
 std::string show_value(const std::string& metric, double value) {
-  return is_accuracy(metric) ? fmt::format("{:.1f} %", 100 * value) : fmt::format("{:.3f}", value);
+  return is_share(metric) ? fmt::format("{:.1f} %", 100 * value) : fmt::format("{:.3f}", value);
 }
 
 // A value, and in brackets the interval that it lies in, or its deviation.
@@ -116,23 +119,24 @@ bool is_over_seeds(const RunReport& report) {
 // lies.
 std::optional<Interval> interval_of(const RunReport::Score& score, bool over_seeds) {
   if (score.deviation) return Interval{score.value - *score.deviation, score.value + *score.deviation};
-  if (over_seeds || !is_accuracy(score.metric) || score.n == 0) return std::nullopt;
+  if (over_seeds || !is_share(score.metric) || score.n == 0) return std::nullopt;
   return wilson_interval(score.value, score.n);
 }
 
 BarChart bars_of(const RunReport& report, const std::string& metric, const Colours& colours) {
-  const bool accuracy = is_accuracy(metric);
+  const bool share = is_share(metric);
   const bool over_seeds = is_over_seeds(report);
-  const double scale = accuracy ? 100.0 : 1.0;
+  const double scale = share ? 100.0 : 1.0;
+  const std::string name = metric == "accuracy" ? "Accuracy" : metric;
   BarChart chart{.id = {},
-                 .title = accuracy ? "Accuracy on the test examples" : metric + " on the test examples",
-                 .y_label = accuracy          ? "accuracy (%)"
+                 .title = name + " on the test examples",
+                 .y_label = share             ? metric + " (%)"
                             : metric == "nll" ? "nll (nats per token)"
                                               : metric,
                  .groups = {},
                  .series = {},
-                 .top = accuracy ? std::optional(100.0) : std::nullopt,
-                 .decimals = accuracy ? 1 : 3};
+                 .top = share ? std::optional(100.0) : std::nullopt,
+                 .decimals = share ? 1 : 3};
   for (const auto& score : report.scores) {
     if (score.metric == metric) add_once(chart.groups, score.task);
   }
@@ -150,17 +154,39 @@ BarChart bars_of(const RunReport& report, const std::string& metric, const Colou
   return chart;
 }
 
+// What the metric is, in a sentence.
+std::string explain(const std::string& name) {
+  const ScoreMetric& metric = find_metric(name);
+  std::string text(metric.summary);
+  text.front() = static_cast<char>(std::toupper(static_cast<unsigned char>(text.front())));
+  return text + (metric.more_is_better ? "." : "; less is better.");
+}
+
+// "60 examples of each task.", or the numbers by task.
+std::string examples_text(const RunReport& report, const std::string& metric) {
+  std::map<std::string, std::int64_t> n;
+  for (const auto& score : report.scores) {
+    if (score.metric == metric) n[score.task] = std::max(n[score.task], score.n);
+  }
+  const auto is_first = [&](const auto& task) { return task.second == n.begin()->second; };
+  if (std::ranges::all_of(n, is_first)) {
+    return fmt::format("n = {}{}.", n.begin()->second, n.size() > 1 ? " of each task" : "");
+  }
+  std::string text;
+  for (const auto& [task, count] : n) text += fmt::format("{}{} of {}", text.empty() ? "n = " : ", ", count, task);
+  return escape(text) + ".";
+}
+
 std::string scores_chart(const RunReport& report, const std::string& metric, std::size_t number,
                          const Colours& colours) {
   BarChart chart = bars_of(report, metric, colours);
   chart.id = fmt::format("scores-{}", number);
   const bool over_seeds = is_over_seeds(report);
-  std::string caption =
-      is_accuracy(metric) ? "The share of greedy answers whose last word is the right one." : "Less is better.";
+  std::string caption = explain(metric) + " " + examples_text(report, metric);
   if (over_seeds) {
     caption += " Means over seeds; error bars: one standard deviation. What was run once has none.";
-  } else if (is_accuracy(metric)) {
-    caption += " Error bars: where the accuracy on all such examples lies, at 95 % (Wilson’s interval).";
+  } else if (is_share(metric)) {
+    caption += fmt::format(" Error bars: where the {} on all such examples lies, at 95 % (Wilson’s interval).", metric);
   }
   if (!has_gnuplot()) return table_of(chart, over_seeds);
   return figure(chart, caption) + (shows_values(chart) ? "" : table_of(chart, over_seeds));
@@ -218,9 +244,9 @@ std::string differences(const RunReport& report) {
   if (report.differences.empty()) return "";
   std::string rows;
   for (const auto& d : report.differences) {
-    const bool accuracy = is_accuracy(d.metric);
-    const double scale = accuracy ? 100.0 : 1.0;
-    const int decimals = accuracy ? 1 : 3;
+    const bool share = is_share(d.metric);
+    const double scale = share ? 100.0 : 1.0;
+    const int decimals = share ? 1 : 3;
     const std::string error = d.error ? fmt::format(" ± {:.{}f}", scale * *d.error, decimals) : "";
     const std::string interval = d.interval ? fmt::format("{:+.{}f} to {:+.{}f}", scale * d.interval->low, decimals,
                                                           scale * d.interval->high, decimals)
@@ -230,7 +256,7 @@ std::string differences(const RunReport& report) {
                         scale * d.value, decimals, error, interval, escape(d.kind));
   }
   return fmt::format(
-             "<h2>Differences from {}</h2>\n<p class=\"faint\">Accuracy in percentage points, with one standard "
+             "<h2>Differences from {}</h2>\n<p class=\"faint\">Shares in percentage points, with one standard "
              "error; means with the interval that they lie in at 95 %, from 10,000 resamples of the examples "
              "within each task.</p>\n",
              escape(report.differences.front().base)) +

@@ -32,7 +32,7 @@ std::string how_to_repeat(const RunReport& report);
 
 using Names = std::vector<std::string>;
 void add_once(Names& names, const std::string& name);
-bool is_accuracy(const std::string& metric);
+bool is_share(const std::string& metric);
 std::string percent(double value);
 std::string duration(double seconds);
 // A table that scrolls where it is too wide; `head` and `rows` are its <tr> elements.

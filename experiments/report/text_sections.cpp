@@ -3,7 +3,7 @@
 
 #include "experiments/report/page.h"
 #include "experiments/report/sections.h"
-#include "experiments/tasks/task.h"
+#include "experiments/tasks/scoring.h"
 
 namespace csreft::sections {
 namespace {

@@ -1,114 +1,35 @@
 #include "experiments/tasks/task.h"
 
 #include <algorithm>
-#include <cctype>
+#include <vector>
 
-#include <nlohmann/json.hpp>
+#include <fmt/ranges.h>
 
-#include "core/base/atomic_file.h"
-#include "core/base/error.h"
 #include "core/base/hash.h"
+#include "experiments/tasks/blank.h"
 
 namespace csreft {
-namespace {
 
-using nlohmann::json;
-
-constexpr std::string_view whitespace = " \t\r\n\v\f";
-
-// `first_line` is the line of the file on which `text` starts, from 1.
-json parse(std::string_view text, std::int64_t first_line, const std::filesystem::path& path) {
-  try {
-    return json::parse(text);
-  } catch (const json::out_of_range&) {
-    fail("a number in {}, line {} or later, is out of range: expected finite numbers", path.string(), first_line);
-  } catch (const json::parse_error& error) {
-    const std::size_t read = std::min(error.byte, text.size());
-    const std::string_view before = text.substr(0, read > 0 ? read - 1 : 0);
-    const auto line = first_line + std::count(before.begin(), before.end(), '\n');
-    const std::size_t last_break = before.rfind('\n');
-    const std::size_t column = before.size() - (last_break == before.npos ? 0 : last_break + 1) + 1;
-    fail("broken JSON in {}, line {}, column {}{}: expected a list, or one object a line", path.string(), line, column,
-         error.byte > text.size() ? " (the text ends here)" : "");
-  }
+Skipped& Skipped::operator+=(const Skipped& other) {
+  too_long += other.too_long;
+  without_response += other.without_response;
+  empty += other.empty;
+  with_tools += other.with_tools;
+  return *this;
 }
 
-const std::string& text_of(const json& element, const char* key, const std::string& where) {
-  const auto found = element.find(key);
-  require(found != element.end(), "no \"{}\" in {}: expected {{instruction, input, output[, answer]}}", key, where);
-  require(found->is_string(), "\"{}\" is a {} in {}: expected a string", key, found->type_name(), where);
-  return found->get_ref<const std::string&>();
-}
-
-// A name, or a list of names.
-std::vector<std::string> names_of(const json& element, const char* key, const std::string& where) {
-  const json& value = element.at(key);
-  if (value.is_string()) return {value.get<std::string>()};
-  require(value.is_array() && std::ranges::all_of(value, [](const json& name) { return name.is_string(); }),
-          "\"{}\" is {} in {}: expected a name or a list of names", key, value.dump(), where);
-  return value.get<std::vector<std::string>>();
-}
-
-Example read_example(const json& element, std::size_t index, const std::filesystem::path& path, Outputs outputs) {
-  const std::string where = fmt::format("element {} of {}", index, path.string());
-  require(element.is_object(), "{} is a {}: expected an object {{instruction, input, output[, answer]}}", where,
-          element.type_name());
-  Example example;
-  example.instruction = text_of(element, "instruction", where);
-  if (outputs == Outputs::required || element.contains("output")) example.output = text_of(element, "output", where);
-  if (element.contains("input")) example.input = text_of(element, "input", where);
-  if (element.contains("dataset")) example.dataset = text_of(element, "dataset", where);
-  require(outputs == Outputs::optional || !element.contains("adapter"),
-          "\"adapter\" in {} has no effect: only generate --data answers each example with adapters of its own", where);
-  if (element.contains("adapter")) example.adapters = names_of(element, "adapter", where);
-  if (element.contains("answer")) example.answer = text_of(element, "answer", where);
-  return example;
-}
-
-std::vector<json> read_lines(std::string_view text, const std::filesystem::path& path) {
-  std::vector<json> elements;
-  for (std::int64_t line = 1; !text.empty(); ++line) {
-    const std::size_t end = std::min(text.find('\n'), text.size());
-    const std::string_view content = text.substr(0, end);
-    if (content.find_first_not_of(whitespace) != content.npos) elements.push_back(parse(content, line, path));
-    text.remove_prefix(std::min(end + 1, text.size()));
-  }
-  return elements;
-}
-
-}  // namespace
-
-Task load_task(const std::filesystem::path& path, Outputs outputs) {
-  const std::string text = read_text_file(path);
-  const std::size_t start = std::min(text.find_first_not_of(whitespace), text.size());
-  std::vector<json> elements;
-  if (start < text.size() && text[start] == '{') {
-    elements = read_lines(text, path);
-  } else if (start < text.size()) {
-    json document = parse(text, 1, path);
-    require(document.is_array(), "{} holds a {}: expected a list of examples, or one object a line", path.string(),
-            document.type_name());
-    elements = document.get<std::vector<json>>();
-  }
-  require(!elements.empty(), "no examples in {}: expected at least one", path.string());
-
-  Task task{.name = path.stem().string(), .examples = {}};
-  task.examples.reserve(elements.size());
-  for (std::size_t i = 0; i < elements.size(); ++i)
-    task.examples.push_back(read_example(elements[i], i, path, outputs));
-  return task;
-}
-
-std::vector<Task> load_tasks(const std::vector<std::string>& files) {
-  std::vector<Task> tasks;
-  for (const auto& file : files) {
-    tasks.push_back(load_task(file));
-    for (std::size_t i = 0; i + 1 < tasks.size(); ++i) {
-      require(tasks[i].name != tasks.back().name, "two files are named {}: expected names that tell tasks apart",
-              tasks.back().name);
-    }
-  }
-  return tasks;
+std::string describe(const Skipped& skipped, std::size_t used) {
+  if (skipped.total() == 0) return "";
+  std::vector<std::string> reasons;
+  const auto add = [&](std::int64_t n, std::string_view reason) {
+    if (n > 0) reasons.push_back(fmt::format("{} {}", n, reason));
+  };
+  add(skipped.too_long, "too long");
+  add(skipped.without_response, "without a response");
+  add(skipped.empty, "empty");
+  add(skipped.with_tools, "with tools");
+  return fmt::format("skipped {} of {}: {}", skipped.total(), skipped.total() + static_cast<std::int64_t>(used),
+                     fmt::join(reasons, ", "));
 }
 
 bool has_answers(const Task& task) {
@@ -117,8 +38,17 @@ bool has_answers(const Task& task) {
 
 std::uint64_t content_hash(const Task& task) {
   std::uint64_t hash = fnv1a_start;
+  const auto add = [&hash](std::string_view text) { hash = fnv1a("\n", fnv1a(text, hash)); };
   for (const auto& e : task.examples) {
-    for (const auto& text : {e.instruction, e.input, e.output, e.answer.value_or("")}) hash = fnv1a(text + '\n', hash);
+    for (const auto& text : {e.instruction, e.input, e.output, e.answer.value_or("")}) add(text);
+    // Earlier versions had none of what follows.
+    if (!e.system.empty()) add(e.system);
+    for (const auto& [role, content] : e.history) {
+      add(role);
+      add(content);
+    }
+    for (const auto& choice : e.choices) add(choice);
+    if (e.is_text) add("text");
   }
   return hash;
 }
@@ -155,7 +85,7 @@ std::size_t shared_length(std::span<const Example> examples, bool from_end) {
     while (same < std::min(length, e.instruction.size()) && at(e.instruction, same) == at(first, same)) ++same;
     length = same;
   }
-  while (length > 0 && whitespace.find(at(first, length - 1)) == whitespace.npos) --length;
+  while (length > 0 && blanks.find(at(first, length - 1)) == blanks.npos) --length;
   return length;
 }
 
@@ -164,9 +94,9 @@ void remove_ends(Task& task, const std::string& prefix, const std::string& suffi
     std::string_view text = e.instruction;
     if (text.starts_with(prefix)) text.remove_prefix(prefix.size());
     if (text.ends_with(suffix)) text.remove_suffix(suffix.size());
-    const std::size_t begin = text.find_first_not_of(whitespace);
+    const std::size_t begin = text.find_first_not_of(blanks);
     if (begin == text.npos) continue;
-    e.instruction = std::string(text.substr(begin, text.find_last_not_of(whitespace) + 1 - begin));
+    e.instruction = std::string(text.substr(begin, text.find_last_not_of(blanks) + 1 - begin));
   }
 }
 
@@ -179,16 +109,6 @@ void remove_template(Task& train, Task& test) {
   const std::string suffix = first.substr(first.size() - shared_length(train.examples, /*from_end=*/true));
   remove_ends(train, prefix, suffix);
   remove_ends(test, prefix, suffix);
-}
-
-bool is_correct(std::string_view generated, std::string_view answer) {
-  const std::size_t end = generated.find_last_not_of(whitespace);
-  if (end == generated.npos) return false;
-  generated = generated.substr(0, end + 1);
-  generated = generated.substr(generated.find_last_of(whitespace) + 1);  // npos + 1 is 0: the whole text is one word
-  if (generated.ends_with('.')) generated.remove_suffix(1);
-  return std::ranges::equal(generated, answer,
-                            [](unsigned char a, unsigned char b) { return std::tolower(a) == std::tolower(b); });
 }
 
 }  // namespace csreft

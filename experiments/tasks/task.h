@@ -1,46 +1,54 @@
-// Training and test data in Alpaca's form, and the exact match by which answers are scored.
+// Training and test data: tasks, each a list of examples. How files are read: read.h; how answers are scored:
+// scoring.h.
 #pragma once
 
 #include <cstdint>
-#include <filesystem>
 #include <optional>
 #include <span>
 #include <string>
 #include <string_view>
 #include <vector>
 
+#include "models/text/chat_template.h"
+
 namespace csreft {
 
+// One response to learn or to score, and what comes before it.
 struct Example {
   std::string instruction;
   std::string input;  // empty: none
   std::string output;
-  std::optional<std::string> answer;  // what the last word of the output must be; none: the task is scored by nll
+  std::optional<std::string> answer;  // what the output must end with; none: the task is scored by nll
   std::string dataset;                // AlpacaEval's name of the instruction's source; empty: none
   // Names of the adapters that it is answered with; none: those in use.
   std::optional<std::vector<std::string>> adapters{};
+  std::string system{};                // takes the place of --system; empty: does not
+  std::vector<Message> history{};      // turns before the instruction, of user and assistant, from the oldest on
+  std::vector<std::string> choices{};  // the answers to choose among; empty: all of the task
+  bool is_text = false;                // the output stands alone: no instruction, no chat template
+};
+
+// How many examples of a file are not used, and why.
+struct Skipped {
+  std::int64_t too_long = 0, without_response = 0, empty = 0, with_tools = 0;
+
+  std::int64_t total() const { return too_long + without_response + empty + with_tools; }
+  Skipped& operator+=(const Skipped& other);
 };
 
 struct Task {
   std::string name;
-  std::vector<Example> examples;  // never empty after load_task
+  std::vector<Example> examples;  // never empty after it is read
+  Skipped skipped{};              // beside the examples
 };
 
-// Whether every element must have an output: training and test data do, instructions to be answered need not.
-enum class Outputs { required, optional };
-
-// Reads a JSON list, or JSON lines, of {instruction, input, output[, answer]}. `input` may be absent, as in
-// AlpacaEval's files; other keys but `dataset` are ignored. The name is the file's name less its extension.
-// Throws Error for a missing file, broken JSON, an element of another form, or an empty list.
-Task load_task(const std::filesystem::path& path, Outputs outputs = Outputs::required);
-
-// Reads several files. Throws Error, too, for two of the same name, which scores and pictures could not tell apart.
-std::vector<Task> load_tasks(const std::vector<std::string>& files);
+// "skipped 3 of 40: 2 too long, 1 without a response", where `used` are left; empty where none was skipped.
+std::string describe(const Skipped& skipped, std::size_t used);
 
 // Whether every example has an answer, by which its output is scored.
 bool has_answers(const Task& task);
 
-// FNV-1a over the instructions, inputs, outputs and answers.
+// FNV-1a over all that a prompt and its response are made of, and the answers.
 std::uint64_t content_hash(const Task& task);
 
 // The skill that a task's name speaks of: `sentiment` for `sentiment.train` and for `sentiment.test`.
@@ -53,8 +61,5 @@ std::vector<std::string> task_stems(std::span<const Task> tasks);
 // `test` that have them: what stays tells an example's task by its own words alone. At least one word of each stays.
 // Does nothing to a single example, which is all template.
 void remove_template(Task& train, Task& test);
-
-// Whether the last word of `generated`, less its final full stop, equals `answer`, letter case (ASCII) set aside.
-bool is_correct(std::string_view generated, std::string_view answer);
 
 }  // namespace csreft

@@ -14,11 +14,15 @@ using nlohmann::json;
 
 namespace {
 
+constexpr const char* default_metric = "accuracy";
+
 std::string answer_line(const Answer& answer) {
   json line{{"task", answer.task},     {"index", answer.index},       {"instruction", answer.instruction},
             {"output", answer.output}, {"expected", answer.expected}, {"correct", answer.correct}};
   if (!answer.input.empty()) line["input"] = answer.input;
   if (!answer.gates.empty()) line["gates"] = answer.gates;
+  if (answer.metric != default_metric) line["metric"] = answer.metric;
+  if (answer.partial) line["score"] = *answer.partial;
   return line.dump() + "\n";
 }
 
@@ -38,6 +42,7 @@ std::vector<Answer> answers_of(std::span<const TaskScore> scores, std::span<cons
   for (const auto& score : scores) {
     const auto task = std::ranges::find(tests, score.task, &Task::name);
     require(task != tests.end(), "the scores have a task {}: expected one of the tests", score.task);
+    const ScoreMetric& metric = find_metric(score.metric);
     for (std::size_t i = 0; i < score.outputs.size(); ++i) {
       const Example& example = task->examples.at(i);
       answers.push_back({.task = score.task,
@@ -45,9 +50,11 @@ std::vector<Answer> answers_of(std::span<const TaskScore> scores, std::span<cons
                          .instruction = example.instruction,
                          .input = example.input,
                          .output = score.outputs[i],
-                         .expected = *example.answer,
-                         .correct = is_correct(score.outputs[i], *example.answer),
-                         .gates = score.gates.empty() ? std::vector<double>() : score.gates.at(i)});
+                         .expected = expected_of(example, metric),
+                         .correct = score.values.at(i) == 1.0,
+                         .gates = score.gates.empty() ? std::vector<double>() : score.gates.at(i),
+                         .metric = score.metric});
+      if (!metric.is_share) answers.back().partial = score.values.at(i);
     }
   }
   return answers;
@@ -75,7 +82,9 @@ std::vector<Answer> read_answers(const std::filesystem::path& folder) {
                        .output = get_json<std::string>(values, "output", where),
                        .expected = get_json<std::string>(values, "expected", where),
                        .correct = get_json<bool>(values, "correct", where),
-                       .gates = read_gates(values, where)});
+                       .gates = read_gates(values, where),
+                       .metric = find_json<std::string>(values, "metric", where).value_or(default_metric),
+                       .partial = find_json<double>(values, "score", where)});
   }
   return answers;
 }

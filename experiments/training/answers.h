@@ -1,9 +1,10 @@
-// answers.jsonl: what a model answered to each test example of the tasks that are scored by accuracy. A task scored by
-// nll has no answers, and no lines.
+// answers.jsonl: what a model answered to each test example, by whatever metric the answers are scored. A task scored
+// by nll has no answers, and no lines.
 #pragma once
 
 #include <cstdint>
 #include <filesystem>
+#include <optional>
 #include <span>
 #include <string>
 #include <vector>
@@ -14,14 +15,19 @@ namespace csreft {
 
 inline constexpr const char* answers_file_name = "answers.jsonl";
 
-// A line of it; `input` and `gates` are left out where they are empty.
+// A line of it; `input` and `gates` are left out where they are empty, `metric` where it is accuracy, and `score` where
+// an answer is right or wrong.
 struct Answer {
   std::string task;
   std::int64_t index = 0;  // of the example in its task
   std::string instruction{}, input{};
   std::string output{}, expected{};
-  bool correct = false;
+  bool correct = false;         // whether the score is the best there is
   std::vector<double> gates{};  // [k] of a method that has gates
+  std::string metric = "accuracy";
+  std::optional<double> partial{};  // the score, from 0 to 1, by a metric that knows more than right and wrong
+
+  double score() const { return partial.value_or(correct ? 1.0 : 0.0); }
 };
 
 // Of each example that has an output, in the order of the scores. Throws Error for a score of none of the tests.

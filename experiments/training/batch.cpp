@@ -1,6 +1,7 @@
 #include "experiments/training/batch.h"
 
 #include <algorithm>
+#include <utility>
 
 namespace csreft {
 
@@ -14,32 +15,134 @@ std::vector<std::int32_t> prompt_of(const EncodedExample& example) {
   return {example.ids.begin(), example.ids.begin() + example.prompt_length};
 }
 
+namespace {
+
+std::int64_t context_of(const LanguageModel& model) { return model.llama.config().max_position_embeddings; }
+
+std::vector<std::int32_t> encode_prompt_of(const LanguageModel& model, const Example& example,
+                                           std::string_view system) {
+  if (!example.system.empty()) system = example.system;
+  if (example.history.empty()) {
+    return encode_prompt(*model.chat, model.tokenizer, system, example.instruction, example.input);
+  }
+  std::vector<Message> messages;
+  if (!system.empty()) messages.push_back({"system", std::string(system)});
+  messages.insert(messages.end(), example.history.begin(), example.history.end());
+  messages.push_back({"user", example.instruction + (example.input.empty() ? "" : "\n" + example.input)});
+  return encode_prompt(*model.chat, model.tokenizer, messages);
+}
+
+// Between BOS and EOS, where the tokenizer has them and the text does not.
+EncodedExample encode_text(const LanguageModel& model, std::string_view text) {
+  const Tokenizer& tokenizer = model.tokenizer;
+  EncodedExample encoded{.ids = tokenizer.encode(text)};
+  auto& ids = encoded.ids;
+  if (tokenizer.adds_bos() && (ids.empty() || ids.front() != *tokenizer.bos()))
+    ids.insert(ids.begin(), *tokenizer.bos());
+  if (tokenizer.eos() && (ids.empty() || ids.back() != *tokenizer.eos())) ids.push_back(*tokenizer.eos());
+  encoded.prompt_length = std::min<std::int64_t>(1, std::ssize(ids));
+  return encoded;
+}
+
+EncodedExample encode_whole(const LanguageModel& model, const Example& example, std::string_view system,
+                            std::string_view response) {
+  if (example.is_text) return encode_text(model, response);
+  EncodedExample encoded{.ids = encode_prompt_of(model, example, system)};
+  encoded.prompt_length = std::ssize(encoded.ids);
+  const auto ids = encode_response(*model.chat, model.tokenizer, response);
+  encoded.ids.insert(encoded.ids.end(), ids.begin(), ids.end());
+  return encoded;
+}
+
+void cut(EncodedExample& encoded, std::int64_t max_length) {
+  encoded.cut = max_length < std::ssize(encoded.ids);
+  if (encoded.cut) encoded.ids.resize(static_cast<std::size_t>(max_length));
+  encoded.prompt_length = std::min(encoded.prompt_length, max_length);
+}
+
+// The example, behind examples of the assistant's earlier turns: `history` has user and assistant by turns.
+std::vector<Example> turns_of(const Example& example) {
+  std::vector<Example> turns;
+  const auto& history = example.history;
+  for (std::size_t i = 1; i < history.size(); i += 2) {
+    const auto before = history.begin() + static_cast<std::ptrdiff_t>(i) - 1;
+    turns.push_back({.instruction = history[i - 1].content,
+                     .input = {},
+                     .output = history[i].content,
+                     .answer = {},
+                     .dataset = {},
+                     .system = example.system,
+                     .history = {history.begin(), before}});
+  }
+  turns.push_back(example);
+  return turns;
+}
+
+bool has_room(const EncodedExample& encoded, std::int64_t length) {
+  return encoded.prompt_length > 0 && encoded.prompt_length < length && encoded.prompt_length < std::ssize(encoded.ids);
+}
+
+}  // namespace
+
 EncodedExample encode_example(const LanguageModel& model, const Task& task, std::size_t index, std::string_view system,
                               std::int64_t max_length) {
   const Example& example = task.examples[index];
-  EncodedExample encoded;
-  encoded.ids = encode_prompt(*model.chat, model.tokenizer, system, example.instruction, example.input);
-  const auto prompt = static_cast<std::int64_t>(encoded.ids.size());
-  const std::int64_t context = model.llama.config().max_position_embeddings;
+  EncodedExample encoded = encode_whole(model, example, system, example.output);
+  const std::int64_t prompt = encoded.prompt_length, context = context_of(model);
   require(prompt > 0, "{}: the prompt of example {} is empty: expected at least one token", task.name, index);
   require(prompt < context, "{}: the prompt of example {} has {} tokens, expected fewer than the model's context of {}",
           task.name, index, prompt, context);
-  const auto response = encode_response(*model.chat, model.tokenizer, example.output);
-  encoded.ids.insert(encoded.ids.end(), response.begin(), response.end());
-  const std::int64_t length = std::min({static_cast<std::int64_t>(encoded.ids.size()), max_length, context});
-  encoded.cut = length < static_cast<std::int64_t>(encoded.ids.size());
-  encoded.ids.resize(static_cast<std::size_t>(length));
-  encoded.prompt_length = std::min(prompt, length);
+  cut(encoded, std::min(max_length, context));
+  return encoded;
+}
+
+std::vector<EncodedExample> encode_turns(const LanguageModel& model, const Example& example, std::string_view system,
+                                         std::int64_t max_length, LossOn loss_on) {
+  const std::int64_t length = std::min(max_length, context_of(model));
+  std::vector<EncodedExample> encoded;
+  for (const auto& turn : loss_on == LossOn::all ? turns_of(example) : std::vector<Example>{example}) {
+    EncodedExample e = encode_whole(model, turn, system, turn.output);
+    if (!has_room(e, length)) {
+      if (!encoded.empty()) encoded.back().cut = true;
+      break;
+    }
+    cut(e, length);
+    encoded.push_back(std::move(e));
+  }
+  return encoded;
+}
+
+EncodedExample encode_response_of(const LanguageModel& model, const Example& example, std::string_view system,
+                                  std::string_view response) {
+  EncodedExample encoded = encode_whole(model, example, system, response);
+  cut(encoded, context_of(model));
   return encoded;
 }
 
 std::vector<std::vector<std::int32_t>> encode_prompts(const LanguageModel& model, std::span<const Example> examples,
                                                       std::string_view system) {
   std::vector<std::vector<std::int32_t>> prompts;
-  for (const auto& e : examples) {
-    prompts.push_back(encode_prompt(*model.chat, model.tokenizer, system, e.instruction, e.input));
-  }
+  for (const auto& e : examples) prompts.push_back(encode_prompt_of(model, e, system));
   return prompts;
+}
+
+void skip_too_long(const LanguageModel& model, Task& task, std::string_view system, std::int64_t most) {
+  auto& examples = task.examples;
+  const auto is_enough = [&](std::size_t kept) { return most > 0 && std::cmp_greater_equal(kept, most); };
+  std::size_t kept = 0, seen = 0;
+  for (; seen < examples.size() && !is_enough(kept); ++seen) {
+    const Example& e = examples[seen];
+    const bool fits = e.is_text || std::ssize(encode_prompt_of(model, e, system)) < context_of(model);
+    if (!fits) continue;
+    if (kept != seen) examples[kept] = std::move(examples[seen]);
+    ++kept;
+  }
+  task.skipped.too_long += static_cast<std::int64_t>(seen - kept);
+  examples.erase(examples.begin() + static_cast<std::ptrdiff_t>(kept),
+                 examples.begin() + static_cast<std::ptrdiff_t>(seen));
+  require(!examples.empty(),
+          "{}: no example can be used, {}: expected prompts of fewer tokens than the model's context of {}", task.name,
+          describe(task.skipped, 0), context_of(model));
 }
 
 SupervisedBatch pack_examples(std::span<const EncodedExample* const> examples) {

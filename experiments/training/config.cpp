@@ -6,6 +6,7 @@
 #include "core/base/threads.h"
 #include "core/base/version.h"
 #include "experiments/measure/bench_machine.h"
+#include "experiments/tasks/read.h"
 
 namespace csreft {
 
@@ -15,11 +16,13 @@ namespace {
 
 json describe_files(const std::vector<std::string>& files) {
   json list = json::array();
-  for (const auto& file : files) {
-    const std::string contents = read_text_file(file);
-    list.push_back({{"path", std::filesystem::absolute(file).lexically_normal().string()},
+  for (const auto& text : files) {
+    const DataFile file = parse_data_file(text);
+    const std::string contents = read_text_file(file.path);
+    list.push_back({{"path", std::filesystem::absolute(file.path).lexically_normal().string()},
                     {"bytes", contents.size()},
                     {"fnv1a", fmt::format("{:016x}", fnv1a(contents))}});
+    if (!file.name.empty()) list.back()["task"] = file.name;
   }
   return list;
 }

@@ -14,7 +14,7 @@
 
 namespace csreft {
 
-// What a run's data are: files, or tasks that the experiment makes.
+// What a run's data are: files, as parse_data_file has them, or tasks that the experiment makes.
 struct DataFiles {
   std::vector<std::string> train, test, validation;
   std::vector<Task> made_train{}, made_test{};

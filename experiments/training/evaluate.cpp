@@ -1,6 +1,8 @@
 #include "experiments/training/evaluate.h"
 
 #include <algorithm>
+#include <cstdio>
+#include <limits>
 
 #include "experiments/cli/progress.h"
 
@@ -67,6 +69,11 @@ std::string gate_task(const Task& task, const EvaluationOptions& options) {
   return options.task.empty() ? std::string(task_stem(task.name)) : options.task;
 }
 
+std::size_t n_scored(const Task& task, const EvaluationOptions& options) {
+  const std::size_t all = task.examples.size();
+  return options.max_examples > 0 ? std::min(all, static_cast<std::size_t>(options.max_examples)) : all;
+}
+
 std::int64_t longest_response(const LanguageModel& model, const Task& task) {
   std::size_t longest = 0;
   for (const auto& e : task.examples) {
@@ -75,60 +82,157 @@ std::int64_t longest_response(const LanguageModel& model, const Task& task) {
   return static_cast<std::int64_t>(longest) + extra_tokens;
 }
 
-void score_accuracy(const LanguageModel& model, const Method* method, const Task& task, std::int64_t n,
-                    const EvaluationOptions& options, TaskScore& score, PassesOfBatches& passes) {
+std::span<const Example> batch_of(const Task& task, std::int64_t begin, std::int64_t n, std::int64_t size) {
+  return std::span(task.examples)
+      .subspan(static_cast<std::size_t>(begin), static_cast<std::size_t>(std::min(size, n - begin)));
+}
+
+struct Scoring {
+  const LanguageModel& model;
+  const Method* method;
+  const Task& task;
+  const EvaluationOptions& options;
+  const ScoreMetric& metric;
+  std::int64_t n;  // examples to be scored
+};
+
+void score_generated(const Scoring& s, TaskScore& score, PassesOfBatches& passes) {
+  const LanguageModel& model = s.model;
   GenerationOptions generation;
-  generation.max_new_tokens = longest_response(model, task);
+  generation.max_new_tokens = longest_response(model, s.task);
   generation.stop_tokens = stop_tokens(model);
-  const GenerationAttachments attachments = generation_attachments(method, gate_task(task, options), &passes);
-  Progress progress("score " + task.name, n, "", options.quiet);
-  std::int64_t correct = 0;
-  for (std::int64_t begin = 0; begin < n && !interrupted(); begin += options.batch) {
-    const auto examples =
-        std::span(task.examples)
-            .subspan(static_cast<std::size_t>(begin), static_cast<std::size_t>(std::min(options.batch, n - begin)));
-    const auto prompts = encode_prompts(model, examples, options.system);
-    for (const auto& ids : generate(model.llama, prompts, generation, attachments)) {
-      const std::string output = model.tokenizer.decode(ids);
-      correct += is_correct(output, *task.examples[static_cast<std::size_t>(score.n)].answer) ? 1 : 0;
-      score.outputs.push_back(output);
-      ++score.n;
+  const GenerationAttachments attachments = generation_attachments(s.method, gate_task(s.task, s.options), &passes);
+  Progress progress("score " + s.task.name, s.n, "", s.options.quiet);
+  double sum = 0.0;
+  for (std::int64_t begin = 0; begin < s.n && !interrupted(); begin += s.options.batch) {
+    const auto examples = batch_of(s.task, begin, s.n, s.options.batch);
+    const auto prompts = encode_prompts(model, examples, s.options.system);
+    const auto generated = generate(model.llama, prompts, generation, attachments);
+    for (std::size_t i = 0; i < generated.size(); ++i) {
+      score.outputs.push_back(model.tokenizer.decode(generated[i]));
+      score.values.push_back(s.metric.score(score.outputs.back(), expected_of(examples[i], s.metric)));
+      sum += score.values.back();
     }
-    if (method != nullptr) add_gates_by_example(*passes.back(), prompts, score);
-    score.value = static_cast<double>(correct) / static_cast<double>(score.n);
-    progress.update(score.n, 0, fmt::format("accuracy {:.3f}", score.value));
+    score.n += std::ssize(generated);
+    score.value = sum / static_cast<double>(score.n);
+    if (s.method != nullptr) add_gates_by_example(*passes.back(), prompts, score);
+    progress.update(score.n, 0, fmt::format("{} {:.3f}", s.metric.name, score.value));
   }
 }
 
-void score_nll(const LanguageModel& model, const Method* method, const Task& task, std::int64_t n,
-               const EvaluationOptions& options, TaskScore& score, PassesOfBatches& passes) {
+// The hidden states of encoded examples; the pass that the method took part in is added to `passes`.
+Variable forward(const Scoring& s, const SupervisedBatch& batch, PassesOfBatches& passes) {
+  Attachments points;
+  if (s.method != nullptr) {
+    const std::vector<std::int32_t> tasks(batch.prompts.starts.size(),
+                                          s.method->task_index(gate_task(s.task, s.options)));
+    const std::shared_ptr<MethodPass> pass = s.method->attach({batch.tokens, batch.prompts, tasks});
+    passes.push_back(pass);
+    points = pass->points();
+  }
+  return s.model.llama.forward(batch.tokens, points);
+}
+
+SupervisedBatch pack(std::span<const EncodedExample> encoded) {
+  std::vector<const EncodedExample*> pointers;
+  for (const auto& e : encoded) pointers.push_back(&e);
+  return pack_examples(pointers);
+}
+
+void score_nll(const Scoring& s, TaskScore& score, PassesOfBatches& passes) {
   const NoGrad no_grad;
+  const LanguageModel& model = s.model;
   constexpr std::int64_t examples_per_pass = 4;
-  Progress progress("score " + task.name, n, "", options.quiet);
+  Progress progress("score " + s.task.name, s.n, "", s.options.quiet);
   double total = 0.0;
   std::int64_t tokens = 0;
-  for (std::int64_t begin = 0; begin < n && !interrupted(); begin += examples_per_pass) {
+  for (std::int64_t begin = 0; begin < s.n && !interrupted(); begin += examples_per_pass) {
     std::vector<EncodedExample> encoded;
-    for (std::int64_t i = begin; i < std::min(n, begin + examples_per_pass); ++i) {
-      encoded.push_back(encode_example(model, task, static_cast<std::size_t>(i), options.system,
+    for (std::int64_t i = begin; i < std::min(s.n, begin + examples_per_pass); ++i) {
+      encoded.push_back(encode_example(model, s.task, static_cast<std::size_t>(i), s.options.system,
                                        model.llama.config().max_position_embeddings));
     }
-    std::vector<const EncodedExample*> pointers;
-    for (const auto& e : encoded) pointers.push_back(&e);
-    const SupervisedBatch batch = pack_examples(pointers);
-    Attachments points;
-    if (method != nullptr) {
-      const std::vector<std::int32_t> tasks(encoded.size(), method->task_index(gate_task(task, options)));
-      const std::shared_ptr<MethodPass> pass = method->attach({batch.tokens, batch.prompts, tasks});
-      passes.push_back(pass);
-      points = pass->points();
-    }
-    const Variable hidden = model.llama.forward(batch.tokens, points);
+    const SupervisedBatch batch = pack(encoded);
+    const Variable hidden = forward(s, batch, passes);
     total += head_cross_entropy(gather_rows(hidden, batch.rows), model.llama.head(), batch.targets, 1.0).value().item();
     tokens += batch.n_supervised();
     score.n += static_cast<std::int64_t>(encoded.size());
     score.value = total / static_cast<double>(std::max<std::int64_t>(tokens, 1));
     progress.update(score.n, static_cast<double>(tokens), fmt::format("nll {:.4f}", score.value));
+  }
+}
+
+// The sum of the nll of each example's response.
+std::vector<double> response_nll(const Scoring& s, std::span<const EncodedExample> encoded, PassesOfBatches& passes) {
+  const Variable hidden = forward(s, pack(encoded), passes);
+  std::vector<double> nll;
+  std::int64_t start = 0;
+  for (const auto& e : encoded) {
+    const auto end = start + std::ssize(e.ids);
+    std::vector<std::int32_t> rows;
+    for (std::int64_t row = start + e.prompt_length - 1; row + 1 < end; ++row) {
+      rows.push_back(static_cast<std::int32_t>(row));
+    }
+    const std::vector<std::int32_t> targets(e.ids.begin() + e.prompt_length, e.ids.end());
+    nll.push_back(
+        head_cross_entropy(gather_rows(hidden, index_tensor(rows)), s.model.llama.head(), index_tensor(targets), 1.0)
+            .value()
+            .item());
+    start = end;
+  }
+  return nll;
+}
+
+// The most probable choice of each example, the first of equals: a pass for each choice, with a sequence for each
+// example that has so many. `passes` receives the first, whose gates are those of the prompts, as all others' are.
+std::vector<std::size_t> choose(const Scoring& s, std::span<const Example> examples, std::span<const Choices> choices,
+                                const ChoicesOfTask& of_task, PassesOfBatches& passes) {
+  std::vector<std::size_t> chosen(examples.size(), 0);
+  std::vector<double> best(examples.size(), std::numeric_limits<double>::infinity());
+  for (std::size_t c = 0;; ++c) {
+    std::vector<std::size_t> places;
+    std::vector<EncodedExample> encoded;
+    for (std::size_t i = 0; i < examples.size(); ++i) {
+      if (c >= choices[i].answers.size()) continue;
+      places.push_back(i);
+      encoded.push_back(
+          encode_response_of(s.model, examples[i], s.options.system, of_task.response_of(choices[i].answers[c])));
+    }
+    if (places.empty() || interrupted()) return chosen;
+    PassesOfBatches others;
+    const auto nll = response_nll(s, encoded, c == 0 ? passes : others);
+    for (std::size_t k = 0; k < places.size(); ++k) {
+      if (!(nll[k] < best[places[k]])) continue;
+      best[places[k]] = nll[k];
+      chosen[places[k]] = c;
+    }
+  }
+}
+
+void score_choice(const Scoring& s, TaskScore& score, PassesOfBatches& passes) {
+  const NoGrad no_grad;
+  const ChoicesOfTask of_task(s.task);
+  Progress progress("score " + s.task.name, s.n, "", s.options.quiet);
+  double right = 0.0;
+  for (std::int64_t begin = 0; begin < s.n; begin += s.options.batch) {
+    const auto examples = batch_of(s.task, begin, s.n, s.options.batch);
+    std::vector<Choices> choices;
+    for (const auto& e : examples) choices.push_back(of_task.of(e));
+    PassesOfBatches own;
+    const auto chosen = choose(s, examples, choices, of_task, own);
+    if (interrupted()) break;
+    for (std::size_t i = 0; i < examples.size(); ++i) {
+      score.outputs.push_back(choices[i].answers[chosen[i]]);
+      score.values.push_back(chosen[i] == choices[i].right ? 1.0 : 0.0);
+      right += score.values.back();
+    }
+    score.n += std::ssize(examples);
+    score.value = right / static_cast<double>(score.n);
+    if (s.method != nullptr) {
+      add_gates_by_example(*own.front(), encode_prompts(s.model, examples, s.options.system), score);
+      passes.push_back(own.front());
+    }
+    progress.update(score.n, 0, fmt::format("choice {:.3f}", score.value));
   }
 }
 
@@ -155,12 +259,22 @@ GenerationAttachments generation_attachments(AttachPrompts attach, std::int32_t 
   return attachments;
 }
 
+void skip_unusable(const LanguageModel& model, std::vector<Task>& tasks, const EvaluationOptions& options) {
+  for (auto& task : tasks) {
+    skip_too_long(model, task, options.system, options.max_examples);
+    const std::string told = describe(task.skipped, task.examples.size());
+    if (!told.empty()) fmt::print("note: {}: {}\n", task.name, told);
+  }
+  std::fflush(stdout);
+}
+
 void check_task(const LanguageModel& model, const Method* method, const Task& task, const EvaluationOptions& options) {
   const NoGrad no_grad;
+  static_cast<void>(metric_of(task, options.metric));
   const std::int32_t index = method != nullptr ? method->task_index(gate_task(task, options)) : -1;
   const std::int64_t context = model.llama.config().max_position_embeddings;
   std::vector<std::int32_t> shortest;
-  for (std::size_t i = 0; i < task.examples.size(); ++i) {
+  for (std::size_t i = 0; i < n_scored(task, options); ++i) {
     EncodedExample e = encode_example(model, task, i, options.system, context);
     e.ids.resize(static_cast<std::size_t>(e.prompt_length));
     if (shortest.empty() || e.ids.size() < shortest.size()) shortest = std::move(e.ids);
@@ -171,13 +285,19 @@ void check_task(const LanguageModel& model, const Method* method, const Task& ta
 TaskScore evaluate(const LanguageModel& model, const Method* method, const Task& task,
                    const EvaluationOptions& options) {
   require(options.batch >= 1, "an evaluation batch of {} is not possible: expected 1 or more", options.batch);
-  const auto all = static_cast<std::int64_t>(task.examples.size());
-  const std::int64_t n = options.max_examples > 0 ? std::min(all, options.max_examples) : all;
-  TaskScore score{.task = task.name, .metric = has_answers(task) ? "accuracy" : "nll"};
+  const ScoreMetric& metric = metric_of(task, options.metric);
+  const Scoring scoring{model, method, task, options, metric, static_cast<std::int64_t>(n_scored(task, options))};
+  TaskScore score{.task = task.name, .metric = std::string(metric.name)};
   PassesOfBatches passes;
-  (score.metric == "accuracy" ? score_accuracy : score_nll)(model, method, task, n, options, score, passes);
+  const auto compute = metric.score != nullptr ? score_generated : metric.name == "nll" ? score_nll : score_choice;
+  compute(scoring, score, passes);
   add_gates(method, passes, score);
   return score;
+}
+
+std::string answered_metric(std::span<const TaskScore> scores) {
+  const auto found = std::ranges::find_if(scores, [](const TaskScore& score) { return score.metric != "nll"; });
+  return found == scores.end() ? "" : found->metric;
 }
 
 double mean_score(std::span<const TaskScore> scores, std::string_view metric) {

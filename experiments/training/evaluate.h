@@ -9,6 +9,7 @@
 #include <string_view>
 #include <vector>
 
+#include "experiments/tasks/scoring.h"
 #include "experiments/training/batch.h"
 #include "models/llama/generate.h"
 #include "reft/methods/method.h"
@@ -21,36 +22,45 @@ struct EvaluationOptions {
   std::string system;
   std::string task{};  // for gates that are decided by it; empty: the stem of the test task's name
   bool quiet = false;
+  std::string metric{};  // of scoring.h; empty: the one that suits the data
 };
 
 struct TaskScore {
   std::string task;
-  std::string metric;  // "accuracy" where every example has an answer, else "nll" (mean per response token)
+  std::string metric;  // of scoring.h
   double value = 0.0;
   std::int64_t n = 0;                // examples scored: fewer than were asked for after a signal
   std::vector<double> mean_gates{};  // [k] of a method that has gates, over the task's prompts
   // [k less the shared ones]: for how many of the prompts (of their tokens, where gates are by token) each of the gates
   // that are decided was the (first) most probable, or the largest where no router gives probabilities.
   std::vector<std::int64_t> chosen{};
-  std::vector<std::string> outputs{};  // what was generated, by example; empty for nll
+  std::vector<std::string> outputs{};  // what was generated or chosen, by example; empty for nll
+  std::vector<double> values{};        // the score of each of the outputs: 0 or 1 where they are wrong or right
   // [k] for each of the outputs: the gates of its prompt, where they are by token their mean. Empty without gates.
   std::vector<std::vector<double>> gates{};
 };
 
-// accuracy: greedy decoding, as many tokens as the task's longest output needs and a few more; correct if the last word
-// less its final full stop equals the answer, case folded.
+// By the metric of the options, of the task's first examples. Of a conversation, the last response is scored, behind
+// all that came before it. What is generated is decoded greedily, as many tokens as the task's longest output needs and
+// a few more. Throws Error where metric_of() does.
 TaskScore evaluate(const LanguageModel& model, const Method* method, const Task& task,
                    const EvaluationOptions& options);
 
 // The mean value of the scores by `metric`. Throws Error if there is none.
 double mean_score(std::span<const TaskScore> scores, std::string_view metric);
 
+// The metric of the scores that are of answers, the first of them; empty: all are nll.
+std::string answered_metric(std::span<const TaskScore> scores);
+
 // Finds out before any work whether a task can be scored: throws Error for a prompt that the model's context cannot
-// hold or that the method edits nowhere.
+// hold or that the method edits nowhere, and where metric_of() does. Of the first options.max_examples, as evaluate().
 void check_task(const LanguageModel& model, const Method* method, const Task& task, const EvaluationOptions& options);
 
 // The passes over batches, with the gates that each has come to.
 using PassesOfBatches = std::vector<std::shared_ptr<const MethodPass>>;
+
+// Takes out of test tasks what cannot be scored (skip_too_long), and prints a note of what any of them is without.
+void skip_unusable(const LanguageModel& model, std::vector<Task>& tasks, const EvaluationOptions& options);
 
 // How a method takes part in generation: edits while prompts are read, and what stays attached afterwards. `task` is
 // that of all prompts, for gates that are decided by it. `passes`, if given, receives that of each batch of prompts.

@@ -1,12 +1,14 @@
 #include "experiments/training/flag_groups.h"
 
 #include <algorithm>
+#include <cstdio>
 #include <cstdlib>
 
 #include "core/base/split.h"
 #include "core/base/threads.h"
 #include "core/base/whole_number.h"
 #include "experiments/cli/name_list.h"
+#include "experiments/tasks/formats/format.h"
 #include "reft/methods/sum.h"
 #include "reft/presets.h"
 #include "reft/router/router.h"
@@ -234,6 +236,43 @@ TrainOptions TrainFlags::chosen(const TrainOptions& defaults, const nlohmann::js
 }
 
 bool trains_model(const MethodOptions& options) { return configure(options)->trains_model(); }
+
+void DataFlags::add_to(Flags& flags, bool with_task_column) {
+  flags.add_list("--field", fields,
+                 "a column that has another name in the files, as output=answer: our name, then their key; as often as "
+                 "there are such columns",
+                 "NAME=KEY");
+  if (!with_task_column) return;
+  flags.add(
+      "--task-column", task_column,
+      "the key that tells the task of each element, where a file holds several tasks; empty: each file is a task");
+}
+
+DataReading DataFlags::reading(Outputs outputs) const {
+  return {.fields = parse_field_names(fields), .task_column = task_column, .outputs = outputs};
+}
+
+void print_notes(std::span<const std::string> notes) {
+  for (const auto& note : notes) fmt::print("note: {}\n", note);
+  std::fflush(stdout);
+}
+
+void add_metric_flag(Flags& flags, EvaluationOptions& evaluation) {
+  flags.add("--metric", evaluation.metric,
+            "how test data are scored; empty: by accuracy where each example has an answer, else by nll:" +
+                summaries_of(score_metrics()));
+}
+
+void check_metric(const EvaluationOptions& evaluation) {
+  if (!evaluation.metric.empty()) static_cast<void>(find_metric(evaluation.metric));
+}
+
+std::string data_help(std::string_view what) {
+  std::vector<std::string> forms;
+  for (const auto* format : data_formats()) forms.push_back(fmt::format("{{{}}}", format->keys));
+  return fmt::format("{}: JSON or JSON lines of {}, in gzip or not; NAME=FILE names the task", what,
+                     fmt::join(forms, ", "));
+}
 
 void SizeFlags::add_to(Flags& flags, EvaluationOptions& evaluation) {
   flags.add(

@@ -8,7 +8,7 @@
 
 #include "experiments/cli/cli.h"
 #include "experiments/cli/option_flags.h"
-#include "experiments/tasks/task.h"
+#include "experiments/tasks/read.h"
 #include "experiments/training/evaluate.h"
 #include "experiments/training/trainer.h"
 #include "models/language_model.h"
@@ -77,6 +77,27 @@ class TrainFlags {
 
 // Whether a method's options ask for weights that can be trained.
 bool trains_model(const MethodOptions& options);
+
+// --field, --task-column
+struct DataFlags {
+  std::vector<std::string> fields;
+  std::string task_column;
+
+  void add_to(Flags& flags, bool with_task_column = true);
+  // Throws Error for names that no format has.
+  DataReading reading(Outputs outputs = Outputs::required) const;
+};
+
+// "note: ..." on stdout, a line each.
+void print_notes(std::span<const std::string> notes);
+
+// --metric
+void add_metric_flag(Flags& flags, EvaluationOptions& evaluation);
+// Throws Error for a metric that there is not.
+void check_metric(const EvaluationOptions& evaluation);
+
+// The help of flags that name files of data: their formats.
+std::string data_help(std::string_view what);
 
 // --examples and --tests: how much of each file is used.
 struct SizeFlags {

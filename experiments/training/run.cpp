@@ -47,13 +47,24 @@ bool are_whole(std::span<const TaskScore> scores, std::span<const Task> tests, c
   return true;
 }
 
+nlohmann::json skipped_json(const Trainer& trainer, std::span<const Task> tests) {
+  nlohmann::json out = nlohmann::json::object();
+  for (const auto& [task, skipped] : trainer.skipped()) {
+    if (skipped.total() > 0) out["train"][task] = to_json(skipped);
+  }
+  for (const auto& test : tests) {
+    if (test.skipped.total() > 0) out["test"][test.name] = to_json(test.skipped);
+  }
+  return out;
+}
+
 // The scores after the last task of a sequence, once they are known.
 using LastScores = std::optional<std::vector<TaskScore>>;
 
 // Has the trainer score all tasks after each, with gates for the last.
 void score_sequence(MethodRun& run, Trainer& trainer, const LanguageModel& model, std::span<const Task> tests,
                     const EvaluationOptions& evaluation, LastScores& last) {
-  check_sequence(trainer.sequence(), tests);
+  check_sequence(trainer.sequence(), tests, evaluation.metric);
   run.sequence = trainer.sequence();
   EvaluationOptions quiet = evaluation;
   quiet.quiet = true;  // the training's own progress goes on
@@ -101,6 +112,7 @@ void train_and_score(MethodRun& run, Trainer& trainer, const LanguageModel& mode
   LastScores last;
   if (!trainer.sequence().empty() && !tests.empty()) score_sequence(run, trainer, model, tests, evaluation, last);
   run.total_steps = trainer.total_steps();
+  run.skipped = skipped_json(trainer, tests);
   run.result = trainer.run(folder, resume);
   run.peak_memory_bytes = peak_run_memory(device);
   if (const auto& records = run.result.validation; !records.empty()) {

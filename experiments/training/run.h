@@ -25,8 +25,10 @@ struct MethodRun {
   std::vector<TaskScore> scores{};
   std::vector<std::string> sequence{};  // the stems of the tasks, if they are learnt one after the other and scored
   std::vector<Answer> answers{};        // that the scores are of
-  std::int64_t scored_step = 0;         // after how many steps the scores were taken
-  std::int64_t total_steps = 0;         // that the training has; 0: not known
+  // What of the data is not used: {"train": {task: {"too_long": 1}}, "test": ...}; empty: nothing.
+  nlohmann::json skipped = nlohmann::json::object();
+  std::int64_t scored_step = 0;  // after how many steps the scores were taken
+  std::int64_t total_steps = 0;  // that the training has; 0: not known
   std::size_t peak_memory_bytes = 0;
 };
 

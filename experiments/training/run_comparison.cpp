@@ -20,10 +20,11 @@ std::map<std::int64_t, const Answer*> answers_to(const RunRecord& run, const std
 }
 
 bool is_same_example(const Answer& a, const Answer& b) {
-  return a.index == b.index && a.instruction == b.instruction && a.input == b.input && a.expected == b.expected;
+  return a.index == b.index && a.metric == b.metric && a.instruction == b.instruction && a.input == b.input &&
+         a.expected == b.expected;
 }
 
-// 1 for each right answer, 0 for each wrong one.
+// The scores of each answer.
 struct Pairs {
   Values first, second;
 };
@@ -35,8 +36,8 @@ std::optional<Pairs> pairs_of(const RunRecord& first, const RunRecord& second, c
   Pairs pairs;
   for (auto a = ours.begin(), b = theirs.begin(); a != ours.end(); ++a, ++b) {
     if (!is_same_example(*a->second, *b->second)) return std::nullopt;
-    pairs.first.push_back(a->second->correct ? 1.0 : 0.0);
-    pairs.second.push_back(b->second->correct ? 1.0 : 0.0);
+    pairs.first.push_back(a->second->score());
+    pairs.second.push_back(b->second->score());
   }
   return pairs;
 }
@@ -45,11 +46,10 @@ std::optional<double> if_finite(double error) { return std::isfinite(error) ? st
 
 ScoreDifference difference_of(const TaskScore& first, const TaskScore& second, const std::optional<Pairs>& pairs) {
   ScoreDifference out{.task = first.task, .metric = first.metric, .value = second.value - first.value};
-  if (first.metric != "accuracy") return out;
   if (pairs) {
     out.source = ErrorFrom::pairs;
     out.error = if_finite(paired_difference(pairs->first, pairs->second).standard_error);
-  } else {
+  } else if (find_metric(first.metric).is_share) {
     out.source = ErrorFrom::scores;
     out.error = std::hypot(binomial_error(first.value, first.n), binomial_error(second.value, second.n));
   }
@@ -69,7 +69,8 @@ ScoreDifference mean_of(const std::vector<ScoreDifference>& tasks, const std::ve
   }
   if (has_error) mean.error = std::sqrt(squares) / n;
   const bool are_all_paired = paired.size() == tasks.size();
-  if (mean.metric == "accuracy") mean.source = are_all_paired ? ErrorFrom::pairs : ErrorFrom::scores;
+  if (are_all_paired) mean.source = ErrorFrom::pairs;
+  if (!are_all_paired && find_metric(mean.metric).is_share) mean.source = ErrorFrom::scores;
   if (are_all_paired) mean.interval = bootstrap_interval(paired);
   return mean;
 }

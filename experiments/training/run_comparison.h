@@ -12,8 +12,8 @@ namespace csreft {
 
 enum class ErrorFrom {
   pairs,   // differences example by example: both have answers to the same examples
-  scores,  // the binomial errors of two accuracies, as of different examples
-  nothing  // nll: what an example contributes is not kept
+  scores,  // the binomial errors of two shares of right answers, as of different examples
+  nothing  // of nll: what an example contributes is not kept
 };
 // In a few words.
 std::string describe(ErrorFrom source);

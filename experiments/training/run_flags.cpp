@@ -43,6 +43,7 @@ Task split_off(Task& train, double share, std::uint64_t seed, std::uint64_t stre
   std::vector<bool> is_taken(n);
   for (std::size_t i = 0; i < n_taken; ++i) is_taken[order[i]] = true;
   Task taken{.name = train.name, .examples = {}}, rest = taken;
+  rest.skipped = train.skipped;
   for (std::size_t i = 0; i < n; ++i) (is_taken[i] ? taken : rest).examples.push_back(std::move(train.examples[i]));
   train = std::move(rest);
   return taken;
@@ -75,8 +76,9 @@ std::vector<std::string> ValidationFlags::files() const {
   return sources.size() == 1 && parse_share(sources.front()) ? std::vector<std::string>() : sources;
 }
 
-std::vector<Task> ValidationFlags::take(std::vector<Task>& train, std::uint64_t seed) const {
-  if (const auto named = files(); !named.empty()) return load_tasks(named);
+std::vector<Task> ValidationFlags::take(std::vector<Task>& train, std::uint64_t seed, const DataReading& reading,
+                                        std::vector<std::string>* notes) const {
+  if (const auto named = files(); !named.empty()) return load_tasks(named, reading, notes);
   std::vector<Task> taken;
   if (sources.empty()) return taken;
   const double share = *parse_share(sources.front());

@@ -6,7 +6,7 @@
 #include <vector>
 
 #include "experiments/cli/cli.h"
-#include "experiments/tasks/task.h"
+#include "experiments/tasks/read.h"
 #include "experiments/training/trainer.h"
 
 namespace csreft {
@@ -32,7 +32,8 @@ struct ValidationFlags {
   std::vector<std::string> files() const;
   // The tasks of the files; or the share of each training task, drawn by the seed and taken out of it. Throws Error for
   // sources that are not understood, and for a training task of which nothing would be left.
-  std::vector<Task> take(std::vector<Task>& train, std::uint64_t seed) const;
+  std::vector<Task> take(std::vector<Task>& train, std::uint64_t seed, const DataReading& reading = {},
+                         std::vector<std::string>* notes = nullptr) const;
   // Throws Error for options that need validation data where there are none.
   void check(const TrainOptions& options) const;
 };

@@ -5,7 +5,7 @@
 #include <optional>
 
 #include "core/base/error.h"
-#include "experiments/tasks/task.h"
+#include "experiments/tasks/scoring.h"
 #include "experiments/training/metrics.h"
 #include "experiments/training/run_folder.h"
 
@@ -62,15 +62,15 @@ std::vector<std::string> data_of(const json& config, const std::string& role) {
 
 std::string mean_score_of(const json& summary) {
   const json tasks = value_at(summary, "tasks");
-  for (const char* metric : {"accuracy", "nll"}) {
+  for (const ScoreMetric& metric : score_metrics()) {
     double sum = 0.0, n = 0.0;
     for (const json& task : tasks) {
-      const json value = value_at(task, metric);
+      const json value = value_at(task, std::string(metric.name).c_str());
       if (!value.is_number()) continue;
       sum += value.get<double>();
       ++n;
     }
-    if (n > 0.0) return fmt::format("{} {:.3f}", metric, sum / n);
+    if (n > 0.0) return fmt::format("{} {:.3f}", metric.name, sum / n);
   }
   return "";
 }

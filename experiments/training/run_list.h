@@ -20,7 +20,7 @@ struct RunEntry {
   std::string name;               // below the folder that was listed
   std::string method;             // of an evaluation, what was attached
   std::vector<std::string> data;  // the training tasks; of an evaluation, the test tasks
-  std::string score;              // the mean over its tasks, as "accuracy 0.812", or else "nll 1.437"
+  std::string score;              // the mean over its tasks, as "accuracy 0.812" or "nll 1.437"
   RunState state = RunState::unfinished;
   std::int64_t steps = 0, total_steps = 0;
   std::filesystem::file_time_type changed;  // when it last came on

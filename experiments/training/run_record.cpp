@@ -31,21 +31,22 @@ std::vector<double> losses_of(const json& summary, const fs::path& folder, const
   return losses;
 }
 
-// Whether as many answers are there, and as many of them right, as the score says.
+// Whether as many answers are there as the score says, and as good.
 bool are_answers_to(const TaskScore& score, const std::vector<Answer>& answers) {
-  std::int64_t n = 0, right = 0;
+  constexpr double rounding = 1e-6;
+  double n = 0.0, sum = 0.0;
   for (const auto& answer : answers) {
-    if (answer.task != score.task) continue;
+    if (answer.task != score.task || answer.metric != score.metric) continue;
     ++n;
-    right += answer.correct ? 1 : 0;
+    sum += answer.score();
   }
-  return n == score.n && std::llround(score.value * static_cast<double>(score.n)) == right;
+  return n == static_cast<double>(score.n) && std::abs(score.value * n - sum) <= rounding * n;
 }
 
 std::vector<Answer> answers_in(const fs::path& folder, const std::vector<TaskScore>& scores) {
   auto answers = read_answers(folder);
   const bool are_these = std::ranges::all_of(
-      scores, [&](const TaskScore& score) { return score.metric != "accuracy" || are_answers_to(score, answers); });
+      scores, [&](const TaskScore& score) { return score.metric == "nll" || are_answers_to(score, answers); });
   return are_these ? answers : std::vector<Answer>();
 }
 

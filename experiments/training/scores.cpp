@@ -2,6 +2,7 @@
 
 #include <algorithm>
 #include <cstdio>
+#include <map>
 
 #include "core/base/json_file.h"
 
@@ -20,6 +21,18 @@ std::vector<Number> numbers(const json& list, std::string_view where) {
 }
 
 }  // namespace
+
+json to_json(const Skipped& skipped) {
+  json out = json::object();
+  const auto add = [&out](const char* reason, std::int64_t n) {
+    if (n > 0) out[reason] = n;
+  };
+  add("too_long", skipped.too_long);
+  add("without_response", skipped.without_response);
+  add("empty", skipped.empty);
+  add("with_tools", skipped.with_tools);
+  return out;
+}
 
 json tasks_json(const std::vector<TaskScore>& scores) {
   json tasks = json::object();
@@ -87,16 +100,17 @@ std::vector<TaskScore> kept_scores(const json& summary, const std::string& key, 
 }
 
 void print_scores(const std::string& label, const std::vector<TaskScore>& scores) {
-  std::size_t accuracies = 0;
+  std::map<std::string, std::size_t> n_tasks;
   for (const auto& s : scores) {
     if (s.n == 0) continue;
     fmt::print("{:<12} {:<24} {} {:.3f}  (n = {})", label, s.task, s.metric, s.value, s.n);
     if (!s.mean_gates.empty()) fmt::print("  gates {:.2f}", fmt::join(s.mean_gates, " "));
     fmt::print("\n");
-    accuracies += s.metric == "accuracy" ? 1 : 0;
+    ++n_tasks[s.metric];
   }
-  if (accuracies > 1) {
-    fmt::print("{:<12} {:<24} accuracy {:.3f}\n", label, "mean", mean_score(scores, "accuracy"));
+  for (const auto& [metric, n] : n_tasks) {
+    if (n < 2 || metric == "nll") continue;
+    fmt::print("{:<12} {:<24} {} {:.3f}\n", label, "mean", metric, mean_score(scores, metric));
   }
   std::fflush(stdout);
 }

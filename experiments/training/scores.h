@@ -12,6 +12,8 @@
 
 namespace csreft {
 
+// {"too_long": 2, "without_response": 1}, what there is of it.
+nlohmann::json to_json(const Skipped& skipped);
 // {name: {metric: value, n: count}}
 nlohmann::json tasks_json(const std::vector<TaskScore>& scores);
 // In the order of the names. Throws Error, beginning with `where`, for JSON of another form.

@@ -14,10 +14,6 @@ using nlohmann::json;
 
 namespace {
 
-constexpr const char* accuracy = "accuracy";
-
-std::string metric_of(const Task& task) { return has_answers(task) ? accuracy : "nll"; }
-
 // The score of the test task of this stem.
 const TaskScore& score_of(std::span<const TaskScore> scores, const std::string& stem) {
   const auto found = std::ranges::find_if(scores, [&](const TaskScore& s) { return task_stem(s.task) == stem; });
@@ -64,8 +60,8 @@ std::vector<double> scores_in_order(std::span<const TaskScore> scores, const std
   return row;
 }
 
-void check_sequence(std::span<const std::string> tasks, std::span<const Task> tests) {
-  std::string metric;
+void check_sequence(std::span<const std::string> tasks, std::span<const Task> tests, std::string_view asked) {
+  std::string_view metric;
   for (const auto& stem : tasks) {
     const auto of_stem = [&](const Task& test) { return task_stem(test.name) == stem; };
     const auto n = std::ranges::count_if(tests, of_stem);
@@ -74,17 +70,18 @@ void check_sequence(std::span<const std::string> tasks, std::span<const Task> te
             "as {}.test.json",
             stem, n == 0 ? "no" : std::to_string(n), stem);
     const Task& test = *std::ranges::find_if(tests, of_stem);
-    if (metric.empty()) metric = metric_of(test);
-    require(metric_of(test) == metric,
+    const std::string_view own = metric_of(test, asked).name;
+    if (metric.empty()) metric = own;
+    require(own == metric,
             "tasks learnt in sequence are compared by one metric: expected `answer` in all of their test files, or in "
             "none, and {} is scored by {} where others are by {}",
-            test.name, metric_of(test), metric);
+            test.name, own, metric);
   }
 }
 
 SequenceMatrix sequence_matrix(const std::vector<std::string>& tasks, std::span<const SequenceRecord> records,
                                std::span<const TaskScore> untrained) {
-  SequenceMatrix matrix{.tasks = tasks, .metric = accuracy, .scores = {}, .untrained = {}};
+  SequenceMatrix matrix{.tasks = tasks, .metric = "accuracy", .scores = {}, .untrained = {}};
   for (const auto& record : records) {
     matrix.metric = score_of(record.scores, tasks.front()).metric;
     matrix.scores.push_back(scores_in_order(record.scores, tasks));
@@ -95,7 +92,7 @@ SequenceMatrix sequence_matrix(const std::vector<std::string>& tasks, std::span<
 
 std::optional<Transfer> transfer_of(const SequenceMatrix& matrix) {
   if (matrix.scores.size() < matrix.tasks.size()) return std::nullopt;
-  const double sign = matrix.metric == accuracy ? 1.0 : -1.0;
+  const double sign = find_metric(matrix.metric).more_is_better ? 1.0 : -1.0;
   auto a = matrix.scores;
   auto b = matrix.untrained;
   for (auto& row : a) {

@@ -6,6 +6,7 @@
 #include <optional>
 #include <span>
 #include <string>
+#include <string_view>
 #include <vector>
 
 #include <nlohmann/json.hpp>
@@ -32,14 +33,14 @@ std::vector<SequenceRecord> read_sequence(const std::filesystem::path& file, std
 // The scores of the tasks that are learnt, by one metric.
 struct SequenceMatrix {
   std::vector<std::string> tasks;           // stems, in the order of learning
-  std::string metric;                       // "accuracy" or "nll"
+  std::string metric;                       // of scoring.h
   std::vector<std::vector<double>> scores;  // [tasks learnt so far][tasks]
   std::vector<double> untrained;            // [tasks]: of the model without the method; empty: not scored
 };
 
 // Throws Error unless there is a test task, and one alone, for the stem of each of the tasks that are learnt, and all
-// of these are scored by the same metric.
-void check_sequence(std::span<const std::string> tasks, std::span<const Task> tests);
+// of these are scored by the same metric, as metric_of() has it for `asked`.
+void check_sequence(std::span<const std::string> tasks, std::span<const Task> tests, std::string_view asked = {});
 // Of tests that check_sequence() has passed; `untrained` may be empty.
 SequenceMatrix sequence_matrix(const std::vector<std::string>& tasks, std::span<const SequenceRecord> records,
                                std::span<const TaskScore> untrained);

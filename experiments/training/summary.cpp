@@ -1,6 +1,7 @@
 #include "experiments/training/summary.h"
 
 #include <algorithm>
+#include <iterator>
 #include <map>
 
 #include "core/base/atomic_file.h"
@@ -94,6 +95,7 @@ json summary_json(const LanguageModel& model, const MethodRun& run, const TrainO
                   {"device", to_string(model.llama.options().device)},
                   {"hardware", hardware_name(model.llama.options().device)},
                   {"seed", train.seed}};
+  if (!run.skipped.empty()) summary["skipped"] = run.skipped;
   if (!run.untrained.empty()) summary["untrained"] = tasks_json(run.untrained);
   if (!run.result.validation.empty()) {
     summary["validation"] = json::array();
@@ -125,8 +127,11 @@ void add_scores(RunReport& report, const std::string& label, const std::vector<T
   }
 }
 
-void add_mistakes(RunReport& report, const std::string& label, std::span<const Answer> answers) {
+void add_mistakes(RunReport& report, const std::string& label, std::span<const Answer> all) {
   constexpr std::size_t most = 20;
+  std::vector<Answer> answers;  // that are right or wrong
+  std::ranges::copy_if(all, std::back_inserter(answers),
+                       [](const Answer& a) { return find_metric(a.metric).is_share; });
   if (answers.empty()) return;
   std::vector<std::string> tasks;
   std::map<std::string, std::vector<const Answer*>> wrong;

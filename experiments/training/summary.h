@@ -26,7 +26,7 @@ void write_summary(const std::filesystem::path& folder, const nlohmann::json& su
 
 // A report's parts for one method.
 void add_to_report(RunReport& report, const LanguageModel& model, const MethodRun& run);
-// Up to twenty of the answers that are wrong, in turn from each task. Nothing where there are no answers.
+// Up to twenty of the answers that are wrong, in turn from each task. Nothing where no answers are right or wrong.
 void add_mistakes(RunReport& report, const std::string& label, std::span<const Answer> answers);
 void add_scores(RunReport& report, const std::string& label, const std::vector<TaskScore>& scores);
 // Facts that every report shows: model, what computes, the seed where there is one, programme.

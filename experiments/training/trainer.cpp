@@ -30,6 +30,13 @@ constexpr std::array kept_steps{KeptStep{"last", "of the last step"},
 struct TaskOrder {
   std::string_view name, summary;
 };
+struct LearntTurns {
+  std::string_view name, summary;
+};
+constexpr std::array turns_to_learn{
+    LearntTurns{"all", "each behind its own prompt, as it is answered: all that came before it"},
+    LearntTurns{"last", "the last one alone, which costs less"}};
+
 constexpr std::array task_orders{
     TaskOrder{"mixed", "all at once, shuffled; but one after the other where the method asks for it"},
     TaskOrder{"sequence", "one after the other, as --train names them, and all scored after each"}};
@@ -84,6 +91,7 @@ void TrainOptions::describe(Options& options) {
   options.add("batch", batch, "examples in an optimizer step", at_least(1));
   options.add("epochs", epochs, "passes over the training data", at_least(1));
   options.add_name("order", order, "in which the tasks are learnt", task_orders);
+  options.add_name("loss_on", loss_on, "turns of the assistant that are learnt of a conversation", turns_to_learn);
   options.add("steps", max_steps,
               "stop after this many steps (of each task, where tasks are learnt in sequence); 0: all of them",
               at_least(0));
@@ -92,7 +100,8 @@ void TrainOptions::describe(Options& options) {
               Range<double>{"a share from 0 to 1", [](double x) { return x >= 0.0 && x <= 1.0; }});
   options.add("clip", clip, "largest norm of the gradient; 0: no clipping", not_negative());
   options.choose("optimizer", optimizer, "how parameters are moved");
-  options.add("max_length", max_length, "tokens at which a training example is cut", at_least(2));
+  options.add("max_length", max_length,
+              "tokens at which a training example is cut; one whose prompt has as many is left out", at_least(2));
   options.add("tokens_per_pass", tokens_per_pass, "a batch with more tokens is computed in several passes",
               at_least(1));
   options.add("validate_every", validate_every, "steps from one measurement on --validation to the next; 0: an epoch",
@@ -113,20 +122,11 @@ Trainer::Trainer(const LanguageModel& model, Method& method, std::span<const Tas
     adapter_values_.push_back(p.value.value());
     good_values_.push_back(p.value.value().clone());
   }
-  std::int64_t cut = 0;
-  for (std::size_t t = 0; t < tasks.size(); ++t) {
-    task_names_.push_back(tasks[t].name);
-    for (std::size_t i = 0; i < tasks[t].examples.size(); ++i) {
-      EncodedExample e = encode_example(model, tasks[t], i, options_.system, options_.max_length);
-      e.task = t;
-      if (e.cut) ++cut;
-      examples_.push_back(std::move(e));
-    }
-  }
-  require(!examples_.empty(), "there is no training example: expected at least one --train file with examples");
-  if (cut > 0) {
-    notices_.push_back(fmt::format("{} of {} examples are longer than {} tokens and are cut there", cut,
-                                   examples_.size(),
+  for (const auto& task : tasks) add_task(task);
+  require(!turns_.empty(), "there is no training example: expected at least one --train file with examples");
+  if (n_cut_ > 0) {
+    notices_.push_back(fmt::format("{} of {} examples are longer than {} tokens and are cut there", n_cut_,
+                                   turns_.size(),
                                    std::min(options_.max_length, model.llama.config().max_position_embeddings)));
   }
   if (options_.batch == 1 && method_.routing() != nullptr && !method_.routing()->penalty_is_mean()) {
@@ -143,20 +143,6 @@ Trainer::Trainer(const LanguageModel& model, Method& method, std::span<const Tas
   moment_ = {.step = 0, .total_steps = total_steps_, .seed = options_.seed, .pass = 0};
   const EncodedExample& shortest = *std::ranges::min_element(examples_, {}, &EncodedExample::prompt_length);
   check_edits(method_, prompt_of(shortest), task_names_[shortest.task]);
-  check_supervision();
-}
-
-// Every step must have something to predict; only examples that are cut inside their prompts leave nothing.
-void Trainer::check_supervision() const {
-  const auto is_empty = [](const EncodedExample& e) {
-    return static_cast<std::int64_t>(e.ids.size()) == e.prompt_length;
-  };
-  if (std::ranges::none_of(examples_, is_empty)) return;
-  for (std::int64_t s = 0; s < total_steps_; ++s) {
-    require(count_supervised(batch_of_step(s)) > 0,
-            "the prompts of all examples of step {} fill --max-length {}: expected room for responses", s + 1,
-            options_.max_length);
-  }
 }
 
 std::vector<Tensor> Trainer::values() const {
@@ -197,7 +183,9 @@ void Trainer::fail_as_not_finite(std::string_view what, const Place& place) {
 }
 
 void Trainer::validate_on(std::vector<Task> tasks, const EvaluationOptions& options) {
-  for (const auto& task : tasks) check_task(model_, &method_, task, options);
+  EvaluationOptions all = options;
+  all.max_examples = 0;
+  for (const auto& task : tasks) check_task(model_, &method_, task, all);
   validation_.emplace(model_, std::move(tasks), options);
 }
 

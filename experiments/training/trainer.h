@@ -8,6 +8,7 @@
 #include <optional>
 #include <span>
 #include <string>
+#include <utility>
 #include <vector>
 
 #include "core/tensor/safetensors.h"
@@ -24,6 +25,7 @@ struct TrainOptions {
   std::int64_t batch = 16;
   std::int64_t epochs = 2;
   std::string order = "mixed";  // of the tasks: "mixed", or "sequence", one after the other
+  std::string loss_on = "all";  // the assistant's turns of a conversation that are learnt: "all", or the "last" alone
   double lr = 4e-3;
   double warmup = 0.06;  // share of all steps
   double clip = 1.0;     // largest norm of the gradient; 0: no clipping
@@ -42,6 +44,7 @@ struct TrainOptions {
 
   void describe(Options& options);
   bool in_sequence() const { return order == "sequence"; }
+  LossOn learnt_turns() const { return loss_on == "last" ? LossOn::last : LossOn::all; }
 };
 
 // Thrown where a loss, a gradient or the parameters are no longer finite; says at which step.
@@ -75,8 +78,12 @@ struct TrainResult {
 // method then holds, and the folder keeps, the best values so far where options.keep is "best", and else the last ones
 // that gave a finite loss. A method that trains the model itself, of whose parameters no copy is kept for that, holds
 // what the last step has made, and the folder keeps what was saved last.
+//
+// Examples without a token to learn within options.max_length are left out, and counted in skipped(). The turns of a
+// conversation (encode_turns) are learnt in one step: it counts as one example.
 class Trainer {
  public:
+  // Throws Error for a task of which no example is left.
   Trainer(const LanguageModel& model, Method& method, std::span<const Task> tasks, TrainOptions options);
 
   // From here on, run() measures the method on these tasks every options.validate_every steps and at the end, writes
@@ -109,15 +116,24 @@ class Trainer {
   const std::vector<std::string>& notices() const { return notices_; }
   // Forward and backward of one optimizer step on `examples`, and the update at the rate `lr`. Public for measurements.
   StepMetrics step(std::span<const EncodedExample* const> examples, double lr);
+  // The turns of all examples.
   const std::vector<EncodedExample>& examples() const { return examples_; }
+  // By task: what of its data is not used, the reader's count included.
+  const std::vector<std::pair<std::string, Skipped>>& skipped() const { return skipped_; }
 
  private:
+  // An example: those of its turns that are learnt, from one index of examples_ to before another.
+  struct Turns {
+    std::size_t begin, end;
+  };
   // Examples that are learnt together, in steps of their own: all of them or, where tasks are learnt in sequence, those
   // of one task.
   struct Phase {
-    std::vector<std::size_t> examples;
+    std::vector<Turns> examples;
     std::int64_t first_step = 0, steps = 0, steps_per_epoch = 0;
   };
+  // Encodes a task, and counts what is left out of it.
+  void add_task(const Task& task);
   std::vector<Phase> make_phases() const;
   std::size_t phase_of(std::int64_t step) const;
   std::vector<const EncodedExample*> batch_of_step(std::int64_t step) const;
@@ -129,7 +145,7 @@ class Trainer {
   bool begin_phase(std::size_t phase, bool at_its_start);
   // Shows a method the prompts of these examples. False if a signal cut that short.
   using ShowPrompts = std::function<void(std::span<const std::vector<std::int32_t>>, const OnRead&)>;
-  bool show_prompts(std::span<const std::size_t> examples, const ShowPrompts& show) const;
+  bool show_prompts(std::span<const Turns> examples, const ShowPrompts& show) const;
   // Whether a task is learnt after `step` steps whose scores are not in the result.
   bool scoring_is_due(std::int64_t step, const TrainResult& result) const;
   // False if a signal cut it short.
@@ -139,7 +155,6 @@ class Trainer {
   std::string training_data() const;
   std::vector<Tensor> values() const;  // of the method's parameters
   std::vector<Tensor> take_gradients();
-  void check_supervision() const;
   // What a run has to say where numbers are no longer finite, and where it keeps its adapter.
   struct Place {
     std::int64_t step;  // from 1
@@ -168,6 +183,9 @@ class Trainer {
   TrainOptions options_;
   std::vector<std::string> task_names_;
   std::vector<EncodedExample> examples_;
+  std::vector<Turns> turns_;  // of each example
+  std::vector<std::pair<std::string, Skipped>> skipped_;
+  std::int64_t n_cut_ = 0;
   std::vector<Phase> phases_;
   std::int64_t total_steps_ = 0;
   TrainingMoment moment_;

@@ -90,10 +90,6 @@ StepMetrics Trainer::accumulate(std::span<const EncodedExample* const> examples)
                              : static_cast<double>(pass.size()) / static_cast<double>(examples.size());
     const SupervisedBatch batch = pack_examples(pass);
     metrics.tokens += batch.tokens.n_tokens();
-    if (batch.n_supervised() == 0) {
-      if (penalised_apart) penalise(pass, share, metrics);
-      continue;
-    }
     const std::vector<std::int32_t> tasks = tasks_of(pass);
     const auto attached = method_.attach({batch.tokens, batch.prompts, tasks, moment_});
     ++moment_.pass;
@@ -126,8 +122,7 @@ void Trainer::regularise(StepMetrics& metrics) {
   if (std::isfinite(metrics.loss)) backward(omega);
 }
 
-// share * lambda * Omega of the gates of these prompts alone: of a whole step whose Omega is no mean, or of a part in
-// which there is nothing to predict.
+// share * lambda * Omega of the gates of these prompts alone: of a whole step whose Omega is no mean.
 void Trainer::penalise(std::span<const EncodedExample* const> examples, double share, StepMetrics& metrics) {
   std::vector<std::vector<std::int32_t>> prompts;
   for (const auto* e : examples) prompts.push_back(prompt_of(*e));

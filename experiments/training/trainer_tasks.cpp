@@ -2,7 +2,6 @@
 // begins.
 
 #include <algorithm>
-#include <numeric>
 
 #include "core/tensor/random.h"
 #include "experiments/cli/progress.h"
@@ -10,6 +9,35 @@
 #include "reft/random_streams.h"
 
 namespace csreft {
+
+void Trainer::add_task(const Task& task) {
+  Skipped skipped = task.skipped;
+  const std::size_t before = turns_.size();
+  for (const auto& example : task.examples) {
+    auto turns = encode_turns(model_, example, options_.system, options_.max_length, options_.learnt_turns());
+    if (turns.empty()) {
+      const bool has_prompt =
+          !example.is_text && !encode_prompts(model_, std::span(&example, 1), options_.system).front().empty();
+      ++(has_prompt ? skipped.too_long : skipped.empty);
+      continue;
+    }
+    n_cut_ += turns.back().cut ? 1 : 0;
+    turns_.push_back({examples_.size(), examples_.size() + turns.size()});
+    for (auto& turn : turns) {
+      turn.task = task_names_.size();
+      examples_.push_back(std::move(turn));
+    }
+  }
+  const std::string told = describe(skipped, turns_.size() - before);
+  require(
+      turns_.size() > before || task.examples.empty(),
+      "{}: no example can be learnt, {}: expected prompts of fewer tokens than --max-length {} and the model's context "
+      "of {}",
+      task.name, told, options_.max_length, model_.llama.config().max_position_embeddings);
+  if (!told.empty()) notices_.push_back(fmt::format("{}: {}", task.name, told));
+  skipped_.emplace_back(task.name, skipped);
+  task_names_.push_back(task.name);
+}
 
 std::vector<Trainer::Phase> Trainer::make_phases() const {
   const auto sequence = method_.sequence();
@@ -21,8 +49,8 @@ std::vector<Trainer::Phase> Trainer::make_phases() const {
   require(!options_.in_sequence() || task_names_.size() > 1,
           "--order sequence has one task, {}, to learn: expected two or more --train files", task_names_.front());
   std::vector<Phase> phases(options_.in_sequence() || !sequence.empty() ? task_names_.size() : 1);
-  for (std::size_t i = 0; i < examples_.size(); ++i) {
-    phases[phases.size() == 1 ? 0 : examples_[i].task].examples.push_back(i);
+  for (const auto& turns : turns_) {
+    phases[phases.size() == 1 ? 0 : examples_[turns.begin].task].examples.push_back(turns);
   }
   std::int64_t done = 0;
   for (Phase& phase : phases) {
@@ -48,21 +76,23 @@ std::vector<const EncodedExample*> Trainer::batch_of_step(std::int64_t step) con
   const std::size_t p = phase_of(step);
   const Phase& phase = phases_[p];
   step -= phase.first_step;
-  std::vector<std::size_t> order = phase.examples;
+  std::vector<Turns> order = phase.examples;
   Random random(options_.seed, epoch_shuffle_stream + phase_shuffle_streams * p +
                                    static_cast<std::uint64_t>(step / phase.steps_per_epoch));
   shuffle(order, random);
   const auto begin = static_cast<std::size_t>(step % phase.steps_per_epoch * options_.batch);
   std::vector<const EncodedExample*> batch;
   for (std::size_t i = begin; i < std::min(begin + static_cast<std::size_t>(options_.batch), order.size()); ++i) {
-    batch.push_back(&examples_[order[i]]);
+    for (std::size_t turn = order[i].begin; turn < order[i].end; ++turn) batch.push_back(&examples_[turn]);
   }
   return batch;
 }
 
-bool Trainer::show_prompts(std::span<const std::size_t> examples, const ShowPrompts& show) const {
+bool Trainer::show_prompts(std::span<const Turns> examples, const ShowPrompts& show) const {
   std::vector<std::vector<std::int32_t>> prompts;
-  for (const auto i : examples) prompts.push_back(prompt_of(examples_[i]));
+  for (const auto& turns : examples) {
+    for (std::size_t turn = turns.begin; turn < turns.end; ++turn) prompts.push_back(prompt_of(examples_[turn]));
+  }
   std::optional<Progress> reading;
   bool whole = true;
   show(prompts, [&](std::int64_t done, std::int64_t total) {
@@ -76,10 +106,8 @@ bool Trainer::show_prompts(std::span<const std::size_t> examples, const ShowProm
 
 // Before the first step, the method sees the prompts of all examples; of a sequence those of the first task alone.
 bool Trainer::prepare() {
-  std::vector<std::size_t> all(examples_.size());
-  std::iota(all.begin(), all.end(), std::size_t{0});
   std::string found;
-  const bool whole = show_prompts(options_.in_sequence() ? phases_.front().examples : all,
+  const bool whole = show_prompts(options_.in_sequence() ? phases_.front().examples : turns_,
                                   [&](std::span<const std::vector<std::int32_t>> prompts, const OnRead& on_read) {
                                     found = method_.prepare(prompts, on_read);
                                   });

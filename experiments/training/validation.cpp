@@ -13,6 +13,8 @@ using nlohmann::json;
 
 namespace {
 
+constexpr const char* nll = "nll";
+
 double count_response_tokens(const LanguageModel& model, const Task& task, const std::string& system) {
   double tokens = 0.0;
   for (std::size_t i = 0; i < task.examples.size(); ++i) {
@@ -26,7 +28,7 @@ double count_response_tokens(const LanguageModel& model, const Task& task, const
 
 json to_json(const ValidationRecord& record) {
   json line{{"step", record.step}, {"cross_entropy", record.cross_entropy}};
-  if (record.accuracy) line["accuracy"] = *record.accuracy;
+  if (record.score) line[record.metric] = *record.score;
   return line;
 }
 
@@ -45,15 +47,19 @@ std::vector<ValidationRecord> read_validation(const std::filesystem::path& file,
   for (std::string line; records.size() < most && std::getline(lines, line);) {
     const std::string where = fmt::format("{}, line {}", file.string(), records.size() + 1);
     const json values = parse_json_object(line, where);
-    records.push_back({get_json<std::int64_t>(values, "step", where), get_json<double>(values, "cross_entropy", where),
-                       find_json<double>(values, "accuracy", where)});
+    records.push_back(
+        {get_json<std::int64_t>(values, "step", where), get_json<double>(values, "cross_entropy", where), {}});
+    for (const ScoreMetric& metric : score_metrics()) {
+      const auto score = find_json<double>(values, std::string(metric.name), where);
+      if (score) records.back().score = score, records.back().metric = metric.name;
+    }
   }
   return records;
 }
 
 std::string describe(const ValidationRecord& record) {
   return fmt::format("cross-entropy {:.4f}{}", record.cross_entropy,
-                     record.accuracy ? fmt::format(", accuracy {:.3f}", *record.accuracy) : "");
+                     record.score ? fmt::format(", {} {:.3f}", record.metric, *record.score) : "");
 }
 
 const ValidationRecord& best_of(const std::vector<ValidationRecord>& records) {
@@ -65,9 +71,8 @@ Validation::Validation(const LanguageModel& model, std::vector<Task> tasks, Eval
   options_.quiet = true;  // the training's own progress goes on
   options_.max_examples = 0;
   double all = 0.0;
-  for (auto& task : tasks_) {
-    if (has_answers(task)) answered_.push_back(task);
-    for (auto& example : task.examples) example.answer.reset();
+  for (const auto& task : tasks_) {
+    if (metric_of(task, options_.metric).name != nll) answered_.push_back(task);
     n_tokens_.push_back(count_response_tokens(model_, task, options_.system));
     all += n_tokens_.back();
   }
@@ -78,24 +83,27 @@ std::optional<ValidationRecord> Validation::measure(const Method& method, std::i
   const auto is_whole = [](const TaskScore& score, const Task& task) {
     return score.n == static_cast<std::int64_t>(task.examples.size());
   };
-  ValidationRecord record{.step = step, .cross_entropy = 0.0, .accuracy = {}};
+  EvaluationOptions by_nll = options_;
+  by_nll.metric = nll;
+  ValidationRecord record{.step = step, .cross_entropy = 0.0, .score = {}};
   double tokens = 0.0;
   for (std::size_t t = 0; t < tasks_.size(); ++t) {
-    const TaskScore score = evaluate(model_, &method, tasks_[t], options_);
+    const TaskScore score = evaluate(model_, &method, tasks_[t], by_nll);
     if (!is_whole(score, tasks_[t])) return std::nullopt;
     record.cross_entropy += score.value * n_tokens_[t];
     tokens += n_tokens_[t];
   }
   record.cross_entropy /= tokens;
   if (!std::isfinite(record.cross_entropy)) return record;
-  double correct = 0.0, examples = 0.0;
+  double sum = 0.0, examples = 0.0;
   for (const auto& task : answered_) {
     const TaskScore score = evaluate(model_, &method, task, options_);
     if (!is_whole(score, task)) return std::nullopt;
-    correct += score.value * static_cast<double>(score.n);
+    sum += score.value * static_cast<double>(score.n);
     examples += static_cast<double>(score.n);
+    record.metric = score.metric;
   }
-  if (examples > 0.0) record.accuracy = correct / examples;
+  if (examples > 0.0) record.score = sum / examples;
   return record;
 }
 

@@ -17,9 +17,10 @@ namespace csreft {
 
 // One measurement: a line of validation.jsonl.
 struct ValidationRecord {
-  std::int64_t step = 0;           // after this many optimizer steps
-  double cross_entropy = 0.0;      // mean over the response tokens of all tasks
-  std::optional<double> accuracy;  // mean over the examples of the tasks in which all have an answer
+  std::int64_t step = 0;        // after this many optimizer steps
+  double cross_entropy = 0.0;   // mean over the response tokens of all tasks
+  std::optional<double> score;  // mean over the examples of the tasks that are scored by `metric`
+  std::string metric = "accuracy";
 };
 
 nlohmann::json to_json(const ValidationRecord& record);
@@ -46,8 +47,8 @@ class Validation {
 
  private:
   const LanguageModel& model_;
-  std::vector<Task> tasks_;       // without answers, so that they are scored by their cross-entropy
-  std::vector<Task> answered_;    // those in which all examples have an answer, with it
+  std::vector<Task> tasks_;
+  std::vector<Task> answered_;    // those that are scored by another metric than nll
   std::vector<double> n_tokens_;  // of the responses, by task
   EvaluationOptions options_;
 };

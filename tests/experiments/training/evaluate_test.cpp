@@ -82,6 +82,66 @@ TEST_CASE("nll is the mean over response tokens, by hand the logarithm of their 
   CHECK(score.value == doctest::Approx(sum / static_cast<double>(tokens)).epsilon(1e-5));
 }
 
+TEST_CASE("choice takes the answer whose response has the least nll, whatever the batch") {
+  Task task = letter_task(6);
+  task.examples[1].choices = {"z", *task.examples[1].answer};
+  auto options = options_of_batch(4);
+  options.metric = "choice";
+  const auto score = evaluate(model(), nullptr, task, options);
+  CHECK(score.metric == "choice");
+  CHECK(score.n == 6);
+  double right = 0;
+  const csreft::ChoicesOfTask of_task(task);
+  for (std::size_t i = 0; i < 6; ++i) {
+    const auto choices = of_task.of(task.examples[i]);
+    std::vector<double> nll;
+    for (const auto& answer : choices.answers) {
+      Task one{.name = "one", .examples = {task.examples[i]}};
+      one.examples[0].output = of_task.response_of(answer);
+      const auto mean = evaluate(model(), nullptr, without_answers(one), options_of_batch(1)).value;
+      const auto encoded = encode_example(model(), one, 0, "", 160);
+      nll.push_back(mean * static_cast<double>(std::ssize(encoded.ids) - encoded.prompt_length));
+    }
+    const auto best = static_cast<std::size_t>(std::ranges::min_element(nll) - nll.begin());
+    CHECK(score.outputs[i] == choices.answers[best]);
+    CHECK(score.values[i] == (best == choices.right ? 1.0 : 0.0));
+    right += score.values[i];
+  }
+  CHECK(score.value == right / 6);
+  options.batch = 1;
+  CHECK(evaluate(model(), nullptr, task, options).outputs == score.outputs);
+  // The gates are those of the prompts, as by another metric.
+  const auto method = small_method();
+  const auto chosen = evaluate(model(), method.get(), task, options),
+             generated = evaluate(model(), method.get(), task, options_of_batch(4));
+  CHECK(chosen.gates.size() == 6);
+  for (std::size_t k = 0; k < 2; ++k) {
+    // f32, in batches of other sizes.
+    CHECK(chosen.mean_gates[k] == doctest::Approx(generated.mean_gates[k]).epsilon(1e-5));
+  }
+  CHECK(std::accumulate(chosen.chosen.begin(), chosen.chosen.end(), std::int64_t{0}) == 6);
+}
+
+TEST_CASE("what is generated is scored by the metric that is asked for") {
+  const Task task = letter_task(5);
+  const auto by = [&](const char* metric) {
+    auto options = options_of_batch(5);
+    options.metric = metric;
+    return evaluate(model(), nullptr, task, options);
+  };
+  const auto outputs = by("accuracy").outputs;
+  for (const auto& metric : csreft::score_metrics()) {
+    if (metric.score == nullptr) continue;
+    const auto score = by(metric.name.data());
+    CHECK(score.metric == metric.name);
+    CHECK(score.outputs == outputs);
+    double sum = 0;
+    for (std::size_t i = 0; i < 5; ++i) sum += metric.score(outputs[i], csreft::expected_of(task.examples[i], metric));
+    CHECK(score.value == sum / 5);
+  }
+  CHECK(by("nll").value == evaluate(model(), nullptr, without_answers(task), options_of_batch(5)).value);
+}
+
 TEST_CASE("mean gates lie between 0 and 1, one for each subspace, by either metric") {
   const auto method = small_method();
   for (const Task& task : {letter_task(5), without_answers(letter_task(5))}) {

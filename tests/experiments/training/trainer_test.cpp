@@ -221,7 +221,7 @@ TEST_CASE("a hang-up saves the state, and the training goes on") {
   CHECK(fails_after(true, asked.path()));
 }
 
-TEST_CASE("an empty response trains its end; a batch with no room for a response is refused") {
+TEST_CASE("an empty response trains its end; a task with no room for a response is refused") {
   Task task = letter_task(4);
   for (auto& e : task.examples) e.output = "";
   const auto method = small_method();
@@ -261,4 +261,54 @@ TEST_CASE("a penalty that compares a step's examples is said to be 0 in batches 
   CHECK(notices(2).empty());
   options["penalty"] = "entropy";
   CHECK(notices(1).empty());
+}
+
+TEST_CASE("examples without room for a response are left out and counted, with what the reader left out") {
+  const auto method = small_method();
+  auto options = small_options();
+  options.max_length = 60;
+  Task task = letter_task(5);
+  task.examples[2].instruction = std::string(60, 'x');
+  task.skipped.without_response = 2;
+  const Trainer trainer(model(), *method, std::vector<Task>{task}, options);
+  CHECK(trainer.examples().size() == 4);
+  REQUIRE(trainer.notices().size() == 1);
+  CHECK(trainer.notices()[0] == "letters: skipped 3 of 7: 1 too long, 2 without a response");
+  CHECK(trainer.skipped()[0].second.too_long == 1);
+  CHECK(trainer.skipped()[0].second.without_response == 2);
+}
+
+TEST_CASE("the turns of a conversation are learnt in one step, or the last alone") {
+  Task task = letter_task(4);
+  for (auto& e : task.examples) e.history = {{"user", "u"}, {"assistant", "a"}};
+  const auto method = small_method();
+  auto options = small_options();
+  options.batch = 2;
+  Trainer all(model(), *method, std::vector<Task>{task}, options);
+  CHECK(all.examples().size() == 8);
+  CHECK(all.total_steps() == 4);
+  const auto steps = all.run().steps;
+  options.loss_on = "last";
+  const auto another = small_method();
+  Trainer last(model(), *another, std::vector<Task>{task}, options);
+  CHECK(last.examples().size() == 4);
+  CHECK(last.total_steps() == 4);
+  CHECK(last.run().steps.front().tokens < steps.front().tokens);
+
+  // The loss of a step is the mean over the response tokens of all its turns: those of the same examples as examples of
+  // their own. Sums of the same numbers in f32, in another order.
+  options.loss_on = "all";
+  options.batch = 4;
+  options.epochs = 1;
+  const auto as_turns = small_method();
+  const double loss = Trainer(model(), *as_turns, std::vector<Task>{task}, options).run().losses().front();
+  Task apart = task;
+  for (const auto& e : letter_task(4).examples) {
+    apart.examples.push_back({.instruction = "u", .input = "", .output = "a", .answer = e.answer, .dataset = ""});
+  }
+  options.batch = 8;
+  options.loss_on = "last";
+  const auto as_examples = small_method();
+  CHECK(Trainer(model(), *as_examples, std::vector<Task>{apart}, options).run().losses().front() ==
+        doctest::Approx(loss).epsilon(1e-5));
 }

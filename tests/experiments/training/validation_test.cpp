@@ -87,12 +87,12 @@ TEST_CASE("validation measures what the scoring of the same examples measures") 
   const auto record = csreft::Validation(model(), {task}, evaluation).measure(*method, 7);
   REQUIRE(record.has_value());
   CHECK(record->step == 7);
-  CHECK(record->accuracy == evaluate(model(), method.get(), task, evaluation).value);
+  CHECK(record->score == evaluate(model(), method.get(), task, evaluation).value);
   Task unanswered = task;
   for (auto& e : unanswered.examples) e.answer.reset();
   // The same sum divided once more: rounding of f64.
   CHECK(record->cross_entropy == doctest::Approx(evaluate(model(), method.get(), unanswered, evaluation).value));
-  CHECK_FALSE(csreft::Validation(model(), {unanswered}, evaluation).measure(*method, 7)->accuracy.has_value());
+  CHECK_FALSE(csreft::Validation(model(), {unanswered}, evaluation).measure(*method, 7)->score.has_value());
 }
 
 TEST_CASE("training is measured every so many steps and at the end, and is the same without it") {

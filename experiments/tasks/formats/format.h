@@ -1,0 +1,40 @@
+// The formats of elements. A new one is a file beside this one, and its name in experiments/meson.build.
+#pragma once
+
+#include <span>
+#include <string_view>
+#include <vector>
+
+#include "experiments/tasks/fields.h"
+#include "experiments/tasks/task.h"
+
+namespace csreft {
+
+struct Format {
+  std::string_view name;
+  std::string_view keys;      // as help and errors show them: "instruction, input, output"
+  std::string_view first;     // the column by which an element is known; formats are tried in the order of the table
+  std::string_view response;  // the column that holds the response; empty: it is a part of the first
+  // Fills in the example, but for what every format may have: answer, choices, dataset, adapter and, if the format has
+  // no system message of its own, system. False for a conversation with tools. Throws Error for values of other kinds.
+  bool (*read)(Fields& fields, Example& example);
+};
+
+// The table.
+std::span<const Format* const> data_formats();
+
+// Columns that an element of any format may have.
+inline constexpr std::string_view common_columns[] = {"answer", "choices", "system", "dataset", "adapter"};
+
+// The messages of a list of {role, content} or {from, value}, of roles system, user and assistant. False where a tool
+// takes part. Throws Error, naming the message, for other forms and roles.
+bool read_messages(const nlohmann::json& list, const Fields& fields, std::vector<Message>& messages);
+
+// A conversation up to its last response: what comes before that is the example's system message, history and
+// instruction. Where outputs are optional, a conversation that ends with the user's message is one to be answered.
+// Templates want user and assistant by turns, the user first: what an assistant says before that is left out, a later
+// system message counts as the user's, and messages of one role that follow each other are one, with a blank line
+// between.
+void fill_in(const std::vector<Message>& messages, const Fields& fields, Example& example);
+
+}  // namespace csreft
