@@ -150,7 +150,7 @@ void append_pre_tokenizer_step(const Json& step, bool last, const std::string& f
     steps.emplace_back(SplitPieces{Regex(R"([\p{P}!-/:-@\[-`{-~])", file), read_behavior(step, "Isolated", file)});
   } else if (type == "Whitespace") {
     steps.emplace_back(
-        SplitPieces{Regex(R"([\w\x{200C}\x{200D}]+|[^\w\x{200C}\x{200D}\s]+)", file), MatchBehavior::removed, true});
+        SplitPieces{Regex(fmt::format("[{0}]+|[^{0}\\s]+", unicode_word), file), MatchBehavior::removed, true});
   } else if (type == "WhitespaceSplit") {
     steps.emplace_back(SplitPieces{Regex("\\s", file), MatchBehavior::removed});
   } else {
