@@ -236,6 +236,11 @@ PreTokenizer read_pre_tokenizer(const Json& component, const std::string& file) 
   return steps;
 }
 
+bool ends_in_bytes(const Json& pre_tokenizer, const std::string& file) {
+  const auto parts = parts_of(pre_tokenizer, kinds()[1], file);
+  return !parts.empty() && json_type(*parts.back()) == "ByteLevel";
+}
+
 TokenDecoder read_decoder(const Json& component, const std::string& file) {
   TokenDecoder decoder;
   bool fused = false;
