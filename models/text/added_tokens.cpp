@@ -2,6 +2,8 @@
 
 #include <algorithm>
 
+#include <fmt/format.h>
+
 #include "models/text/tokenizer.h"
 #include "models/text/unicode.h"
 
@@ -45,7 +47,7 @@ AddedTokenMatcher::AddedTokenMatcher(std::vector<AddedToken> tokens) : tokens_(s
     if (i > 0) shorter = i - 1;
     while (shorter && !content.starts_with(tokens_[*shorter].content)) shorter = shorter_[*shorter];
     shorter_.push_back(shorter);
-    if (tokens_[i].single_word && !word_) word_.emplace(R"(\A[\w\x{200C}\x{200D}])", "added tokens");
+    if (tokens_[i].single_word && !word_) word_.emplace(fmt::format("\\A[{}]", unicode_word), "added tokens");
   }
 }
 

@@ -1,5 +1,6 @@
 #include "models/text/normalizer.h"
 
+#include "core/base/error.h"
 #include "models/text/byte_alphabet.h"
 #include "models/text/tokenizer.h"
 
@@ -39,9 +40,12 @@ std::string applied(ToByteAlphabet, std::string_view text) { return in_byte_alph
 }  // namespace
 
 std::string normalize(const Normalizer& normalizer, std::string_view text) {
+  const auto most = 64 * text.size() + (std::size_t{1} << 20U);  // replacements of replacements would grow without end
   std::string normalized(text);
   for (const auto& step : normalizer) {
     normalized = std::visit([&](const auto& known) { return applied(known, normalized); }, step);
+    require(normalized.size() <= most, "the normalizer makes {} bytes of a text of {}: expected {} at most",
+            normalized.size(), text.size(), most);
   }
   return normalized;
 }

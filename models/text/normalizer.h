@@ -30,7 +30,7 @@ struct ToByteAlphabet {};
 using NormalizerStep = std::variant<PrependText, ReplaceText, NormalForm, LowerCase, StripSpace, ToByteAlphabet>;
 using Normalizer = std::vector<NormalizerStep>;
 
-// `text` is valid UTF-8. The steps in order.
+// `text` is valid UTF-8. The steps in order. Throws Error for a text that grows beyond 1 MiB and 64 times its length.
 std::string normalize(const Normalizer& normalizer, std::string_view text);
 
 }  // namespace csreft

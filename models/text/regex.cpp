@@ -14,12 +14,12 @@ namespace csreft {
 namespace {
 
 // Members of a class. PCRE2's own \s has U+180E, which Unicode's White_Space and Oniguruma lack; its \w has all numbers
-// and no marks.
+// and no marks, where Oniguruma's has of the numbers that are no digits those of Latin-1.
 constexpr std::string_view white_space = R"(\t-\r\x{85}\p{Z})";
 constexpr std::string_view no_white_space =
     R"(\x00-\x08\x0E-\x1F!-\x{84}\x{86}-\x{9F}\x{A1}-\x{167F}\x{1681}-\x{1FFF}\x{200B}-\x{2027}\x{202A}-\x{202E})"
     R"(\x{2030}-\x{205E}\x{2060}-\x{2FFF}\x{3001}-\x{10FFFF})";
-constexpr std::string_view word = R"(\p{Alphabetic}\p{M}\p{Nd}\p{Pc})";
+constexpr std::string_view word = R"(\p{Alphabetic}\p{M}\p{Nd}\p{Pc}\x{B2}\x{B3}\x{B9}\x{BC}-\x{BE})";
 constexpr std::string_view hex_digit = "0-9A-Fa-f";
 
 // Spells a pattern of Oniguruma's Ruby syntax for PCRE2.

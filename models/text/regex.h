@@ -9,6 +9,9 @@
 
 namespace csreft {
 
+// Members of a class: what Unicode counts as parts of words (UTS #18, Annex C). Oniguruma's \w differs.
+inline constexpr std::string_view unicode_word = R"(\p{Alphabetic}\p{M}\p{Nd}\p{Pc}\x{200C}\x{200D})";
+
 class Regex {
  public:
   // `pattern` has Oniguruma's Ruby syntax and its meaning of \s, \w, \d, \h, \b, ^ and $. Throws Error, naming `source`

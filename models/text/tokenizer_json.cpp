@@ -29,14 +29,6 @@ const Json& part(const Json& tokenizer, const char* key) {
   return found == tokenizer.end() ? none : *found;
 }
 
-// Whether the last pre-tokenizer turns text into bytes, so that the model's pieces are bytes.
-bool ends_in_bytes(const Json& component, int depth = 0) {
-  if (json_type(component) == "ByteLevel") return true;
-  if (json_type(component) != "Sequence" || depth > 16) return false;
-  const auto list = component.find("pretokenizers");
-  return list != component.end() && list->is_array() && !list->empty() && ends_in_bytes(list->back(), depth + 1);
-}
-
 struct Vocabulary {
   TokenIds of_model, added;
   std::vector<std::string> tokens;  // by id; ids that no token has stand for nothing
@@ -226,7 +218,7 @@ Tokenizer read_tokenizer_json(const Json& tokenizer, const std::string& file, co
   // A model of characters that falls back to bytes reads the alphabet's characters, as tokenizers does.
   const auto& pre_tokenizer = part(tokenizer, "pre_tokenizer");
   const auto& model = json_member(tokenizer, "model", file);
-  const bool in_bytes = ends_in_bytes(pre_tokenizer);
+  const bool in_bytes = ends_in_bytes(pre_tokenizer, file);
   const bool byte_level =
       in_bytes && model_type(tokenizer) == "BPE" && !find_json<bool>(model, "byte_fallback", file).value_or(false);
 

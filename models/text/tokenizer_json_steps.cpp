@@ -150,7 +150,7 @@ void append_pre_tokenizer_step(const Json& step, bool last, const std::string& f
     steps.emplace_back(SplitPieces{Regex(R"([\p{P}!-/:-@\[-`{-~])", file), read_behavior(step, "Isolated", file)});
   } else if (type == "Whitespace") {
     steps.emplace_back(
-        SplitPieces{Regex(R"([\w\x{200C}\x{200D}]+|[^\w\x{200C}\x{200D}\s]+)", file), MatchBehavior::removed, true});
+        SplitPieces{Regex(fmt::format("[{0}]+|[^{0}\\s]+", unicode_word), file), MatchBehavior::removed, true});
   } else if (type == "WhitespaceSplit") {
     steps.emplace_back(SplitPieces{Regex("\\s", file), MatchBehavior::removed});
   } else {
@@ -234,6 +234,11 @@ PreTokenizer read_pre_tokenizer(const Json& component, const std::string& file) 
   const auto parts = parts_of(component, kinds()[1], file);
   for (const auto* part : parts) append_pre_tokenizer_step(*part, part == parts.back(), file, steps);
   return steps;
+}
+
+bool ends_in_bytes(const Json& pre_tokenizer, const std::string& file) {
+  const auto parts = parts_of(pre_tokenizer, kinds()[1], file);
+  return !parts.empty() && json_type(*parts.back()) == "ByteLevel";
 }
 
 TokenDecoder read_decoder(const Json& component, const std::string& file) {

@@ -21,6 +21,9 @@ std::string json_type(const nlohmann::json& component);
 // `component` is tokenizer.json's "normalizer", "pre_tokenizer", "decoder" or "post_processor", null for none.
 Normalizer read_normalizer(const nlohmann::json& component, const std::string& file);
 PreTokenizer read_pre_tokenizer(const nlohmann::json& component, const std::string& file);
+// Whether the last pre-tokenizer is ByteLevel, so that the pieces are bytes; read_pre_tokenizer leaves them as they
+// are.
+bool ends_in_bytes(const nlohmann::json& pre_tokenizer, const std::string& file);
 
 struct TokenDecoder {
   std::vector<std::function<std::string(std::string)>> steps;  // what they make of a token is what it adds to a text

@@ -82,10 +82,11 @@ TokenizerSettings read_tokenizer_settings(const std::filesystem::path& folder) {
 }
 
 std::int32_t read_token_id(const Json& id, std::string_view token, std::string_view where) {
-  if (!id.is_number_integer() || id < 0 || id > max_token_id) {
-    fail("{}: token '{}' has id {}: expected 0 to {}", where, printable(token), id.dump(), max_token_id);
+  const auto value = id.is_number_integer() ? id.get<std::int64_t>() : -1;
+  if (value < 0 || value > max_token_id) {
+    fail("{}: token '{}' has id {}: expected 0 to {}", where, printable(token), printable(id.dump()), max_token_id);
   }
-  return id.get<std::int32_t>();
+  return static_cast<std::int32_t>(value);
 }
 
 AddedToken read_added_token(const Json& object, std::int32_t id, std::string_view where) {

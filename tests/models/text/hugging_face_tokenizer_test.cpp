@@ -55,13 +55,15 @@ std::string refusal(const TokenizerVocabulary& vocabulary, const std::string& ch
 }  // namespace
 
 TEST_CASE("written tokenizer files give the ids, marks and BOS of the vocabulary, for every pre-tokenizer") {
-  for (const char* pre : {"smollm", "gpt-2", "llama-bpe", "default"}) {
+  for (const char* pre : {"smollm", "gpt-2", "llama-bpe", "default", "qwen2", "deepseek-llm", "deepseek-coder",
+                          "deepseek-v3", "gpt-4o", "tekken", "falcon", "superbpe", "bloom", "viking"}) {
     CAPTURE(pre);
     const TemporaryFolder folder;
     const auto vocabulary = small_vocabulary(pre);
     write_tokenizer_files(folder.path(), vocabulary, "{{ messages }}", "x.gguf");
     const auto expected = made(vocabulary), read = csreft::load_tokenizer(folder.path());
-    for (const char* text : {"", "the 123 the", "  the<keep>1234 <s>th", "a-b  $12,3!! 'll", "123123"}) {
+    for (const char* text :
+         {"", "the 123 the", "  the<keep>1234 <s>th", "a-b  $12,3!! 'll", "123123", "1234567 the", "e\u0301\r\n th "}) {
       CAPTURE(text);
       CHECK(read.encode(text) == expected.encode(text));
     }

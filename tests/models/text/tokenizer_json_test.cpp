@@ -201,6 +201,14 @@ TEST_CASE("a Unigram model cuts where the probability is highest") {
   CHECK_THROWS_AS(read(json), csreft::Error);
 }
 
+TEST_CASE("a normalizer that grows without end is stopped") {
+  auto json = small_llama();
+  const Json twice = {{"type", "Replace"}, {"pattern", {{"String", "a"}}}, {"content", "aa"}};
+  json["normalizer"] = {{"type", "Sequence"}, {"normalizers", std::vector<Json>(40, twice)}};
+  CHECK_THROWS_WITH_AS(read(json).encode("a"), Contains("the normalizer makes 2097152 bytes of a text of 1"),
+                       csreft::Error);
+}
+
 TEST_CASE("several tokens in front of a text, and Sequences without end, are refused") {
   auto json = small_llama();
   const Json token = {{"SpecialToken", {{"id", "<s>"}}}};

@@ -233,6 +233,8 @@ TEST_CASE("tokenizer.json's pre-tokenizers and post-processor are followed") {
   json["pre_tokenizer"] = {{"type", "Sequence"}, {"pretokenizers", {split, byte_level}}};
   const auto add_bos = R"({"type": "TemplateProcessing", "single": [{"SpecialToken": {"id": "<|im_start|>"}}]})";
   json["post_processor"] = Json::parse(add_bos);
+  // An empty Sequence is no step.
+  json["pre_tokenizer"]["pretokenizers"].push_back({{"type", "Sequence"}, {"pretokenizers", Json::array()}});
   const auto tokenizer = csreft::load_tokenizer_json(folder.write("b.json", json.dump()));
   CHECK(tokenizer.encode("hell") == Ids{first_merged, byte_0 + 'l', byte_0 + 'l'});
   CHECK(tokenizer.adds_bos());
