@@ -149,11 +149,12 @@ LanguageModel ModelFlags::load(bool trainable) const {
                        : weights == "tf32" ? Weights::frozen_tf32
                                            : Weights::frozen;
   LanguageModel loaded = load_language_model(model_path(model), chat_template, held, where);
-  const std::string own = system.empty() ? own_system_message(*loaded.chat) : "";
+  std::string own = system.empty() ? own_system_message(*loaded.chat).substr(0, 100) : "";
+  std::ranges::replace(own, '\n', ' ');
   if (!own.empty()) {
     fmt::print(stderr,
                "note: the chat template puts a system message of its own in front, '{}': --system replaces it\n",
-               printable(own.substr(0, 100)));
+               printable(own));
   }
   if (!quiet) {
     for (const auto& note : loaded.notes) fmt::print(stderr, "note: {}\n", note);

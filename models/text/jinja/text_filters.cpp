@@ -96,13 +96,18 @@ Value indent(Run& run, const Value& value, const Arguments& arguments) {
   return text(std::move(out));
 }
 
+std::int64_t whole_of(double number) {
+  require(std::abs(number) < 9.2e18, "a whole number is beyond 64 bits: expected a smaller one");
+  return static_cast<std::int64_t>(number);
+}
+
 Value to_integer(Run&, const Value& value, const Arguments& arguments) {
   const auto given = bind(arguments, "int", {"default", "base"});
   const Value fallback = given[0].value_or(std::int64_t{0});
   if (const auto whole = as_integer(value)) return *whole;
   if (value.is<double>()) {
     const double number = value.as<double>();
-    return std::abs(number) < 9.2e18 ? Value(static_cast<std::int64_t>(number)) : fallback;
+    return std::isfinite(number) ? Value(whole_of(number)) : fallback;
   }
   if (value.is<Undefined>()) fail("{}", *value.as<Undefined>().why);
   if (!value.is_text()) return fallback;
@@ -125,8 +130,8 @@ Value to_integer(Run&, const Value& value, const Arguments& arguments) {
   double number = 0.0;
   const auto [last, failed] = std::from_chars(digits.data(), digits.data() + digits.size(), number);
   const bool is_number = failed == std::errc() && last == digits.data() + digits.size() && !digits.starts_with('-');
-  if (!is_number || !(std::abs(number) < 9.2e18)) return fallback;
-  return static_cast<std::int64_t>(is_negative ? -number : number);
+  if (!is_number || !std::isfinite(number)) return fallback;
+  return whole_of(is_negative ? -number : number);
 }
 
 Value to_float(Run&, const Value& value, const Arguments& arguments) {

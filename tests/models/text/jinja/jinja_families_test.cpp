@@ -56,7 +56,7 @@ Json values() {
       {"five", 5},
       {"zero", 0},
       {"half", -2.5},
-      {"large", 1e20},
+      {"large", 1e18},
       {"yes", true},
       {"empty", ""},
       {"nothing", Json::array()},
