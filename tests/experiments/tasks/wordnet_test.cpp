@@ -9,6 +9,7 @@
 #include <doctest/doctest.h>
 
 #include "core/base/error.h"
+#include "experiments/tasks/scoring.h"
 #include "experiments/tasks/wordnet_lexicon.h"
 #include "tests/error_text.h"
 #include "tests/temporary_folder.h"

@@ -9,6 +9,7 @@
 
 #include "core/base/error.h"
 #include "tests/error_text.h"
+#include "tests/models/text/byte_tokenizer.h"
 #include "tests/temporary_folder.h"
 
 namespace {
@@ -21,25 +22,11 @@ using Ids = std::vector<std::int32_t>;
 Tokenizer byte_tokenizer(bool chatml, bool add_bos) {
   csreft::TokenTable table;
   table.text = {"<s>", "<|im_start|>", "<|im_end|>"};
-  for (int byte = 0; byte < 256; ++byte) table.text.emplace_back(1, static_cast<char>(byte));
-  table.special.assign(table.text.size(), false);
-  table.special[0] = true;
+  table.special = {true, false, false};
   table.bos = 0;
   table.eos = 2;
   table.add_bos = add_bos;
-  csreft::TokenMatcher special;
-  for (std::int32_t id : {1, 2}) {
-    if (chatml) special.add(table.text[static_cast<std::size_t>(id)], id);
-  }
-  return Tokenizer(table, [special](std::string_view text) {
-    Ids ids;
-    while (!text.empty()) {
-      const auto* token = special.match(text);
-      ids.push_back(token != nullptr ? token->second : 3 + static_cast<unsigned char>(text[0]));
-      text.remove_prefix(token != nullptr ? token->first.size() : 1);
-    }
-    return ids;
-  });
+  return byte_tokenizer_of(std::move(table), chatml ? std::vector<std::int32_t>{1, 2} : std::vector<std::int32_t>{});
 }
 
 std::string prompt(std::string_view name, std::string_view system, std::string_view instruction,

@@ -8,6 +8,7 @@
 #include "models/text/chat_template_files.h"
 #include "models/text/load_tokenizer.h"
 #include "tests/error_text.h"
+#include "tests/models/text/byte_tokenizer.h"
 #include "tests/source.h"
 
 namespace {
@@ -21,25 +22,11 @@ using Ids = std::vector<std::int32_t>;
 Tokenizer marks_tokenizer() {
   csreft::TokenTable table;
   table.text = {"<s>", "</s>", "<|end|>"};
-  for (int byte = 0; byte < 256; ++byte) table.text.emplace_back(1, static_cast<char>(byte));
-  table.special.assign(table.text.size(), false);
-  csreft::TokenMatcher special;
-  for (std::int32_t id : {0, 1, 2}) {
-    table.special[static_cast<std::size_t>(id)] = true;
-    special.add(table.text[static_cast<std::size_t>(id)], id);
-  }
+  table.special = {true, true, true};
   table.bos = 0;
   table.eos = 1;
   table.add_bos = true;
-  return Tokenizer(table, [special](std::string_view text) {
-    Ids ids;
-    while (!text.empty()) {
-      const auto* token = special.match(text);
-      ids.push_back(token != nullptr ? token->second : 3 + static_cast<unsigned char>(text[0]));
-      text.remove_prefix(token != nullptr ? token->first.size() : 1);
-    }
-    return ids;
-  });
+  return byte_tokenizer_of(std::move(table), std::vector<std::int32_t>{0, 1, 2});
 }
 
 std::shared_ptr<const ChatTemplate> chat(const std::string& jinja) {
