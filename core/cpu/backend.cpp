@@ -53,7 +53,7 @@ const Backend& backend() {
       .copy_bytes = copy_host_bytes,
       .copy_to_host = copy_to_host,
       .record = [](std::function<void()> work, int) { return work; },
-      .pack = pack,
+      .pack = pack_weight,
       .pack_stored = pack_stored,
       .copied_bytes = copied_bytes,
 #define PRIMITIVE(result, name, ...) .name = cpu::name,

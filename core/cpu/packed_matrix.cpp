@@ -12,7 +12,6 @@
 
 #include "core/base/threads.h"
 #include "core/cpu/gemv.h"
-#include "core/cpu/stored_products.h"
 #include "core/ops/ops.h"
 
 namespace csreft::cpu {
@@ -198,7 +197,6 @@ PackedProducts pack(const Tensor& weight, Packing packing) {
   const bool bf16 = packing == Packing::bf16;
   require(!bf16 || weight.dtype() == DType::f32, "a matrix of {} cannot be kept in bf16: expected f32",
           name_of(weight.dtype()));
-  if (bf16 && !has_bf16_products()) return pack_stored(StoredMatrix::bf16(weight), packing);
   const auto type = bf16 ? memory::data_type::bf16 : memory::data_type::f32;
   const auto layout =
       weight.dtype() == DType::f32 ? blocks_layout(weight.shape(), type, packing) : std::optional<memory::desc>();

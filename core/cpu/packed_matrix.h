@@ -12,6 +12,7 @@ bool has_bf16_products();
 bool packs_f32();
 
 // weight f32 or f64 [out, in]. Throws Error for Packing::tf32, and for Packing::bf16 unless weight is f32.
+// Packing::bf16 needs a processor that multiplies it: pack_weight of stored_products.h serves the others.
 PackedProducts pack(const Tensor& weight, Packing packing);
 
 }  // namespace csreft::cpu

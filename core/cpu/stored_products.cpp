@@ -82,4 +82,9 @@ PackedProducts pack_stored(const StoredMatrix& weight, Packing packing) {
       .apply_transposed_add_ = [stored](const Tensor& sum, const Tensor& y) { stored->apply_transposed_add(sum, y); }};
 }
 
+PackedProducts pack_weight(const Tensor& weight, Packing packing) {
+  const bool is_kept = packing == Packing::bf16 && weight.dtype() == DType::f32 && !has_bf16_products();
+  return is_kept ? pack_stored(StoredMatrix::bf16(weight), packing) : pack(weight, packing);
+}
+
 }  // namespace csreft::cpu

@@ -7,7 +7,7 @@
 
 #include <nlohmann/json.hpp>
 
-#include "experiments/tasks/read.h"
+#include "experiments/tasks/reading.h"
 
 namespace csreft {
 

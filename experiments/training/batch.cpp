@@ -44,13 +44,26 @@ EncodedExample encode_text(const LanguageModel& model, std::string_view text) {
   return encoded;
 }
 
+// A tokenizer may have more tokens than the model: they are an error where a text has one.
+void check_ids(const LanguageModel& model, std::span<const std::int32_t> ids) {
+  const std::int64_t size = model.llama.config().vocab_size;
+  const auto beyond = std::ranges::find_if(ids, [size](std::int32_t id) { return id < 0 || id >= size; });
+  require(beyond == ids.end(), "token id {} lies outside the model's vocabulary of {}: expected a tokenizer that fits",
+          beyond == ids.end() ? 0 : *beyond, size);
+}
+
 EncodedExample encode_whole(const LanguageModel& model, const Example& example, std::string_view system,
                             std::string_view response) {
-  if (example.is_text) return encode_text(model, response);
-  EncodedExample encoded{.ids = encode_prompt_of(model, example, system)};
-  encoded.prompt_length = std::ssize(encoded.ids);
-  const auto ids = encode_response(*model.chat, model.tokenizer, response);
-  encoded.ids.insert(encoded.ids.end(), ids.begin(), ids.end());
+  EncodedExample encoded;
+  if (example.is_text) {
+    encoded = encode_text(model, response);
+  } else {
+    encoded.ids = encode_prompt_of(model, example, system);
+    encoded.prompt_length = std::ssize(encoded.ids);
+    const auto ids = encode_response(*model.chat, model.tokenizer, response);
+    encoded.ids.insert(encoded.ids.end(), ids.begin(), ids.end());
+  }
+  check_ids(model, encoded.ids);
   return encoded;
 }
 

@@ -12,6 +12,7 @@
 #include "core/base/atomic_folder.h"
 #include "core/base/error.h"
 #include "models/llama/families/family.h"
+#include "models/llama/rope.h"
 #include "models/text/hugging_face_tokenizer.h"
 
 namespace csreft {

@@ -7,6 +7,7 @@
 #include "autograd/checkpoint.h"
 #include "core/base/nearest.h"
 #include "core/ops/stored_rows.h"
+#include "models/llama/rope.h"
 
 namespace csreft {
 namespace {

@@ -11,7 +11,7 @@
 #include <nlohmann/json_fwd.hpp>
 
 #include "core/tensor/shape.h"
-#include "models/llama/rope.h"
+#include "models/llama/rope_scaling.h"
 
 namespace csreft {
 

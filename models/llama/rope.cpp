@@ -8,7 +8,6 @@
 #include <set>
 
 #include "core/base/json_file.h"
-#include "models/llama/llama_config.h"
 
 namespace csreft {
 namespace {

@@ -12,17 +12,10 @@
 #include <variant>
 #include <vector>
 
-#include "models/text/jinja/jinja.h"
+#include "models/text/conversation.h"
 #include "models/text/tokenizer.h"
 
 namespace csreft {
-
-struct Message {
-  std::string role, content;  // role: "system", "user" or "assistant"
-};
-
-// The texts of a model's special tokens by the names that a chat template has for them: "bos_token": "<s>".
-using SpecialTokens = std::map<std::string, std::string>;
 
 // One of this project's own: two functions and a line of the table in chat_template.cpp.
 struct BuiltInForm {
@@ -32,12 +25,6 @@ struct BuiltInForm {
   std::string (*next_prompt)(std::string_view instruction);
   std::string_view turn_start, turn_end;  // special tokens that the tokenizer must have; empty: none, and EOS ends
   bool bos_each_turn;                     // where the tokenizer adds BOS: in front of every turn, not the first alone
-};
-
-// A model's own, as its authors wrote it.
-struct JinjaForm {
-  jinja::Template text;
-  SpecialTokens special_tokens;
 };
 
 struct ChatTemplate {
@@ -76,13 +63,6 @@ std::string own_system_message(const ChatTemplate& chat);
 // Jinja template writes BOS itself: the ids are those of transformers' apply_chat_template(add_generation_prompt=True).
 std::vector<std::int32_t> encode_prompt(const ChatTemplate& chat, const Tokenizer& tokenizer,
                                         std::span<const Message> messages);
-
-struct EncodedConversation {
-  std::vector<std::int32_t> ids;
-  // Half-open spans of `ids`: each assistant's turn, with the id that ends it. What a Jinja template writes otherwise
-  // once a later turn follows (an answer without its thinking) has no span.
-  std::vector<std::pair<std::int64_t, std::int64_t>> responses;
-};
 
 // The same for `messages` that end with the assistant's. What lies before a response is the prompt that the messages
 // before it give. A response is what the template writes behind that prompt up to the token that ends the turn; where

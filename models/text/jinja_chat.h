@@ -1,7 +1,13 @@
 // Conversations by a model's own template: what chat_template.h promises for JinjaForm.
 #pragma once
 
-#include "models/text/chat_template.h"
+#include <cstdint>
+#include <span>
+#include <string>
+#include <vector>
+
+#include "models/text/conversation.h"
+#include "models/text/tokenizer.h"
 
 namespace csreft {
 

@@ -157,7 +157,7 @@ TEST_CASE("scores say their metric in every file that has them") {
 
 TEST_CASE("validation, sequences and comparisons follow the metric that is asked for") {
   const Bench bench;
-  auto words = bench.train({{"--train", "a=train.json"}, {"--validation", "0.25"}, {"--metric", "choice"}});
+  auto words = bench.train({{"--train", "a=train.json"}, {"--validation", "0.5"}, {"--metric", "choice"}});
   words.insert(words.end(), {"--train", "b=train.json", "--test", "a=test.json", "b=test.json", "--order", "sequence"});
   const auto result = bench.run(words);
   CAPTURE(result.err);

@@ -2,6 +2,7 @@
 
 #include "core/base/json_file.h"
 #include "models/llama/llama_config.h"
+#include "models/llama/rope.h"
 #include "tests/fuzz/target.h"
 
 namespace csreft {

@@ -49,7 +49,8 @@ TEST_CASE("changed seeds are read, or refused in one line") {
       try {
         refused += check_reading(*target, input) ? 0 : 1;
       } catch (const std::exception& finding) {
-        FAIL_CHECK(finding.what());
+        const std::string text = finding.what();
+        FAIL_CHECK(text);
       }
     }
     CHECK(refused > 0);

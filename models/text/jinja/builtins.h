@@ -49,7 +49,4 @@ struct JsonStyle {
 };
 std::string to_json(Run& run, const Value& value, const JsonStyle& style);
 
-// Python's `format % values`.
-std::string format_percent(Run& run, const std::string& format, const Value& values);
-
 }  // namespace csreft::jinja

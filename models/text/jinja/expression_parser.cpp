@@ -2,8 +2,6 @@
 
 #include <algorithm>
 
-#include "models/text/jinja/parser.h"
-
 namespace csreft::jinja {
 namespace {
 

@@ -1,9 +1,10 @@
 // Values as JSON, and Python's `format % values`.
+#include "models/text/jinja/format.h"
+
 #include <algorithm>
 #include <cmath>
 
 #include "core/base/error.h"
-#include "models/text/jinja/builtins.h"
 #include "models/text/jinja/text.h"
 #include "models/text/tokenizer.h"
 

@@ -4,7 +4,7 @@
 #include <cmath>
 
 #include "core/base/error.h"
-#include "models/text/jinja/builtins.h"
+#include "models/text/jinja/format.h"
 #include "models/text/jinja/text.h"
 
 namespace csreft::jinja {

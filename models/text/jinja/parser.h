@@ -7,9 +7,6 @@
 
 namespace csreft::jinja {
 
-// Expressions and blocks nest no deeper.
-inline constexpr int max_syntax_depth = 200;
-
 // Tags that reach outside of the template (include, import, extends, block), recursive loops, and `*` and `**` in front
 // of arguments are not supported. Throws Error, which names the line.
 Statements parse(std::string_view source);

@@ -11,6 +11,9 @@
 
 namespace csreft::jinja {
 
+// Expressions and blocks nest no deeper.
+inline constexpr int max_syntax_depth = 200;
+
 struct Expression;
 using ExpressionPtr = std::unique_ptr<Expression>;
 using Expressions = std::vector<ExpressionPtr>;

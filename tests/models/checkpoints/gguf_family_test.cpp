@@ -6,6 +6,7 @@
 #include "models/checkpoints/gguf_config.h"
 #include "models/checkpoints/open_checkpoint.h"
 #include "models/llama/llama.h"
+#include "models/llama/rope.h"
 #include "tests/error_text.h"
 #include "tests/golden_families.h"
 #include "tests/models/checkpoints/gguf_builder.h"

@@ -5,6 +5,7 @@
 #include <doctest/doctest.h>
 
 #include "models/checkpoints/open_checkpoint.h"
+#include "models/llama/rope.h"
 #include "tests/error_text.h"
 #include "tests/models/checkpoints/gguf_builder.h"
 #include "tests/temporary_folder.h"

@@ -9,6 +9,7 @@
 #include "core/tensor/safetensors.h"
 #include "models/checkpoints/open_checkpoint.h"
 #include "models/language_model.h"
+#include "models/llama/rope.h"
 #include "tests/error_text.h"
 #include "tests/golden_families.h"
 #include "tests/source.h"
