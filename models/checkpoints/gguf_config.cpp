@@ -5,6 +5,7 @@
 #include <utility>
 
 #include "core/base/json_file.h"
+#include "models/llama/rope.h"
 
 namespace csreft {
 namespace {

@@ -41,12 +41,4 @@ std::string text_or(const std::optional<Value>& argument, std::string_view fallb
 std::string replaced(Run& run, std::string_view text, std::string_view old, std::string_view replacement,
                      std::int64_t most);
 
-// Python's json.dumps. Throws Error for what JSON cannot hold.
-struct JsonStyle {
-  bool ensure_ascii = false, sort_keys = false;
-  std::optional<std::string> indent;
-  std::string item_separator = ", ", key_separator = ": ";
-};
-std::string to_json(Run& run, const Value& value, const JsonStyle& style);
-
 }  // namespace csreft::jinja

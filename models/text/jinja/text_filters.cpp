@@ -5,6 +5,7 @@
 
 #include "core/base/error.h"
 #include "models/text/jinja/builtins.h"
+#include "models/text/jinja/format.h"
 #include "models/text/jinja/text.h"
 
 namespace csreft::jinja {
