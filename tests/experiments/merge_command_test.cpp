@@ -81,7 +81,7 @@ TEST_CASE("merge refuses bad flags and folders") {
   const MergeBench merging;
   check_refused(merging.bench, {"merge", "--out", "merged"}, "there is no adapter");
   check_refused(merging.bench, {"merge", "--adapter", "lora"}, "no place for the merged model");
-  check_refused(merging.bench, MergeBench::words("lora", {"--dtype", "f16"}), "--dtype f16 is not possible");
+  check_refused(merging.bench, MergeBench::words("lora", {"--dtype", "q4_0"}), "--dtype q4_0 is not possible");
   check_refused(merging.bench, MergeBench::words("absent"), "adapter folder absent does not exist");
   check_refused(merging.bench, MergeBench::words("model"), "has no adapter_config.json");
   merging.bench.chat.folder.write("lora/adapter_config.json", "{}");

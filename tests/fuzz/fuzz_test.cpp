@@ -36,7 +36,7 @@ TEST_CASE("the seeds of every fuzzed reader are read without an error") {
   }
 }
 
-TEST_CASE("changed seeds are read, or refused in one line") {
+TEST_CASE("changed seeds are read, or refused by an Error") {
   constexpr int inputs = 200;
   for (const auto* target : fuzz_targets()) {
     CAPTURE(target->name);

@@ -3,7 +3,6 @@
 #include <stdexcept>
 
 #include "core/base/error.h"
-#include "models/text/tokenizer.h"
 
 namespace csreft {
 
@@ -12,9 +11,7 @@ bool check_reading(const FuzzTarget& target, std::string_view input) {
     target.read(input);
     return true;
   } catch (const Error& error) {
-    const std::string text = error.what();
-    const bool is_line = !text.empty() && printable(text) == text;
-    if (!is_line) throw std::runtime_error("an error that is not a line of text: " + text);
+    if (std::string_view(error.what()).empty()) throw std::runtime_error("an error without a text");
     return false;
   }
 }

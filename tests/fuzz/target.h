@@ -24,8 +24,8 @@ struct FuzzTarget {
 
 std::span<const FuzzTarget* const> fuzz_targets();
 
-// Throws std::runtime_error, whose text names the input's fault, where the target does anything but read the input or
-// throw an Error of one line of valid UTF-8. Whether the input was read.
+// Whether the input was read; false where the target throws an Error. Throws std::runtime_error for one without a text,
+// and lets all other exceptions through: they are findings.
 bool check_reading(const FuzzTarget& target, std::string_view input);
 
 // An input of two files: a text, a zero byte, and what follows it.
