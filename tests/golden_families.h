@@ -12,8 +12,8 @@
 #include "models/checkpoints/checkpoint.h"
 #include "tests/golden_compare.h"
 
-// Element i of a tensor is f(u), u in [-1, 1) from the 24 highest bits of splitmix64 number i + 1 of the seed FNV-1a(name):
-// biases u / 2, norms 1 + u / 4, the embedding u, other matrices u sqrt(3 / columns); f32.
+// Element i of a tensor is f(u), u in [-1, 1) from the 24 highest bits of splitmix64 number i + 1 of the seed
+// FNV-1a(name): biases u / 2, norms 1 + u / 4, the embedding u, other matrices u sqrt(3 / columns); f32.
 csreft::Tensor formula_weight(const std::string& name, const csreft::Shape& shape);
 
 // One file: a config.json, ids, the rows of the logits that are kept, and the mean loss of every next token, as
@@ -23,7 +23,7 @@ struct GoldenFamily {
   nlohmann::json config;
   std::vector<std::int32_t> ids;
   std::vector<std::int32_t> rows;
-  csreft::Tensor logits;     // f64 [rows, vocabulary]
+  csreft::Tensor logits;  // f64 [rows, vocabulary]
   double loss = 0;
   nlohmann::json gradients;  // of that loss, by parameter
 
