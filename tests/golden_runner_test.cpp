@@ -51,11 +51,11 @@ TEST_CASE("the project's golden values hold") {
   const auto results = run(own);
   for (const auto& result : results) CHECK_MESSAGE(result.passed, result.name, ": ", result.detail);
   // Each kind that is kept has been run.
-  for (const auto* name : {"tiny-gqa base: gradients", "tiny-gqa loreft: gradients", "tiny-gqa loreft.tied: loss",
-                           "tiny-gqa csreft.prompt_mean.l1: gates", "tiny-gqa csreft.prompt_mean.entropy: gradients",
-                           "qwen2: gradients", "rope-yarn: logits", "stiefel 4x64.retract_qr", "optim adamw",
-                           "gguf Q2_K", "gguf Q3_K", "gguf Q4_K", "gguf Q5_K", "gguf Q6_K", "gguf Q8_K", "gguf IQ4_NL",
-                           "gguf IQ4_XS"}) {
+  for (const auto* name :
+       {"tiny-gqa base: gradients", "tiny-gqa loreft: gradients", "tiny-gqa loreft.tied: loss",
+        "tiny-gqa csreft.prompt_mean.l1: gates", "tiny-gqa csreft.prompt_mean.entropy: gradients", "qwen2: gradients",
+        "rope-yarn: logits", "stiefel 4x64.retract_qr", "optim adamw", "gguf Q2_K", "gguf Q3_K", "gguf Q4_K",
+        "gguf Q5_K", "gguf Q6_K", "gguf Q8_K", "gguf IQ4_NL", "gguf IQ4_XS"}) {
     CHECK_MESSAGE(std::ranges::count(results, name, &GoldenResult::name) == 1, name);
   }
 }
