@@ -31,7 +31,7 @@ shared_libraries() {
 
 # Builds what a bundle holds: for any x86-64 processor, with CUDA if this checkout has been built with it.
 build_for_bundle() {
-  local options capabilities
+  local options capabilities files
   options=(-Dnative=false)
   if [[ -f $root/build-cuda/build.ninja ]]; then
     provide_nvcc
@@ -42,23 +42,34 @@ build_for_bundle() {
     options+=(-Dcuda=disabled)
   fi
   build=$root/build-bundle
-  prepare "${options[@]}" -- experiments/csreft tests/csreft_tests
+  mapfile -t files < <(bundled_files)
+  prepare "${options[@]}" -- "${files[@]}"
+}
+
+# What of a build a bundle holds. Without CUDA the programmes share a library.
+bundled_files() {
+  if [[ $build == "$root/build-bundle" && -f $root/build-cuda/build.ninja ]]; then
+    printf '%s\n' experiments/csreft tests/csreft_tests
+  else
+    printf '%s\n' experiments/csreft_with_rooms tests/csreft_tests_with_rooms experiments/libcsreft_rooms.so
+  fi
 }
 
 # Copies the shared libraries that $build's programmes need, and their licences, which ask to go along.
 copy_libraries() {
   local folder=$1 library package
   while IFS= read -r library; do
+    [[ ! -e $folder/lib/${library##*/} ]] || continue # of the build, and there already
     cp -L "$library" "$folder/lib/"
     package=$(dpkg-query -S "*/${library##*/}" 2>/dev/null | sed -n '1s/[:,].*//p') || package=
     if [[ -f /usr/share/doc/$package/copyright ]]; then
       cp -L "/usr/share/doc/$package/copyright" "$folder/licences/$package"
     fi
-  done < <(shared_libraries others "$build/experiments/csreft" "$build/tests/csreft_tests")
+  done < <(shared_libraries others "$folder"/bin/*)
 }
 
 bundle() {
-  local native=no folder file
+  local native=no folder file name files
   case ${1:-} in
     --check)
       (($# >= 2)) || die "expected ./run bundle --check DIR"
@@ -75,7 +86,8 @@ bundle() {
   [[ ! -e $folder || (-d $folder && -z $(ls -A "$folder")) ]] || die "$folder is there already; expected a new or empty folder for the bundle"
   [[ $(uname -m) == x86_64 ]] || die "this machine is $(uname -m); expected x86_64, which the bundle is for"
   if [[ $native == yes ]]; then
-    prepare -- experiments/csreft tests/csreft_tests
+    mapfile -t files < <(bundled_files)
+    prepare -- "${files[@]}"
   else
     build_for_bundle
   fi
@@ -84,12 +96,18 @@ bundle() {
   temporary=$(mktemp -d "$(dirname "$folder")/bundle.XXXXXX")
   trap remove_temporary EXIT
   mkdir -p "$temporary"/{bin,lib,licences} "$temporary"/source/{autograd/functions,core/{device,ops},tests}
-  for file in experiments/csreft tests/csreft_tests; do
-    strip -o "$temporary/bin/${file##*/}" "$build/$file"
+  mapfile -t files < <(bundled_files)
+  for file in "${files[@]}"; do
+    name=${file##*/}
+    case $name in
+      *.so) strip -o "$temporary/lib/$name" "$build/$file" ;;
+      *) strip -o "$temporary/bin/${name%_with_rooms}" "$build/$file" ;;
+    esac
   done
   copy_libraries "$temporary"
   # What the tests read.
-  for file in autograd/functions/functions.h core/ops/ops.h core/device/primitives.inc core/cpu core/cuda tests/golden; do
+  for file in autograd/functions/functions.h core/ops/ops.h core/device/primitives.inc core/cpu core/cuda tests/golden \
+    tests/golden_texts; do
     cp -r "$root/$file" "$temporary/source/$file"
   done
   cp "$root/LICENSE" "$temporary/licences/csreft"

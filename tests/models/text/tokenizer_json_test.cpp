@@ -22,7 +22,7 @@ using doctest::Contains;
 
 // A kind's name and its hashes, each of eight texts, in hexadecimal.
 std::map<std::string, std::string> golden_hashes() {
-  std::ifstream stream(source("tests/models/text/golden_tokenizers/ids.txt"));
+  std::ifstream stream(source("tests/golden_texts/tokenizers/ids.txt"));
   std::map<std::string, std::string> hashes;
   for (std::string name, hash; stream >> name >> hash;) hashes[name] = hash;
   return hashes;
@@ -90,7 +90,7 @@ TEST_CASE("ids of awkward texts are those of Hugging Face's tokenizers, for ever
   for (const auto& [kind, expected] : hashes) {
     if (kind == "texts") continue;
     CAPTURE(kind);
-    const auto tokenizer = csreft::load_tokenizer_json(source("tests/models/text/golden_tokenizers/" + kind + ".json"));
+    const auto tokenizer = csreft::load_tokenizer_json(source("tests/golden_texts/tokenizers/" + kind + ".json"));
     REQUIRE(expected.size() == texts.size());
     std::string differing;
     for (std::size_t first = 0; first < texts.size(); first += 8) {

@@ -20,10 +20,10 @@ using Json = nlohmann::ordered_json;
 namespace {
 
 struct Golden {
-  Json json = Json::parse(csreft::read_text_file(source("tests/models/text/golden_chat_templates/golden.json")));
+  Json json = Json::parse(csreft::read_text_file(source("tests/golden_texts/chat_templates/golden.json")));
 
   static std::string source_of(const std::string& family) {
-    return csreft::read_text_file(source("tests/models/text/golden_chat_templates/" + family + ".jinja"));
+    return csreft::read_text_file(source("tests/golden_texts/chat_templates/" + family + ".jinja"));
   }
   Json variables(const std::string& conversation, bool add_generation_prompt) const {
     Json out{{"messages", json["conversations"][conversation]}, {"tools", nullptr}, {"documents", nullptr}};
