@@ -78,10 +78,15 @@ Tensor in_order_of(const Tensor& x) {
 template <typename Form>
 void multiply(const Tensor& x, const StoredMatrix& w, const Tensor& y) {
   if (x.rows() == 0) return;
-  Tensor ordered = x;
-  if constexpr (requires { Form::element_at(0); }) ordered = in_order_of<Form>(x);
-  multiply_all<Form>(w.bytes().data(), w.row_bytes(),
-                     {ordered.data<float>(), y.data<float>(), x.rows(), x.cols(), w.rows()});
+  const auto multiply_rows = [&](const Tensor& rows) {
+    multiply_all<Form>(w.bytes().data(), w.row_bytes(),
+                       {rows.data<const float>(), y.data<float>(), x.rows(), x.cols(), w.rows()});
+  };
+  if constexpr (requires { Form::element_at(0); }) {
+    multiply_rows(in_order_of<Form>(x));
+  } else {
+    multiply_rows(x);
+  }
 }
 
 }  // namespace

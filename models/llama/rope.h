@@ -12,11 +12,11 @@
 
 namespace csreft {
 
-// Reads `rope_theta` and the scaling of a config.json into `config`, whose head_dim and max_position_embeddings are
+// Reads `rope_theta` and the scaling of a config.json into `result`, whose head_dim and max_position_embeddings are
 // set: `rope_scaling` (with `rope_type` or `type`) or else `rope_parameters`, in which rope_theta may lie, too; there
 // it counts before one at the top. Without a type they say theta alone. Throws Error, naming `where`, for another type,
 // a missing or ill-typed key, and a rotation of a part of the head.
-void read_rope(const nlohmann::json& json, std::string_view where, LlamaConfig& config);
+void read_rope(const nlohmann::json& config, std::string_view where, LlamaConfig& result);
 
 // `rope_scaling` as read_rope reads it back; null for PlainRope.
 nlohmann::json rope_scaling_json(const RopeScaling& scaling);

@@ -37,8 +37,8 @@ std::vector<std::optional<Value>> bind(const Arguments& arguments, std::string_v
 std::int64_t integer_or(const std::optional<Value>& argument, std::int64_t fallback);
 std::string text_or(const std::optional<Value>& argument, std::string_view fallback);
 
-// `old` replaced by `replacement`, the first `most` times; below zero: each time.
-std::string replaced(Run& run, std::string_view text, std::string_view old, std::string_view replacement,
+// In `whole`, `old` replaced by `replacement`, the first `most` times; below zero: each time.
+std::string replaced(Run& run, std::string_view whole, std::string_view old, std::string_view replacement,
                      std::int64_t most);
 
 }  // namespace csreft::jinja

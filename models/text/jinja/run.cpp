@@ -78,11 +78,11 @@ Run::~Run() {
   for (const auto& space : namespaces_) space->members.clear();
 }
 
-std::string Run::render(const Statements& statements, std::vector<std::pair<std::string, Value>> variables) {
+std::string Run::render(const Statements& statements, const std::vector<std::pair<std::string, Value>>& variables) {
   std::string out;
   out_ = &out;
   scope_ = std::make_shared<Scope>();
-  for (auto& [name, value] : variables) scope_->variables.emplace(name, std::move(value));
+  for (const auto& [name, value] : variables) scope_->variables.emplace(name, value);
   try {
     execute(statements);
   } catch (const Error& error) {
@@ -122,8 +122,8 @@ Value Run::call(const Value& callee, Arguments& arguments) {
   require(!callee.is<Undefined>(), "{}", callee.is<Undefined>() ? *callee.as<Undefined>().why : "");
   require(callee.is<std::shared_ptr<const Function>>(), "a '{}' is called: expected a function or a macro",
           type_name(callee));
-  const auto called = callee.as<std::shared_ptr<const Function>>();
-  return called->call(*this, arguments);
+  // Kept until it returns: it may give its own name another value.
+  return std::shared_ptr<const Function>(callee.as<std::shared_ptr<const Function>>())->call(*this, arguments);
 }
 
 void Run::write(std::string_view text) {

@@ -51,7 +51,7 @@ class Run {
   Run& operator=(const Run&) = delete;
 
   // Throws Error, which names the line.
-  std::string render(const Statements& statements, std::vector<std::pair<std::string, Value>> variables);
+  std::string render(const Statements& statements, const std::vector<std::pair<std::string, Value>>& variables);
 
   // For functions, filters, tests and methods:
   std::time_t now() const { return now_; }

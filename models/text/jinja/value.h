@@ -65,8 +65,8 @@ struct Value {
 
   Value() = default;
   template <typename T>
-  requires std::is_constructible_v<decltype(data), T> &&(!std::is_same_v<std::remove_cvref_t<T>, Value>)Value(T&& value)
-      : data(std::forward<T>(value)) {}  // NOLINT(google-explicit-constructor)
+  requires std::is_constructible_v<decltype(data), T> &&(!std::is_same_v<T, Value>)Value(T value)
+      : data(std::move(value)) {}  // NOLINT(google-explicit-constructor)
 
   template <typename T>
   bool is() const {
