@@ -7,6 +7,7 @@
 
 #include "core/base/error.h"
 #include "core/base/gzip.h"
+#include "core/base/lfs_pointer.h"
 #include "experiments/tasks/blank.h"
 
 namespace csreft {
@@ -35,7 +36,6 @@ constexpr std::array other_kinds{
     OtherKind{"\xfd\x37zXZ", ".xz", "compressed by xz", "expected JSON, or gzip: unxz '{}'"},
     OtherKind{"\xff\xfe", "", "UTF-16", "expected UTF-8: iconv -f UTF-16 -t UTF-8 '{}'"},
     OtherKind{"\xfe\xff", "", "UTF-16", "expected UTF-8: iconv -f UTF-16 -t UTF-8 '{}'"},
-    OtherKind{"version https://git-lfs", "", "a git-lfs pointer", "expected the file itself: git lfs pull"},
 };
 
 bool may_be_json(std::string_view text) {
@@ -51,6 +51,7 @@ std::string lower(std::string_view text) {
 
 void refuse_other_kinds(std::string_view bytes, const std::string& where) {
   if (may_be_json(bytes)) return;
+  check_no_lfs_pointer(where, std::as_bytes(std::span(bytes)));
   const std::string name = lower(where);
   for (const auto& kind : other_kinds) {
     const bool begins = !kind.start.empty() && bytes.starts_with(kind.start);

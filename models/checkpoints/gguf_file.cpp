@@ -7,6 +7,7 @@
 #include <vector>
 
 #include "core/base/json_file.h"
+#include "core/base/lfs_pointer.h"
 
 namespace csreft {
 namespace {
@@ -190,8 +191,7 @@ void check_layout(std::vector<TensorInfo> infos, std::uint64_t alignment, std::u
 
 void check_magic(Cursor& cursor, std::span<const std::byte> bytes) {
   const std::string_view text(static_cast<const char*>(static_cast<const void*>(bytes.data())), bytes.size());
-  require(!text.starts_with("version https://git-lfs"),
-          "{} is a git-lfs pointer, not the file that it stands for: fetch that with `git lfs pull`", cursor.where());
+  check_no_lfs_pointer(cursor.where(), bytes);
   for (const std::string_view older : {"lmgg", "fmgg", "tjgg"}) {
     require(!text.starts_with(older), "{} is of a format that llama.cpp had before GGUF: convert it to GGUF",
             cursor.where());
