@@ -5,15 +5,15 @@
 
 namespace csreft {
 
-DecodeStep::DecodeStep(const Llama& model, KvCache& cache, const Attachments& attachments,
-                       std::vector<std::int32_t> slots, std::span<const std::int32_t> tokens, const Drawing& drawing)
+DecodeStep::DecodeStep(const Llama& model, KvCache& cache, Attachments attachments, std::vector<std::int32_t> slots,
+                       std::span<const std::int32_t> tokens, const Drawing& drawing)
     : model_(model),
       cache_(cache),
       slots_(std::move(slots)),
       tokens_(tokens.begin(), tokens.end()),
       ended_(slots_.size(), false),
       readback_(model.options().device, static_cast<std::int64_t>(slots_.size())),
-      recording_(model.options().device, [this, &attachments, drawing] {
+      recording_(model.options().device, [this, attachments = std::move(attachments), drawing] {
         logits_ = {};
         logits_ = model_.logits(model_.forward(batch_, attachments, &cache_)).value();
         ops::sample_(logits_, drawing.sampling, drawing.first_stream, draws_, next_);

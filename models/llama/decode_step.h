@@ -26,9 +26,9 @@ struct Drawing {
 // step leaves them to the next; the tokens drawn, and nothing else, come to the host.
 class DecodeStep {
  public:
-  // For these slots of the cache, each of which holds at least one token; tokens[i] is the next of slots[i]. The model,
-  // the cache and what is attached must outlive it. Throws Error for ids outside the vocabulary.
-  DecodeStep(const Llama& model, KvCache& cache, const Attachments& attachments, std::vector<std::int32_t> slots,
+  // For these slots of the cache, each of which holds at least one token; tokens[i] is the next of slots[i]. The model
+  // and the cache must outlive it. Throws Error for ids outside the vocabulary.
+  DecodeStep(const Llama& model, KvCache& cache, Attachments attachments, std::vector<std::int32_t> slots,
              std::span<const std::int32_t> tokens, const Drawing& drawing);
   DecodeStep(const DecodeStep&) = delete;
   DecodeStep& operator=(const DecodeStep&) = delete;

@@ -102,7 +102,6 @@ std::vector<std::vector<std::int32_t>> generate(const Llama& model, std::span<co
   const Tensor logits =
       last_logits(model, batch, attachments.prompt ? attachments.prompt(batch) : Attachments{}, cache);
   sequences.tokens = sample(logits, options.sampling, first_stream, draw_counts(sequences.slots, 0, device));
-  Attachments generated;
   std::optional<DecodeStep> decode;
   for (std::int32_t drawn = 1;; ++drawn) {
     const std::vector<NewToken> reported = new_tokens(sequences, options, drawn, cache);
@@ -111,9 +110,8 @@ std::vector<std::vector<std::int32_t>> generate(const Llama& model, std::span<co
       if (!decode || is_worth_a_new_step(device, n, n_ended)) {
         sequences.drop_ended();
         decode.reset();
-        if (attachments.generated) generated = attachments.generated(sequences.slots);
-        decode.emplace(model, cache, generated, sequences.slots, sequences.tokens,
-                       Drawing{options.sampling, first_stream, drawn});
+        decode.emplace(model, cache, attachments.generated ? attachments.generated(sequences.slots) : Attachments{},
+                       sequences.slots, sequences.tokens, Drawing{options.sampling, first_stream, drawn});
       }
       decode->end(sequences.ended);
       decode->start();

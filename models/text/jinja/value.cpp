@@ -93,7 +93,7 @@ Value sequence(std::vector<Value> items, Sequence::Kind kind) {
   return std::make_shared<Sequence>(Sequence{kind, std::move(items), extent.depth, extent.weight, false});
 }
 
-Value dict(std::vector<std::pair<Value, Value>> entries) {
+Value dict(std::vector<std::pair<Value, Value>>&& entries) {
   auto made = std::make_shared<Dict>();
   Extent extent;
   for (auto& [key, value] : entries) {

@@ -97,7 +97,7 @@ Value text(std::string text);
 Value integer(std::size_t value);
 // Throws Error for values beyond max_value_depth or max_value_weight.
 Value sequence(std::vector<Value> items, Sequence::Kind kind = Sequence::Kind::list);
-Value dict(std::vector<std::pair<Value, Value>> entries);
+Value dict(std::vector<std::pair<Value, Value>>&& entries);
 Value function(std::string name, std::function<Value(Run&, Arguments&)> call);
 
 // The type's name as Python has it: "str", "NoneType".
