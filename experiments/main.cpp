@@ -9,6 +9,7 @@
 
 #include "core/base/nearest.h"
 #include "core/base/split.h"
+#include "core/ranks/launcher.h"
 #include "experiments/cli/cli.h"
 
 namespace csreft {
@@ -34,7 +35,8 @@ namespace {
 constexpr std::array table{
     Experiment{"quickstart", "a small chat model learns four word skills: CS-ReFT against LoReFT, with a report",
                quickstart},
-    Experiment{"train", "fine-tune a model with one method on your tasks", train},
+    Experiment{"train", "fine-tune a model with one method on your tasks", train,
+               /*on_ranks=*/true},
     Experiment{"evaluate", "score a model, with or without an adapter, on tasks", evaluate_model},
     Experiment{"generate", "continue a prompt, or answer a file of instructions", generate_text},
     Experiment{"chat", "a conversation with a model in the terminal, the base model's answers beside its adapter's",
@@ -47,8 +49,9 @@ constexpr std::array table{
     Experiment{"merge", "write a model with a LoRA adapter merged into its weights as a Hugging Face folder", merge},
     Experiment{"make-random", "write a model of a known shape with random weights as a Hugging Face folder",
                make_random},
-    Experiment{"table1", "every method on your tasks, each at its best learning rate: the paper's Table 1", table1},
-    Experiment{"ablate", "compare variants over seeds in one command", ablate},
+    Experiment{"table1", "every method on your tasks, each at its best learning rate: the paper's Table 1", table1,
+               /*on_ranks=*/true},
+    Experiment{"ablate", "compare variants over seeds in one command", ablate, /*on_ranks=*/true},
     Experiment{"bench", "measure this machine, and the project against it", bench},
     Experiment{"gpu-check", "run the tests on a CUDA device, and measure the project against what the card can do",
                gpu_check},
@@ -75,6 +78,7 @@ int run(Arguments arguments) {
   if (arguments.empty() || arguments[0] == "--help" || arguments[0] == "-h") return list_experiments();
   const auto found = std::ranges::find(table, arguments[0], &Experiment::name);
   if (found == table.end()) refuse(arguments[0]);
+  if (!found->on_ranks) require_one_process(fmt::format("{} is the work of one", found->name));
   return found->run(arguments.subspan(1));
 }
 

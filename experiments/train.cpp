@@ -1,8 +1,10 @@
 // Fine-tunes a model with one method on any number of tasks, scores it, and writes a run folder.
 #include <algorithm>
 #include <array>
+#include <optional>
 
 #include "core/base/json_file.h"
+#include "core/ranks/ranks.h"
 #include "experiments/cli/config_flags.h"
 #include "experiments/cli/progress.h"
 #include "experiments/training/config.h"
@@ -130,14 +132,14 @@ nlohmann::json kept_summary(const std::filesystem::path& folder) {
 }
 
 // Says where a run goes on. False if there is nothing left to do.
-bool announce_resume(const Trainer& trainer, const RunFolder& folder) {
-  const auto [done, lost] = trainer.saved(folder.path());
+bool announce_resume(const Trainer& trainer, const std::filesystem::path& folder) {
+  const auto [done, lost] = trainer.saved(folder);
   const std::int64_t total = trainer.total_steps();
   require(done <= total, "{} has done {} steps: expected --epochs and --steps that make no fewer, not {}",
-          folder.path().string(), done, total);
-  if (done == total && holds_finished_run(folder.path())) {
+          folder.string(), done, total);
+  if (trainer.ranks().of_first(done == total && holds_finished_run(folder))) {
     fmt::print("the run in {} is finished: all {} steps are done and scored; --epochs or --steps extends it\n",
-               folder.path().string(), total);
+               folder.string(), total);
     return false;
   }
   fmt::print("goes on after step {} of {}{}\n", done, total,
@@ -163,19 +165,24 @@ void check_model(const RunConfig& saved, const LanguageModel& model, const std::
 // Scores the untrained model, unless that is known, then trains and scores. False if a signal came before the training
 // and an earlier part of the run has told as much.
 bool train_with_baseline(MethodRun& run, Trainer& trainer, const LanguageModel& model, const std::vector<Task>& tests,
-                         const TrainCommand& command, const RunFolder& folder, bool resume) {
-  const std::string where = (folder.path() / "summary.json").string();
-  nlohmann::json kept = kept_summary(folder.path());
+                         const TrainCommand& command, const std::filesystem::path& folder, bool resume) {
+  const std::string where = (folder / "summary.json").string();
+  nlohmann::json kept = kept_summary(folder);
   const Routing* routing = run.method->routing();
   const std::int64_t shared = routing != nullptr ? routing->shared() : 0;
-  if (command.baseline) {
+  const Ranks& ranks = trainer.ranks();
+  if (command.baseline && ranks.is_first()) {
     run.untrained = kept_scores(kept, "untrained", tests, shared, where);
     if (run.untrained.empty()) run.untrained = score_untrained(model, tests, command.evaluation);
     print_scores("untrained", run.untrained);
   }
   run.result.interrupted = true;
-  const bool goes_on = !interrupted();
+  const bool goes_on = ranks.of_first(!interrupted());
   if (!goes_on) run.untrained.clear();
+  if (!ranks.is_first()) {
+    if (goes_on) train_and_score(run, trainer, model, tests, command.evaluation, folder, resume);
+    return goes_on;
+  }
   // Until the run has come to its end; what an earlier part of it has left stays until then.
   if (!kept.empty()) {
     run.scores = kept_scores(kept, "tasks", tests, shared, where);
@@ -184,11 +191,11 @@ bool train_with_baseline(MethodRun& run, Trainer& trainer, const LanguageModel& 
     kept["interrupted"] = true;
     kept["total_steps"] = run.total_steps;
     if (!run.untrained.empty()) kept["untrained"] = tasks_json(run.untrained);
-    write_summary(folder.path(), kept);
+    write_summary(folder, kept);
   } else {
-    write_summary(folder.path(), summary_json(model, run, command.train));
+    write_summary(folder, summary_json(model, run, command.train));
   }
-  if (goes_on) train_and_score(run, trainer, model, tests, command.evaluation, folder.path(), resume);
+  if (goes_on) train_and_score(run, trainer, model, tests, command.evaluation, folder, resume);
   return goes_on || kept.empty();
 }
 
@@ -210,18 +217,36 @@ int finish(const MethodRun& run, const LanguageModel& model, const TrainCommand&
   return interrupted_exit;
 }
 
+// On a host with several ranks, each has its share of the processors, and a card of its own.
+ModelFlags share_of_host(ModelFlags flags, const Ranks& ranks) {
+  if (ranks.size() == 1) return flags;
+  if (flags.threads == 0) flags.threads = ranks.threads();
+  if (flags.device == "cuda") flags.device = fmt::format("cuda:{}", ranks.local_rank());
+  return flags;
+}
+
+// Where a run trains: all ranks know its folder, and the first one has it.
+struct RunPlace {
+  const Ranks& ranks;
+  std::optional<RunFolder> folder;
+  std::filesystem::path path;
+
+  RunPlace(const Ranks& all, std::optional<RunFolder> own)
+      : ranks(all), folder(std::move(own)), path(ranks.of_first(folder ? folder->path().string() : std::string())) {}
+};
+
 // With `saved`, goes on with the run that the folder holds, and with its options.
-int run(const TrainCommand& command, Prepared prepared, Arguments arguments, RunFolder& folder,
+int run(const TrainCommand& command, Prepared prepared, Arguments arguments, RunPlace run_place,
         const RunConfig* saved) {
-  const auto& place = folder.path();
+  const auto& [ranks, folder, place] = run_place;
   auto& [data, choice] = prepared;
-  const LanguageModel model = command.model.load(trains_model(choice.method));
+  const LanguageModel model = share_of_host(command.model, ranks).load(trains_model(choice.method));
   if (saved != nullptr) {
     for (const auto& line : differences(*saved, model.llama.options().device)) fmt::print("note: {}\n", line);
   }
   const std::shared_ptr<Method> method = create_method(choice.method, model.llama, command.train.seed);
   print_layers(choice.method, method->options(), model.llama.config());
-  Trainer trainer(model, *method, data.train, command.train);
+  Trainer trainer(model, *method, data.train, command.train, ranks);
   skip_unusable(model, data.test, command.evaluation);
   skip_unusable(model, data.validation, {.system = command.train.system});
   for (const auto& task : data.test) check_task(model, method.get(), task, command.evaluation);
@@ -236,10 +261,12 @@ int run(const TrainCommand& command, Prepared prepared, Arguments arguments, Run
       "a run that learns tasks in sequence cannot be extended: its earlier tasks are done; expected no --epochs and no "
       "--steps");
   if (saved != nullptr) check_model(*saved, model, place);
-  if (resume && !announce_resume(trainer, folder)) return 0;
-  if (saved == nullptr) {
+  if (resume && !announce_resume(trainer, place)) return 0;
+  if (!ranks.is_first()) {
+    // Writes nothing.
+  } else if (saved == nullptr) {
     const DataFiles files{command.train_files, command.test_files, command.validation.files()};
-    folder.begin(config_text("train", arguments, method->options(), command.train, model, files));
+    run_place.folder->begin(config_text("train", arguments, method->options(), command.train, model, files));
   } else {
     continue_config(place, command.train, model, resume ? trainer.saved(place).done : 0);
   }
@@ -249,7 +276,8 @@ int run(const TrainCommand& command, Prepared prepared, Arguments arguments, Run
   const InterruptGuard guard;
   MethodRun run = start_run(choice.method.method, method);
   run.total_steps = trainer.total_steps();
-  const bool has_news = train_with_baseline(run, trainer, model, data.test, command, folder, resume);
+  const bool has_news = train_with_baseline(run, trainer, model, data.test, command, place, resume);
+  if (!ranks.is_first()) return 0;
   return finish(run, model, command, place, has_news);
 }
 
@@ -267,7 +295,7 @@ void change(TrainCommand& saved, const TrainCommand& given, const TrainOptions& 
   saved.model.quiet = given.model.quiet;
 }
 
-int resume(const TrainCommand& given) {
+int resume(const TrainCommand& given, const Ranks& ranks) {
   constexpr std::array allowed{"--resume", "--threads", "--quiet", "--epochs", "--steps", "--save-every", "--device"};
   for (const auto& flag : given.flags.given()) {
     require(std::ranges::find(allowed, flag) != allowed.end(),
@@ -278,30 +306,39 @@ int resume(const TrainCommand& given) {
   given.model.check();
   TrainOptions unused;
   given.saves.apply(unused);
-  RunFolder folder = RunFolder::reopen(given.resume);
+  std::optional<RunFolder> folder;
+  if (ranks.is_first()) folder.emplace(RunFolder::reopen(given.resume));
+  RunPlace place(ranks, std::move(folder));
   const RunConfig config = read_config(given.resume, "train");
   TrainCommand saved(config.arguments);
   saved.flags.parse(config.arguments);
   change(saved, given, asked, config.train);
   if (std::filesystem::is_directory(config.started_in)) saved.name_files_from(config.started_in);
   Prepared prepared = prepare(saved, &config);
-  return run(saved, std::move(prepared), config.arguments, folder, &config);
+  return run(saved, std::move(prepared), config.arguments, std::move(place), &config);
+}
+
+int train(Arguments arguments, const Ranks& ranks) {
+  TrainCommand command(arguments);
+  if (!command.flags.parse(arguments)) return 0;
+  if (!command.resume.empty()) return resume(command, ranks);
+  require(!command.train_files.empty(), "there is no training data: expected --train FILE");
+  // What is wrong with the flags comes before what is wrong with the folder.
+  command.model.check();
+  Prepared prepared = prepare(command, nullptr);
+  std::optional<RunFolder> folder;
+  if (ranks.is_first()) {
+    folder.emplace(command.out.empty() ? RunFolder::take_new("train")
+                                       : RunFolder::take(command.out, command.force ? Replace::any : Replace::nothing));
+  }
+  return run(command, std::move(prepared), command.flags.arguments(), {ranks, std::move(folder)}, nullptr);
 }
 
 }  // namespace
 
 int train(Arguments arguments) {
-  TrainCommand command(arguments);
-  if (!command.flags.parse(arguments)) return 0;
-  if (!command.resume.empty()) return resume(command);
-  require(!command.train_files.empty(), "there is no training data: expected --train FILE");
-  // What is wrong with the flags comes before what is wrong with the folder.
-  command.model.check();
-  Prepared prepared = prepare(command, nullptr);
-  RunFolder folder = command.out.empty()
-                         ? RunFolder::take_new("train")
-                         : RunFolder::take(command.out, command.force ? Replace::any : Replace::nothing);
-  return run(command, std::move(prepared), command.flags.arguments(), folder, nullptr);
+  const Ranks ranks = Ranks::start();
+  return ranks.together([&] { return train(arguments, ranks); });
 }
 
 }  // namespace csreft

@@ -156,6 +156,10 @@ EditRows edit_rows(const PositionGroup& group, const PromptSpans& prompts) {
   return {index_tensor(index), index_tensor(example)};
 }
 
+std::int64_t count_edit_rows(const PositionGroup& group, const PromptSpans& prompts) {
+  return prompts.starts.empty() ? 0 : edit_rows(group, prompts).index.size();
+}
+
 EditRows generated_rows(std::span<const std::int32_t> examples) {
   std::vector<std::int32_t> rows(examples.size());
   std::iota(rows.begin(), rows.end(), 0);

@@ -66,6 +66,8 @@ std::string_view positions_help();
 // The rows of a packed batch that a group edits. A group of generated tokens edits the response's rows in training: all
 // that the model is given. Throws Error where a prompt is edited nowhere.
 EditRows edit_rows(const PositionGroup& group, const PromptSpans& prompts);
+// How many these are.
+std::int64_t count_edit_rows(const PositionGroup& group, const PromptSpans& prompts);
 
 // The rows of a decoding step, which has one token of each of some sequences: row i is examples[i]'s.
 EditRows generated_rows(std::span<const std::int32_t> examples);

@@ -33,14 +33,13 @@ constexpr std::uint64_t phase_shuffle_streams = 1U << 16U;
 constexpr std::uint64_t intervention_stream = std::uint64_t{1} << 32U;
 constexpr std::uint64_t most_intervention_parameters = 8;
 
-// What is drawn anew in each pass of training: dropout at place i, or the noise of gates.
+// What is drawn anew in each step of training: dropout at place i, or the noise of gates.
 constexpr std::uint64_t dropout_stream = std::uint64_t{1} << 40U;
 constexpr std::uint64_t gate_noise_stream = std::uint64_t{1} << 62U;
 
-// The stream of step s (below 2^20 or so), pass p (below 256) and place i (below 65,536) from `first` on.
+// The stream of step s (below 2^20 or so) and place i (below 2^24) from `first` on.
 constexpr std::uint64_t stream_of_moment(std::uint64_t first, const TrainingMoment& moment, std::uint64_t place = 0) {
-  return first + (static_cast<std::uint64_t>(moment.step) << 24U) + (static_cast<std::uint64_t>(moment.pass) << 16U) +
-         place;
+  return first + (static_cast<std::uint64_t>(moment.step) << 24U) + place;
 }
 
 }  // namespace csreft

@@ -17,4 +17,6 @@ std::filesystem::path source(const std::string& relative) {
 
 std::string tested_program() { return variable("CSREFT_PROGRAM", CSREFT_PROGRAM); }
 
+bool has_mpi() { return CSREFT_MPI; }
+
 bool has_whole_source() { return std::filesystem::exists(source("experiments/main.cpp")); }

@@ -10,5 +10,8 @@ std::filesystem::path source(const std::string& relative);
 // The programme csreft: the one built with the tests, or the one that the variable CSREFT_PROGRAM names.
 std::string tested_program();
 
+// Whether the programme was built with MPI.
+bool has_mpi();
+
 // Whether all of the project is there: a bundle has the files that its tests read, and no more.
 bool has_whole_source();

@@ -29,7 +29,7 @@ Variable binary_entropy(const Variable& p);  // -p log p - (1 - p) log(1 - p), i
 Variable xlogx(const Variable& x);           // x log x, in nats
 Variable silu_mul(const Variable& gate, const Variable& up);
 // x / (1 - p) with probability 1 - p, else 0; element i by element i of the stream.
-Variable dropout(const Variable& x, double p, std::uint64_t seed, std::uint64_t stream);
+Variable dropout(const Variable& x, double p, std::uint64_t seed, std::uint64_t stream, std::uint64_t first = 0);
 // The value `hard` with the gradient of `soft`, of one shape: the straight-through estimator (arXiv 1308.3432) of a
 // choice that has no derivative.
 Variable straight_through(const Tensor& hard, const Variable& soft);

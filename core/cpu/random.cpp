@@ -34,19 +34,20 @@ void fill_normal(double mean, double deviation, std::uint64_t seed, std::uint64_
   });
 }
 
-void fill_gumbel(std::uint64_t seed, std::uint64_t stream, const Tensor& y) {
+void fill_gumbel(std::uint64_t seed, std::uint64_t stream, std::uint64_t first, const Tensor& y) {
   visit_real(y.dtype(), "fill_gumbel_", [&]<typename T>(T) {
     T* const out = y.data<T>();
     const std::int64_t n = y.numel();
 #pragma omp parallel for schedule(static)
     for (std::int64_t i = 0; i < n; ++i) {
-      const auto block = philox_block(seed, stream, static_cast<std::uint64_t>(i));
+      const auto block = philox_block(seed, stream, first + static_cast<std::uint64_t>(i));
       out[i] = static_cast<T>(-std::log(-std::log(open_uniform_of(block.words[0]))));
     }
   });
 }
 
-void dropout(const Tensor& x, double p, std::uint64_t seed, std::uint64_t stream, const Tensor& y) {
+void dropout(const Tensor& x, double p, std::uint64_t seed, std::uint64_t stream, std::uint64_t first,
+             const Tensor& y) {
   visit_real(y.dtype(), "dropout", [&]<typename T>(T) {
     const T* const in = x.data<T>();
     T* const out = y.data<T>();
@@ -54,7 +55,7 @@ void dropout(const Tensor& x, double p, std::uint64_t seed, std::uint64_t stream
     const std::int64_t n = y.numel();
 #pragma omp parallel for schedule(static)
     for (std::int64_t i = 0; i < n; ++i) {
-      const auto block = philox_block(seed, stream, static_cast<std::uint64_t>(i));
+      const auto block = philox_block(seed, stream, first + static_cast<std::uint64_t>(i));
       out[i] = uniform_of(block.words[0]) >= p ? factor * in[i] : T{0};
     }
   });

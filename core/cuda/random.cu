@@ -38,10 +38,10 @@ struct Normal {
 
 template <typename T>
 struct Gumbel {
-  std::uint64_t seed, stream;
+  std::uint64_t seed, stream, first;
   T* y;
   __device__ void operator()(std::int64_t i) const {
-    const PhiloxBlock block = philox_block(seed, stream, static_cast<std::uint64_t>(i));
+    const PhiloxBlock block = philox_block(seed, stream, first + static_cast<std::uint64_t>(i));
     y[i] = static_cast<T>(-log(-log(open_uniform_of(block.words[0]))));
   }
 };
@@ -50,11 +50,11 @@ template <typename T>
 struct Dropout {
   const T* x;
   double p;
-  std::uint64_t seed, stream;
+  std::uint64_t seed, stream, first;
   T factor;
   T* y;
   __device__ void operator()(std::int64_t i) const {
-    const PhiloxBlock block = philox_block(seed, stream, static_cast<std::uint64_t>(i));
+    const PhiloxBlock block = philox_block(seed, stream, first + static_cast<std::uint64_t>(i));
     y[i] = uniform_of(block.words[0]) >= p ? factor * x[i] : T{0};
   }
 };
@@ -73,16 +73,18 @@ void fill_normal(double mean, double deviation, std::uint64_t seed, std::uint64_
   });
 }
 
-void fill_gumbel(std::uint64_t seed, std::uint64_t stream, const Tensor& y) {
+void fill_gumbel(std::uint64_t seed, std::uint64_t stream, std::uint64_t first, const Tensor& y) {
   visit_real(y.dtype(), "fill_gumbel_", [&]<typename T>(T) {
-    for_elements(context(y), y.numel(), Gumbel<T>{seed, stream, elements<T>(y)});
+    for_elements(context(y), y.numel(), Gumbel<T>{seed, stream, first, elements<T>(y)});
   });
 }
 
-void dropout(const Tensor& x, double p, std::uint64_t seed, std::uint64_t stream, const Tensor& y) {
+void dropout(const Tensor& x, double p, std::uint64_t seed, std::uint64_t stream, std::uint64_t first,
+             const Tensor& y) {
   visit_real(y.dtype(), "dropout", [&]<typename T>(T) {
-    for_elements(context(y), y.numel(),
-                 Dropout<T>{elements<const T>(x), p, seed, stream, static_cast<T>(1.0 / (1.0 - p)), elements<T>(y)});
+    for_elements(
+        context(y), y.numel(),
+        Dropout<T>{elements<const T>(x), p, seed, stream, first, static_cast<T>(1.0 / (1.0 - p)), elements<T>(y)});
   });
 }
 

@@ -94,12 +94,13 @@ Tensor segment_mean_backward(const Tensor& dy, const Tensor& offsets);
 // double; devices differ by the rounding of logarithm, sine, cosine and sums.
 void fill_uniform_(const Tensor& y, double low, double high, std::uint64_t seed, std::uint64_t stream);
 void fill_normal_(const Tensor& y, double mean, double deviation, std::uint64_t seed, std::uint64_t stream);
-// Standard Gumbel noise: element i is -log(-log u), u = (w + 1/2) 2^-32 in (0, 1), w the first word of block i; in
-// double. Devices differ by the rounding of logarithms.
-void fill_gumbel_(const Tensor& y, std::uint64_t seed, std::uint64_t stream);
-// y = x / (1 - p) where the uniform draw of element i is at least p, in [0, 1), else 0 (Srivastava et al. 2014). Its
-// backward is the same of dy, with the same stream: no mask is kept.
-Tensor dropout(const Tensor& x, double p, std::uint64_t seed, std::uint64_t stream);
+// Standard Gumbel noise: element i is -log(-log u), u = (w + 1/2) 2^-32 in (0, 1), w the first word of block
+// first + i; in double: y is a part of a longer tensor, whose element `first` it begins with. Devices differ by the
+// rounding of logarithms.
+void fill_gumbel_(const Tensor& y, std::uint64_t seed, std::uint64_t stream, std::uint64_t first = 0);
+// y = x / (1 - p) where the uniform draw of element first + i is at least p, in [0, 1), else 0 (Srivastava et al.
+// 2014). Its backward is the same of dy, with the same stream: no mask is kept.
+Tensor dropout(const Tensor& x, double p, std::uint64_t seed, std::uint64_t stream, std::uint64_t first = 0);
 
 // How a token is chosen.
 struct Sampling {

@@ -13,16 +13,16 @@ void fill_normal_(const Tensor& y, double mean, double deviation, std::uint64_t 
   backend(y, &Backend::fill_normal)(mean, deviation, seed, stream, y);
 }
 
-void fill_gumbel_(const Tensor& y, std::uint64_t seed, std::uint64_t stream) {
+void fill_gumbel_(const Tensor& y, std::uint64_t seed, std::uint64_t stream, std::uint64_t first) {
   checks::real("fill_gumbel_", "y", y);
-  backend(y, &Backend::fill_gumbel)(seed, stream, y);
+  backend(y, &Backend::fill_gumbel)(seed, stream, first, y);
 }
 
-Tensor dropout(const Tensor& x, double p, std::uint64_t seed, std::uint64_t stream) {
+Tensor dropout(const Tensor& x, double p, std::uint64_t seed, std::uint64_t stream, std::uint64_t first) {
   checks::real("dropout", "x", x);
   require(0.0 <= p && p < 1.0, "dropout: a probability of {}, expected at least 0 and less than 1", p);
   Tensor y = empty_like(x);
-  backend(x, &Backend::dropout)(x, p, seed, stream, y);
+  backend(x, &Backend::dropout)(x, p, seed, stream, first, y);
   return y;
 }
 

@@ -41,9 +41,10 @@ Tensor random_uniform(Shape shape, double low, double high, std::uint64_t seed, 
   return t;
 }
 
-Tensor random_gumbel(Shape shape, std::uint64_t seed, std::uint64_t stream, const TensorOptions& options) {
+Tensor random_gumbel(Shape shape, std::uint64_t seed, std::uint64_t stream, const TensorOptions& options,
+                     std::uint64_t first) {
   Tensor t = Tensor::empty(shape, options);
-  backend_of(t.device()).fill_gumbel(seed, stream, t);
+  backend_of(t.device()).fill_gumbel(seed, stream, first, t);
   return t;
 }
 

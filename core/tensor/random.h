@@ -43,6 +43,8 @@ Tensor random_uniform(Shape shape, double low, double high, std::uint64_t seed, 
                       const TensorOptions& options = {});
 
 // Standard Gumbel noise: to the logarithms of probabilities added, its largest element is a draw from them.
-Tensor random_gumbel(Shape shape, std::uint64_t seed, std::uint64_t stream, const TensorOptions& options = {});
+// `first`: the element of the stream that element 0 is drawn from.
+Tensor random_gumbel(Shape shape, std::uint64_t seed, std::uint64_t stream, const TensorOptions& options = {},
+                     std::uint64_t first = 0);
 
 }  // namespace csreft

@@ -35,6 +35,8 @@ struct Experiment {
   std::string_view summary;
   // Returns the exit code. Errors are thrown.
   int (*run)(Arguments arguments);
+  // Whether several processes that a launcher (mpirun, srun) has started at once share the work.
+  bool on_ranks = false;
 };
 
 // The table, in experiments/main.cpp. To add an experiment: a file beside it, and a line there.

@@ -2,14 +2,17 @@
 
 help_build() {
   cat <<'END'
-./run build [-DOPTION=VALUE ...]
-./run build --cuda [-DOPTION=VALUE ...]
-./run build --cuda-all [-DOPTION=VALUE ...]
+./run build [--mpi] [-DOPTION=VALUE ...]
+./run build --cuda [--mpi] [-DOPTION=VALUE ...]
+./run build --cuda-all [--mpi] [-DOPTION=VALUE ...]
 
 Builds everything in build/, from which every ./run NAME starts; options go to meson (-Dnative=false for other
 processors, -Dsanitize=true, -Dwerror=true, --buildtype=debug, ...) and stay with the folder until other values are given
 or it is removed. With --cuda in build-cuda/, for the GPUs that nvidia-smi shows, or where there are none as --cuda-all
 does: for compute capabilities 8.0, 9.0 and 10.0, and as PTX for what follows.
+
+--mpi installs Open MPI where it is missing, and builds with it, for mpirun -n N ./run train. Without --mpi a new folder is
+built with MPI if Open MPI or MPICH is there.
 
 CUDA takes the nvcc of CUDA_HOME or PATH if it is 12.4 or newer. Otherwise it fetches the compiler and cuBLAS into
 ${XDG_CACHE_HOME:-$HOME/.cache}/csreft, once: 841 MB.
@@ -91,6 +94,16 @@ prepare() {
 }
 
 build_all() {
+  local words=() word
+  for word in "$@"; do
+    if [[ $word == --mpi ]]; then
+      ensure_packages mpirun "${mpi_packages[@]}"
+      words+=(-Dmpi=enabled)
+    else
+      words+=("$word")
+    fi
+  done
+  set -- "${words[@]}"
   case ${1:-} in
     --cuda | --cuda-all) build_cuda "$@" ;;
     *) prepare "$@" -- all ;;

@@ -8,7 +8,7 @@ help_bundle() {
 
 Makes the new folder DIR, which runs on other x86-64 machines with glibc 2.36 or newer, without installation or
 network: DIR/csreft NAME [flags], and DIR/csreft test. It has the CUDA backend if build-cuda/ exists (./run build
---cuda), but not cuBLAS, and no model.
+--cuda), but not cuBLAS, no MPI (it trains in one process), and no model.
 
   --native   for processors like this one alone: takes what build/ has, instead of building for all in build-bundle/
   --check    runs the tests of the bundle DIR in an empty root that holds it, glibc and a shell, without a network; as
@@ -32,7 +32,7 @@ shared_libraries() {
 # Builds what a bundle holds: for any x86-64 processor, with CUDA if this checkout has been built with it.
 build_for_bundle() {
   local options capabilities files
-  options=(-Dnative=false)
+  options=(-Dnative=false -Dmpi=disabled)
   if [[ -f $root/build-cuda/build.ninja ]]; then
     provide_nvcc
     capabilities=$(compute_capabilities --cuda-all)

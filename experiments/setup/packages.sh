@@ -3,6 +3,7 @@
 build_packages=(g++ meson ninja-build pkg-config libdnnl-dev libeigen3-dev libfmt-dev doctest-dev libsentencepiece-dev
   nlohmann-json3-dev libcli11-dev libpcre2-dev libutf8proc-dev zlib1g-dev gnuplot-nox wordnet-base)
 emulation_packages=(libboost-context-dev)
+mpi_packages=(libopenmpi-dev openmpi-bin)
 wheel_packages=(python3 python3-pip ca-certificates)
 
 # Prints the packages among its arguments that are not installed.

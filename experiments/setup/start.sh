@@ -44,6 +44,40 @@ is_current() {
   is_built && ! is_overtaken && [[ ! $build/experiments/csreft -nt $(ready_program) && -z $(newer_sources -print -quit) ]]
 }
 
+# The rank of this start among those that a launcher (mpirun, srun) made at once; nothing if it made one.
+launched_rank() {
+  if ((${OMPI_COMM_WORLD_SIZE:-1} > 1)); then
+    printf '%s\n' "$OMPI_COMM_WORLD_RANK"
+  elif ((${PMI_SIZE:-1} > 1)); then
+    printf '%s\n' "$PMI_RANK"
+  elif [[ -n ${PMIX_RANK:-} ]] && ((${SLURM_NTASKS:-1} > 1)); then
+    printf '%s\n' "$PMIX_RANK"
+  fi
+}
+
+# start_launched RANK NAME [flags]: one of several starts at once. None of them builds or fetches; what one process would
+# say once, the first says.
+start_launched() {
+  local rank=$1 error=
+  shift
+  if on_cuda "$@"; then
+    build=$root/build-cuda
+    provide_nvcc
+  fi
+  if lacks_model "$@"; then error="the default model is not at $CSREFT_SMOLLM2; expected one start without mpirun or srun before, which fetches it"; fi
+  is_built || error="there is no programme for this machine; expected ./run build --mpi before mpirun or srun"
+  if [[ -n $error ]]; then
+    # A launcher ends all starts when one fails: only the one that says why does.
+    ((rank == 0)) || exit 0
+    die "$error"
+  fi
+  if ((rank == 0)) && ! is_current; then
+    say "note: the programme of $(date -r "$build/ready/since" '+%F %T') is older than its sources; ./run build makes it anew"
+  fi
+  export GOMP_SPINCOUNT=${GOMP_SPINCOUNT:-10000}
+  CSREFT_COMMANDS=$commands exec "$(ready_program)" "$@"
+}
+
 # refusal NAME [flags]: the error that the programme finds in the flags, or the files that they name, before any work.
 # False where it finds none.
 refusal() {

@@ -158,17 +158,28 @@ void skip_too_long(const LanguageModel& model, Task& task, std::string_view syst
           describe(task.skipped, 0), context_of(model));
 }
 
+PromptSpans spans_of(std::span<const EncodedExample* const> examples) {
+  PromptSpans spans;
+  std::int32_t start = 0;
+  for (const auto* example : examples) {
+    const auto length = static_cast<std::int32_t>(example->ids.size());
+    spans.starts.push_back(start);
+    spans.lengths.push_back(static_cast<std::int32_t>(example->prompt_length));
+    spans.ends.push_back(start + length);
+    start += length;
+  }
+  return spans;
+}
+
 SupervisedBatch pack_examples(std::span<const EncodedExample* const> examples) {
   std::vector<std::vector<std::int32_t>> sequences;
   std::vector<std::int32_t> rows, targets;
   SupervisedBatch batch;
+  batch.prompts = spans_of(examples);
   std::int32_t start = 0;
   for (const auto* example : examples) {
     const auto length = static_cast<std::int32_t>(example->ids.size());
     const auto prompt = static_cast<std::int32_t>(example->prompt_length);
-    batch.prompts.starts.push_back(start);
-    batch.prompts.lengths.push_back(prompt);
-    batch.prompts.ends.push_back(start + length);
     for (std::int32_t i = prompt; i < length; ++i) {
       rows.push_back(start + i - 1);
       targets.push_back(example->ids[static_cast<std::size_t>(i)]);

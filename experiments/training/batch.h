@@ -62,6 +62,9 @@ struct SupervisedBatch {
   std::int64_t n_supervised() const { return rows.size(); }
 };
 
+// Where the prompts and responses lie when these examples are packed one after the other.
+PromptSpans spans_of(std::span<const EncodedExample* const> examples);
+
 SupervisedBatch pack_examples(std::span<const EncodedExample* const> examples);
 
 // Throws Error, beginning with `where`, if the method edits a prompt nowhere or outside of it. Of several prompts the

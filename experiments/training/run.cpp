@@ -115,17 +115,23 @@ void train_and_score(MethodRun& run, Trainer& trainer, const LanguageModel& mode
   run.total_steps = trainer.total_steps();
   run.skipped = skipped_json(trainer, tests);
   run.result = trainer.run(folder, resume);
+  if (!trainer.ranks().is_first()) return;
   run.peak_memory_bytes = peak_run_memory(device);
   if (const auto& records = run.result.validation; !records.empty()) {
     fmt::print("{:<12} {:<24} {} after step {}{}\n", run.label, "validation", describe(records.back()),
                records.back().step,
                run.result.kept_step > 0 ? fmt::format("; kept: step {}", run.result.kept_step) : "");
   }
-  if (lines == ScoreLines::leave && !interrupted()) {
+  if (lines == ScoreLines::leave && !run.result.interrupted && !interrupted()) {
     fmt::print("{}: scoring the answers\n", run.label);
     std::fflush(stdout);
   }
-  std::vector<TaskScore> scores = last ? *std::move(last) : score_all(run, model, tests, evaluation);
+  std::vector<TaskScore> scores;
+  if (last) {
+    scores = *std::move(last);
+  } else if (!run.result.interrupted) {
+    scores = score_all(run, model, tests, evaluation);
+  }
   run.result.interrupted = run.result.interrupted || interrupted();
   if (lines == ScoreLines::print) print_scores(run.label, scores);
   if (!run.result.sequence.empty()) print_sequence(run.label, matrix_of(run));

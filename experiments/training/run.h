@@ -46,11 +46,11 @@ std::vector<TaskScore> score_untrained(const LanguageModel& model, std::span<con
 // taken.
 enum class ScoreLines { print, leave };
 
-// Trains, measures the memory, scores on every task unless interrupted, prints the scores, and writes answers.jsonl.
-// Scores and answers that the run has from an earlier end stay if no task, or fewer examples, could be scored anew.
-// With `resume`, goes on from what the folder holds. Where the tasks are learnt in sequence (TrainOptions::order) all
-// are scored after each, and the measures of transfer.h printed. Throws Error then, before any work, for tests that
-// check_sequence() refuses.
+// Trains; then, on the first rank, measures the memory, scores on every task unless interrupted, prints the scores, and
+// writes answers.jsonl. Scores and answers that the run has from an earlier end stay if no task, or fewer examples,
+// could be scored anew. With `resume`, goes on from what the folder holds. Where the tasks are learnt in sequence
+// (TrainOptions::order) all are scored after each, and the measures of transfer.h printed. Throws Error then, before
+// any work, for tests that check_sequence() refuses.
 void train_and_score(MethodRun& run, Trainer& trainer, const LanguageModel& model, std::span<const Task> tests,
                      const EvaluationOptions& evaluation, const std::filesystem::path& folder, bool resume = false,
                      ScoreLines lines = ScoreLines::print);

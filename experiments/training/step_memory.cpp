@@ -25,32 +25,34 @@ std::int64_t lowest_layer(const Method& method, std::int64_t n_layers) {
 
 }  // namespace
 
-std::int64_t longest_pass(std::span<const EncodedExample> examples, std::int64_t batch, std::int64_t tokens_per_pass) {
+std::int64_t longest_pass(std::span<const EncodedExample> examples, std::int64_t batch, std::int64_t tokens_per_pass,
+                          int ranks) {
   std::vector<std::int64_t> lengths;
   for (const auto& e : examples) lengths.push_back(static_cast<std::int64_t>(e.ids.size()));
   std::ranges::sort(lengths, std::greater<>());
   lengths.resize(std::min(lengths.size(), static_cast<std::size_t>(batch)));
   if (lengths.empty()) return 0;
-  const auto sum = std::accumulate(lengths.begin(), lengths.end(), std::int64_t{0});
+  auto sum = std::accumulate(lengths.begin(), lengths.end(), std::int64_t{0});
+  if (ranks > 1) sum = std::min(sum, sum / ranks + lengths.front());
   return std::min(sum, std::max(tokens_per_pass, lengths.front()));
 }
 
-std::int64_t step_bytes(const LlamaConfig& config, const Method& method, std::int64_t tokens) {
+std::int64_t step_bytes(const LlamaConfig& config, const Method& method, std::int64_t tokens, int ranks) {
   std::int64_t trained = 0;
   for (const auto& p : method.parameters()) trained += p.value.value().numel();
-  const std::int64_t gradient_and_moments = 3 * static_cast<std::int64_t>(sizeof(float));
+  const auto gradient = static_cast<std::int64_t>(sizeof(float)), moments = 2 * gradient;
   const std::int64_t layers = config.n_layers - lowest_layer(method, config.n_layers);
   const MethodOptions& options = method.options();
   const bool checkpointing = options.contains("checkpointing") && options.at("checkpointing") == true;
-  return gradient_and_moments * trained + activation_bytes(config, tokens, layers, checkpointing);
+  return gradient * trained + moments * trained / ranks + activation_bytes(config, tokens, layers, checkpointing);
 }
 
-void check_step_memory(const Llama& model, const Method& method, std::int64_t tokens,
-                       const std::filesystem::path& root) {
+void check_step_memory(const Llama& model, const Method& method, std::int64_t tokens, const std::filesystem::path& root,
+                       int ranks, int ranks_here) {
   if (model.options().device.type != DeviceType::cpu) return;
   require_memory(
       fmt::format("a training step of {} tokens with method {}", tokens, method.options().method),
-      step_bytes(model.config(), method, tokens),
+      ranks_here * step_bytes(model.config(), method, tokens, ranks),
       trains_model(method)
           ? "a method that leaves the weights frozen (loreft, csreft, lora), or a smaller model"
           : "a smaller --max-length, --batch or --tokens-per-pass, edits in higher --layers alone, or weights "

@@ -111,14 +111,17 @@ void TrainOptions::describe(Options& options) {
   options.add("seed", seed, "seed of initial values and of the order of examples");
 }
 
-Trainer::Trainer(const LanguageModel& model, Method& method, std::span<const Task> tasks, TrainOptions options)
+Trainer::Trainer(const LanguageModel& model, Method& method, std::span<const Task> tasks, TrainOptions options,
+                 const Ranks& ranks)
     : model_(model),
       method_(method),
       options_(std::move(options)),
-      optimizer_(optimizer_parameters(method), options_.optimizer) {
+      ranks_(ranks),
+      optimizer_(optimizer_parameters(method), options_.optimizer, {ranks.rank(), ranks.size()}) {
   set_options(options_, nlohmann::json::object());  // checks them
   method_.check_save(model_);
   for (const auto& p : method_.parameters()) {
+    values_of_all_.push_back(p.value.value());
     if (p.part == ParameterPart::model) continue;
     adapter_values_.push_back(p.value.value());
     good_values_.push_back(p.value.value().clone());
@@ -140,16 +143,13 @@ Trainer::Trainer(const LanguageModel& model, Method& method, std::span<const Tas
           "last",
           fmt::join(task_stems(tasks), ", "));
   total_steps_ = phases_.back().first_step + phases_.back().steps;
-  moment_ = {.step = 0, .total_steps = total_steps_, .seed = options_.seed, .pass = 0};
+  moment_ = {.step = 0, .total_steps = total_steps_, .seed = options_.seed};
   const EncodedExample& shortest = *std::ranges::min_element(examples_, {}, &EncodedExample::prompt_length);
   check_edits(method_, prompt_of(shortest), task_names_[shortest.task]);
-  check_step_memory(model_.llama, method_, longest_pass(examples_, options_.batch, options_.tokens_per_pass));
-}
-
-std::vector<Tensor> Trainer::values() const {
-  std::vector<Tensor> values;
-  for (const auto& p : method_.parameters()) values.push_back(p.value.value());
-  return values;
+  check_step_memory(model_.llama, method_,
+                    longest_pass(examples_, options_.batch, options_.tokens_per_pass, ranks_.size()), "/",
+                    ranks_.size(), ranks_.local_size());
+  check_ranks();
 }
 
 void Trainer::remember_good_values() {
@@ -160,9 +160,10 @@ void Trainer::remember_good_values() {
 
 std::string Trainer::keep_after_failure(const Place& place) {
   const std::string where = (place.folder / "adapter").string();
+  const bool writes = !place.folder.empty() && ranks_.is_first();
   if (!best_values_.empty()) {
-    ops::copy_all_(values(), best_values_);
-    if (place.folder.empty()) return "";
+    ops::copy_all_(values_of_all_, best_values_);
+    if (!writes) return "";
     save_good_adapter(place.folder);
     return fmt::format(", the best adapter so far, of step {}, is in {}", best_of(place.result.validation).step, where);
   }
@@ -173,7 +174,7 @@ std::string Trainer::keep_after_failure(const Place& place) {
   if (!has_good_values_ && place.step == 1) return ", no step succeeded";
   // A resumed run that fails at once has the good values still.
   if (has_good_values_) ops::copy_all_(adapter_values_, good_values_);
-  if (place.folder.empty()) return "";
+  if (!writes) return "";
   save_good_adapter(place.folder);
   return fmt::format(", the last good adapter is in {}", where);
 }
@@ -201,7 +202,7 @@ bool Trainer::validation_is_due(std::int64_t step, const TrainResult& result) co
 
 bool Trainer::validate(const std::filesystem::path& folder, std::int64_t step, TrainResult& result,
                        std::optional<LineLog>& log) {
-  const auto record = validation_->measure(method_, step);
+  const auto record = measure_validation(step);
   if (!record) return false;
   if (!std::isfinite(record->cross_entropy)) {
     fail_as_not_finite("the validation cross-entropy is", {step, folder, result});
@@ -210,24 +211,25 @@ bool Trainer::validate(const std::filesystem::path& folder, std::int64_t step, T
   if (log) log->add(validation_line(*record));
   if (options_.keep == "best" && best_of(result.validation).step == step) {
     best_values_.clear();  // before another copy is made
-    for (const Tensor& value : values()) best_values_.push_back(value.clone());
+    for (const Tensor& value : values_of_all_) best_values_.push_back(value.clone());
   }
   return true;
 }
 
 void Trainer::keep_best(TrainResult& result) {
   if (best_values_.empty()) return;
-  ops::copy_all_(values(), best_values_);
+  ops::copy_all_(values_of_all_, best_values_);
   result.kept_step = best_of(result.validation).step;
 }
 
 TrainResult Trainer::run(const std::filesystem::path& folder, bool resume) {
   TrainResult result;
   std::optional<LineLog> log, validation_log, sequence_log;
-  if (!folder.empty()) make_folder(folder);
+  const bool writes = !folder.empty() && ranks_.is_first();
+  if (writes) make_folder(folder);
   if (!folder.empty() && resume) result = load(folder);
   if (!resume) result.interrupted = !prepare();
-  if (!folder.empty()) {
+  if (writes) {
     log.emplace(folder / "metrics.jsonl", metrics_lines(result.steps));
     if (validation_) validation_log.emplace(folder / "validation.jsonl", validation_lines(result.validation));
     if (score_) sequence_log.emplace(folder / "sequence.jsonl", sequence_lines(result.sequence));
@@ -237,22 +239,23 @@ TrainResult Trainer::run(const std::filesystem::path& folder, bool resume) {
   if (validation_is_due(done, result)) result.interrupted = !validate(folder, done, result, validation_log);
   if (!result.interrupted && scoring_is_due(done, result)) result.interrupted = !score_tasks(result, sequence_log);
   const auto save_now = [&] {
-    log->sync();
+    if (log) log->sync();
     if (validation_log) validation_log->sync();
     if (sequence_log) sequence_log->sync();
     save(folder, result);
   };
   // What another step would find out.
   const auto check_values = [&](std::int64_t step) {
-    if (!std::isfinite(global_norm(values()))) {
+    if (!std::isfinite(global_norm(values_of_all_))) {
       fail_as_not_finite("the updated parameters are", {step, folder, result});
     }
   };
   if (!folder.empty() && resume && done == total_steps_) save_now();
 
-  Progress progress("train", total_steps_ - done, "tok", options_.quiet);
+  Progress progress("train", total_steps_ - done, "tok", options_.quiet || !ranks_.is_first());
   double tokens = 0.0;  // of this process
   auto last_save = Clock::now();
+  const auto is_due = [&] { return options_.save_every > 0.0 && seconds_since(last_save) >= options_.save_every; };
   for (std::int64_t s = done; s < total_steps_ && !result.interrupted; ++s) {
     const Phase& phase = phases_[phase_of(s)];
     const bool begins = s == phase.first_step;
@@ -267,6 +270,7 @@ TrainResult Trainer::run(const std::filesystem::path& folder, bool resume) {
     moment_.step = s;
     // The first step has a rate above zero: step s of n uses the factor of s + 1 in n + 1.
     const double lr = options_.lr * learning_rate_factor(s - phase.first_step + 1, phase.steps + 1, options_.warmup);
+    save_is_due_ = ranks_.is_first() && is_due();
     StepMetrics metrics = step(batch, lr);
     metrics.step = s + 1;
     const Place here{s + 1, folder, result};
@@ -275,16 +279,16 @@ TrainResult Trainer::run(const std::filesystem::path& folder, bool resume) {
     result.steps.push_back(metrics);
     tokens += static_cast<double>(metrics.tokens);
     if (log) log->add(metrics_line(metrics));
-    result.interrupted = interrupted();
+    result.interrupted = stops();
     if (!result.interrupted && validation_is_due(s + 1, result)) {
       result.interrupted = !validate(folder, s + 1, result, validation_log);
     }
     progress.update(s + 1 - done, tokens, describe(metrics, result.validation));
     const bool scores = !result.interrupted && scoring_is_due(s + 1, result);
     const bool last = s + 1 == total_steps_ || result.interrupted;
-    const bool due = options_.save_every > 0.0 && seconds_since(last_save) >= options_.save_every;
+    const bool due = ranks_.size() == 1 ? is_due() : agreed_.save;
     const bool ends = result.interrupted || (last && options_.save_at_end);
-    const bool saves = !folder.empty() && (take_save_request() || ends || due);
+    const bool saves = !folder.empty() && ((ranks_.size() == 1 && take_save_request()) || ends || due);
     if (last || saves || scores) check_values(s + 1);
     if (saves) save_now();
     if (scores) result.interrupted = !score_tasks(result, sequence_log);

@@ -11,6 +11,7 @@
 #include <utility>
 #include <vector>
 
+#include "core/ranks/ranks.h"
 #include "core/tensor/safetensors.h"
 #include "experiments/training/batch.h"
 #include "experiments/training/metrics.h"
@@ -20,6 +21,8 @@
 #include "reft/stiefel/optimizer.h"
 
 namespace csreft {
+
+class GateMeans;
 
 struct TrainOptions {
   std::int64_t batch = 16;
@@ -80,12 +83,19 @@ struct TrainResult {
 // that gave a finite loss. A method that trains the model itself, of whose parameters no copy is kept for that, holds
 // what the last step has made, and the folder keeps what was saved last.
 //
+// Several ranks train together: each constructs a Trainer of the same model, method, tasks and options, and calls the
+// same members. Each computes its part of a step's examples (step_parts.h) and remembers the optimizer's moments of its
+// share of the parameters; losses, gradients and updates are those of one process but for rounding. The first rank
+// alone looks at prompts, validates, scores and writes; a signal that any of them receives stops or saves on all.
+//
 // Examples without a token to learn within options.max_length are left out, and counted in skipped(). The turns of a
 // conversation (encode_turns) are learnt in one step: it counts as one example.
 class Trainer {
  public:
-  // Throws Error for a task of which no example is left.
-  Trainer(const LanguageModel& model, Method& method, std::span<const Task> tasks, TrainOptions options);
+  // Throws Error for a task of which no example is left, and where ranks do not train the same. `ranks` must outlive
+  // it.
+  Trainer(const LanguageModel& model, Method& method, std::span<const Task> tasks, TrainOptions options,
+          const Ranks& ranks = one_process);
 
   // From here on, run() measures the method on these tasks every options.validate_every steps and at the end, writes
   // validation.jsonl, and with options.keep "best" ends with the values of the step that did best there.
@@ -98,6 +108,7 @@ class Trainer {
   // sequence.jsonl: a line for each task, whatever stops the run between them. Does nothing where tasks are mixed.
   void after_each_task(ScoreTasks score);
 
+  // Where there are several ranks, all name the folder, and only a resumed run's need be there for all.
   TrainResult run(const std::filesystem::path& folder = {}, bool resume = false);
 
   // What a folder holds to go on from.
@@ -108,6 +119,7 @@ class Trainer {
   // Throws Error for a state that is missing, broken or of a run on other training data.
   Saved saved(const std::filesystem::path& folder) const;
 
+  const Ranks& ranks() const { return ranks_; }
   std::int64_t total_steps() const { return total_steps_; }
   // The stems of the tasks in the order of learning, where options.order asks for a sequence; else none.
   std::vector<std::string> sequence() const;
@@ -138,9 +150,21 @@ class Trainer {
   std::vector<Phase> make_phases() const;
   std::size_t phase_of(std::int64_t step) const;
   std::vector<const EncodedExample*> batch_of_step(std::int64_t step) const;
-  StepMetrics accumulate(std::span<const EncodedExample* const> examples);
-  void penalise(std::span<const EncodedExample* const> examples, double share, StepMetrics& metrics);
+  StepMetrics accumulate(std::span<const EncodedExample* const> examples, GateMeans& gates);
+  std::size_t most_passes(std::span<const EncodedExample* const> examples) const;
+  Variable penalty_of(const Gates& gates);
+  void penalise(std::span<const EncodedExample* const> examples, std::span<const EncodedExample* const> own,
+                StepMetrics& metrics);
   void regularise(StepMetrics& metrics);
+  void check_ranks() const;
+  Variable of_all_ranks(const Variable& own) const;
+  void sum_over_ranks(StepMetrics& metrics, GateMeans& gates, std::vector<Tensor>& gradients);
+  // Whether a signal to stop has come by the latest step.
+  bool stops() const;
+  void share_prepared() const;
+  // Nothing where a signal cut it short.
+  std::optional<ValidationRecord> measure_validation(std::int64_t step) const;
+  std::optional<std::vector<TaskScore>> measure_scores(std::size_t task) const;
   bool prepare();
   // False if a signal cut it short.
   bool begin_phase(std::size_t phase, bool at_its_start);
@@ -154,7 +178,6 @@ class Trainer {
   // Indices into the method's tasks.
   std::vector<std::int32_t> tasks_of(std::span<const EncodedExample* const> examples) const;
   std::string training_data() const;
-  std::vector<Tensor> values() const;  // of the method's parameters
   std::vector<Tensor> take_gradients();
   // What a run has to say where numbers are no longer finite, and where it keeps its adapter.
   struct Place {
@@ -173,6 +196,7 @@ class Trainer {
                 std::optional<LineLog>& log);
   void keep_best(TrainResult& result);
   void save(const std::filesystem::path& folder, const TrainResult& result);
+  void save_state(const std::filesystem::path& file, const SafeTensorsMetadata& about) const;
   void save_good_adapter(const std::filesystem::path& folder) const;
   SafeTensors open_state(const std::filesystem::path& folder) const;
   // The steps and the validations that were done when the state was saved.
@@ -191,12 +215,20 @@ class Trainer {
   std::int64_t total_steps_ = 0;
   TrainingMoment moment_;
   std::vector<std::string> notices_;
+  const Ranks& ranks_;
   Optimizer optimizer_;
+  std::vector<Tensor> values_of_all_;  // the method's parameters
   // The parameters apart from the model's own, and a copy of them from before the latest update; there from the start,
   // so that no step after the first allocates.
   std::vector<Tensor> adapter_values_, good_values_;
   bool has_good_values_ = false;
   std::optional<Validation> validation_;
+  // What the ranks have agreed on in the latest step, and whether the first asks for a save in the next.
+  struct Agreed {
+    bool stop = false, save = false;
+  };
+  Agreed agreed_;
+  bool save_is_due_ = false;
   ScoreTasks score_;  // unset: tasks are not scored while they are learnt
   // With options.keep "best": the parameters at the step of the lowest validation cross-entropy so far; else empty.
   std::vector<Tensor> best_values_;

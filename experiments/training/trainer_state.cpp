@@ -65,21 +65,49 @@ void Trainer::save_good_adapter(const std::filesystem::path& folder) const {
   replace_folder(made, folder / "adapter");
 }
 
-void Trainer::save(const std::filesystem::path& folder, const TrainResult& result) {
-  std::vector<std::pair<std::string, Tensor>> tensors = optimizer_.state();
-  for (auto& value : named_tensors(method_, value_prefix, buffer_prefix)) tensors.push_back(std::move(value));
+// Moments of other ranks come one by one, as they are written.
+void Trainer::save_state(const std::filesystem::path& file, const SafeTensorsMetadata& about) const {
+  using Part = Optimizer::StatePart;
+  std::vector<Part> parts = optimizer_.state_parts();
+  const auto add = [&](const std::string& name, const Tensor& value) {
+    parts.push_back({name, value.shape(), value.dtype(), /*owner=*/0, value});
+  };
+  for (const auto& [name, value] : named_tensors(method_, value_prefix, buffer_prefix)) add(name, value);
   for (std::size_t i = 0; i < best_values_.size(); ++i) {
-    tensors.emplace_back(best_prefix + method_.parameters()[i].name, best_values_[i]);
+    add(best_prefix + method_.parameters()[i].name, best_values_[i]);
   }
+  // As save_safetensors() orders tensors, so that all are aligned.
+  std::ranges::stable_sort(parts, std::ranges::greater{}, [](const Part& part) { return size_of(part.type); });
+  if (!ranks_.is_first()) {
+    for (const Part& part : parts) {
+      if (part.owner == ranks_.rank()) ranks_.bring_to_first_(part.value, part.owner);
+    }
+    return;
+  }
+  std::vector<SafeTensorsEntry> entries;
+  for (const Part& part : parts) entries.push_back({part.name, part.shape, element_type(part.type)});
+  auto next = parts.begin();
+  const auto value_of_next = [&](const std::string& /*name*/) {
+    const Part& part = *next++;
+    const Tensor value = part.owner == 0 ? part.value : Tensor::empty(part.shape, part.type);
+    ranks_.bring_to_first_(value, part.owner);
+    return value;
+  };
+  save_safetensors(file, entries, value_of_next, about);
+}
+
+void Trainer::save(const std::filesystem::path& folder, const TrainResult& result) {
   SafeTensorsMetadata about{{"step", std::to_string(result.steps.size())},
                             {"validations", std::to_string(result.validation.size())},
                             {"training_data", training_data()}};
   if (score_) about["tasks_scored"] = std::to_string(result.sequence.size());
-  save_safetensors(folder / "state.safetensors", tensors, about);
+  ranks_.wait_for_all();
+  save_state(folder / "state.safetensors", about);
+  if (!ranks_.is_first()) return;
   if (best_values_.empty()) return save_good_adapter(folder);
-  swap_elements(values(), best_values_);
+  swap_elements(values_of_all_, best_values_);
   save_good_adapter(folder);
-  swap_elements(values(), best_values_);
+  swap_elements(values_of_all_, best_values_);
 }
 
 SafeTensors Trainer::open_state(const std::filesystem::path& folder) const {
@@ -128,6 +156,8 @@ TrainResult Trainer::load(const std::filesystem::path& folder) {
           "{} has the scores of {} tasks, but the state was saved after {}", (folder / "sequence.jsonl").string(),
           result.sequence.size(), scored);
   if (options_.keep == "best" && !result.validation.empty()) load_best(file);
+  ranks_.check_same("saved states", fmt::format("{} {} {}", done, validations, scored));
+  share_prepared();
   return result;
 }
 

@@ -107,10 +107,15 @@ bool Trainer::show_prompts(std::span<const Turns> examples, const ShowPrompts& s
 // Before the first step, the method sees the prompts of all examples; of a sequence those of the first task alone.
 bool Trainer::prepare() {
   std::string found;
-  const bool whole = show_prompts(options_.in_sequence() ? phases_.front().examples : turns_,
-                                  [&](std::span<const std::vector<std::int32_t>> prompts, const OnRead& on_read) {
-                                    found = method_.prepare(prompts, on_read);
-                                  });
+  bool whole = true;
+  if (ranks_.is_first()) {
+    whole = show_prompts(options_.in_sequence() ? phases_.front().examples : turns_,
+                         [&](std::span<const std::vector<std::int32_t>> prompts, const OnRead& on_read) {
+                           found = method_.prepare(prompts, on_read);
+                         });
+  }
+  whole = ranks_.of_first(whole);
+  if (whole) share_prepared();
   if (whole && !found.empty() && !options_.quiet) {
     fmt::print("note: {}\n", found);
     std::fflush(stdout);
@@ -119,10 +124,14 @@ bool Trainer::prepare() {
 }
 
 bool Trainer::begin_phase(std::size_t phase, bool at_its_start) {
-  const bool whole = show_prompts(phases_[phase].examples,
-                                  [&](std::span<const std::vector<std::int32_t>> prompts, const OnRead& on_read) {
-                                    method_.begin_task(static_cast<std::int64_t>(phase), prompts, on_read);
-                                  });
+  const ShowPrompts begin_task = [&](std::span<const std::vector<std::int32_t>> prompts, const OnRead& on_read) {
+    method_.begin_task(static_cast<std::int64_t>(phase), prompts, on_read);
+  };
+  const auto& examples = phases_[phase].examples;
+  const bool whole = ranks_.of_first(!ranks_.is_first() || show_prompts(examples, begin_task));
+  if (whole) share_prepared();
+  // With what the first has read, the others begin as a run does that goes on within the task.
+  if (whole && !ranks_.is_first()) static_cast<void>(show_prompts(examples, begin_task));
   if (whole && at_its_start && options_.in_sequence()) optimizer_.forget();
   return whole;
 }
@@ -146,7 +155,7 @@ bool Trainer::scoring_is_due(std::int64_t step, const TrainResult& result) const
 
 bool Trainer::score_tasks(TrainResult& result, std::optional<LineLog>& log) {
   const std::size_t task = result.sequence.size();
-  auto scores = score_(task);
+  auto scores = measure_scores(task);
   if (!scores) return false;
   result.sequence.push_back({task_stem(task_names_[task]), *std::move(scores)});
   if (log) log->add(sequence_line(result.sequence.back()));

@@ -94,6 +94,7 @@ class CsReft final : public Method, public Routing {
                     .gates = options_.competing(),
                     .tensors = model_.options(),
                     .training = training};
+    if (training) input.first_row = options_.by_token() ? training->rows_before() : training->examples_before();
     if (options_.asks_router()) {
       if (!norm_.empty()) x = standardise(norm_, x);
       input.scores = router_scores(x, router_);

@@ -125,10 +125,12 @@ void EditSites::restart(std::span<const Tensor> earlier) {
 
 bool EditSites::edits_generated() const { return std::ranges::any_of(groups_, &PositionGroup::generated); }
 
-Variable EditSites::drop(const Variable& hidden, const EditRows& rows, const Place& place,
+Variable EditSites::drop(const Variable& hidden, const EditRows& rows, std::size_t g, const Place& place,
                          const TrainingMoment& moment) const {
   const std::uint64_t stream = stream_of_moment(dropout_stream, moment, place.number);
-  return replace_rows(hidden, rows.index, dropout(gather_rows(hidden, rows.index), dropout_, moment.seed, stream));
+  const auto first = static_cast<std::uint64_t>(count_edit_rows(groups_[g], moment.before) * shape_.hidden);
+  return replace_rows(hidden, rows.index,
+                      dropout(gather_rows(hidden, rows.index), dropout_, moment.seed, stream, first));
 }
 
 Variable EditSites::apply(std::int64_t layer, const Variable& hidden, std::span<const EditRows> rows,
@@ -142,7 +144,7 @@ Variable EditSites::apply(std::int64_t layer, const Variable& hidden, std::span<
     const Place& place = found->second[g];
     const InterventionValues here = values != nullptr ? (*values)[place.index] : place.values;
     edited = intervention_.apply({edited, rows[g], here, alpha, activation_});
-    if (training && dropout_ > 0.0) edited = drop(edited, rows[g], place, *training);
+    if (training && dropout_ > 0.0) edited = drop(edited, rows[g], g, place, *training);
   }
   return edited;
 }

@@ -80,7 +80,9 @@ class EditSites {
     std::uint64_t number;  // of all places of the method
     std::vector<Variable> values;
   };
-  Variable drop(const Variable& hidden, const EditRows& rows, const Place& place, const TrainingMoment& moment) const;
+  // Dropout at the rows of group g.
+  Variable drop(const Variable& hidden, const EditRows& rows, std::size_t g, const Place& place,
+                const TrainingMoment& moment) const;
 
   const Intervention& intervention_;
   const Activation& activation_;

@@ -143,7 +143,9 @@ Variable LoraSites::apply(std::int64_t layer, LinearSite site, const Variable& x
   Variable read = rows.defined() ? gather_rows(x, rows) : x;
   if (training && !frozen && options_.dropout > 0.0) {
     const std::uint64_t stream = stream_of_moment(dropout_stream, *training, place.number);
-    read = dropout(read, options_.dropout, training->seed, stream);
+    const std::int64_t before = everywhere() ? training->rows_before() : count_edit_rows(positions_, training->before);
+    const auto first = static_cast<std::uint64_t>(before * read.shape()[1]);
+    read = dropout(read, options_.dropout, training->seed, stream, first);
   }
   const Variable update = csreft::scale(linear(linear(read, A), B), place.scale);
   return rows.defined() ? add_at_rows(y, rows, update) : csreft::add(y, update);

@@ -86,6 +86,7 @@ struct GateInput {
   std::int64_t gates;
   TensorOptions tensors;
   std::optional<TrainingMoment> training;  // nothing: evaluation, without noise
+  std::int64_t first_row = 0;              // the first row's number among those of the whole step
 };
 
 // How scores become gates; one file each, with the options that are its own.

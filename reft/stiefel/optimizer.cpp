@@ -3,6 +3,7 @@
 #include <algorithm>
 #include <cmath>
 #include <map>
+#include <numeric>
 #include <set>
 
 #include "core/ops/ops.h"
@@ -35,10 +36,31 @@ std::vector<std::pair<std::string, Tensor>> named_parts(const std::string& name,
   return parts;
 }
 
+// The largest first, each to the share that has least.
+std::vector<int> share_out(std::span<const OptimizerParameter> parameters, int shares) {
+  std::vector<std::size_t> order(parameters.size());
+  std::iota(order.begin(), order.end(), 0);
+  const auto size_of_parameter = [&](std::size_t i) {
+    return parameters[i].value.defined() ? parameters[i].value.numel() : 0;
+  };
+  std::ranges::stable_sort(order, std::ranges::greater{}, size_of_parameter);
+  std::vector<std::int64_t> sums(static_cast<std::size_t>(shares), 0);
+  std::vector<int> owners(parameters.size(), 0);
+  for (const std::size_t i : order) {
+    const auto least = std::ranges::min_element(sums);
+    *least += size_of_parameter(i);
+    owners[i] = static_cast<int>(least - sums.begin());
+  }
+  return owners;
+}
+
 }  // namespace
 
-Optimizer::Optimizer(std::vector<OptimizerParameter> parameters, Chosen<OptimizerRule> rule)
-    : parameters_(std::move(parameters)), rule_(std::move(rule)) {
+Optimizer::Optimizer(std::vector<OptimizerParameter> parameters, Chosen<OptimizerRule> rule, OptimizerShare share)
+    : parameters_(std::move(parameters)),
+      share_(share),
+      owners_(share_out(parameters_, share.of)),
+      rule_(std::move(rule)) {
   std::set<std::string_view> names;
   for (const OptimizerParameter& p : parameters_) {
     require(names.insert(p.name).second, "two parameters are named {}", p.name);
@@ -47,7 +69,12 @@ Optimizer::Optimizer(std::vector<OptimizerParameter> parameters, Chosen<Optimize
             "{} must be orthonormal after every step, as --joint has it, and optimizer {} with the options given does "
             "not keep it so: expected one of {} with its default options",
             p.name, rule_.name(), fmt::join(exact_optimizers(), ", "));
-    states_.push_back(on_stiefel(p) ? rule_->stiefel_state(p) : rule_->euclidean_state(p));
+    const std::size_t i = states_.size();
+    OptimizerState state = on_stiefel(p) ? rule_->stiefel_state(p) : rule_->euclidean_state(p);
+    for (const auto& [name, value] : named_parts(p.name, state)) {
+      layout_.push_back({name, value.shape(), value.dtype(), owners_[i], {}});
+    }
+    states_.push_back(owners_[i] == share_.index ? std::move(state) : OptimizerState{});
   }
 }
 
@@ -79,7 +106,7 @@ void Optimizer::step(std::span<const Tensor> gradients, double lr) {
   check_gradients(gradients);
   std::vector<ParameterUpdate> euclidean, stiefel;
   for (std::size_t i = 0; i < gradients.size(); ++i) {
-    if (!gradients[i].defined()) continue;
+    if (!gradients[i].defined() || !owns(i)) continue;
     const OptimizerParameter& p = parameters_[i];
     if (on_stiefel(p)) {
       stiefel.push_back({&p, gradients[i], &states_[i], lr * p.lr_scale * rule_->stiefel_lr()});
@@ -103,27 +130,37 @@ void Optimizer::forget() {
 std::vector<std::pair<std::string, Tensor>> Optimizer::state() const {
   std::vector<std::pair<std::string, Tensor>> all;
   for (std::size_t i = 0; i < states_.size(); ++i) {
+    if (!owns(i)) continue;
     for (auto& part : named_parts(parameters_[i].name, states_[i])) all.push_back(std::move(part));
+  }
+  return all;
+}
+
+std::vector<Optimizer::StatePart> Optimizer::state_parts() const {
+  std::vector<StatePart> all = layout_;
+  const auto own = state();
+  auto next = own.begin();
+  for (StatePart& part : all) {
+    if (part.owner == share_.index) part.value = (next++)->second;
   }
   return all;
 }
 
 void Optimizer::load_state(std::span<const std::pair<std::string, Tensor>> state) {
   std::map<std::string, Tensor> given(state.begin(), state.end());
-  const auto expected = this->state();
-  for (const auto& [name, tensor] : expected) {
+  for (const auto& [name, shape, type, owner, value] : layout_) {
     const auto found = given.find(name);
     require(found != given.end(), "the optimizer's state lacks {}", name);
-    require(
-        found->second.defined() && found->second.shape() == tensor.shape() && found->second.dtype() == tensor.dtype(),
-        "{} in the optimizer's state has shape {} and type {}: expected {} and {}", name, found->second.shape().str(),
-        name_of(found->second.dtype()), tensor.shape().str(), name_of(tensor.dtype()));
+    require(found->second.defined() && found->second.shape() == shape && found->second.dtype() == type,
+            "{} in the optimizer's state has shape {} and type {}: expected {} and {}", name,
+            found->second.shape().str(), name_of(found->second.dtype()), shape.str(), name_of(type));
   }
   for (const auto& [name, tensor] : given) {
-    require(std::ranges::find(expected, name, &std::pair<std::string, Tensor>::first) != expected.end(),
+    require(std::ranges::find(layout_, name, &StatePart::name) != layout_.end(),
             "the optimizer's state has {}, which belongs to no parameter", name);
   }
   for (std::size_t i = 0; i < states_.size(); ++i) {
+    if (!owns(i)) continue;
     const std::string& name = parameters_[i].name;
     if (states_[i].first_moment.defined())
       states_[i].first_moment = given.at(name + ".first_moment").clone().to(states_[i].first_moment.device());

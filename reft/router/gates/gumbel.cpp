@@ -23,7 +23,8 @@ class GumbelGate final : public Gate {
     if (!input.training) return {straight_through(ops::top_k_rows(p.value(), 1), p), p};
     const TrainingMoment& moment = *input.training;
     const std::uint64_t stream = stream_of_moment(gate_noise_stream, moment);
-    const Variable noise(random_gumbel({input.rows, input.gates}, moment.seed, stream, input.tensors));
+    const auto first = static_cast<std::uint64_t>(input.first_row * input.gates);
+    const Variable noise(random_gumbel({input.rows, input.gates}, moment.seed, stream, input.tensors, first));
     const double done =
         static_cast<double>(moment.step) / static_cast<double>(std::max<std::int64_t>(moment.total_steps - 1, 1));
     const double t = temperature_ * std::pow(last_temperature_ / temperature_, done);

@@ -73,7 +73,7 @@ TEST_CASE("gumbel draws gates by their softmax in training, and its gradient sha
                         .rows = n,
                         .gates = 3,
                         .tensors = DType::f64,
-                        .training = csreft::TrainingMoment{.step = step, .total_steps = 10, .seed = 1, .pass = 0}});
+                        .training = csreft::TrainingMoment{.step = step, .total_steps = 10, .seed = 1}});
   };
   const Tensor drawn = csreft::ops::scale(csreft::ops::sum_rows(at(0).alpha.value()), 1.0 / n);
   const double z = std::exp(1.0) + 1.0 + std::exp(-1.0);
