@@ -1,8 +1,8 @@
 #!/usr/bin/env bash
 # The cost of a training step against the number of ranks.
 #
-# experiments/measure/ranks.sh measure DATA.json OUT.tsv   steps of the default model here, on 1 and 2 ranks, one thread each
-# experiments/measure/ranks.sh model OUT.tsv               what the network costs on 8 to 1,024 ranks, by a model on paper
+# experiments/measure/ranks.sh measure MODEL DATA OUT.tsv   training steps here, on 1 and 2 ranks of one thread each
+# experiments/measure/ranks.sh model OUT.tsv                what the network costs on 8 to 1,024 ranks, by a model on paper
 set -euo pipefail
 
 root=$(cd "$(dirname "${BASH_SOURCE[0]}")/../.." && pwd)
@@ -26,16 +26,16 @@ watch_memory() {
 }
 
 measure() {
-  local data=$1 out=$2 work ranks method seconds parameters
+  local base=$1 data=$2 out=$3 work ranks method seconds parameters
   work=$(mktemp -d)
-  printf '# experiments/measure/ranks.sh measure %s %s\n' "$data" "$out" >"$out"
+  printf '# experiments/measure/ranks.sh measure %s %s %s\n' "$base" "$data" "$out" >"$out"
   printf '# %s, %s cores; one thread a rank, batches of 8\n' "$(sed -n 's/^model name[^:]*: //p' /proc/cpuinfo | head -n 1)" "$(nproc)" >>"$out"
   printf 'method\tranks\tparameters\tseconds a step\tlargest memory of a rank, MiB\n' >>"$out"
   for method in csreft lora full; do
     for ranks in 1 2; do
       watch_memory "$work/$method-$ranks" &
-      mpirun --bind-to none -n "$ranks" "$root/run" train --quiet --no-baseline --threads 1 --method "$method" \
-        --train "$data" --batch 8 --steps 6 --max-length 128 --out "$work/$method-$ranks" >"$work/log" 2>&1 || {
+      mpirun --oversubscribe --bind-to none -n "$ranks" "${CSREFT_PROGRAM:-$root/run}" train --quiet --no-baseline --threads 1 --method "$method" \
+        --model "$base" --train "$data" --batch 8 --steps 6 --max-length 128 --out "$work/$method-$ranks" >"$work/log" 2>&1 || {
         touch "$work/$method-$ranks.done"
         tail -n 5 "$work/log" >&2
         exit 1
