@@ -255,8 +255,8 @@ std::string Ranks::of_first(std::string text) const {
 }
 
 Ranks::AllRows Ranks::all_rows(const Tensor& own, std::int64_t k, const TensorOptions& options) const {
-  const std::int64_t n = own.defined() ? own.rows() : 0;
   if (size_ == 1) return {own, 0};
+  const std::int64_t n = own.defined() ? own.rows() : 0;
   std::vector<double> counts(static_cast<std::size_t>(size_), 0.0);
   counts[static_cast<std::size_t>(rank_)] = static_cast<double>(n);
   sum_(std::span(counts));
