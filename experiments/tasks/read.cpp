@@ -150,7 +150,9 @@ class TaskReader {
     check_field_names();
     FileTasks out;
     for (auto& place : places_) {
-      if (!place.task.examples.empty()) out.tasks.push_back(std::move(place.task));
+      if (place.task.examples.empty()) continue;
+      collect_answers(place.task);
+      out.tasks.push_back(std::move(place.task));
     }
     if (out.tasks.empty()) check_responses();
     require(!out.tasks.empty(), "no examples in {} can be used, {}: expected at least one", where_,
@@ -283,6 +285,7 @@ void add_task(std::vector<Task>& tasks, Task task, bool may_join) {
   }
   std::ranges::move(task.examples, std::back_inserter(same->examples));
   same->skipped += task.skipped;
+  collect_answers(*same);
   require(
       has_answers(*same) || std::ranges::none_of(same->examples, [](const Example& e) { return e.answer.has_value(); }),
       "some examples of task {} have an answer and others have not: expected one in each, or in none", same->name);

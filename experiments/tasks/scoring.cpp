@@ -3,6 +3,7 @@
 #include <algorithm>
 #include <array>
 #include <cctype>
+#include <unordered_set>
 
 #include <fmt/ranges.h>
 
@@ -181,9 +182,10 @@ double rouge_l(std::string_view generated, std::string_view expected) {
 
 ChoicesOfTask::ChoicesOfTask(const Task& task) {
   const ScoreMetric& metric = find_metric("choice");
+  answers_ = task.answers;
+  std::unordered_set<std::string> seen(answers_.begin(), answers_.end());
   for (const auto& e : task.examples) {
-    const std::string& answer = expected_of(e, metric);
-    if (std::ranges::find(answers_, answer) == answers_.end()) answers_.push_back(answer);
+    if (const std::string& answer = expected_of(e, metric); seen.insert(answer).second) answers_.push_back(answer);
   }
   const bool has_own = std::ranges::none_of(task.examples, [](const Example& e) { return e.choices.empty(); });
   require(has_own || answers_.size() > 1,

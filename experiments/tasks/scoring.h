@@ -48,7 +48,8 @@ struct Choices {
   std::vector<std::string> answers;
   std::size_t right = 0;
 };
-// The example's own choices or, if it has none, all distinct answers of its task, in their order.
+// The example's own choices or, if it has none, all distinct answers of its task, in their order; of the data that the
+// task is a part of, too.
 class ChoicesOfTask {
  public:
   // Throws Error for a task, and an example, with fewer than two choices, and for choices without the answer.

@@ -1,6 +1,7 @@
 #include "experiments/tasks/task.h"
 
 #include <algorithm>
+#include <unordered_set>
 #include <vector>
 
 #include <fmt/ranges.h>
@@ -30,6 +31,13 @@ std::string describe(const Skipped& skipped, std::size_t used) {
   add(skipped.with_tools, "with tools");
   return fmt::format("skipped {} of {}: {}", skipped.total(), skipped.total() + static_cast<std::int64_t>(used),
                      fmt::join(reasons, ", "));
+}
+
+void collect_answers(Task& task) {
+  std::unordered_set<std::string> seen(task.answers.begin(), task.answers.end());
+  for (const auto& e : task.examples) {
+    if (e.answer && seen.insert(*e.answer).second) task.answers.push_back(*e.answer);
+  }
 }
 
 bool has_answers(const Task& task) {

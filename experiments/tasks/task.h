@@ -40,7 +40,12 @@ struct Task {
   std::string name;
   std::vector<Example> examples;  // never empty after it is read
   Skipped skipped{};              // beside the examples
+  // The distinct answers of all data that the examples are a part of, in their order: what `choice` chooses among.
+  std::vector<std::string> answers{};
 };
+
+// Adds to task.answers those of its examples.
+void collect_answers(Task& task);
 
 // "skipped 3 of 40: 2 too long, 1 without a response", where `used` are left; empty where none was skipped.
 std::string describe(const Skipped& skipped, std::size_t used);

@@ -112,6 +112,13 @@ TEST_CASE("choices are the task's answers in its words, or the example's own") {
                  "the answer 'hot' among them"));
 }
 
+TEST_CASE("a part of a task has the choices of the whole") {
+  Task task{.name = "t", .examples = {example("It is hot.", "hot"), example("It is cold.", "cold")}};
+  csreft::collect_answers(task);
+  task.examples.erase(task.examples.begin());
+  CHECK(csreft::ChoicesOfTask(task).of(task.examples[0]).answers == std::vector<std::string>{"hot", "cold"});
+}
+
 TEST_CASE("rouge-l is rouge_score's F1 without stemming") {
   struct Case {
     const char *generated, *expected;
