@@ -5,10 +5,16 @@
 #include "core/base/atomic_file.h"
 
 namespace csreft {
+namespace {
+
+constexpr int most_nested = 64;  // what walks through a value calls itself for each level
+
+}  // namespace
 
 nlohmann::json parse_json_object(std::string_view text, std::string_view where) {
   std::set<std::string> keys;
-  const auto refuse_twice = [&](int depth, nlohmann::json::parse_event_t event, nlohmann::json& value) {
+  const auto check = [&](int depth, nlohmann::json::parse_event_t event, nlohmann::json& value) {
+    require(depth <= most_nested, "{} has values that are nested more than {} deep: expected less", where, most_nested);
     if (depth == 1 && event == nlohmann::json::parse_event_t::key) {
       require(keys.insert(value.get<std::string>()).second, "{}: `{}` appears twice", where, value.get<std::string>());
     }
@@ -16,7 +22,7 @@ nlohmann::json parse_json_object(std::string_view text, std::string_view where) 
   };
   nlohmann::json value;
   try {
-    value = nlohmann::json::parse(text, refuse_twice);
+    value = nlohmann::json::parse(text, check);
   } catch (const nlohmann::json::parse_error& error) {
     fail("{} is not valid JSON: syntax error at byte {}", where, error.byte);
   } catch (const nlohmann::json::exception&) {

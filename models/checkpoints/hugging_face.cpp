@@ -39,7 +39,7 @@ std::shared_ptr<Shards> open_indexed(const std::filesystem::path& folder, const 
   auto shards = std::make_shared<Shards>();
   for (const auto& [tensor, _] : map->items()) {
     const auto name = get_json<std::string>(*map, tensor, index_path.string());
-    require(!name.empty() && std::filesystem::path(name).filename() == name,
+    require(!name.empty() && name != "." && name != ".." && std::filesystem::path(name).filename() == name,
             "{}: shard {} of tensor {} is no file name", index_path.string(), name, tensor);
     auto file = shards->files.find(name);
     if (file == shards->files.end()) {
