@@ -92,6 +92,8 @@ int main(int argc, char** argv) {
     const bool is_written = std::fflush(stdout) == 0 && std::ferror(stdout) == 0;
     csreft::require(is_written, "cannot write to the standard output: {}", std::strerror(errno));
     return code;
+  } catch (const csreft::CheckPassed&) {
+    return 0;
   } catch (const std::exception& error) {
     fmt::print(stderr, "error: {}\n", csreft::one_line(error.what()));
     return usage_error;

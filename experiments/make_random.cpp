@@ -1,6 +1,7 @@
 // Writes a model of a known shape with random weights as a Hugging Face folder: size, speed and memory of a model that
 // is not here.
 #include <map>
+#include <utility>
 
 #include <fmt/ranges.h>
 
@@ -74,6 +75,9 @@ Checkpoint random_source(const std::string& shape, std::int64_t layers, const st
   if (layers > 0) checkpoint.config.n_layers = layers;
   take_tokenizer(tokenizer, checkpoint);
   const Tokenizer loaded = load_tokenizer(checkpoint);
+  require(std::cmp_less_equal(loaded.vocab_size(), checkpoint.config.vocab_size),
+          "the tokenizer {} has {} tokens and the shape {} {}: expected no more", tokenizer, loaded.vocab_size(), shape,
+          checkpoint.config.vocab_size);
   checkpoint.config.bos_token_id = loaded.bos();
   if (loaded.eos()) checkpoint.config.eos_token_ids = {*loaded.eos()};
   check_config(checkpoint.config, shape);
@@ -99,12 +103,11 @@ void write_random(const fs::path& out, const Checkpoint& source, const HuggingFa
     parameters.emplace(name, std::pair(shape, parameters.size()));
   }
   Progress progress(source.name, weight_bytes(source.config, options.dtype), "MB", quiet);
-  InterruptGuard guard;
   std::int64_t written = 0;
   write_hugging_face(
       out, source,
       [&](const std::string& name) {
-        require(!interrupted(), "interrupted: nothing is left of {}", out.string());
+        require(!interrupted(), "interrupted");
         progress.update(written, static_cast<double>(written) / 1e6);
         const auto& [shape, stream] = parameters.at(name);
         written += shape.numel() * bytes;
@@ -142,11 +145,20 @@ int make_random(Arguments arguments) {
   require(layers >= 0, "--layers {} is not possible: expected 1 or more, or 0", layers);
 
   const HuggingFaceWriteOptions options{.dtype = parse_weight_type(dtype)};
+  static_cast<void>(known_shape(shape));
+  begin_work();
   const Checkpoint source = random_source(shape, layers, tokenizer);
   check_hugging_face_form(source);
   const auto bytes = weight_bytes(source.config, options.dtype);
   check_room(out, bytes);
-  write_random(out, source, options, seed, quiet);
+  const InterruptGuard guard;
+  try {
+    write_random(out, source, options, seed, quiet);
+  } catch (const Error&) {
+    if (!interrupted()) throw;
+    fmt::print("interrupted; nothing is left of {}\n", out);
+    return interrupted_exit;
+  }
   fmt::print("{}: {} with random weights, {} parameters in {}, {:.1f} MB\n", out, shape, parameter_count(source.config),
              dtype, static_cast<double>(bytes) / 1e6);
   return 0;

@@ -206,6 +206,7 @@ int quickstart(Arguments arguments) {
   require(options.n_train >= 1 && options.n_test >= 1, "--examples and --tests: expected 1 or more");
   options.saves.apply(options.train);
   options.model.check();
+  begin_work();
   const Replace replace = options.force ? Replace::any : Replace::nothing;
   RunFolder whole = options.out.empty() ? RunFolder::take_new("quickstart") : RunFolder::take(options.out, replace);
   const std::filesystem::path folder = whole.path();

@@ -278,6 +278,7 @@ int resume(const TrainCommand& given) {
   given.model.check();
   TrainOptions unused;
   given.saves.apply(unused);
+  begin_work();
   RunFolder folder = RunFolder::reopen(given.resume);
   const RunConfig config = read_config(given.resume, "train");
   TrainCommand saved(config.arguments);
@@ -298,6 +299,7 @@ int train(Arguments arguments) {
   // What is wrong with the flags comes before what is wrong with the folder.
   command.model.check();
   Prepared prepared = prepare(command, nullptr);
+  begin_work();
   RunFolder folder = command.out.empty()
                          ? RunFolder::take_new("train")
                          : RunFolder::take(command.out, command.force ? Replace::any : Replace::nothing);

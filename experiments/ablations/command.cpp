@@ -316,6 +316,8 @@ int run_comparison(std::string_view experiment, const Ablation* fixed, Arguments
   RateSearch search;
   search.rates = RateSearch::parse(o.rates);
   search.group = ablation.rate_group;
+  const MethodOptions base = base_method(o);
+  begin_work();
   LoadedTasks loaded = load(o);
   std::optional<Task> elsewhere = load_elsewhere(o);
   const LanguageModel model = o.model.load();
@@ -330,8 +332,7 @@ int run_comparison(std::string_view experiment, const Ablation* fixed, Arguments
                         .arguments = flags.arguments(),
                         .files = {.train = o.train_files, .test = o.test_files, .validation = {}}};
   const auto all_variants = varied(
-      ablation.variants({base_method(o), o.train, model.llama, setting.tasks.train, setting.tasks.test, o.smoke}),
-      options);
+      ablation.variants({base, o.train, model.llama, setting.tasks.train, setting.tasks.test, o.smoke}), options);
   Plan plan = plan_of(o, std::move(search), all_variants, setting);
   const auto commands = commands_of(o, flags.arguments());
   keep_settings(setting.folder, settings(o, name, setting), model.llama.fingerprint());

@@ -68,6 +68,12 @@ std::string expected_value(const CLI::App& app, const std::string& text) {
   return type == "UINT" ? "a whole number of 0 or more" : "another value";
 }
 
+// Whether the script that starts this programme asks, before a build, what an older one thinks of a command.
+bool only_checks() {
+  const char* check = std::getenv("CSREFT_CHECK");
+  return check != nullptr && *check != '\0';
+}
+
 }  // namespace
 
 std::string command_name() {
@@ -212,11 +218,12 @@ bool Flags::parse(Arguments arguments) {
   } catch (const CLI::ParseError& error) {
     fail("{}: expected what {} {} --help says", one_line(error.what()), command_name(), name_);
   }
-  if (const char* check = std::getenv("CSREFT_CHECK"); check != nullptr && *check != '\0') {
-    check_files();
-    return false;
-  }
+  if (only_checks()) check_files();
   return true;
+}
+
+void begin_work() {
+  if (only_checks()) throw CheckPassed();
 }
 
 CLI::Validator Flags::not_negative() {

@@ -22,12 +22,12 @@ needs_model() {
   for argument in "$@"; do
     case $argument in
       -h | --help) return 1 ;;
-      smollm2 | --model=smollm2) return 0 ;;
       --model | --model=*) has_model=yes ;;
     esac
-    # These parts of bench read no model, and a run that is continued names its own.
+    # Parts of bench that read no model, who names the default, and a run that is continued, which names its own.
     case $previous$argument in
-      --onlygemm | --onlybandwidth | --only=gemm | --only=bandwidth) return 1 ;;
+      --onlygemm | --onlybandwidth | --onlydecode | *--only=gemm | *--only=bandwidth | *--only=decode) return 1 ;;
+      --modelsmollm2 | *--model=smollm2 | --tokenizersmollm2 | *--tokenizer=smollm2) return 0 ;;
       --resume?*) ! names_model "${argument#--resume=}/config.json" || has_model=yes ;;
       --config?*) ! names_model "${argument#--config=}" || has_model=yes ;;
     esac
