@@ -120,7 +120,8 @@ void print_scores_table(const std::vector<TaskScore>& before, const std::vector<
   };
   add("before", before, "0");
   for (const auto& run : runs) add(run.label, run.scores, std::to_string(run.parameters.total));
-  fmt::print("\n{}", text_table(rows));
+  fmt::print("\n{}before: the model as it is, which does not know the form in which these answers count\n",
+             text_table(rows));
 }
 
 // Skills by the subspaces that a method's router opens for their test prompts.

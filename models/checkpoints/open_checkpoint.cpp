@@ -6,10 +6,26 @@
 #include "models/checkpoints/llama2c.h"
 
 namespace csreft {
+namespace {
+
+// OWNER/NAME
+bool is_hub_name(std::string_view text) {
+  constexpr std::string_view name = "/-._0123456789abcdefghijklmnopqrstuvwxyzABCDEFGHIJKLMNOPQRSTUVWXYZ";
+  const std::size_t slash = text.find('/');
+  return slash != text.npos && slash > 0 && slash + 1 < text.size() && text.find('/', slash + 1) == text.npos &&
+         text.front() != '.' && text.find_first_not_of(name) == text.npos;
+}
+
+}  // namespace
 
 Checkpoint open_checkpoint(const std::filesystem::path& path) {
   require(std::filesystem::exists(path),
-          "model {} does not exist: expected a folder, a .gguf or a .bin file, or smollm2", path.string());
+          "model {} does not exist: expected a folder, a .gguf or a .bin file, or smollm2{}", path.string(),
+          is_hub_name(path.string())
+              ? fmt::format("; names of the Hugging Face Hub are not fetched: hf download {} --local-dir "
+                            "FOLDER does so",
+                            path.string())
+              : "");
   const auto extension = path.extension();
   Checkpoint checkpoint;
   if (std::filesystem::is_directory(path)) {
