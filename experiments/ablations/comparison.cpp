@@ -74,6 +74,17 @@ std::string seeds_text(std::span<const Cell> cells) {
   return fmt::format("{}; loss curves and gates are those of a variant's first", fmt::join(seeds, ", "));
 }
 
+// Parts of tables that killed processes have left: whoever writes one holds the folder's lock.
+void remove_half_tables(const std::filesystem::path& folder) {
+  std::vector<std::filesystem::path> left;
+  for (const auto& entry : std::filesystem::directory_iterator(folder)) {
+    if (entry.is_regular_file() && entry.path().filename().string().find(".tmp-") != std::string::npos) {
+      left.push_back(entry.path());
+    }
+  }
+  for (const auto& file : left) std::filesystem::remove(file);
+}
+
 }  // namespace
 
 Variant untrained_variant(std::span<const Variant> variants, std::uint64_t seed) {
@@ -97,6 +108,7 @@ std::optional<Cell> read_untrained(const Comparison& c) {
 std::vector<Cell> write_comparison(const Comparison& c) {
   const auto& folder = c.setting.folder;
   const ProcessLock lock(folder, IfLocked::wait);
+  remove_half_tables(folder);
   auto cells = read_cells(folder, c.variants);
   const auto untrained = read_untrained(c);
   std::erase_if(cells, [](const Cell& cell) { return cell.variant == untrained_label; });
