@@ -7,7 +7,9 @@
 
 #include "core/base/error.h"
 #include "experiments/cli/progress.h"
+#include "tests/endurance/interposed.h"
 #include "tests/endurance/killed_commands.h"
+#include "tests/source.h"
 
 namespace {
 
@@ -26,6 +28,8 @@ std::vector<KilledGroup> chosen(const std::string& name) {
 
 KillCounts print_kill_table(std::int64_t moments, std::uint64_t seed, const std::string& name) {
   csreft::require(moments >= 1, "--kills {} is not possible: expected 1 or more", moments);
+  csreft::require(has_whole_source() && std::filesystem::exists(interposed_library()),
+                  "--kills needs the project and its build: expected ./run test of a checkout, not of a bundle");
   KillCounts counts;
   fmt::print("{:<12}{:>9}{:>9}{:>14}{:>7}{:>9}{:>12}{:>10}\n", "command", "moments", "by time", "by operation", "ends",
              "losses", "half files", "seconds");
