@@ -74,15 +74,24 @@ std::string seeds_text(std::span<const Cell> cells) {
   return fmt::format("{}; loss curves and gates are those of a variant's first", fmt::join(seeds, ", "));
 }
 
-// Parts of tables that killed processes have left: whoever writes one holds the folder's lock.
-void remove_half_tables(const std::filesystem::path& folder) {
-  std::vector<std::filesystem::path> left;
-  for (const auto& entry : std::filesystem::directory_iterator(folder)) {
-    if (entry.is_regular_file() && entry.path().filename().string().find(".tmp-") != std::string::npos) {
-      left.push_back(entry.path());
+// What killed processes have left: parts of tables, whose writers hold the folder's lock, and locks of cells that
+// nobody holds.
+void remove_remainders(const std::filesystem::path& folder) {
+  namespace fs = std::filesystem;
+  std::vector<fs::path> half_tables, cells;
+  for (const auto& entry : fs::directory_iterator(folder)) {
+    const bool is_half = entry.path().filename().string().find(".tmp-") != std::string::npos;
+    if (entry.is_regular_file() && is_half) half_tables.push_back(entry.path());
+    if (entry.is_directory() && fs::exists(entry.path() / lock_file_name)) cells.push_back(entry.path());
+  }
+  for (const auto& file : half_tables) fs::remove(file);
+  for (const auto& cell : cells) {
+    try {
+      const ProcessLock lock(cell);  // its end removes the file
+    } catch (const FolderInUse&) {
+      continue;
     }
   }
-  for (const auto& file : left) std::filesystem::remove(file);
 }
 
 }  // namespace
@@ -108,7 +117,7 @@ std::optional<Cell> read_untrained(const Comparison& c) {
 std::vector<Cell> write_comparison(const Comparison& c) {
   const auto& folder = c.setting.folder;
   const ProcessLock lock(folder, IfLocked::wait);
-  remove_half_tables(folder);
+  remove_remainders(folder);
   auto cells = read_cells(folder, c.variants);
   const auto untrained = read_untrained(c);
   std::erase_if(cells, [](const Cell& cell) { return cell.variant == untrained_label; });
