@@ -28,6 +28,7 @@ int ablate(Arguments arguments);
 int bench(Arguments arguments);
 int gpu_check(Arguments arguments);
 int roofline(Arguments arguments);
+int soak_training(Arguments arguments);
 
 namespace {
 
@@ -53,6 +54,8 @@ constexpr std::array table{
     Experiment{"gpu-check", "run the tests on a CUDA device, and measure the project against what the card can do",
                gpu_check},
     Experiment{"roofline", "the least time of a training step of Llama-2-7B on two cards: an estimate", roofline},
+    Experiment{"soak", "train a small model for very many steps: whether memory, speed and orthonormal matrices last",
+               soak_training},
 };
 
 int list_experiments() {

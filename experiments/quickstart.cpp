@@ -171,8 +171,8 @@ void write_results(const std::filesystem::path& folder, const LanguageModel& mod
                                         : summary_json(model, done.back()->run, done.back()->train);
   summary["methods"] = methods;
   summary["interrupted"] = interrupted();
-  write_summary(folder, summary);
   write_report(folder / "report.html", report);
+  write_summary(folder, summary);  // the last: it says that the run is finished
 }
 
 }  // namespace

@@ -195,11 +195,12 @@ bool train_with_baseline(MethodRun& run, Trainer& trainer, const LanguageModel& 
 int finish(const MethodRun& run, const LanguageModel& model, const TrainCommand& command,
            const std::filesystem::path& folder, bool has_news) {
   if (has_news) {
-    write_summary(folder, summary_json(model, run, command.train));
     RunReport report =
         start_report(run.label + " on " + model.name, command.flags.command(), model, command.train.seed);
     add_to_report(report, model, run);
     write_report(folder / "report.html", report);
+    // The last: a run whose summary says that it is finished has all that it makes.
+    write_summary(folder, summary_json(model, run, command.train));
   }
   if (!run.result.interrupted) {
     fmt::print("report: {}\n", (folder / "report.html").string());
@@ -241,6 +242,7 @@ int run(const TrainCommand& command, Prepared prepared, Arguments arguments, Run
     const DataFiles files{command.train_files, command.test_files, command.validation.files()};
     folder.begin(config_text("train", arguments, method->options(), command.train, model, files));
   } else {
+    folder.go_on();
     continue_config(place, command.train, model, resume ? trainer.saved(place).done : 0);
   }
   for (const auto& note : choice.notes) fmt::print("note: {}\n", note);
@@ -284,7 +286,11 @@ int resume(const TrainCommand& given) {
   TrainCommand saved(config.arguments);
   saved.flags.parse(config.arguments);
   change(saved, given, asked, config.train);
-  if (std::filesystem::is_directory(config.started_in)) saved.name_files_from(config.started_in);
+  // In the folder where it began, names stay as they were given: the adapter of LoRA has the model's.
+  const std::filesystem::path begun_in = config.started_in;
+  if (std::filesystem::is_directory(begun_in) && !std::filesystem::equivalent(begun_in, ".")) {
+    saved.name_files_from(begun_in);
+  }
   Prepared prepared = prepare(saved, &config);
   return run(saved, std::move(prepared), config.arguments, folder, &config);
 }

@@ -2,6 +2,8 @@
 
 #include <cstdlib>
 
+#include "tests/endurance/interposed.h"
+
 namespace {
 
 std::string variable(const char* name, const char* otherwise) {
@@ -16,5 +18,7 @@ std::filesystem::path source(const std::string& relative) {
 }
 
 std::string tested_program() { return variable("CSREFT_PROGRAM", CSREFT_PROGRAM); }
+
+std::filesystem::path interposed_library() { return CSREFT_INTERPOSED; }
 
 bool has_whole_source() { return std::filesystem::exists(source("experiments/main.cpp")); }

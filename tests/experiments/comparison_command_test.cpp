@@ -123,6 +123,20 @@ TEST_CASE("the same command that is started several times at once shares one new
   CHECK(read_table(bench, "shared/router.tsv").size() == 4);
 }
 
+TEST_CASE("what killed processes have left of tables and locks is gone after the next start") {
+  const Bench bench;
+  const Words words = command({"ablate", "router"}, flags(bench, "left"), {"--variants", "loreft", "--seeds", "1"});
+  run(bench, words);
+  const Snapshot before = snapshot(bench.chat.folder / "left");
+  for (const char* name : {"left/router.tsv.tmp-7-0", "left/report.html.tmp-7-0", "left/loreft-0/.csreft-lock"}) {
+    bench.chat.folder.write(name, "7");
+  }
+  run(bench, words);
+  const Snapshot after = snapshot(bench.chat.folder / "left");
+  CHECK(after.size() == before.size());
+  for (const auto& [file, bytes] : before) CHECK(after.contains(file));
+}
+
 TEST_CASE("a cell that fails is named at the end, when the others are done") {
   const Bench bench;
   run(bench, command({"ablate", "router"}, flags(bench, "failing"), {"--variants", "ones", "--seeds", "1"}));
