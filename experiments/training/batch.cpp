@@ -78,6 +78,7 @@ std::vector<Example> turns_of(const Example& example) {
   std::vector<Example> turns;
   const auto& history = example.history;
   for (std::size_t i = 1; i < history.size(); i += 2) {
+    if (std::ranges::find(example.not_learnt, i) != example.not_learnt.end()) continue;
     const auto before = history.begin() + static_cast<std::ptrdiff_t>(i) - 1;
     turns.push_back({.instruction = history[i - 1].content,
                      .input = {},
