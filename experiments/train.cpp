@@ -224,7 +224,7 @@ int run(const TrainCommand& command, Prepared prepared, Arguments arguments, Run
   print_layers(choice.method, method->options(), model.llama.config());
   Trainer trainer(model, *method, data.train, command.train);
   skip_unusable(model, data.test, command.evaluation);
-  skip_unusable(model, data.validation, {.system = command.train.system});
+  skip_unusable(model, data.validation, {.system = command.train.system, .metric = command.evaluation.metric});
   for (const auto& task : data.test) check_task(model, method.get(), task, command.evaluation);
   if (!data.test.empty()) check_sequence(trainer.sequence(), data.test, command.evaluation.metric);
   if (!data.validation.empty()) trainer.validate_on(data.validation, command.evaluation);

@@ -56,7 +56,7 @@ void add_differences(RunReport& report, std::span<const Cell> cells, ReferenceOf
     report.differences.push_back({.method = variant,
                                   .base = base,
                                   .task = {},
-                                  .metric = "accuracy",
+                                  .metric = answered_metric(cells.front().scores),
                                   .value = difference->mean,
                                   .error = standard_error(difference->over_seeds),
                                   .interval = difference->interval,

@@ -128,11 +128,12 @@ BarChart bars_of(const RunReport& report, const std::string& metric, const Colou
   const bool over_seeds = is_over_seeds(report);
   const double scale = share ? 100.0 : 1.0;
   const std::string name = metric == "accuracy" ? "Accuracy" : metric;
+  const std::string_view unit = find_metric(metric).unit;
   BarChart chart{.id = {},
                  .title = name + " on the test examples",
-                 .y_label = share             ? metric + " (%)"
-                            : metric == "nll" ? "nll (nats per token)"
-                                              : metric,
+                 .y_label = share          ? metric + " (%)"
+                            : unit.empty() ? metric
+                                           : fmt::format("{} ({})", metric, unit),
                  .groups = {},
                  .series = {},
                  .top = share ? std::optional(100.0) : std::nullopt,

@@ -55,6 +55,7 @@ std::uint64_t content_hash(const Task& task) {
       add(role);
       add(content);
     }
+    for (const std::size_t turn : e.not_learnt) add(fmt::format("turn {} is not learnt", turn));
     for (const auto& choice : e.choices) add(choice);
     if (e.is_text) add("text");
   }

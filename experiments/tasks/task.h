@@ -2,6 +2,7 @@
 // scoring.h.
 #pragma once
 
+#include <cstddef>
 #include <cstdint>
 #include <optional>
 #include <span>
@@ -22,10 +23,11 @@ struct Example {
   std::string dataset;                // AlpacaEval's name of the instruction's source; empty: none
   // Names of the adapters that it is answered with; none: those in use.
   std::optional<std::vector<std::string>> adapters{};
-  std::string system{};                // takes the place of --system; empty: does not
-  std::vector<Message> history{};      // turns before the instruction, of user and assistant, from the oldest on
-  std::vector<std::string> choices{};  // the answers to choose among; empty: all of the task
-  bool is_text = false;                // the output stands alone: no instruction, no chat template
+  std::string system{};                   // takes the place of --system; empty: does not
+  std::vector<Message> history{};         // turns before the instruction, of user and assistant, from the oldest on
+  std::vector<std::size_t> not_learnt{};  // the assistant's turns of the history that are context alone: their places
+  std::vector<std::string> choices{};     // the answers to choose among; empty: all of the task
+  bool is_text = false;                   // the output stands alone: no instruction, no chat template
 };
 
 // How many examples of a file are not used, and why.

@@ -143,7 +143,7 @@ Trainer::Trainer(const LanguageModel& model, Method& method, std::span<const Tas
   moment_ = {.step = 0, .total_steps = total_steps_, .seed = options_.seed, .pass = 0};
   const EncodedExample& shortest = *std::ranges::min_element(examples_, {}, &EncodedExample::prompt_length);
   check_edits(method_, prompt_of(shortest), task_names_[shortest.task]);
-  check_step_memory(model_.llama, method_, longest_pass(examples_, options_.batch, options_.tokens_per_pass));
+  check_step_memory(model_.llama, method_, longest_pass(turn_lengths(), options_.batch, options_.tokens_per_pass));
 }
 
 std::vector<Tensor> Trainer::values() const {

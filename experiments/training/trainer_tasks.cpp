@@ -39,6 +39,16 @@ void Trainer::add_task(const Task& task) {
   task_names_.push_back(task.name);
 }
 
+std::vector<std::vector<std::int64_t>> Trainer::turn_lengths() const {
+  std::vector<std::vector<std::int64_t>> lengths;
+  for (const auto& turns : turns_) {
+    auto& of_example = lengths.emplace_back();
+    for (std::size_t turn = turns.begin; turn < turns.end; ++turn)
+      of_example.push_back(std::ssize(examples_[turn].ids));
+  }
+  return lengths;
+}
+
 std::vector<Trainer::Phase> Trainer::make_phases() {
   const auto sequence = method_.sequence();
   std::vector<std::string> stems;

@@ -73,7 +73,7 @@ Validation::Validation(const LanguageModel& model, std::vector<Task> tasks, Eval
   options_.max_examples = 0;
   double all = 0.0;
   for (const auto& task : tasks_) {
-    if (metric_of(task, options_.metric).name != nll) answered_.push_back(task);
+    if (has_outputs(metric_of(task, options_.metric))) answered_.push_back(task);
     n_tokens_.push_back(count_response_tokens(model_, task, options_.system));
     all += n_tokens_.back();
   }

@@ -17,6 +17,8 @@ char32_t code_point(std::string_view character);
 std::size_t last_character_length(std::string_view text);
 // Unicode's White_Space.
 bool is_white_space(char32_t code_point);
+// A letter, a mark that belongs to one, or a digit or number of any script.
+bool is_word_character(char32_t code_point);
 bool is_ascii(std::string_view text);
 
 enum class NormalForm { nfc, nfd, nfkc, nfkd };

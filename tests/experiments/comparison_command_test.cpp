@@ -345,6 +345,15 @@ TEST_CASE("the report of a comparison has the differences of variants scored on 
   CHECK(contains(page, "2 seeds and the examples"));
 }
 
+TEST_CASE("differences are by the metric that the variants are scored by, in its units") {
+  const Bench bench;
+  run(bench, command({"ablate", "gate"}, flags(bench, "scored"),
+                     {"--variants", "top1,soft", "--seeds", "1", "--steps", "1", "--metric", "rouge-l"}));
+  const std::string page = bench.chat.folder.read("scored/report.html");
+  CHECK(contains(page, "<td>mean over tasks</td><td>rouge-l</td>"));
+  CHECK_FALSE(contains(page, "<td>mean over tasks</td><td>accuracy</td>"));
+}
+
 TEST_CASE("overhead measures an adapter beside the model alone") {
   const Bench bench;
   check_refused(bench, command({"ablate", "overhead"}, flags(bench, "none"), {"--jobs", "2"}),

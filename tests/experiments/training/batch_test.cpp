@@ -62,6 +62,16 @@ TEST_CASE("each turn of a conversation is learnt behind the prompt that it is th
   CHECK(csreft::encode_prompts(model(), task.examples, "").front() == csreft::prompt_of(turns[1]));
 }
 
+TEST_CASE("a turn that is not learnt is context for those behind it") {
+  const auto whole = encode_turns(model(), conversation(), "", 512, LossOn::all);
+  Example e = conversation();
+  e.not_learnt = {1};
+  const auto turns = encode_turns(model(), e, "", 512, LossOn::all);
+  REQUIRE(turns.size() == 1);
+  CHECK(turns[0].ids == whole[1].ids);
+  CHECK(turns[0].prompt_length == whole[1].prompt_length);
+}
+
 TEST_CASE("one turn is encoded as ever, with the system message of the example before that of all") {
   Example e{.instruction = "c", .input = "i", .output = "d", .answer = {}, .dataset = ""};
   const auto ids = [&](std::string_view system) {
