@@ -11,6 +11,7 @@ RowForm row_form(GgmlType type) {
     case GgmlType::q4_1: return RowForm::q4_1;
     case GgmlType::q8_0: return RowForm::q8_0;
     case GgmlType::q4_k: return RowForm::q4_k;
+    case GgmlType::q5_k: return RowForm::q5_k;
     case GgmlType::q6_k: return RowForm::q6_k;
     case GgmlType::bf16: return RowForm::bf16;
     default: return RowForm::other;
