@@ -22,58 +22,16 @@ constexpr std::string_view own_tokenizer = "bytes";
 // What transformers draws a new model from.
 constexpr double deviation = 0.02;
 
-std::string utf8_of(int code_point) {
-  if (code_point < 0x80) return {static_cast<char>(code_point)};
-  return {static_cast<char>(0xC0 | (code_point >> 6)), static_cast<char>(0x80 | (code_point & 0x3F))};
-}
-
-// A token for each byte, in GPT-2's alphabet, then a begin and an end: it fits every shape.
-TokenizerVocabulary byte_vocabulary() {
-  TokenizerVocabulary vocabulary;
-  vocabulary.model = "gpt2";
-  vocabulary.pre = "default";
-  int next = 0x100;
-  for (int byte = 0; byte < 256; ++byte) {
-    const bool is_printable = (byte > 0x20 && byte < 0x7F) || (byte > 0xA0 && byte != 0xAD);
-    vocabulary.tokens.push_back(utf8_of(is_printable ? byte : next++));
-  }
-  vocabulary.bos_id = 256;
-  vocabulary.eos_id = 257;
-  vocabulary.types.assign(256, static_cast<std::int32_t>(TokenType::normal));
-  for (const char* mark : {"<s>", "</s>"}) {
-    vocabulary.tokens.emplace_back(mark);
-    vocabulary.types.push_back(static_cast<std::int32_t>(TokenType::control));
-  }
-  return vocabulary;
-}
-
-void take_tokenizer(const std::string& flag, Checkpoint& checkpoint) {
-  if (flag == own_tokenizer) {
-    checkpoint.tokenizer = byte_vocabulary();
-    return;
-  }
-  const fs::path path = model_path(flag);
-  require(fs::exists(path),
-          "tokenizer {} does not exist: expected a folder, a tokenizer.json, a tokenizer.model or a GGUF",
-          path.string());
-  if (fs::is_directory(path)) {
-    checkpoint.tokenizer = TokenizerFolder{path};
-  } else if (path.extension() == ".gguf") {
-    const Checkpoint other = open_checkpoint(path);
-    checkpoint.tokenizer = other.tokenizer;
-    checkpoint.chat_template = other.chat_template;
-  } else {
-    checkpoint.tokenizer = TokenizerFile{path};
-  }
-}
-
 Checkpoint random_source(const std::string& shape, std::int64_t layers, const std::string& tokenizer) {
   Checkpoint checkpoint;
   checkpoint.name = shape;
   checkpoint.path = shape;
   checkpoint.config = known_shape(shape);
   if (layers > 0) checkpoint.config.n_layers = layers;
-  take_tokenizer(tokenizer, checkpoint);
+  const auto [source, chat_template] =
+      tokenizer == own_tokenizer ? TokenizerOrigin{byte_vocabulary(), ""} : open_tokenizer(model_path(tokenizer));
+  checkpoint.tokenizer = source;
+  checkpoint.chat_template = chat_template;
   const Tokenizer loaded = load_tokenizer(checkpoint);
   if (std::cmp_greater(loaded.vocab_size(), checkpoint.config.vocab_size)) {
     fmt::print(stderr,

@@ -11,7 +11,7 @@ constexpr std::array multiplied{
     std::pair{GgmlType::bf16, RowForm::bf16}, std::pair{GgmlType::f16, RowForm::f16},
     std::pair{GgmlType::q4_0, RowForm::q4_0}, std::pair{GgmlType::q4_1, RowForm::q4_1},
     std::pair{GgmlType::q8_0, RowForm::q8_0}, std::pair{GgmlType::q4_k, RowForm::q4_k},
-    std::pair{GgmlType::q6_k, RowForm::q6_k},
+    std::pair{GgmlType::q5_k, RowForm::q5_k}, std::pair{GgmlType::q6_k, RowForm::q6_k},
 };
 
 RowForm row_form(GgmlType type) {
