@@ -54,6 +54,8 @@ struct Checkpoint {
   LlamaConfig config;
   // Jinja, as the model's authors wrote it; empty where there is none.
   std::string chat_template;
+  // Why the files' template cannot be told, for whoever needs it; empty where it can.
+  std::string chat_template_failure;
   TokenizerSource tokenizer;
   // What a user should be told of its files, a line each.
   std::vector<std::string> notes;

@@ -138,7 +138,11 @@ Checkpoint open_hugging_face(const std::filesystem::path& folder) {
   Checkpoint checkpoint;
   checkpoint.config = parse_llama_config(read_json_object(config_path), config_path.string(), &checkpoint.notes);
   add_stops(folder, checkpoint);
-  checkpoint.chat_template = read_chat_template(folder);
+  try {
+    checkpoint.chat_template = read_chat_template(folder);
+  } catch (const Error& error) {
+    checkpoint.chat_template_failure = error.what();
+  }
   checkpoint.tokenizer = TokenizerFolder{folder};
 
   const auto shards = open_weights(folder);

@@ -109,6 +109,14 @@ std::string lower(std::string_view text) {
   return out;
 }
 
+std::string swapped_case(std::string_view text) {
+  std::string out;
+  for (const auto character : characters(text)) {
+    (is_upper(code_point(character)) ? append_lower : append_upper)(out, character);
+  }
+  return out;
+}
+
 std::string capitalize(std::string_view text) {
   std::string out;
   for (const auto character : characters(text)) (out.empty() ? append_title : append_lower)(out, character);

@@ -22,6 +22,7 @@ bool is_lower(char32_t c);
 // Each character by itself; only the sharp s becomes two.
 std::string upper(std::string_view text);
 std::string lower(std::string_view text);
+std::string swapped_case(std::string_view text);
 // The first character upper, the rest lower.
 std::string capitalize(std::string_view text);
 // Each run of letters capitalized.

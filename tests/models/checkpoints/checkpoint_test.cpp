@@ -282,9 +282,14 @@ TEST_CASE("the chat template is the tokenizer's") {
   const nlohmann::json other{{"name", "tool_use"}, {"template", "t"}};
   const nlohmann::json standard{{"name", "default"}, {"template", "d"}};
   CHECK(with(nlohmann::json::array({other, standard})) == "d");
-  CHECK(contains(error_text([&] { return with(nlohmann::json::array({other})); }), "has no 'default'"));
-  CHECK(contains(error_text([&] { return with(nlohmann::json::array({"t"})); }), "holds string: expected objects"));
-  CHECK(contains(error_text([&] { return with(3); }), "`chat_template` is number"));
+  const auto failure = [&](const nlohmann::json& chat_template) {
+    CHECK(with(chat_template).empty());
+    return open_checkpoint(folder.path()).chat_template_failure;
+  };
+  CHECK(contains(failure(nlohmann::json::array({other})), "has no 'default'"));
+  CHECK(contains(failure(nlohmann::json::array({"t"})), "holds string: expected objects"));
+  CHECK(contains(failure(3), "`chat_template` is number"));
+  CHECK(failure(nullptr).empty());
   folder.write("chat_template.jinja", "{{ b }}");
   CHECK(with("{{ a }}") == "{{ b }}");
 }
