@@ -22,7 +22,8 @@ std::vector<std::string> seeds() {
       "{{ '[INST] ' ~ (system ~ '\\n' if loop.first and system is not none else '') ~ m.content.strip() ~ ' [/INST]' }}"
       "{%- endfor -%}{{ eos_token }}",
       "{%- macro line(role, text, end='\\n') -%}{{ '%s: %s' | format(role, text) }}{{ end }}{%- endmacro -%}"
-      "{% set ns = namespace(n=0) %}{% for role, group in messages | groupby('role') %}{% for m in group %}"
+      "{% set ns = namespace(n=0) %}{% for role in messages | map(attribute='role') | unique %}{% for m in messages | "
+      "selectattr('role', 'equalto', role) %}"
       "{% set ns.n = ns.n + 1 %}{{ line(role | upper, m.content | replace('a', 'b')) }}{% endfor %}{% endfor %}"
       "{{ ns.n | string | length }}{{ messages | map(attribute='role') | join(', ') }}{{ strftime_now('%d %b %Y') }}",
       "{% set d = {'a': [1, 2.5, true], 'b': (none, 'x')} %}{{ d | tojson(indent=2) }}{% for k, v in d.items() %}"

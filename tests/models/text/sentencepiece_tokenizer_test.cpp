@@ -62,7 +62,7 @@ TEST_CASE("a bad SentencePiece model is an error that names the file") {
     CHECK_THROWS_WITH_AS(csreft::load_sentencepiece(file), Contains("not a SentencePiece model"), Error);
     CHECK_THROWS_WITH_AS(csreft::load_sentencepiece(file), Contains(file.c_str()), Error);
   }
-  CHECK_THROWS_WITH_AS(csreft::load_sentencepiece(folder.path()), Contains("cannot be read"), Error);
+  CHECK_THROWS_WITH_AS(csreft::load_sentencepiece(folder.path()), Contains("cannot read"), Error);
 }
 
 TEST_CASE("a scored vocabulary that contradicts itself is an error") {
