@@ -108,6 +108,7 @@ int soak_training(Arguments arguments) {
   add_flags(flags, o);
   if (!flags.parse(arguments)) return 0;
   check(o);
+  begin_work();
   set_threads(o.threads);
   const std::filesystem::path folder = o.out.empty() ? make_dated_folder("soak") : std::filesystem::path(o.out);
   make_folder(folder);

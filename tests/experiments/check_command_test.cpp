@@ -29,7 +29,7 @@ TEST_CASE("a check passes what could begin, and begins nothing") {
         Words{"merge", "--model", "model", "--adapter", "run", "--out", "merged"},
         Words{"make-random", "--out", "random"}, comparison({"ablate", "rank"}), comparison({"table1"}),
         Words{"bench", "--model", "model", "--json", "bench.json"}, Words{"gpu-check", "--smoke", "--out", "check"},
-        Words{"roofline"}}) {
+        Words{"soak"}, Words{"roofline"}}) {
     CAPTURE(words);
     const auto result = bench.run(words);
     CHECK(result.code == 0);
