@@ -46,6 +46,7 @@ TEST_CASE("a model trains whose template opens the answer in its prompt, and wri
   const Bench bench;
   bench.chat.write("chat_template.jinja",
                    csreft::read_text_file(source("tests/golden_texts/chat_templates/deepseek_r1.jinja")));
+  bench.chat.write("tokenizer_config.json", R"({"eos_token": "<|im_end|>"})");
   const auto trained = bench.run(bench.train());
   CAPTURE(trained.err);
   CHECK(trained.code == 0);
