@@ -6,7 +6,7 @@
 // give plain texts, the last one with amp, lt, gt, quot, apos, nbsp and numbers alone resolved; texts of macros and
 // generators are errors. run.h says what a rendering may use at most.
 //
-// What is missing, and an error:
+// What is missing, and an error where it is used:
 // - tags: include, import, from, extends, block, autoescape, do, debug, trans; `recursive` loops
 // - filters: filesizeformat, pprint, random, urlize, wordwrap, xmlattr
 // - tests: escaped, filter, test

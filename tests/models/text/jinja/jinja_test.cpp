@@ -172,6 +172,27 @@ TEST_CASE("a template that is not understood is an error of one line that names 
   }
 }
 
+TEST_CASE("what jinja.h lists as missing is refused") {
+  for (const std::string tag : {"include 'x'", "import 'x' as y", "from 'x' import y", "extends 'x'", "block x",
+                                "autoescape true", "do x", "debug", "trans"}) {
+    CHECK_MESSAGE(contains(refusal("{% " + tag + " %}"), "is not supported"), tag);
+  }
+  CHECK(contains(refusal("{% for x in a recursive %}{% endfor %}"), "recursive loops are not supported"));
+  for (const std::string filter : {"filesizeformat", "pprint", "random", "urlize", "wordwrap", "xmlattr"}) {
+    CHECK(contains(refusal("{{ s | " + filter + " }}"), "no filter is named '" + filter + "'"));
+  }
+  for (const std::string test : {"escaped", "filter", "test"}) {
+    CHECK(contains(refusal("{{ s is " + test + " }}"), "no test is named '" + test + "'"));
+  }
+  CHECK(contains(refusal("{{ lipsum() }}"), "'lipsum' is undefined"));
+  CHECK(contains(refusal("{% macro f() %}{% endmacro %}{{ f.name.x }}"), "has no attribute 'name'"));
+  CHECK(contains(refusal("{{ '{:>5}'.format(1) }}"), "no format of its own"));
+  for (const std::string method : {"encode", "expandtabs", "format_map", "isascii", "isidentifier", "isprintable",
+                                   "istitle", "maketrans", "translate"}) {
+    CHECK(contains(refusal("{{ s." + method + "() }}"), "has no attribute '" + method + "'"));
+  }
+}
+
 TEST_CASE("what a template cannot do with its values is an error that names the line") {
   CHECK(refusal("a\n{{ missing.x }}") == "line 2: 'missing' is undefined");
   CHECK(refusal("{{ d.q.r }}") == "line 1: 'dict object' has no attribute 'q'");
