@@ -11,9 +11,8 @@
 // - filters: filesizeformat, pprint, random, urlize, wordwrap, xmlattr
 // - tests: escaped, filter, test
 // - functions: lipsum; the attributes of a macro
-// - methods of texts: encode, expandtabs, format_map, isascii, isidentifier, isprintable, istitle, maketrans,
-// translate;
-//   fields of format() other than {}, {0} and {name}
+// - methods of texts: encode, expandtabs, format_map, isascii, isidentifier, isprintable, istitle, maketrans and
+//   translate; fields of format() other than {}, {0} and {name}
 #pragma once
 
 #include <ctime>
