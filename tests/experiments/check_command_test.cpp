@@ -61,7 +61,7 @@ TEST_CASE("a check refuses values, not names of flags alone") {
   check_refused(bench, {"train"}, "--train");
   check_refused(bench, {"make-random", "--shape", "nope", "--out", "a"}, "nope");
   check_refused(bench, {"bench", "--only", "nope"}, "unknown part 'nope'");
-  check_refused(bench, comparison({"ablate", "rank", "--method", "foo"}), "foo");
+  check_refused(bench, comparison({"ablate", "rank", "--rank", "abc"}), "abc");
   check_refused(bench, comparison({"ablate", "nope"}), "nope");
   check_refused(bench, {"evaluate", "--model", "model", "--test", "test.json", "--metric", "foo"}, "foo");
 }

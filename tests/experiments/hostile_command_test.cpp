@@ -30,9 +30,12 @@ TEST_CASE("names and texts of data reach no file outside a run, no shell and no 
   const auto& folder = bench.chat.folder;
   folder.write("hostile.json", hostile_data());
   const Snapshot before = snapshot(folder.path());
-  auto words = bench.train({{"--train", "hostile.json"}, {"--test", "hostile.json"}, {"--task-column", "skill"}});
-  words.insert(words.end(), {"--order", "sequence", "--method", "csreft", "--steps", "1"});
-  const auto result = bench.run(words);
+  const auto result = bench.run(bench.train({{"--train", "hostile.json"},
+                                             {"--test", "hostile.json"},
+                                             {"--task-column", "skill"},
+                                             {"--method", "csreft"},
+                                             {"--order", "sequence"},
+                                             {"--steps", "1"}}));
   CAPTURE(result.err);
   REQUIRE(result.code == 0);
   for (const auto& [file, bytes] : snapshot(folder.path())) {
@@ -50,7 +53,8 @@ TEST_CASE("an index names no file outside its folder") {
   const auto& folder = bench.chat.folder;
   folder.write("outside.safetensors", folder.read("model/model.safetensors"));
   std::filesystem::remove(folder / "model/model.safetensors");
-  for (const std::string name : {"../outside.safetensors", "..", (folder / "outside.safetensors").string().c_str()}) {
+  for (const std::string& name :
+       {std::string("../outside.safetensors"), std::string(".."), (folder / "outside.safetensors").string()}) {
     CAPTURE(name);
     folder.write("model/model.safetensors.index.json", json{{"weight_map", {{"model.norm.weight", name}}}}.dump());
     check_refused(bench, {"generate", "--model", "model", "--prompt", "a"}, "model.norm.weight is no file name");
