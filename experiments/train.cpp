@@ -212,7 +212,7 @@ int finish(const MethodRun& run, const LanguageModel& model, const TrainCommand&
 }
 
 // With `saved`, goes on with the run that the folder holds, and with its options.
-int run(const TrainCommand& command, Prepared prepared, Arguments arguments, RunFolder& folder,
+int run(const TrainCommand& command, Prepared&& prepared, Arguments arguments, RunFolder& folder,
         const RunConfig* saved) {
   const auto& place = folder.path();
   auto& [data, choice] = prepared;
