@@ -44,7 +44,7 @@ TokenType type_of_piece(const Processor& processor, int id) {
 }
 
 // `start` encodes what a text starts with, `inside` what follows an added token or has its space already.
-EncodePiece encode_by(std::shared_ptr<const Processor> start, std::shared_ptr<const Processor> inside) {
+EncodePiece encode_by(const std::shared_ptr<const Processor>& start, const std::shared_ptr<const Processor>& inside) {
   return [start, inside](const Piece& piece, std::vector<std::int32_t>& ids) {
     const bool has_space = piece.text.starts_with(' ') || piece.text.starts_with(space_mark);
     std::vector<int> found;

@@ -158,13 +158,12 @@ void append_pre_tokenizer_step(const Json& step, bool last, const std::string& f
 }
 
 // The byte of "<0x0A>"; the token itself if it is not written so.
-std::string byte_fallback(std::string token) {
+std::string byte_fallback(const std::string& token) {
   const auto byte = byte_of_piece(token);
   return byte ? std::string(1, *byte) : token;
 }
 
-std::string without_ends(std::string token, char content, std::size_t start, std::size_t stop) {
-  std::string_view rest = token;
+std::string without_ends(std::string_view rest, char content, std::size_t start, std::size_t stop) {
   for (; start > 0 && rest.starts_with(content); --start) rest.remove_prefix(1);
   for (; stop > 0 && rest.ends_with(content); --stop) rest.remove_suffix(1);
   return std::string(rest);
@@ -176,9 +175,8 @@ void append_strip(const Json& step, bool fused, const std::string& file, TokenDe
   const auto start = get_json<std::uint64_t>(step, "start", file), stop = get_json<std::uint64_t>(step, "stop", file);
   require(content.size() == 1, "{}: the decoder strips '{}': expected one ASCII character", file, printable(content));
   if (!fused) {
-    decoder.steps.emplace_back([c = content.front(), start, stop](std::string token) {
-      return without_ends(std::move(token), c, start, stop);
-    });
+    decoder.steps.emplace_back(
+        [c = content.front(), start, stop](const std::string& token) { return without_ends(token, c, start, stop); });
     return;
   }
   require((content == " " && start <= 1 && stop == 0) || start + stop == 0,

@@ -77,6 +77,8 @@ __attribute__((destructor)) void tell_count() {
 
 }  // namespace
 
+// The C library declares these with names that are reserved.
+// NOLINTBEGIN(readability-inconsistent-declaration-parameter-name)
 extern "C" {
 
 ssize_t write(int descriptor, const void* bytes, size_t size) {
@@ -137,3 +139,4 @@ int gettimeofday(timeval* place, void* /*zone*/) noexcept {
 }
 
 }  // extern "C"
+// NOLINTEND(readability-inconsistent-declaration-parameter-name)
