@@ -32,7 +32,8 @@ std::string error_of(const std::string& text, const DataReading& reading = {}) {
 // "user: a / assistant: b"
 std::string history_text(const Example& e) {
   std::string text;
-  for (const auto& [role, content] : e.history) text += (text.empty() ? "" : " / ") + role + ": " + content;
+  for (const auto& [role, content] : e.history)
+    text += fmt::format("{}{}: {}", text.empty() ? "" : " / ", role, content);
   return text;
 }
 

@@ -31,7 +31,8 @@ std::string error_of(const std::string& element) {
 // "user: a / assistant: b"
 std::string history_text(const Example& e) {
   std::string text;
-  for (const auto& [role, content] : e.history) text += (text.empty() ? "" : " / ") + role + ": " + content;
+  for (const auto& [role, content] : e.history)
+    text += fmt::format("{}{}: {}", text.empty() ? "" : " / ", role, content);
   return text;
 }
 
@@ -55,14 +56,15 @@ TEST_CASE("an answer among choices is the response to the question that waits fo
   const std::string conversation = messages("system: s / user: first / assistant: red / user: second");
   const std::string sharegpt = R"([{"from": "system", "value": "s"}, {"from": "human", "value": "first"},
       {"from": "gpt", "value": "red"}, {"from": "human", "value": "second"}])";
-  for (const std::string& element :
-       {R"({"messages": )" + conversation + ", " + choices + "}",
-        R"({"conversations": )" + sharegpt + ", " + choices + "}",
-        R"({"prompt": )" + conversation + ", " + choices + "}",
-        R"({"prompt": )" + conversation + R"(, "completion": [], )" + choices + "}",
-        R"({"prompt": )" + conversation + R"(, "completion": )" + messages("assistant:  ") + ", " + choices + "}",
-        R"({"instruction": "second", "system": "s", "history": [["first", "red"]], )" + choices + "}",
-        R"({"instruction": "second", "output": " ", "system": "s", "history": [["first", "red"]], )" + choices + "}"}) {
+  const std::string elements[] = {
+      R"({"messages": )" + conversation + ", " + choices + "}",
+      R"({"conversations": )" + sharegpt + ", " + choices + "}",
+      R"({"prompt": )" + conversation + ", " + choices + "}",
+      R"({"prompt": )" + conversation + R"(, "completion": [], )" + choices + "}",
+      R"({"prompt": )" + conversation + R"(, "completion": )" + messages("assistant:  ") + ", " + choices + "}",
+      R"({"instruction": "second", "system": "s", "history": [["first", "red"]], )" + choices + "}",
+      R"({"instruction": "second", "output": " ", "system": "s", "history": [["first", "red"]], )" + choices + "}"};
+  for (const auto& element : elements) {
     CAPTURE(element);
     const Example e = example(element);
     CHECK(e.system == "s");
