@@ -16,7 +16,6 @@
 
 using csreft::DType;
 using csreft::open_checkpoint;
-using csreft::save_safetensors;
 using csreft::Tensor;
 
 namespace {
