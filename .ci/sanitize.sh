@@ -16,6 +16,7 @@ left_out=(
   '*tests/experiments/cli/cli_test.cpp'
   '*tests/experiments/cli/progress_test.cpp'
   '*tests/experiments/measure/*'
+  '*tests/endurance/*'
   '*tests/autograd/head_cross_entropy_test.cpp'
 )
 

@@ -1,6 +1,8 @@
 // Measures this machine's limits, then the project against them.
+#include <algorithm>
 #include <array>
 #include <chrono>
+#include <iterator>
 #include <tuple>
 
 #include "core/base/threads.h"
@@ -11,7 +13,7 @@
 #include "experiments/measure/measured_methods.h"
 #include "experiments/measure/peak_memory.h"
 #include "experiments/training/flag_groups.h"
-#include "models/checkpoints/open_checkpoint.h"
+#include "models/checkpoints/gguf_encodings.h"
 #include "reft/methods/edit_sites.h"
 
 namespace csreft {
@@ -92,11 +94,15 @@ json bench_decode(BenchOptions& options) {
   json out;
   for (const auto& [model, in, out_features] :
        {std::tuple{"SmolLM2", std::int64_t{576}, std::int64_t{1536}}, {"Llama-2-7B", 4096, 11'008}}) {
-    for (const auto form : decoded_forms()) {
+    std::vector<DecodedForm> forms{nullptr};
+    std::ranges::move(multiplied_encodings(), std::back_inserter(forms));
+    for (const auto& form : forms) {
+      if (form != nullptr && in % form->block_elements != 0) continue;
+      const std::string name = form == nullptr ? "F32" : form->name;
       for (const std::int64_t rows : {std::int64_t{1}, std::int64_t{16}}) {
         const double rate = measure_decoding(form, {rows, in, out_features}, seconds) * 1e-9;
-        out[model][std::string(form)][fmt::format("batch{}_gb_per_s", rows)] = rate;
-        fmt::print("{:<10} {:<4} batch {:<2}  {:>8.1f} GB/s of weights", model, form, rows, rate);
+        out[model][name][fmt::format("batch{}_gb_per_s", rows)] = rate;
+        fmt::print("{:<10} {:<4} batch {:<2}  {:>8.1f} GB/s of weights", model, name, rows, rate);
         if (options.bandwidth > 0.0) fmt::print("  {:.0f} % of what memory delivers", 100 * rate / options.bandwidth);
         fmt::print("\n");
         std::fflush(stdout);
@@ -177,7 +183,6 @@ json bench_generate(BenchOptions& options) {
   const LanguageModel model = options.model.load();
   const Task task = bench_task(model, options, most);
   const auto prompts = encode_prompts(model, task.examples, options.model.system);
-  const double weight_bytes = decoded_bytes(open_checkpoint(model.path));
   json out{{"machine", machine_name()}};
   for (const std::int64_t n : {std::int64_t{1}, most}) {
     double rate = 0.0;
@@ -190,6 +195,7 @@ json bench_generate(BenchOptions& options) {
     out[fmt::format("batch{}_tokens_per_s", n)] = rate;
     fmt::print("generate, batch {:<2}      {:>8.1f} tokens/s", n, rate);
     if (options.bandwidth > 0.0) {
+      const auto weight_bytes = static_cast<double>(model.llama.read_bytes(n));
       const double share = rate / static_cast<double>(n) * weight_bytes * 1e-9 / options.bandwidth;
       out[fmt::format("batch{}_bandwidth_share", n)] = share;
       fmt::print("  {:.0f} % of reading the {:.2f} GB of weights once a step, prompt included", 100 * share,
@@ -207,6 +213,12 @@ struct Part {
 constexpr std::array parts{Part{"gemm", bench_gemm}, Part{"bandwidth", bench_bandwidth}, Part{"decode", bench_decode},
                            Part{"train-loreft", bench_train_loreft}, Part{"generate", bench_generate}};
 
+std::string part_names() {
+  std::vector<std::string_view> names;
+  for (const auto& part : parts) names.push_back(part.name);
+  return fmt::format("{}", fmt::join(names, ", "));
+}
+
 }  // namespace
 
 int bench(Arguments arguments) {
@@ -216,7 +228,7 @@ int bench(Arguments arguments) {
               {"./run bench",
                "./run bench --only train-loreft --data instruct.train.json --batch 4 --steps 6 --json out.json"});
   flags.group("Measurement");
-  flags.add("--only", only, "one part: gemm, bandwidth, decode, train-loreft, generate; empty: all of them");
+  flags.add("--only", only, fmt::format("one part: {}; empty: all of them", part_names()));
   flags.add_path("--json", file, "write the numbers here; those of one part if --only names it");
   flags.add_path("--data", options.data, "examples to train on and prompts to answer; empty: random tokens");
   flags.add("--batch", options.batch, "examples in a training step");
@@ -224,14 +236,16 @@ int bench(Arguments arguments) {
   options.model.add_to(flags);
   if (!flags.parse(arguments)) return 0;
   require(options.batch >= 1 && options.steps >= 1, "--batch and --steps: expected 1 or more");
+  require(only.empty() || std::ranges::find(parts, only, &Part::name) != parts.end(),
+          "unknown part '{}': expected one of {}", only, part_names());
+  options.model.check();
+  begin_work();
   set_threads(options.model.threads);
 
   const auto output = open_output(file);
   json result{{"machine", machine_name()}};
-  bool found = false;
   for (const auto& part : parts) {
     if (!only.empty() && only != part.name) continue;
-    found = true;
     json measured = part.run(options);
     std::fflush(stdout);
     if (!only.empty() && measured.is_object()) {
@@ -241,7 +255,6 @@ int bench(Arguments arguments) {
       result[std::string(part.name)] = measured;
     }
   }
-  require(found, "unknown part '{}': expected gemm, bandwidth, decode, train-loreft or generate", only);
   write_output(output, result.dump(2) + "\n");
   return 0;
 }

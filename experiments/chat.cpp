@@ -214,6 +214,7 @@ int chat(Arguments arguments) {
           generation.max_new_tokens);
   model_flags.check();
   adapter_flags.check();
+  begin_work();
   const AdaptedModel adapted(model_flags, adapter_flags, flags);
   generation.stop_tokens = stop_tokens(adapted.model);
   Chat chat{

@@ -230,6 +230,7 @@ int compare(Arguments arguments) {
   flags.add_path("--out", out, "where compare.tsv and compare.html go; empty: runs/compare-TIME", "FOLDER");
   if (!flags.parse(arguments)) return 0;
   require(texts.size() >= 2, "there are {} runs to compare: expected two or more", texts.size());
+  begin_work();
   const auto runs = read_runs(texts);
   std::vector<RunDifferences> all;
   for (std::size_t i = 1; i < runs.size(); ++i) all.push_back({&runs[i], compare_runs(runs.front(), runs[i])});

@@ -99,6 +99,7 @@ int evaluate_model(Arguments arguments) {
   check_metric(options);
   std::vector<std::string> notes;
   std::vector<Task> tasks = load_tasks(files, data.reading(), &notes);
+  begin_work();
   print_notes(notes);
   const AdaptedModel adapted(model_flags, adapter_flags, flags);
   const LanguageModel& model = adapted.model;

@@ -189,6 +189,7 @@ int generate_text(Arguments arguments) {
   std::vector<Task> tasks;
   std::vector<std::string> notes;
   if (!o.data.empty()) tasks = load_tasks(std::span(&o.data, 1), o.columns.reading(Outputs::optional), &notes);
+  begin_work();
   print_notes(notes);
   if (!o.out.empty()) const AtomicFile can_be_written(o.out);  // or else it is said before any work
   const AdaptedModel adapted(o.model, o.adapters, flags);

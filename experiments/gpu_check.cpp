@@ -38,6 +38,7 @@ int gpu_check(Arguments arguments) {
   flags.add("--device", device_text, "cuda, or cuda:N");
   flags.add_switch("--smoke", smoke, "tiny shapes, on any device: tries every part, and its figures mean nothing");
   if (!flags.parse(arguments)) return 0;
+  begin_work();
   set_threads(0);
   const Device device = parse_device(device_text);
   require(smoke || (device.type == DeviceType::cuda && !is_emulated(device)),

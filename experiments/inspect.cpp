@@ -320,6 +320,9 @@ int inspect(Arguments arguments) {
   require(!prompt.empty(), "there is nothing to inspect: expected --prompt TEXT, which is not empty");
 
   if (!rows.empty()) static_cast<void>(parse_positions(rows, /*tied=*/false));  // or else it is said before any work
+  model_flags.check();
+  adapter_flags.check();
+  begin_work();
 
   const auto output = open_output(out);
   const AdaptedModel adapted(model_flags, adapter_flags, flags);

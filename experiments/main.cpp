@@ -29,6 +29,7 @@ int ablate(Arguments arguments);
 int bench(Arguments arguments);
 int gpu_check(Arguments arguments);
 int roofline(Arguments arguments);
+int soak_training(Arguments arguments);
 
 namespace {
 
@@ -56,6 +57,8 @@ constexpr std::array table{
     Experiment{"gpu-check", "run the tests on a CUDA device, and measure the project against what the card can do",
                gpu_check},
     Experiment{"roofline", "the least time of a training step of Llama-2-7B on two cards: an estimate", roofline},
+    Experiment{"soak", "train a small model for very many steps: whether memory, speed and orthonormal matrices last",
+               soak_training},
 };
 
 int list_experiments() {
@@ -96,6 +99,8 @@ int main(int argc, char** argv) {
     const bool is_written = std::fflush(stdout) == 0 && std::ferror(stdout) == 0;
     csreft::require(is_written, "cannot write to the standard output: {}", std::strerror(errno));
     return code;
+  } catch (const csreft::CheckPassed&) {
+    return 0;
   } catch (const std::exception& error) {
     fmt::print(stderr, "error: {}\n", csreft::one_line(error.what()));
     return usage_error;

@@ -1,6 +1,7 @@
 // Writes a model of a known shape with random weights as a Hugging Face folder: size, speed and memory of a model that
 // is not here.
 #include <map>
+#include <utility>
 
 #include <fmt/ranges.h>
 
@@ -21,59 +22,22 @@ constexpr std::string_view own_tokenizer = "bytes";
 // What transformers draws a new model from.
 constexpr double deviation = 0.02;
 
-std::string utf8_of(int code_point) {
-  if (code_point < 0x80) return {static_cast<char>(code_point)};
-  return {static_cast<char>(0xC0 | (code_point >> 6)), static_cast<char>(0x80 | (code_point & 0x3F))};
-}
-
-// A token for each byte, in GPT-2's alphabet, then a begin and an end: it fits every shape.
-TokenizerVocabulary byte_vocabulary() {
-  TokenizerVocabulary vocabulary;
-  vocabulary.model = "gpt2";
-  vocabulary.pre = "default";
-  int next = 0x100;
-  for (int byte = 0; byte < 256; ++byte) {
-    const bool is_printable = (byte > 0x20 && byte < 0x7F) || (byte > 0xA0 && byte != 0xAD);
-    vocabulary.tokens.push_back(utf8_of(is_printable ? byte : next++));
-  }
-  vocabulary.bos_id = 256;
-  vocabulary.eos_id = 257;
-  vocabulary.types.assign(256, static_cast<std::int32_t>(TokenType::normal));
-  for (const char* mark : {"<s>", "</s>"}) {
-    vocabulary.tokens.emplace_back(mark);
-    vocabulary.types.push_back(static_cast<std::int32_t>(TokenType::control));
-  }
-  return vocabulary;
-}
-
-void take_tokenizer(const std::string& flag, Checkpoint& checkpoint) {
-  if (flag == own_tokenizer) {
-    checkpoint.tokenizer = byte_vocabulary();
-    return;
-  }
-  const fs::path path = model_path(flag);
-  require(fs::exists(path),
-          "tokenizer {} does not exist: expected a folder, a tokenizer.json, a tokenizer.model or a GGUF",
-          path.string());
-  if (fs::is_directory(path)) {
-    checkpoint.tokenizer = TokenizerFolder{path};
-  } else if (path.extension() == ".gguf") {
-    const Checkpoint other = open_checkpoint(path);
-    checkpoint.tokenizer = other.tokenizer;
-    checkpoint.chat_template = other.chat_template;
-  } else {
-    checkpoint.tokenizer = TokenizerFile{path};
-  }
-}
-
 Checkpoint random_source(const std::string& shape, std::int64_t layers, const std::string& tokenizer) {
   Checkpoint checkpoint;
   checkpoint.name = shape;
   checkpoint.path = shape;
   checkpoint.config = known_shape(shape);
   if (layers > 0) checkpoint.config.n_layers = layers;
-  take_tokenizer(tokenizer, checkpoint);
+  const auto [source, chat_template] =
+      tokenizer == own_tokenizer ? TokenizerOrigin{byte_vocabulary(), ""} : open_tokenizer(model_path(tokenizer));
+  checkpoint.tokenizer = source;
+  checkpoint.chat_template = chat_template;
   const Tokenizer loaded = load_tokenizer(checkpoint);
+  if (std::cmp_greater(loaded.vocab_size(), checkpoint.config.vocab_size)) {
+    fmt::print(stderr,
+               "note: the tokenizer {} has {} tokens and the shape {} {}: a text with one of the others is refused\n",
+               tokenizer, loaded.vocab_size(), shape, checkpoint.config.vocab_size);
+  }
   checkpoint.config.bos_token_id = loaded.bos();
   if (loaded.eos()) checkpoint.config.eos_token_ids = {*loaded.eos()};
   check_config(checkpoint.config, shape);
@@ -99,12 +63,11 @@ void write_random(const fs::path& out, const Checkpoint& source, const HuggingFa
     parameters.emplace(name, std::pair(shape, parameters.size()));
   }
   Progress progress(source.name, weight_bytes(source.config, options.dtype), "MB", quiet);
-  InterruptGuard guard;
   std::int64_t written = 0;
   write_hugging_face(
       out, source,
       [&](const std::string& name) {
-        require(!interrupted(), "interrupted: nothing is left of {}", out.string());
+        require(!interrupted(), "interrupted");
         progress.update(written, static_cast<double>(written) / 1e6);
         const auto& [shape, stream] = parameters.at(name);
         written += shape.numel() * bytes;
@@ -142,11 +105,20 @@ int make_random(Arguments arguments) {
   require(layers >= 0, "--layers {} is not possible: expected 1 or more, or 0", layers);
 
   const HuggingFaceWriteOptions options{.dtype = parse_weight_type(dtype)};
+  static_cast<void>(known_shape(shape));
+  begin_work();
   const Checkpoint source = random_source(shape, layers, tokenizer);
   check_hugging_face_form(source);
   const auto bytes = weight_bytes(source.config, options.dtype);
   check_room(out, bytes);
-  write_random(out, source, options, seed, quiet);
+  const InterruptGuard guard;
+  try {
+    write_random(out, source, options, seed, quiet);
+  } catch (const Error&) {
+    if (!interrupted()) throw;
+    fmt::print("interrupted; nothing is left of {}\n", out);
+    return interrupted_exit;
+  }
   fmt::print("{}: {} with random weights, {} parameters in {}, {:.1f} MB\n", out, shape, parameter_count(source.config),
              dtype, static_cast<double>(bytes) / 1e6);
   return 0;

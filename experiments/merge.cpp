@@ -58,6 +58,7 @@ int merge(Arguments arguments) {
   require(fs::is_directory(adapter_path),
           "adapter folder {} does not exist: expected a folder of Python's peft, or of a run with --method lora",
           adapter_path);
+  begin_work();
   const auto folder = adapter_folder(adapter_path);
   const Checkpoint checkpoint = open_checkpoint(model_path(model));
   check_mergeable(folder, checkpoint);

@@ -120,7 +120,8 @@ void print_scores_table(const std::vector<TaskScore>& before, const std::vector<
   };
   add("before", before, "0");
   for (const auto& run : runs) add(run.label, run.scores, std::to_string(run.parameters.total));
-  fmt::print("\n{}", text_table(rows));
+  fmt::print("\n{}before: the model as it is, which does not know the form in which these answers count\n",
+             text_table(rows));
 }
 
 // Skills by the subspaces that a method's router opens for their test prompts.
@@ -170,8 +171,8 @@ void write_results(const std::filesystem::path& folder, const LanguageModel& mod
                                         : summary_json(model, done.back()->run, done.back()->train);
   summary["methods"] = methods;
   summary["interrupted"] = interrupted();
-  write_summary(folder, summary);
   write_report(folder / "report.html", report);
+  write_summary(folder, summary);  // the last: it says that the run is finished
 }
 
 }  // namespace
@@ -206,6 +207,7 @@ int quickstart(Arguments arguments) {
   require(options.n_train >= 1 && options.n_test >= 1, "--examples and --tests: expected 1 or more");
   options.saves.apply(options.train);
   options.model.check();
+  begin_work();
   const Replace replace = options.force ? Replace::any : Replace::nothing;
   RunFolder whole = options.out.empty() ? RunFolder::take_new("quickstart") : RunFolder::take(options.out, replace);
   const std::filesystem::path folder = whole.path();

@@ -28,6 +28,7 @@ int roofline(Arguments arguments) {
   require(step.sequences >= 1 && step.length >= 20,
           "{} x {} tokens make no step: expected sequences of 20 tokens or more", step.sequences, step.length);
   check_rank(rank, subspaces, step.config);
+  begin_work();
   step.edited_layers = parse_layers(layers, step.config.n_layers);
   step.rank = rank * subspaces;
   const std::int64_t d = step.config.hidden_size, places = static_cast<std::int64_t>(step.edited_layers.size());

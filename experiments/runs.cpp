@@ -42,6 +42,7 @@ int list_runs(Arguments arguments) {
               {"./run runs", "./run runs runs/ablate-router"});
   flags.add_path("folder", folder, "where to look, and in the folders there", "FOLDER");
   if (!flags.parse(arguments)) return 0;
+  begin_work();
   const auto runs = runs_in(folder);
   require(!runs.empty() || folder == runs_folder_name || fs::is_directory(folder),
           "{} is not a folder: expected one with runs in it", folder);

@@ -202,11 +202,12 @@ bool train_with_baseline(MethodRun& run, Trainer& trainer, const LanguageModel& 
 int finish(const MethodRun& run, const LanguageModel& model, const TrainCommand& command,
            const std::filesystem::path& folder, bool has_news) {
   if (has_news) {
-    write_summary(folder, summary_json(model, run, command.train));
     RunReport report =
         start_report(run.label + " on " + model.name, command.flags.command(), model, command.train.seed);
     add_to_report(report, model, run);
     write_report(folder / "report.html", report);
+    // The last: a run whose summary says that it is finished has all that it makes.
+    write_summary(folder, summary_json(model, run, command.train));
   }
   if (!run.result.interrupted) {
     fmt::print("report: {}\n", (folder / "report.html").string());
@@ -236,7 +237,7 @@ struct RunPlace {
 };
 
 // With `saved`, goes on with the run that the folder holds, and with its options.
-int run(const TrainCommand& command, Prepared prepared, Arguments arguments, RunPlace run_place,
+int run(const TrainCommand& command, Prepared&& prepared, Arguments arguments, RunPlace run_place,
         const RunConfig* saved) {
   const auto& [ranks, folder, place] = run_place;
   auto& [data, choice] = prepared;
@@ -248,7 +249,7 @@ int run(const TrainCommand& command, Prepared prepared, Arguments arguments, Run
   print_layers(choice.method, method->options(), model.llama.config());
   Trainer trainer(model, *method, data.train, command.train, ranks);
   skip_unusable(model, data.test, command.evaluation);
-  skip_unusable(model, data.validation, {.system = command.train.system});
+  skip_unusable(model, data.validation, {.system = command.train.system, .metric = command.evaluation.metric});
   for (const auto& task : data.test) check_task(model, method.get(), task, command.evaluation);
   if (!data.test.empty()) check_sequence(trainer.sequence(), data.test, command.evaluation.metric);
   if (!data.validation.empty()) trainer.validate_on(data.validation, command.evaluation);
@@ -268,6 +269,7 @@ int run(const TrainCommand& command, Prepared prepared, Arguments arguments, Run
     const DataFiles files{command.train_files, command.test_files, command.validation.files()};
     run_place.folder->begin(config_text("train", arguments, method->options(), command.train, model, files));
   } else {
+    run_place.folder->go_on();
     continue_config(place, command.train, model, resume ? trainer.saved(place).done : 0);
   }
   for (const auto& note : choice.notes) fmt::print("note: {}\n", note);
@@ -306,6 +308,7 @@ int resume(const TrainCommand& given, const Ranks& ranks) {
   given.model.check();
   TrainOptions unused;
   given.saves.apply(unused);
+  begin_work();
   std::optional<RunFolder> folder;
   if (ranks.is_first()) folder.emplace(RunFolder::reopen(given.resume));
   RunPlace place(ranks, std::move(folder));
@@ -313,7 +316,11 @@ int resume(const TrainCommand& given, const Ranks& ranks) {
   TrainCommand saved(config.arguments);
   saved.flags.parse(config.arguments);
   change(saved, given, asked, config.train);
-  if (std::filesystem::is_directory(config.started_in)) saved.name_files_from(config.started_in);
+  // In the folder where it began, names stay as they were given: the adapter of LoRA has the model's.
+  const std::filesystem::path begun_in = config.started_in;
+  if (std::filesystem::is_directory(begun_in) && !std::filesystem::equivalent(begun_in, ".")) {
+    saved.name_files_from(begun_in);
+  }
   Prepared prepared = prepare(saved, &config);
   return run(saved, std::move(prepared), config.arguments, std::move(place), &config);
 }
@@ -326,6 +333,7 @@ int train(Arguments arguments, const Ranks& ranks) {
   // What is wrong with the flags comes before what is wrong with the folder.
   command.model.check();
   Prepared prepared = prepare(command, nullptr);
+  begin_work();
   std::optional<RunFolder> folder;
   if (ranks.is_first()) {
     folder.emplace(command.out.empty() ? RunFolder::take_new("train")

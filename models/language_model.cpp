@@ -31,11 +31,23 @@ SpecialTokens special_tokens_of(const Checkpoint& checkpoint, const Tokenizer& t
   return tokens;
 }
 
-std::vector<std::string> notes_of(const Checkpoint& checkpoint) {
+std::vector<std::string> notes_of(const Checkpoint& checkpoint, const Tokenizer& tokenizer) {
+  auto notes = checkpoint.notes;
+  notes.insert(notes.end(), tokenizer.notes().begin(), tokenizer.notes().end());
   const auto names = passed_over(checkpoint);
-  if (names.empty()) return {};
-  return {fmt::format("{} tensor(s) of {} have no part in the next token and are not read, {} the first of them",
-                      names.size(), checkpoint.path.string(), names.front())};
+  if (names.empty()) return notes;
+  notes.push_back(
+      fmt::format("{} tensor(s) of {} have no part in the next token and are not read, {} the first of them",
+                  names.size(), checkpoint.path.string(), names.front()));
+  return notes;
+}
+
+// `name`: that of a template or a file of one; empty: the one that the model's files call for.
+std::shared_ptr<const ChatTemplate> chat_template_of(const Checkpoint& checkpoint, std::string_view name,
+                                                     const Tokenizer& tokenizer, const SpecialTokens& special_tokens) {
+  if (!name.empty()) return open_chat_template(std::string(name), special_tokens);
+  require(checkpoint.chat_template_failure.empty(), "{}", checkpoint.chat_template_failure);
+  return choose_chat_template(checkpoint.chat_template, tokenizer, special_tokens);
 }
 
 }  // namespace
@@ -60,15 +72,17 @@ LanguageModel load_language_model(const std::filesystem::path& path, std::string
                                                : "its weights in bf16 or as a quantised GGUF, or a smaller model");
   Tokenizer tokenizer = load_tokenizer(checkpoint);
   SpecialTokens special_tokens = special_tokens_of(checkpoint, tokenizer);
-  auto chat = chat_template.empty() ? choose_chat_template(checkpoint.chat_template, tokenizer, special_tokens)
-                                    : open_chat_template(std::string(chat_template), special_tokens);
+  auto chat = chat_template_of(checkpoint, chat_template, tokenizer, special_tokens);
+  auto note = chat_template.empty() ? replacement_note(checkpoint.chat_template, *chat) : "";
+  auto notes = notes_of(checkpoint, tokenizer);
   return {checkpoint.name,
           path,
           Llama(checkpoint, weights, {DType::f32, device}),
           std::move(tokenizer),
           std::move(chat),
           std::move(special_tokens),
-          notes_of(checkpoint)};
+          std::move(notes),
+          std::move(note)};
 }
 
 std::vector<std::int32_t> stop_tokens(const LanguageModel& model) {

@@ -23,6 +23,8 @@ struct LanguageModel {
   SpecialTokens special_tokens{};  // for another chat template
   // What a user should be told of the model's files, a line each.
   std::vector<std::string> notes{};
+  // What a user should be told where another chat template replaces that of its files; empty if none does.
+  std::string template_note{};
 };
 
 // The tokenizer that belongs to a checkpoint; the model's ids that it lacks have no text. It may have tokens beyond the

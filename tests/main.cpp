@@ -1,6 +1,6 @@
-// The test programme. Without arguments it runs the tests; --golden DIR runs the golden values in DIR instead; --device
-// D before that runs what is numeric on another device than the CPU; other flags are doctest's. The last line on stdout
-// is `N passed, M failed`: test cases, or checks of golden values.
+// The test programme. Without arguments it runs the tests; --golden DIR runs the golden values in DIR instead, and
+// --kills N kills commands; --device D before that runs what is numeric on another device than the CPU; other flags are
+// doctest's. The last line on stdout is `N passed, M failed`: test cases, checks of golden values, or commands killed.
 #define DOCTEST_CONFIG_IMPLEMENT
 #include <algorithm>
 #include <array>
@@ -15,7 +15,9 @@
 #include <fmt/format.h>
 
 #include "core/base/error.h"
+#include "core/base/whole_number.h"
 #include "tests/device.h"
+#include "tests/endurance/kill_table.h"
 #include "tests/golden_runner.h"
 
 namespace {
@@ -116,6 +118,35 @@ void take_device(std::vector<std::string>& arguments) {
   }
 }
 
+// --kills N [--seed S] [--only NAME], each as `--flag value` or `--flag=value`. False for other arguments.
+bool wants_kills(const std::vector<std::string>& arguments) {
+  return !arguments.empty() && (arguments[0] == "--kills" || arguments[0].starts_with("--kills="));
+}
+
+int run_kills(const std::vector<std::string>& arguments) {
+  std::int64_t moments = 0;
+  std::uint64_t seed = 1;
+  std::string only;
+  for (std::size_t i = 0; i < arguments.size(); ++i) {
+    const std::size_t equals = arguments[i].find('=');
+    const std::string flag = arguments[i].substr(0, equals);
+    csreft::require(equals != std::string::npos || i + 1 < arguments.size(), "{} has no value: expected one", flag);
+    const std::string value = equals != std::string::npos ? arguments[i].substr(equals + 1) : arguments[++i];
+    const auto number = csreft::parse_whole_number<std::int64_t>(value);
+    if (flag == "--only") {
+      only = value;
+      continue;
+    }
+    csreft::require(flag == "--kills" || flag == "--seed",
+                    "unknown argument '{}': expected --seed S or --only NAME beside --kills", flag);
+    csreft::require(number.has_value() && *number >= 0, "{} {} is not possible: expected a whole number", flag, value);
+    if (flag == "--kills") moments = *number;
+    if (flag == "--seed") seed = static_cast<std::uint64_t>(*number);
+  }
+  const KillCounts counts = print_kill_table(moments, seed, only);
+  return finish({counts.passed, counts.failed});
+}
+
 int run_golden_values(const std::string& directory) {
   Count count;
   run_golden(directory, [&](const GoldenResult& result) {
@@ -185,6 +216,7 @@ int main(int argc, char** argv) {
   try {
     std::vector<std::string> arguments(argv + 1, argv + argc);
     take_device(arguments);
+    if (wants_kills(arguments)) return run_kills(arguments);
     const auto golden = parse_arguments(arguments);
     return golden ? run_golden_values(*golden) : run_tests(argv[0], arguments);
   } catch (const std::exception& error) {

@@ -2,6 +2,8 @@
 
 #include <cstdlib>
 
+#include "tests/endurance/interposed.h"
+
 namespace {
 
 std::string variable(const char* name, const char* otherwise) {
@@ -18,5 +20,7 @@ std::filesystem::path source(const std::string& relative) {
 std::string tested_program() { return variable("CSREFT_PROGRAM", CSREFT_PROGRAM); }
 
 bool has_mpi() { return CSREFT_MPI; }
+
+std::filesystem::path interposed_library() { return CSREFT_INTERPOSED; }
 
 bool has_whole_source() { return std::filesystem::exists(source("experiments/main.cpp")); }

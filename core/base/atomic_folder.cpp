@@ -4,6 +4,7 @@
 
 #include <unistd.h>
 
+#include "core/base/abandoned.h"
 #include "core/base/error.h"
 #include "core/base/folder.h"
 
@@ -22,6 +23,7 @@ AtomicFolder::AtomicFolder(const fs::path& place) {
   require(!is_folder || fs::is_empty(place_, error), "folder {} is not empty: expected a new or an empty folder",
           place.string());
   make_folder(place_.parent_path());
+  remove_abandoned(place_);
   bool is_new = false;
   for (int n = 0; !is_new; ++n) {
     temporary_ = place_;

@@ -12,6 +12,7 @@
 #include <thread>
 
 #include <fcntl.h>
+#include <sys/prctl.h>
 #include <sys/resource.h>
 #include <sys/wait.h>
 #include <unistd.h>
@@ -49,15 +50,25 @@ std::string contents(std::FILE* file) {
   return text;
 }
 
-// In the child, after the fork: only what is safe there.
-[[noreturn]] void execute(char* const* words, const ChildOptions& options, int in, int out, int err) {
+bool limit_resource(__rlimit_resource resource, std::size_t bytes) {
+  const rlimit limit{bytes, bytes};
+  return bytes == 0 || ::setrlimit(resource, &limit) == 0;
+}
+
+// In the child of process `parent`, after the fork: only what is safe there.
+[[noreturn]] void execute(char* const* words, const ChildOptions& options, pid_t parent, int in, int out, int err) {
   bool ready = ::dup2(in, STDIN_FILENO) >= 0 && ::dup2(out, STDOUT_FILENO) >= 0 && ::dup2(err, STDERR_FILENO) >= 0 &&
                (options.folder.empty() || ::chdir(options.folder.c_str()) == 0);
   if (options.largest_file > 0) {
     // Without the signal, writing beyond the limit fails as it does on a full disk.
     std::signal(SIGXFSZ, SIG_IGN);
-    const rlimit limit{options.largest_file, options.largest_file};
-    ready = ready && ::setrlimit(RLIMIT_FSIZE, &limit) == 0;
+  }
+  ready =
+      ready && limit_resource(RLIMIT_FSIZE, options.largest_file) && limit_resource(RLIMIT_AS, options.address_space);
+  if (options.own_group) ready = ready && ::setpgid(0, 0) == 0;
+  if (options.ends_with_parent) {
+    ready = ready && ::prctl(PR_SET_PDEATHSIG, SIGTERM) == 0;
+    if (::getppid() != parent) ::_exit(128 + SIGTERM);  // it has ended before it could be waited for
   }
   if (ready) ::execv(words[0], words);
   ::_exit(cannot_execute);
@@ -76,7 +87,7 @@ int wait_for(pid_t child, const ChildOptions& options, bool& timed_out) {
     require(ended == 0 || errno == EINTR, "a child process is lost: {}", std::strerror(errno));
     const double elapsed = std::chrono::duration<double>(Clock::now() - start).count();
     if (!signalled && elapsed >= options.signal_after) {
-      ::kill(child, options.signal);
+      ::kill(options.signal_group ? -child : child, options.signal);
       signalled = true;
     }
     if (!asked && options.terminate && options.terminate()) {
@@ -109,11 +120,14 @@ ChildResult run_child(const std::vector<std::string>& arguments, const ChildOpti
 
   const int out_descriptor = ::fileno(out.get());
   const int err_descriptor = options.errors_apart ? ::fileno(err.get()) : out_descriptor;
-  const pid_t child = ::fork();
-  if (child == 0) execute(words.data(), options, ::fileno(in.get()), out_descriptor, err_descriptor);
+  const pid_t parent = ::getpid(), child = ::fork();
+  if (child == 0) execute(words.data(), options, parent, ::fileno(in.get()), out_descriptor, err_descriptor);
   require(child > 0, "no process for {}: expected room for one more", program);
+  // By whoever of the two comes first, so that a signal finds the group.
+  if (options.own_group) static_cast<void>(::setpgid(child, child));
 
   ChildResult result;
+  result.process = child;
   const int status = wait_for(child, options, result.timed_out);
   result.code = WIFSIGNALED(status) ? 128 + WTERMSIG(status) : WEXITSTATUS(status);
   require(result.code != cannot_execute, "cannot run {}: expected a programme", program);

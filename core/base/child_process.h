@@ -19,6 +19,10 @@ struct ChildOptions {
   std::filesystem::path out_file{};  // where its standard output goes; empty: ChildResult::output
   bool errors_apart = false;         // its standard error becomes ChildResult::errors, not a part of its output
   std::size_t largest_file = 0;      // bytes that a file may grow to, as on a disk that fills up; 0: no limit
+  std::size_t address_space = 0;     // bytes of memory that it may map; 0: no limit
+  bool own_group = false;            // it leads a new process group
+  bool signal_group = false;         // `signal` goes to all of that
+  bool ends_with_parent = false;     // it gets SIGTERM when the thread that started it ends
   int signal = 0;                    // sent to it once, if it runs that long; 0: none
   double signal_after = 0.0;         // seconds
   double seconds = std::numeric_limits<double>::infinity();  // it is killed after that
@@ -29,6 +33,7 @@ struct ChildOptions {
 struct ChildResult {
   int code = 0;            // of exit; 128 + N if signal N ended it
   bool timed_out = false;  // it took longer than it may, and was killed
+  int process = 0;         // its number
   std::string output;      // its standard output, and its errors where they came unless they are apart
   std::string errors;
 };

@@ -15,7 +15,7 @@
 namespace csreft {
 
 // The JSON object that `text` spells. Throws Error, beginning with `where`, for text that is not UTF-8 or not JSON, for
-// another value than an object, and for a key that appears twice in it.
+// another value than an object, for a key that appears twice in it, and for values that are nested more than 64 deep.
 nlohmann::json parse_json_object(std::string_view text, std::string_view where);
 nlohmann::json read_json_object(const std::filesystem::path& path);
 

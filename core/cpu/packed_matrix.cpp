@@ -158,7 +158,9 @@ std::optional<memory::desc> blocks_layout(const Shape& weight, memory::data_type
 
 PackedProducts products_of_blocks(const Tensor& weight, memory::data_type type, const memory::desc& layout) {
   const auto blocks = std::make_shared<Blocks>(weight, type, layout);
+  const std::int64_t bytes = weight.numel() * (type == memory::data_type::bf16 ? 2 : 4);
   return {.factor_dtype = weight.dtype(),
+          .read_bytes = [bytes](std::int64_t) { return bytes; },
           .apply = [blocks](const Tensor& x) { return blocks->multiply(Product::apply, x); },
           .apply_transposed = [blocks](const Tensor& y) { return blocks->multiply(Product::apply_transposed, y); },
           .apply_transposed_add_ =
@@ -201,7 +203,9 @@ PackedProducts pack(const Tensor& weight, Packing packing) {
   const auto layout =
       weight.dtype() == DType::f32 ? blocks_layout(weight.shape(), type, packing) : std::optional<memory::desc>();
   if (layout) return products_of_blocks(weight, type, *layout);
+  const std::int64_t bytes = weight.numel() * static_cast<std::int64_t>(size_of(weight.dtype()));
   return {.factor_dtype = weight.dtype(),
+          .read_bytes = [bytes](std::int64_t) { return bytes; },
           .apply = [weight](const Tensor& x) { return multiply_rows(x, weight); },
           .apply_transposed = [weight](const Tensor& y) { return ops::matmul(y, weight); },
           .apply_transposed_add_ = [weight](const Tensor& sum, const Tensor& y) { ops::matmul_add_(sum, y, weight); }};

@@ -14,6 +14,7 @@
 #endif
 
 #include "core/tensor/half.h"
+#include "core/tensor/six_bit_scales.h"
 
 namespace csreft::cpu {
 
@@ -134,25 +135,26 @@ struct Q80Form : WholeBytes {
   }
 };
 
-struct Q4KForm : WholeBytes {
-  // The scale and the offset of part j. Of the first four parts they are the low six bits of bytes j and j + 4; of the
-  // others their low four bits share a byte, and their high two are the high ones of those bytes.
-  static std::array<int, 2> scale_and_offset(const std::byte* bytes, std::int64_t j) {
-    const auto byte = [&](std::int64_t i) { return std::to_integer<int>(bytes[i]); };
-    if (j < 4) return {byte(j) & 63, byte(j + 4) & 63};
-    return {(byte(j + 4) & 15) | byte(j - 4) >> 6 << 4, byte(j + 4) >> 4 | byte(j) >> 6 << 4};
-  }
+// Q4_K and, with a fifth bit of each element in 32 bytes before the others', Q5_K.
+template <bool has_fifth_bit>
+struct FourBitKForm : WholeBytes {
   static Step decode(const std::byte* row, std::int64_t begin) {
-    const std::byte* block = row + begin / 256 * 144;
+    const std::byte* block = row + begin / 256 * (has_fifth_bit ? 176 : 144);
     const std::int64_t part = begin % 256 / step;
-    const auto [scale, offset] = scale_and_offset(block + 4, part);
+    const auto [scale, offset] = six_bit_scale_and_offset(block + 4, part);
     const Floats d = splat(half(block) * static_cast<float>(scale));
     const Floats m = splat(half(block + 2) * static_cast<float>(offset));
-    const auto words = load<Words>(block + 16 + part / 2 * step);
+    const auto words = load<Words>(block + (has_fifth_bit ? 48 : 16) + part / 2 * step);
     const auto first = static_cast<std::uint32_t>(4 * (part % 2));
-    return step_of([&](std::size_t v) { return __builtin_convertvector(read(words, v, first, 4), Floats) * d - m; });
+    return step_of([&](std::size_t v) {
+      Ints q = read(words, v, first, 4);
+      if constexpr (has_fifth_bit) q |= read(load<Words>(block + 16), v, static_cast<std::uint32_t>(part), 1) << 4;
+      return __builtin_convertvector(q, Floats) * d - m;
+    });
   }
 };
+using Q4KForm = FourBitKForm<false>;
+using Q5KForm = FourBitKForm<true>;
 
 struct Q6KForm : WholeBytes {
   // Parts 4 h to 4 h + 3 lie in the h-th half of each kind of bytes.

@@ -101,6 +101,7 @@ void multiply_stored_rows(const Tensor& x, const StoredMatrix& w, const Tensor& 
     case RowForm::q4_1: return multiply<Q41Form>(x, w, y);
     case RowForm::q8_0: return multiply<Q80Form>(x, w, y);
     case RowForm::q4_k: return multiply<Q4KForm>(x, w, y);
+    case RowForm::q5_k: return multiply<Q5KForm>(x, w, y);
     case RowForm::q6_k: return multiply<Q6KForm>(x, w, y);
     case RowForm::other: break;
   }

@@ -16,13 +16,17 @@ class StoredProducts {
   // `copy`: how products of many rows keep the matrix for themselves; unset: they decode it panel by panel.
   StoredProducts(StoredMatrix weight, std::optional<Packing> copy) : weight_(std::move(weight)), copy_(copy) {}
 
+  std::int64_t read_bytes(std::int64_t rows) const {
+    if (!copy_ || is_multiplied_as_stored(rows)) return std::ssize(weight_.bytes());
+    return weight_.shape().numel() * (copy_ == Packing::bf16 ? 2 : 4);
+  }
+
   Tensor apply(const Tensor& x) {
     const std::int64_t n = x.rows();
-    const bool as_stored = n <= max_row_products && has_row_products(weight_.encoding().form);
-    if (copy_ && !as_stored && n > 0) return copied().apply(x);
+    if (copy_ && !is_multiplied_as_stored(n) && n > 0) return copied().apply(x);
     if (weight_.cols() == 0) return Tensor::zeros({n, weight_.rows()});
     Tensor y = Tensor::empty({n, weight_.rows()});
-    if (as_stored) {
+    if (is_multiplied_as_stored(n)) {
       multiply_stored_rows(x, weight_, y);
     } else if (y.numel() > 0) {
       multiply_panels(x, weight_, y);
@@ -45,6 +49,10 @@ class StoredProducts {
   }
 
  private:
+  bool is_multiplied_as_stored(std::int64_t rows) const {
+    return rows <= max_row_products && has_row_products(weight_.encoding().form);
+  }
+
   const PackedProducts& copied() {
     std::call_once(once_, [this] { copied_ = pack(weight_.decoded(), *copy_); });
     return copied_;
@@ -77,6 +85,7 @@ PackedProducts pack_stored(const StoredMatrix& weight, Packing packing) {
   const auto stored = std::make_shared<StoredProducts>(weight, copy_of(packing));
   return {
       .factor_dtype = DType::f32,
+      .read_bytes = [stored](std::int64_t rows) { return stored->read_bytes(rows); },
       .apply = [stored](const Tensor& x) { return stored->apply(x); },
       .apply_transposed = [stored](const Tensor& y) { return stored->apply_transposed(y); },
       .apply_transposed_add_ = [stored](const Tensor& sum, const Tensor& y) { stored->apply_transposed_add(sum, y); }};

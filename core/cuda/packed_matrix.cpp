@@ -10,10 +10,12 @@ using ops::Transpose;
 // Of the weight in place, by multiply(x, weight, transpose_weight) and add(sum, x, weight, transpose_weight).
 template <typename Multiply, typename Add>
 PackedProducts products(const Tensor& weight, const Multiply& multiply, const Add& add) {
-  return {.factor_dtype = weight.dtype(),
-          .apply = [=](const Tensor& x) { return multiply(x, weight, Transpose::yes); },
-          .apply_transposed = [=](const Tensor& y) { return multiply(y, weight, Transpose::no); },
-          .apply_transposed_add_ = [=](const Tensor& sum, const Tensor& y) { add(sum, y, weight, Transpose::no); }};
+  return {
+      .factor_dtype = weight.dtype(),
+      .read_bytes = [=](std::int64_t) { return weight.numel() * static_cast<std::int64_t>(size_of(weight.dtype())); },
+      .apply = [=](const Tensor& x) { return multiply(x, weight, Transpose::yes); },
+      .apply_transposed = [=](const Tensor& y) { return multiply(y, weight, Transpose::no); },
+      .apply_transposed_add_ = [=](const Tensor& sum, const Tensor& y) { add(sum, y, weight, Transpose::no); }};
 }
 
 Tensor multiply(const Tensor& x, const Tensor& weight, Transpose transpose_weight) {

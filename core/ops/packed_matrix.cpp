@@ -47,6 +47,7 @@ std::int64_t PackedMatrix::out_features() const { return impl_->out; }
 std::int64_t PackedMatrix::in_features() const { return impl_->in; }
 DType PackedMatrix::dtype() const { return impl_->dtype; }
 DType PackedMatrix::factor_dtype() const { return impl_->products.factor_dtype; }
+std::int64_t PackedMatrix::read_bytes(std::int64_t rows) const { return impl_->products.read_bytes(rows); }
 
 Tensor PackedMatrix::apply(const Tensor& x) const {
   check_rows("PackedMatrix::apply", x, impl_->in, *this);

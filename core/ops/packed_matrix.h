@@ -28,6 +28,7 @@ std::int64_t copied_bytes(Packing packing, bool is_stored);
 // checked. Thread-safe.
 struct PackedProducts {
   DType factor_dtype;                                                             // PackedMatrix::factor_dtype
+  std::function<std::int64_t(std::int64_t rows)> read_bytes;                      // PackedMatrix::read_bytes
   std::function<Tensor(const Tensor& x)> apply;                                   // x W^T
   std::function<Tensor(const Tensor& y)> apply_transposed;                        // y W
   std::function<void(const Tensor& sum, const Tensor& y)> apply_transposed_add_;  // sum += y W
@@ -55,6 +56,8 @@ class PackedMatrix {
   // What the products read their other factor as: dtype(), or bf16 where they round it to that before they start. A
   // factor for several matrices is rounded once by whoever has it.
   DType factor_dtype() const;
+  // Bytes of W that apply() reads for an x of so many rows.
+  std::int64_t read_bytes(std::int64_t rows) const;
 
   // x W^T: [n, in] -> [n, out], x of dtype() or factor_dtype(). Throw Error on a mismatch of shape or type.
   Tensor apply(const Tensor& x) const;

@@ -76,6 +76,16 @@ constexpr std::array stored_types{
     StoredType{"C64", ElementType::other, 8},
 };
 
+// How a matrix of this type is kept as it is stored; null for types that are not.
+std::shared_ptr<const RowEncoding> encoding_of(ElementType type) {
+  switch (type) {
+    case ElementType::bf16: return bf16_encoding();
+    case ElementType::f16: return f16_encoding();
+    case ElementType::f64: return f64_encoding();
+    default: return nullptr;
+  }
+}
+
 const StoredType& stored_type(ElementType type) { return *std::ranges::find(stored_types, type, &StoredType::type); }
 
 // Reads and checks one entry of the header; `where` begins every message.
@@ -232,16 +242,14 @@ std::shared_ptr<const void> SafeTensors::pages(const Entry& entry) const {
 
 std::optional<std::int64_t> SafeTensors::stored_bytes(const std::string& name) const {
   const Entry& found = entry(name);
-  const bool is_stored = found.type == ElementType::bf16 || found.type == ElementType::f16;
-  if (found.shape.rank() != 2 || !is_stored) return std::nullopt;
+  if (found.shape.rank() != 2 || encoding_of(found.type) == nullptr) return std::nullopt;
   return static_cast<std::int64_t>(found.bytes.size());
 }
 
 StoredMatrix SafeTensors::stored(const std::string& name) const {
-  require(stored_bytes(name).has_value(), "{}: tensor {} is no matrix of BF16 or F16", path().string(), name);
+  require(stored_bytes(name).has_value(), "{}: tensor {} is no matrix of BF16, F16 or F64", path().string(), name);
   const Entry& found = entry(name);
-  const auto encoding = found.type == ElementType::bf16 ? bf16_encoding() : f16_encoding();
-  return {found.shape, encoding, found.bytes, pages(found)};
+  return {found.shape, encoding_of(found.type), found.bytes, pages(found)};
 }
 
 Tensor SafeTensors::get(const std::string& name) const {

@@ -53,7 +53,7 @@ class SafeTensors {
   // (MappedFile::forget) with the last tensor that views them, at once for a copy. Throws Error for a tensor that the
   // file lacks and for an I64 value beyond i32.
   Tensor get(const std::string& name) const;
-  // The bytes of a matrix in BF16 or F16; nothing for other shapes and types.
+  // The bytes of a matrix in BF16, F16 or F64; nothing for other shapes and types.
   std::optional<std::int64_t> stored_bytes(const std::string& name) const;
   // Such a matrix as it lies in the mapped file. Its pages are forgotten as those of get(). Throw Error for a tensor
   // that the file lacks, and here for another kind.

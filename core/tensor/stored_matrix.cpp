@@ -26,6 +26,14 @@ void decode_bf16(std::span<const std::byte> from, float* to) {
 
 void decode_f16(std::span<const std::byte> from, float* to) { convert_all(from, to, half_to_float); }
 
+void decode_f64(std::span<const std::byte> from, float* to) {
+  for (std::size_t at = 0; at < from.size(); at += sizeof(double)) {
+    double value;
+    std::memcpy(&value, from.data() + at, sizeof(value));
+    *to++ = static_cast<float>(value);
+  }
+}
+
 }  // namespace
 
 std::shared_ptr<const RowEncoding> bf16_encoding() {
@@ -36,6 +44,12 @@ std::shared_ptr<const RowEncoding> bf16_encoding() {
 
 std::shared_ptr<const RowEncoding> f16_encoding() {
   static const auto encoding = std::make_shared<const RowEncoding>(RowEncoding{"f16", RowForm::f16, 1, 2, decode_f16});
+  return encoding;
+}
+
+std::shared_ptr<const RowEncoding> f64_encoding() {
+  static const auto encoding =
+      std::make_shared<const RowEncoding>(RowEncoding{"f64", RowForm::other, 1, 8, decode_f64});
   return encoding;
 }
 

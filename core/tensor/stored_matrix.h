@@ -19,9 +19,11 @@ namespace csreft {
 // In blocks of 256, eight parts of 32 elements have scales s and offsets o of 6 bits, or halves of parts signed bytes
 // s:
 //   q4_k {d, m, 12 bytes of s and o, 128 bytes}: d s q - m o, the bytes of two parts side by side, in low and high
-//   halves q6_k {128 bytes, 64 bytes, 16 of s, d}: d s (q - 32), q's four low bits in the first bytes and two in the
-//   others
-enum class RowForm { bf16, f16, q4_0, q4_1, q8_0, q4_k, q6_k, other };
+//   halves
+//   q5_k {d, m, 12 bytes of s and o, 32 bytes, 128 bytes}: the same with a fifth bit of q, bit j of the 32 bytes for
+//   part j
+//   q6_k {128 bytes, 64 bytes, 16 of s, d}: d s (q - 32), q's four low bits in the first bytes and two in the others
+enum class RowForm { bf16, f16, q4_0, q4_1, q8_0, q4_k, q5_k, q6_k, other };
 
 // How the elements of a row are stored: in blocks of this many elements and bytes, of which a row has a whole number.
 struct RowEncoding {
@@ -35,6 +37,7 @@ struct RowEncoding {
 
 std::shared_ptr<const RowEncoding> bf16_encoding();
 std::shared_ptr<const RowEncoding> f16_encoding();
+std::shared_ptr<const RowEncoding> f64_encoding();  // rounded to f32
 
 // [rows, cols] on the host, read-only. A handle: copies share the bytes, which `owner` keeps alive.
 class StoredMatrix {

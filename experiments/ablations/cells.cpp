@@ -296,10 +296,10 @@ bool run_cell(const Variant& variant, const Setting& setting, const std::string&
   const bool resume = can_go_on(where);
   std::optional<RunFolder> folder = take(where, resume);
   if (!folder) return false;
+  if (!resume) folder->begin(config_of(variant, setting));
   fmt::print("\n{}{}, seed {}", number, variant.name, variant.train.seed);
   const TaskSet tasks = tasks_of(variant, setting);
   const bool alters_model = !is_untrained(variant.method) && trains_model(variant.method);
-  if (!resume) folder->begin(config_of(variant, setting));
   json summary;
   if (is_untrained(variant.method)) {
     summary = run_untrained(variant, tasks, setting);

@@ -4,6 +4,7 @@
 #include <utility>
 
 #include "core/base/atomic_file.h"
+#include "core/base/process_lock.h"
 #include "core/base/split.h"
 #include "experiments/ablations/command_flags.h"
 #include "experiments/ablations/comparison.h"
@@ -68,6 +69,7 @@ LoadedTasks load(const ComparisonCommand& o) {
   TaskSet tasks{load_tasks(o.train_files, reading, &notes), load_tasks(o.test_files, reading, &notes)};
   print_notes(notes);
   if (o.train_files.empty()) {
+    fmt::print("note: no --train, so the tasks are four word skills of WordNet, {} examples each\n", word_examples);
     for (auto& skill : wordnet_skills(wordnet_dict, word_examples, word_tests, o.train.seed)) {
       tasks.train.push_back(std::move(skill.train));
       tasks.test.push_back(std::move(skill.test));
@@ -210,6 +212,7 @@ void use_rates(Plan& plan, std::span<const RateScores> scores, const fs::path& f
                rates[of.best]);
   }
   apply_rates(plan.variants, scores, plan.search);
+  const ProcessLock lock(folder, IfLocked::wait);
   write_file_atomically(folder / "rates.tsv", rates_table(scores, plan.search));
 }
 
@@ -274,7 +277,10 @@ int run_plan(Plan& plan, const Comparison& comparison, const std::vector<Command
   const Setting& setting = comparison.setting;
   const std::string name(comparison.ablation.name);
   const InterruptGuard guard;
-  fmt::print("{}: {} variants x {} seeds, into {}\n", name, plan.variants.size(), plan.seeds, setting.folder.string());
+  fmt::print("{}: {} variants, {} cells{}, into {}\n", name, plan.variants.size(),
+             cells_of_seeds(plan.variants, plan.seed, plan.seeds).size(),
+             plan.search_cells.empty() ? "" : fmt::format(" after {} that choose rates", plan.search_cells.size()),
+             setting.folder.string());
   std::fflush(stdout);
   try {
     make_cells(plan, comparison, commands);
@@ -316,6 +322,8 @@ int run_comparison(std::string_view experiment, const Ablation* fixed, Arguments
   RateSearch search;
   search.rates = RateSearch::parse(o.rates);
   search.group = ablation.rate_group;
+  const MethodOptions base = base_method(o);
+  begin_work();
   LoadedTasks loaded = load(o);
   std::optional<Task> elsewhere = load_elsewhere(o);
   const LanguageModel model = o.model.load();
@@ -330,8 +338,7 @@ int run_comparison(std::string_view experiment, const Ablation* fixed, Arguments
                         .arguments = flags.arguments(),
                         .files = {.train = o.train_files, .test = o.test_files, .validation = {}}};
   const auto all_variants = varied(
-      ablation.variants({base_method(o), o.train, model.llama, setting.tasks.train, setting.tasks.test, o.smoke}),
-      options);
+      ablation.variants({base, o.train, model.llama, setting.tasks.train, setting.tasks.test, o.smoke}), options);
   Plan plan = plan_of(o, std::move(search), all_variants, setting);
   const auto commands = commands_of(o, flags.arguments());
   keep_settings(setting.folder, settings(o, name, setting), model.llama.fingerprint());

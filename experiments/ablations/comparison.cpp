@@ -56,7 +56,7 @@ void add_differences(RunReport& report, std::span<const Cell> cells, ReferenceOf
     report.differences.push_back({.method = variant,
                                   .base = base,
                                   .task = {},
-                                  .metric = "accuracy",
+                                  .metric = answered_metric(cells.front().scores),
                                   .value = difference->mean,
                                   .error = standard_error(difference->over_seeds),
                                   .interval = difference->interval,
@@ -72,6 +72,26 @@ std::string seeds_text(std::span<const Cell> cells) {
     if (std::ranges::find(seeds, cell.seed) == seeds.end()) seeds.push_back(cell.seed);
   }
   return fmt::format("{}; loss curves and gates are those of a variant's first", fmt::join(seeds, ", "));
+}
+
+// What killed processes have left: parts of tables, whose writers hold the folder's lock, and locks of cells that
+// nobody holds.
+void remove_remainders(const std::filesystem::path& folder) {
+  namespace fs = std::filesystem;
+  std::vector<fs::path> half_tables, cells;
+  for (const auto& entry : fs::directory_iterator(folder)) {
+    const bool is_half = entry.path().filename().string().find(".tmp-") != std::string::npos;
+    if (entry.is_regular_file() && is_half) half_tables.push_back(entry.path());
+    if (entry.is_directory() && fs::exists(entry.path() / lock_file_name)) cells.push_back(entry.path());
+  }
+  for (const auto& file : half_tables) fs::remove(file);
+  for (const auto& cell : cells) {
+    try {
+      const ProcessLock lock(cell);  // its end removes the file
+    } catch (const FolderInUse&) {
+      continue;
+    }
+  }
 }
 
 }  // namespace
@@ -97,6 +117,7 @@ std::optional<Cell> read_untrained(const Comparison& c) {
 std::vector<Cell> write_comparison(const Comparison& c) {
   const auto& folder = c.setting.folder;
   const ProcessLock lock(folder, IfLocked::wait);
+  remove_remainders(folder);
   auto cells = read_cells(folder, c.variants);
   const auto untrained = read_untrained(c);
   std::erase_if(cells, [](const Cell& cell) { return cell.variant == untrained_label; });

@@ -113,6 +113,10 @@ std::vector<Variant> search_cells(std::span<const Variant> searching, const Rate
       const ValidationFlags validation{.sources = {fmt::format("{}", search.share)}};
       data->test = validation.take(data->train, variant.train.seed);
     }
+    for (auto& task : data->test) {
+      skip_unusable(setting.model, task, setting.evaluation);
+      check_task(setting.model, nullptr, task, setting.evaluation);
+    }
     for (const double rate : search.rates) {
       cells.push_back(at_rate(variant, rate));
       cells.back().data = data;

@@ -97,7 +97,8 @@ void run_side_by_side(const std::vector<Command>& commands, const fs::path& fold
   for (std::size_t i = 0; i < n; ++i) {
     waiting.emplace_back([&, i] {
       try {
-        results[i] = run_child(commands[i], {.out_file = log_of(i), .terminate = interrupted});
+        results[i] =
+            run_child(commands[i], {.out_file = log_of(i), .ends_with_parent = true, .terminate = interrupted});
       } catch (...) {
         errors[i] = std::current_exception();
       }

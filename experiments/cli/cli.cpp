@@ -8,6 +8,7 @@
 
 #include <unistd.h>
 
+#include "core/base/abandoned.h"
 #include "core/base/nearest.h"
 #include "experiments/cli/config_flags.h"
 #include "experiments/cli/terminal.h"
@@ -66,6 +67,12 @@ std::string expected_value(const CLI::App& app, const std::string& text) {
   if (type == "FLOAT") return "a number";
   if (type == "INT") return "a whole number";
   return type == "UINT" ? "a whole number of 0 or more" : "another value";
+}
+
+// Whether the script that starts this programme asks, before a build, what an older one thinks of a command.
+bool only_checks() {
+  const char* check = std::getenv("CSREFT_CHECK");
+  return check != nullptr && *check != '\0';
 }
 
 }  // namespace
@@ -212,11 +219,12 @@ bool Flags::parse(Arguments arguments) {
   } catch (const CLI::ParseError& error) {
     fail("{}: expected what {} {} --help says", one_line(error.what()), command_name(), name_);
   }
-  if (const char* check = std::getenv("CSREFT_CHECK"); check != nullptr && *check != '\0') {
-    check_files();
-    return false;
-  }
+  if (only_checks()) check_files();
   return true;
+}
+
+void begin_work() {
+  if (only_checks()) throw CheckPassed();
 }
 
 CLI::Validator Flags::not_negative() {
@@ -235,7 +243,9 @@ std::string one_line(std::string text) {
 }
 
 std::unique_ptr<AtomicFile> open_output(const std::string& path) {
-  return path.empty() ? nullptr : std::make_unique<AtomicFile>(path);
+  if (path.empty()) return nullptr;
+  remove_abandoned(path);
+  return std::make_unique<AtomicFile>(path);
 }
 
 void write_output(const std::unique_ptr<AtomicFile>& file, std::string_view text) {

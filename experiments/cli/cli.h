@@ -42,6 +42,13 @@ struct Experiment {
 // The table, in experiments/main.cpp. To add an experiment: a file beside it, and a line there.
 std::span<const Experiment> experiments();
 
+// What begin_work() throws: a command that is only to be checked has passed.
+struct CheckPassed {};
+
+// Every command calls it where its flags are known to be right, before it writes, computes or waits for anything.
+// Throws CheckPassed where only a check is wanted (the variable CSREFT_CHECK).
+void begin_work();
+
 // The flags of one experiment. `examples` are whole command lines from ./run on, which the help ends with.
 class Flags {
  public:
@@ -75,10 +82,10 @@ class Flags {
   // The heading under which the help lists the flags added from here on.
   void group(std::string heading) { group_ = std::move(heading); }
 
-  // False if help was asked for, and printed; and where only a check is wanted (the variable CSREFT_CHECK), which goes
-  // on to the files that flags name. Throws Error for an unknown flag (and suggests the nearest), a word that
-  // belongs to no flag, a missing or ill-formed value, a flag that is given twice, a required one that is not there, or
-  // a file of --config with another key than flags or a value of another type.
+  // False if help was asked for, and printed. Where only a check is wanted, goes on to the files that flags name.
+  // Throws Error for an unknown flag (and suggests the nearest), a word that belongs to no flag, a missing or
+  // ill-formed value, a flag that is given twice, a required one that is not there, or a file of --config with another
+  // key than flags or a value of another type.
   bool parse(Arguments arguments);
   // Those that were parsed, with what the file of --config says in its place.
   Arguments arguments() const { return arguments_; }

@@ -128,11 +128,12 @@ BarChart bars_of(const RunReport& report, const std::string& metric, const Colou
   const bool over_seeds = is_over_seeds(report);
   const double scale = share ? 100.0 : 1.0;
   const std::string name = metric == "accuracy" ? "Accuracy" : metric;
+  const std::string_view unit = find_metric(metric).unit;
   BarChart chart{.id = {},
                  .title = name + " on the test examples",
-                 .y_label = share             ? metric + " (%)"
-                            : metric == "nll" ? "nll (nats per token)"
-                                              : metric,
+                 .y_label = share          ? metric + " (%)"
+                            : unit.empty() ? metric
+                                           : fmt::format("{} ({})", metric, unit),
                  .groups = {},
                  .series = {},
                  .top = share ? std::optional(100.0) : std::nullopt,
@@ -197,9 +198,9 @@ std::string card(const RunReport& report, const std::string& metric, const std::
   const auto details = std::ranges::find(report.methods, method, &RunReport::Method::name);
   std::string text = fmt::format("<div class=\"card\"><h3>{}</h3><div class=\"number\">", escape(method));
   if (summary.before) text += fmt::format("<span>{} →</span> ", show_value(metric, *summary.before));
-  text += fmt::format("{}</div><p>Mean {} over {} {}, {}", show_value(metric, summary.value), escape(metric),
-                      summary.n_tasks, summary.n_tasks == 1 ? "task" : "tasks",
-                      summary.before ? "before and after training" : "after training");
+  text +=
+      fmt::format("{}</div><p>Mean {} over {} {}{}", show_value(metric, summary.value), escape(metric), summary.n_tasks,
+                  summary.n_tasks == 1 ? "task" : "tasks", summary.before ? ", before and after training" : "");
   if (details != report.methods.end()) {
     text += fmt::format(". {} of the model’s parameters were trained, in {}", percent(details->percent),
                         duration(details->seconds));

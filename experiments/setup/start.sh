@@ -87,10 +87,14 @@ refusal() {
 }
 
 # may_be_mended ERROR NAME [flags]: whether sources that are newer than the programme may know a word that it refuses:
-# one that its error names before the colon, and that one of them has.
+# one that its error names before the colon, in quotation marks if there are any, and that one of them has.
 may_be_mended() {
   local what=${1#error: } word sources
   what=${what%%: *}
+  if [[ $what == *\'*\'* ]]; then
+    what=${what#*\'}
+    what=${what%%\'*}
+  fi
   mapfile -t sources < <(newer_sources -type f)
   for word in "${@:2}"; do
     word=${word#--}

@@ -52,7 +52,8 @@ std::string lower(std::string_view text) {
 void refuse_other_kinds(std::string_view bytes, const std::string& where) {
   if (may_be_json(bytes)) return;
   check_no_lfs_pointer(where, std::as_bytes(std::span(bytes)));
-  const std::string name = lower(where);
+  std::string name = lower(where);
+  if (name.ends_with(".gz")) name.resize(name.size() - 3);  // it is unpacked
   for (const auto& kind : other_kinds) {
     const bool begins = !kind.start.empty() && bytes.starts_with(kind.start);
     const bool is_named = !kind.extension.empty() && !bytes.empty() && name.ends_with(kind.extension);
@@ -63,11 +64,13 @@ void refuse_other_kinds(std::string_view bytes, const std::string& where) {
   }
 }
 
+constexpr std::string_view nan = "NaN";
+
 bool is_word(char c) { return std::isalnum(static_cast<unsigned char>(c)) != 0 || c == '_'; }
 
 // The length of a number that JSON has no word for, with which `text` begins; 0: none.
 std::size_t length_of_no_number(std::string_view text) {
-  for (const std::string_view word : {"NaN", "Infinity", "-Infinity"}) {
+  for (const std::string_view word : {nan, std::string_view("Infinity"), std::string_view("-Infinity")}) {
     if (text.starts_with(word) && (text.size() == word.size() || !is_word(text[word.size()]))) return word.size();
   }
   return 0;
@@ -117,7 +120,8 @@ std::size_t mend_json(std::string& text) {
     } else if (!in_string && (text[i] == 'N' || text[i] == 'I' || text[i] == '-')) {
       const std::size_t length = i > 0 && is_word(text[i - 1]) ? 0 : length_of_no_number(rest);
       if (length == 0) continue;
-      text.replace(i, length, "\"\"" + std::string(length - 2, ' '));
+      const std::string empty = length == nan.size() ? fmt::format("\"{}\"", not_a_number) : "null";
+      text.replace(i, length, empty + std::string(length - empty.size(), ' '));
       i += length - 1;
     }
   }

@@ -9,6 +9,7 @@
 #include <vector>
 
 #include "core/base/error.h"
+#include "core/base/whole_number.h"
 #include "experiments/tasks/blank.h"
 #include "experiments/tasks/container.h"
 
@@ -44,12 +45,13 @@ struct Place {
                                       : " (a byte that is not UTF-8)");
 }
 
-// A whole number that was written with a point, as pandas writes those of a column with gaps, is a whole number: "3.0"
-// is "3". All else stays as it was written.
-std::string text_of_number(const std::string& written) {
+json number_of(const std::string& written) {
   const std::size_t point = written.find('.');
   const bool is_whole = point != written.npos && written.find_first_not_of('0', point + 1) == written.npos;
-  return is_whole ? written.substr(0, point) : written;
+  if (!is_whole) return written;
+  const std::string digits = written.substr(0, point);
+  const auto number = parse_whole_number<std::uint64_t>(digits);
+  return number ? json(*number) : json(digits);
 }
 
 // Builds values for nlohmann's parser. With `on_element`, the elements of the outermost list, or of the list of the
@@ -62,8 +64,8 @@ class ValueBuilder {
   bool boolean(bool value) { return add(value); }
   bool number_integer(std::int64_t value) { return add(value); }
   bool number_unsigned(std::uint64_t value) { return add(value); }
-  bool number_float(double /*value*/, const std::string& written) { return add(text_of_number(written)); }
-  bool string(std::string& value) { return add(std::move(value)); }
+  bool number_float(double /*value*/, const std::string& written) { return add(number_of(written)); }
+  bool string(std::string& value) { return add(value == not_a_number ? json() : json(std::move(value))); }
   bool binary(std::vector<std::uint8_t>& /*value*/) { return false; }
   bool start_object(std::size_t /*elements*/) { return open(json::object()); }
   bool start_array(std::size_t /*elements*/) { return open(json::array()); }

@@ -3,6 +3,7 @@
 #include <algorithm>
 
 #include "core/base/error.h"
+#include "experiments/tasks/blank.h"
 
 namespace csreft {
 
@@ -39,6 +40,17 @@ const json* Fields::value(std::string_view name) {
   if (found == nullptr) return nullptr;
   keys_read_.insert(key_of(name));
   return found->is_null() ? nullptr : found;
+}
+
+const json* Fields::list(std::string_view name) {
+  const json* const found = value(name);
+  const bool is_none = found != nullptr && found->is_string() && is_blank(found->get_ref<const std::string&>());
+  return is_none ? nullptr : found;
+}
+
+bool Fields::answer_is_response() {
+  const json* const choices = list("choices");
+  return choices != nullptr && !choices->empty() && !is_blank(text("answer"));
 }
 
 std::string Fields::text(std::string_view name) {

@@ -30,6 +30,12 @@ class Fields {
   std::string text(std::string_view name);
   // Null where the column is empty or not there.
   const nlohmann::json* value(std::string_view name);
+  // The same of a column of lists, where a blank text, which other kinds of files have for nothing, is none.
+  const nlohmann::json* list(std::string_view name);
+  // Whether the answer is the response of an element that has no other: where it is one of `choices`.
+  bool answer_is_response();
+  // Whether a conversation may end with the user's message, to be answered.
+  bool may_be_question() { return outputs() == Outputs::optional || answer_is_response(); }
   // Says that the column is known, though nobody reads it.
   void set_aside(std::string_view name) { static_cast<void>(value(name)); }
 
@@ -39,6 +45,9 @@ class Fields {
   std::string key_of(std::string_view name) const;
   // The keys that were asked for so far and are there.
   const std::set<std::string>& keys_read() const { return keys_read_; }
+  // Keys of the messages within a column that nobody reads.
+  void add_unread_key_of_message(const std::string& key) { unread_keys_of_messages_.insert(key); }
+  const std::set<std::string>& unread_keys_of_messages() const { return unread_keys_of_messages_; }
 
  private:
   const nlohmann::json* find(std::string_view name) const;
@@ -46,7 +55,7 @@ class Fields {
   const nlohmann::json& element_;
   const DataReading& reading_;
   std::string where_;
-  std::set<std::string> keys_read_;
+  std::set<std::string> keys_read_, unread_keys_of_messages_;
 };
 
 }  // namespace csreft

@@ -12,6 +12,7 @@
 #include "experiments/tasks/blank.h"
 #include "experiments/tasks/elements.h"
 #include "experiments/tasks/formats/format.h"
+#include "experiments/tasks/scoring.h"
 
 namespace csreft {
 namespace {
@@ -57,7 +58,9 @@ std::string keys_text(const json& element) {
 
 // The first whose column has a value, or else the first whose column is there.
 const Format& format_of(const json& element, Fields& fields) {
-  const auto has_value = [&](const Format* format) { return fields.value(format->first) != nullptr; };
+  const auto has_value = [&](const Format* format) {
+    return (format->first_is_list ? fields.list(format->first) : fields.value(format->first)) != nullptr;
+  };
   const auto has_column = [&](const Format* format) { return fields.has(format->first); };
   const auto formats = data_formats();
   auto found = std::ranges::find_if(formats, has_value);
@@ -83,11 +86,22 @@ std::vector<std::string> choices_of(const json& list, const std::string& where) 
   return choices;
 }
 
+// The choice that is an answer, or else the same number ("2.0" for 2).
+const std::string* choice_of(const std::string& answer, const std::vector<std::string>& choices) {
+  auto found = std::ranges::find(choices, answer);
+  if (found == choices.end()) {
+    const auto is_same = [&](const std::string& choice) { return plain_number(choice) == plain_number(answer); };
+    found = std::ranges::find_if(choices, is_same);
+  }
+  return found == choices.end() ? nullptr : &*found;
+}
+
 // An answer that is no choice itself may be the number of one, from 0. Without an output, the answer is the response.
 void read_choice(Fields& fields, Example& example) {
   const json* const answer = fields.value("answer");
-  const bool is_choice = std::ranges::find(example.choices, example.answer) != example.choices.end();
-  if (answer != nullptr && answer->is_number_unsigned() && !is_choice) {
+  if (const std::string* const choice = example.answer ? choice_of(*example.answer, example.choices) : nullptr) {
+    example.answer = *choice;
+  } else if (answer != nullptr && answer->is_number_unsigned()) {
     const auto index = answer->get<std::uint64_t>();
     require(index < example.choices.size(),
             "the answer in {} is {}: expected one of its {} choices, or its number from 0", fields.where(), index,
@@ -101,11 +115,11 @@ void read_common(Fields& fields, Example& example) {
   if (example.system.empty()) example.system = fields.text("system");
   if (std::string answer = fields.text("answer"); !is_blank(answer)) example.answer = std::move(answer);
   example.dataset = fields.text("dataset");
-  if (const json* const list = fields.value("choices")) {
+  if (const json* const list = fields.list("choices"); list != nullptr && !list->empty()) {
     example.choices = choices_of(*list, fields.where());
     read_choice(fields, example);
   }
-  if (const json* const adapters = fields.value("adapter")) {
+  if (const json* const adapters = fields.list("adapter")) {
     require(fields.outputs() == Outputs::optional,
             "\"adapter\" in {} has no effect: only generate --data answers each example with adapters of its own",
             fields.where());
@@ -125,7 +139,10 @@ class TaskReader {
   void read(const json& element, std::size_t index) {
     const std::string where = fmt::format("element {} of {}", index, where_);
     ++n_elements_;
-    if (element.is_null() || (element.is_object() && element.empty())) return skip(&Skipped::empty);
+    if (element.is_null() || (element.is_object() && element.empty())) {
+      ++n_without_task_;
+      return skip(&Skipped::empty);
+    }
     require(element.is_object(), "{} is {}: expected an object {}", where, kind_of(element), known_formats());
     Fields fields(element, reading_, where);
     const Format& format = format_of(element, fields);
@@ -149,14 +166,17 @@ class TaskReader {
     require(n_elements_ > 0, "no examples in {}: expected at least one", where_);
     check_field_names();
     FileTasks out;
+    std::size_t used = 0;
     for (auto& place : places_) {
-      if (!place.task.examples.empty()) out.tasks.push_back(std::move(place.task));
+      used += place.task.examples.size();
+      collect_answers(place.task);
+      out.tasks.push_back(std::move(place.task));
     }
-    if (out.tasks.empty()) check_responses();
-    require(!out.tasks.empty(), "no examples in {} can be used, {}: expected at least one", where_,
-            describe(skipped_, 0));
+    if (used == 0) check_responses();
+    require(used > 0, "no examples in {} can be used, {}: expected at least one", where_, describe(skipped_, 0));
     if (reading_.task_column.empty()) out.tasks.front().skipped = skipped_;
     note_keys(out.notes);
+    note_empty_elements(out.notes);
     if (mended.surrogates > 0) {
       out.notes.push_back(fmt::format("{}: {} escaped {} of a surrogate pair without the other {} read as U+FFFD",
                                       where_, mended.surrogates, mended.surrogates == 1 ? "half" : "halves",
@@ -214,6 +234,7 @@ class TaskReader {
       if (!keys_.contains(key)) keys_[key] = false;
       if (key == reading_.task_column || fields.keys_read().contains(key)) keys_[key] = true;
     }
+    unread_keys_of_messages_.insert(fields.unread_keys_of_messages().begin(), fields.unread_keys_of_messages().end());
   }
 
   void check_field_names() const {
@@ -240,7 +261,19 @@ class TaskReader {
     return list_of(keys);
   }
 
+  // Elements that have no column tell no task, by which they would be counted.
+  void note_empty_elements(std::vector<std::string>& notes) const {
+    if (reading_.task_column.empty() || n_without_task_ == 0) return;
+    notes.push_back(fmt::format("{}: skipped {} of {} elements, which are empty and of no task", where_,
+                                n_without_task_, n_elements_));
+  }
+
   void note_keys(std::vector<std::string>& notes) const {
+    if (!unread_keys_of_messages_.empty()) {
+      const std::vector<std::string> keys(unread_keys_of_messages_.begin(), unread_keys_of_messages_.end());
+      notes.push_back(fmt::format("{}: of messages, the {} {} {} not read", where_, keys.size() == 1 ? "key" : "keys",
+                                  list_of(keys), keys.size() == 1 ? "is" : "are"));
+    }
     std::vector<std::string> unread;
     for (const auto& [key, is_read] : keys_) {
       if (!is_read) unread.push_back(key);
@@ -254,11 +287,12 @@ class TaskReader {
   const std::string& name_;
   const std::string& where_;
   const DataReading& reading_;
-  std::size_t n_elements_ = 0;
+  std::size_t n_elements_ = 0, n_without_task_ = 0;
   std::vector<Place> places_;
   std::map<std::string, std::size_t> place_of_name_;
   Skipped skipped_;
-  std::map<std::string, bool> keys_;         // whether somebody has read it
+  std::map<std::string, bool> keys_;  // whether somebody has read it
+  std::set<std::string> unread_keys_of_messages_;
   std::map<const Format*, First> first_of_;  // the first element of each
 };
 
@@ -283,6 +317,7 @@ void add_task(std::vector<Task>& tasks, Task task, bool may_join) {
   }
   std::ranges::move(task.examples, std::back_inserter(same->examples));
   same->skipped += task.skipped;
+  collect_answers(*same);
   require(
       has_answers(*same) || std::ranges::none_of(same->examples, [](const Example& e) { return e.answer.has_value(); }),
       "some examples of task {} have an answer and others have not: expected one in each, or in none", same->name);
@@ -341,6 +376,10 @@ std::vector<Task> load_tasks(std::span<const std::string> files, const DataReadi
       if (notes != nullptr && std::ranges::find(*notes, note) == notes->end()) notes->push_back(std::move(note));
     }
     for (auto& task : read.tasks) add_task(tasks, std::move(task), !reading.task_column.empty());
+  }
+  for (const auto& task : tasks) {
+    require(!task.examples.empty(), "no examples of task {} in {} can be used, {}: expected at least one", task.name,
+            fmt::join(files, ", "), describe(task.skipped, 0));
   }
   return tasks;
 }

@@ -25,7 +25,7 @@ DataFile parse_data_file(const std::string& text);
 
 // What a file holds.
 struct FileTasks {
-  std::vector<Task> tasks;         // one, or one for each value of the task column
+  std::vector<Task> tasks;         // one, or one for each value of the task column, which may have no example here
   std::vector<std::string> notes;  // a line for each thing that a user would not expect, such as a key that is not read
 };
 
@@ -39,8 +39,8 @@ FileTasks read_tasks(std::string bytes, const std::string& name, const std::stri
 Task load_task(const std::filesystem::path& path, Outputs outputs = Outputs::required);
 
 // Reads files, as parse_data_file has them. Where a column tells the tasks, those of one name in several files are one.
-// `notes`, if given, receives those of the files that it does not have yet. Throws Error, too, for two files of the
-// same name, which scores and pictures could not tell apart.
+// `notes`, if given, receives those of the files that it does not have yet. Throws Error, too, for a task of which no
+// example can be used, and for two files of the same name, which scores and pictures could not tell apart.
 std::vector<Task> load_tasks(std::span<const std::string> files, const DataReading& reading = {},
                              std::vector<std::string>* notes = nullptr);
 

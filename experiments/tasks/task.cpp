@@ -1,6 +1,7 @@
 #include "experiments/tasks/task.h"
 
 #include <algorithm>
+#include <unordered_set>
 #include <vector>
 
 #include <fmt/ranges.h>
@@ -32,6 +33,13 @@ std::string describe(const Skipped& skipped, std::size_t used) {
                      fmt::join(reasons, ", "));
 }
 
+void collect_answers(Task& task) {
+  std::unordered_set<std::string> seen(task.answers.begin(), task.answers.end());
+  for (const auto& e : task.examples) {
+    if (e.answer && seen.insert(*e.answer).second) task.answers.push_back(*e.answer);
+  }
+}
+
 bool has_answers(const Task& task) {
   return std::ranges::all_of(task.examples, [](const Example& e) { return e.answer.has_value(); });
 }
@@ -47,6 +55,7 @@ std::uint64_t content_hash(const Task& task) {
       add(role);
       add(content);
     }
+    for (const std::size_t turn : e.not_learnt) add(fmt::format("turn {} is not learnt", turn));
     for (const auto& choice : e.choices) add(choice);
     if (e.is_text) add("text");
   }

@@ -2,6 +2,7 @@
 // scoring.h.
 #pragma once
 
+#include <cstddef>
 #include <cstdint>
 #include <optional>
 #include <span>
@@ -22,10 +23,11 @@ struct Example {
   std::string dataset;                // AlpacaEval's name of the instruction's source; empty: none
   // Names of the adapters that it is answered with; none: those in use.
   std::optional<std::vector<std::string>> adapters{};
-  std::string system{};                // takes the place of --system; empty: does not
-  std::vector<Message> history{};      // turns before the instruction, of user and assistant, from the oldest on
-  std::vector<std::string> choices{};  // the answers to choose among; empty: all of the task
-  bool is_text = false;                // the output stands alone: no instruction, no chat template
+  std::string system{};                   // takes the place of --system; empty: does not
+  std::vector<Message> history{};         // turns before the instruction, of user and assistant, from the oldest on
+  std::vector<std::size_t> not_learnt{};  // the assistant's turns of the history that are context alone: their places
+  std::vector<std::string> choices{};     // the answers to choose among; empty: all of the task
+  bool is_text = false;                   // the output stands alone: no instruction, no chat template
 };
 
 // How many examples of a file are not used, and why.
@@ -40,7 +42,12 @@ struct Task {
   std::string name;
   std::vector<Example> examples;  // never empty after it is read
   Skipped skipped{};              // beside the examples
+  // The distinct answers of all data that the examples are a part of, in their order: what `choice` chooses among.
+  std::vector<std::string> answers{};
 };
+
+// Adds to task.answers those of its examples.
+void collect_answers(Task& task);
 
 // "skipped 3 of 40: 2 too long, 1 without a response", where `used` are left; empty where none was skipped.
 std::string describe(const Skipped& skipped, std::size_t used);

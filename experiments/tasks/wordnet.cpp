@@ -242,6 +242,7 @@ Task draw(const SkillSource& skill, const std::string& side, std::size_t n,
     require(taken == wanted, "too few words for {}{}{}: {} found, {} wanted", task.name,
             skill.classes.empty() ? "" : ", ", skill.classes.empty() ? "" : skill.classes[c], taken, wanted);
   }
+  collect_answers(task);
   shuffle(task.examples, random);
   return task;
 }

@@ -114,6 +114,20 @@ std::vector<std::string> words_of(std::string_view text) {
   }
 }
 
+// Words that WordNet defines without a mark: insults, and what is said of sex.
+bool is_unmarked_coarse(std::string_view word) {
+  static constexpr std::array words{
+      "anus",     "arse",     "ass",       "bastard",  "bitch",    "boob",       "bugger", "buggery",
+      "clitoris", "coon",     "cretin",    "dildo",    "fart",     "halfbreed",  "harlot", "imbecile",
+      "lecher",   "molester", "mongoloid", "moron",    "mulatto",  "negress",    "negro",  "nipple",
+      "octoroon", "orgasm",   "pedophile", "penis",    "pervert",  "pickaninny", "pimp",   "piss",
+      "poof",     "porn",     "prick",     "pussy",    "quadroon", "rape",       "rapist", "redskin",
+      "retard",   "sambo",    "scrotum",   "semen",    "slattern", "slut",       "sod",    "sodomite",
+      "sodomy",   "spastic",  "squaw",     "strumpet", "testicle", "tit",        "tits",   "towelhead",
+      "trollop",  "turd",     "vagina",    "vulva",    "wank",     "wanker",     "wench",  "whore"};
+  return std::ranges::find(words, word) != words.end();
+}
+
 bool has_any(const std::vector<std::string>& words, std::span<const std::string_view> wanted) {
   return std::ranges::find_first_of(words, wanted) != words.end();
 }
@@ -238,6 +252,7 @@ std::int64_t Lexicon::commonness(const std::string& word) const {
 
 bool Lexicon::is_coarse(const std::string& word) const {
   const auto entry = words.find(word);
+  if (entry != words.end() && is_unmarked_coarse(word)) return true;
   return entry != words.end() && std::ranges::any_of(entry->second, [](const auto& senses) {
            return std::ranges::any_of(senses, &WordSense::is_coarse);
          });

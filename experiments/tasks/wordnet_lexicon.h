@@ -35,7 +35,8 @@ struct Lexicon {
   std::int64_t commonness(const std::string& word) const;
   // Whether a word has a sense that a demonstration should not show: one that WordNet marks (a pointer to the domain of
   // usage, for any word of the synset) as obscene, as an ethnic slur or as disparaging, or that its definition calls
-  // so; or whose commonest sense as one part of speech is about sex. False for an unknown word.
+  // so; or whose commonest sense as one part of speech is about sex; or is one of those that WordNet has as any other
+  // word. False for an unknown word.
   bool is_coarse(const std::string& word) const;
 };
 

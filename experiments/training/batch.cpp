@@ -78,6 +78,7 @@ std::vector<Example> turns_of(const Example& example) {
   std::vector<Example> turns;
   const auto& history = example.history;
   for (std::size_t i = 1; i < history.size(); i += 2) {
+    if (std::ranges::find(example.not_learnt, i) != example.not_learnt.end()) continue;
     const auto before = history.begin() + static_cast<std::ptrdiff_t>(i) - 1;
     turns.push_back({.instruction = history[i - 1].content,
                      .input = {},
@@ -139,13 +140,15 @@ std::vector<std::vector<std::int32_t>> encode_prompts(const LanguageModel& model
   return prompts;
 }
 
-void skip_too_long(const LanguageModel& model, Task& task, std::string_view system, std::int64_t most) {
+void skip_too_long(const LanguageModel& model, Task& task, std::string_view system, std::int64_t most,
+                   const std::function<std::int64_t(const Example&)>& response_length) {
   auto& examples = task.examples;
   const auto is_enough = [&](std::size_t kept) { return most > 0 && std::cmp_greater_equal(kept, most); };
   std::size_t kept = 0, seen = 0;
   for (; seen < examples.size() && !is_enough(kept); ++seen) {
     const Example& e = examples[seen];
-    const bool fits = e.is_text || std::ssize(encode_prompt_of(model, e, system)) < context_of(model);
+    const std::int64_t behind = response_length ? response_length(e) : 1;
+    const bool fits = e.is_text || std::ssize(encode_prompt_of(model, e, system)) + behind <= context_of(model);
     if (!fits) continue;
     if (kept != seen) examples[kept] = std::move(examples[seen]);
     ++kept;

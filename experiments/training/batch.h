@@ -2,6 +2,7 @@
 #pragma once
 
 #include <cstdint>
+#include <functional>
 #include <span>
 #include <string>
 #include <vector>
@@ -49,9 +50,11 @@ std::vector<std::vector<std::int32_t>> encode_prompts(const LanguageModel& model
 EncodedExample encode_response_of(const LanguageModel& model, const Example& example, std::string_view system,
                                   std::string_view response);
 
-// Takes away, of the first `most` examples (0: all), those whose prompts the model's context cannot hold, and counts
-// them; those behind come up in their place. Throws Error where none is left.
-void skip_too_long(const LanguageModel& model, Task& task, std::string_view system, std::int64_t most = 0);
+// Takes away, of the first `most` examples (0: all), those whose prompts the model's context cannot hold, with as many
+// tokens behind them as `response_length` says (unset: one), and counts them; those behind come up in their place.
+// Throws Error where none is left.
+void skip_too_long(const LanguageModel& model, Task& task, std::string_view system, std::int64_t most = 0,
+                   const std::function<std::int64_t(const Example&)>& response_length = {});
 
 struct SupervisedBatch {
   TokenBatch tokens;

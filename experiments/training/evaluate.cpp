@@ -3,6 +3,7 @@
 #include <algorithm>
 #include <cstdio>
 #include <limits>
+#include <unordered_map>
 
 #include "experiments/cli/progress.h"
 
@@ -139,7 +140,7 @@ SupervisedBatch pack(std::span<const EncodedExample> encoded) {
   return pack_examples(pointers);
 }
 
-void score_nll(const Scoring& s, TaskScore& score, PassesOfBatches& passes) {
+void score_likelihood(const Scoring& s, TaskScore& score, PassesOfBatches& passes) {
   const NoGrad no_grad;
   const LanguageModel& model = s.model;
   constexpr std::int64_t examples_per_pass = 4;
@@ -185,8 +186,10 @@ std::vector<double> response_nll(const Scoring& s, std::span<const EncodedExampl
 
 // The most probable choice of each example, the first of equals: a pass for each choice, with a sequence for each
 // example that has so many. `passes` receives the first, whose gates are those of the prompts, as all others' are.
+// `on_pass` is told how many responses it had.
 std::vector<std::size_t> choose(const Scoring& s, std::span<const Example> examples, std::span<const Choices> choices,
-                                const ChoicesOfTask& of_task, PassesOfBatches& passes) {
+                                const ChoicesOfTask& of_task, PassesOfBatches& passes,
+                                const std::function<void(std::int64_t)>& on_pass) {
   std::vector<std::size_t> chosen(examples.size(), 0);
   std::vector<double> best(examples.size(), std::numeric_limits<double>::infinity());
   for (std::size_t c = 0;; ++c) {
@@ -197,6 +200,9 @@ std::vector<std::size_t> choose(const Scoring& s, std::span<const Example> examp
       places.push_back(i);
       encoded.push_back(
           encode_response_of(s.model, examples[i], s.options.system, of_task.response_of(choices[i].answers[c])));
+      require(!encoded.back().cut,
+              "{}: the choice '{}' has no room in the model's context behind '{}': expected shorter ones", s.task.name,
+              choices[i].answers[c], examples[i].instruction);
     }
     if (places.empty() || interrupted()) return chosen;
     PassesOfBatches others;
@@ -206,20 +212,32 @@ std::vector<std::size_t> choose(const Scoring& s, std::span<const Example> examp
       best[places[k]] = nll[k];
       chosen[places[k]] = c;
     }
+    on_pass(std::ssize(places));
   }
+}
+
+std::int64_t count_choices(const Scoring& s, const ChoicesOfTask& of_task) {
+  std::int64_t n = 0;
+  for (const auto& e : batch_of(s.task, 0, s.n, s.n)) n += std::ssize(of_task.of(e).answers);
+  return n;
 }
 
 void score_choice(const Scoring& s, TaskScore& score, PassesOfBatches& passes) {
   const NoGrad no_grad;
   const ChoicesOfTask of_task(s.task);
-  Progress progress("score " + s.task.name, s.n, "", s.options.quiet);
+  Progress progress("score " + s.task.name, count_choices(s, of_task), "", s.options.quiet);
+  std::int64_t computed = 0;
+  const auto show = [&](std::int64_t n) {
+    computed += n;
+    progress.update(computed, 0, score.n > 0 ? fmt::format("{} {:.3f}", s.metric.name, score.value) : "");
+  };
   double right = 0.0;
   for (std::int64_t begin = 0; begin < s.n; begin += s.options.batch) {
     const auto examples = batch_of(s.task, begin, s.n, s.options.batch);
     std::vector<Choices> choices;
     for (const auto& e : examples) choices.push_back(of_task.of(e));
     PassesOfBatches own;
-    const auto chosen = choose(s, examples, choices, of_task, own);
+    const auto chosen = choose(s, examples, choices, of_task, own, show);
     if (interrupted()) break;
     for (std::size_t i = 0; i < examples.size(); ++i) {
       score.outputs.push_back(choices[i].answers[chosen[i]]);
@@ -232,7 +250,23 @@ void score_choice(const Scoring& s, TaskScore& score, PassesOfBatches& passes) {
       add_gates_by_example(*own.front(), encode_prompts(s.model, examples, s.options.system), score);
       passes.push_back(own.front());
     }
-    progress.update(score.n, 0, fmt::format("choice {:.3f}", score.value));
+    show(0);
+  }
+}
+
+}  // namespace
+
+namespace {
+
+// Each choice is computed behind a prompt of its own.
+void tell_of_many_choices(const Task& task, const EvaluationOptions& options) {
+  constexpr std::size_t many = 32;
+  if (metric_of(task, options.metric).of != ScoreOf::chosen) return;
+  const ChoicesOfTask of_task(task);
+  std::size_t most = 0;
+  for (const auto& e : task.examples) most = std::max(most, of_task.of(e).answers.size());
+  if (most > many) {
+    fmt::print("note: {}: {} answers to choose among, so that each example is computed as often\n", task.name, most);
   }
 }
 
@@ -259,11 +293,31 @@ GenerationAttachments generation_attachments(AttachPrompts attach, std::int32_t 
   return attachments;
 }
 
+void skip_unusable(const LanguageModel& model, Task& task, const EvaluationOptions& options) {
+  if (metric_of(task, options.metric).of != ScoreOf::chosen) {
+    skip_too_long(model, task, options.system, options.max_examples);
+    return;
+  }
+  const ChoicesOfTask of_task(task);
+  std::unordered_map<std::string, std::int64_t> lengths;
+  const auto length_of = [&](const std::string& answer) {
+    const auto [found, is_new] = lengths.try_emplace(answer, 0);
+    if (is_new) found->second = std::ssize(encode_response(*model.chat, model.tokenizer, of_task.response_of(answer)));
+    return found->second;
+  };
+  skip_too_long(model, task, options.system, options.max_examples, [&](const Example& example) {
+    std::int64_t longest = 0;
+    for (const auto& answer : of_task.of(example).answers) longest = std::max(longest, length_of(answer));
+    return longest;
+  });
+}
+
 void skip_unusable(const LanguageModel& model, std::vector<Task>& tasks, const EvaluationOptions& options) {
   for (auto& task : tasks) {
-    skip_too_long(model, task, options.system, options.max_examples);
+    skip_unusable(model, task, options);
     const std::string told = describe(task.skipped, task.examples.size());
     if (!told.empty()) fmt::print("note: {}: {}\n", task.name, told);
+    tell_of_many_choices(task, options);
   }
   std::fflush(stdout);
 }
@@ -289,14 +343,17 @@ TaskScore evaluate(const LanguageModel& model, const Method* method, const Task&
   const Scoring scoring{model, method, task, options, metric, static_cast<std::int64_t>(n_scored(task, options))};
   TaskScore score{.task = task.name, .metric = std::string(metric.name)};
   PassesOfBatches passes;
-  const auto compute = metric.score != nullptr ? score_generated : metric.name == "nll" ? score_nll : score_choice;
-  compute(scoring, score, passes);
+  switch (metric.of) {
+    case ScoreOf::generated: score_generated(scoring, score, passes); break;
+    case ScoreOf::chosen: score_choice(scoring, score, passes); break;
+    case ScoreOf::likelihood: score_likelihood(scoring, score, passes); break;
+  }
   add_gates(method, passes, score);
   return score;
 }
 
 std::string answered_metric(std::span<const TaskScore> scores) {
-  const auto found = std::ranges::find_if(scores, [](const TaskScore& score) { return score.metric != "nll"; });
+  const auto found = std::ranges::find_if(scores, [](const TaskScore& score) { return has_outputs(score.metric); });
   return found == scores.end() ? "" : found->metric;
 }
 

@@ -59,8 +59,12 @@ void check_task(const LanguageModel& model, const Method* method, const Task& ta
 // The passes over batches, with the gates that each has come to.
 using PassesOfBatches = std::vector<std::shared_ptr<const MethodPass>>;
 
-// Takes out of test tasks what cannot be scored (skip_too_long), and prints a note of what any of them is without.
+// Takes out of test tasks what cannot be scored (skip_too_long), and prints a note of what any of them is without. An
+// example that is scored by the most probable of its choices is too long where one of them has no room in the context:
+// a response that is cut would be more probable than a whole one. Throws Error where metric_of() does.
 void skip_unusable(const LanguageModel& model, std::vector<Task>& tasks, const EvaluationOptions& options);
+// The same of one task, without a note.
+void skip_unusable(const LanguageModel& model, Task& task, const EvaluationOptions& options);
 
 // How a method takes part in generation: edits while prompts are read, and what stays attached afterwards. `task` is
 // that of all prompts, for gates that are decided by it. `passes`, if given, receives that of each batch of prompts.

@@ -157,6 +157,9 @@ LanguageModel ModelFlags::load(bool trainable) const {
                printable(own));
   }
   if (!quiet) {
+    if (!loaded.template_note.empty() && model != default_model) {
+      fmt::print(stderr, "note: {}\n", loaded.template_note);
+    }
     for (const auto& note : loaded.notes) fmt::print(stderr, "note: {}\n", note);
   }
   return loaded;

@@ -11,6 +11,7 @@
 
 #include "core/base/atomic_file.h"
 #include "core/base/json_file.h"
+#include "core/base/whole_lines.h"
 
 namespace csreft {
 
@@ -41,7 +42,7 @@ std::map<std::string, std::vector<double>> read_gates(const nlohmann::json& line
 }  // namespace
 
 std::vector<StepMetrics> read_metrics(const std::filesystem::path& file, std::size_t most) {
-  std::istringstream lines(read_text_file(file));
+  std::istringstream lines(read_whole_lines(file));
   std::vector<StepMetrics> out;
   for (std::string line; out.size() < most && std::getline(lines, line);) {
     const std::string where = fmt::format("{}, line {}", file.string(), out.size() + 1);

@@ -1,8 +1,11 @@
 #include "experiments/training/resumable_answers.h"
 
+#include <sstream>
+
+#include "core/base/abandoned.h"
 #include "core/base/atomic_file.h"
 #include "core/base/json_file.h"
-#include "core/base/split.h"
+#include "core/base/whole_lines.h"
 
 namespace csreft {
 namespace {
@@ -10,14 +13,12 @@ namespace {
 using nlohmann::json;
 namespace fs = std::filesystem;
 
-// The objects of the file's whole lines: a kill may have cut the last.
+// The objects of the file's whole lines.
 std::vector<json> read_lines(const fs::path& file) {
   std::vector<json> objects;
   if (!fs::exists(file)) return objects;
-  const std::string text = read_text_file(file);
-  auto lines = split(text, "\n");
-  lines.pop_back();
-  for (const auto line : lines) {
+  std::istringstream lines(read_whole_lines(file));
+  for (std::string line; std::getline(lines, line);) {
     objects.push_back(parse_json_object(line, fmt::format("{}, line {}", file.string(), objects.size() + 1)));
   }
   return objects;
@@ -33,6 +34,8 @@ std::string lines_of(std::span<const json> objects) {
 
 ResumableAnswers::ResumableAnswers(fs::path out, const json& asked, std::size_t batch, std::size_t n)
     : out_(std::move(out)), part_(out_.string() + ".part"), n_(n) {
+  remove_abandoned(out_);
+  remove_abandoned(part_);
   auto lines = read_lines(part_);
   if (!lines.empty()) {
     const std::string difference = first_difference(lines.front(), asked);

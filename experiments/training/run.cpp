@@ -12,17 +12,6 @@ namespace csreft {
 
 namespace {
 
-// The rank of the method's subspaces, by itself or in a sum ("csreft.rank").
-std::string rank_of_subspaces(const MethodOptions& options) {
-  constexpr std::string_view name = "subspaces";
-  for (const auto& [key, value] : options.values.items()) {
-    if (!key.ends_with(name)) continue;
-    const std::string rank = key.substr(0, key.size() - name.size()) + "rank";
-    if (options.contains(rank)) return fmt::format(" of rank {}", options.at(rank).dump());
-  }
-  return "";
-}
-
 std::int64_t n_examples(std::span<const TaskScore> scores) {
   std::int64_t n = 0;
   for (const auto& score : scores) n += score.n;
@@ -102,10 +91,6 @@ void train_and_score(MethodRun& run, Trainer& trainer, const LanguageModel& mode
   fmt::print("\n{}: {} trainable parameters{}, {} step{}\n", run.label, run.parameters.total,
              parts.empty() ? "" : fmt::format(" ({})", parts), trainer.total_steps(),
              trainer.total_steps() == 1 ? "" : "s");
-  if (const Routing* routing = run.method->routing(); routing != nullptr && routing->subspaces() > 1) {
-    fmt::print("note: {0} subspaces{1} have {0} times the parameters of one\n", routing->subspaces(),
-               rank_of_subspaces(run.options));
-  }
   for (const auto& notice : trainer.notices()) fmt::print("note: {}\n", notice);
   std::fflush(stdout);
   const Device device = model.llama.options().device;

@@ -81,7 +81,7 @@ std::string describe(ErrorFrom source) {
   switch (source) {
     case ErrorFrom::pairs: return "the same examples, in pairs";
     case ErrorFrom::scores: return "the two scores alone (binomial)";
-    case ErrorFrom::nothing: return "not known of nll";
+    case ErrorFrom::nothing: return "not known: no score of each example is there";
   }
   return "";
 }

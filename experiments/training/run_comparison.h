@@ -13,7 +13,7 @@ namespace csreft {
 enum class ErrorFrom {
   pairs,   // differences example by example: both have answers to the same examples
   scores,  // the binomial errors of two shares of right answers, as of different examples
-  nothing  // of nll: what an example contributes is not kept
+  nothing  // what an example contributes is not kept, or not of the same examples
 };
 // In a few words.
 std::string describe(ErrorFrom source);

@@ -42,7 +42,7 @@ Task split_off(Task& train, double share, std::uint64_t seed, std::uint64_t stre
   shuffle(order, random);
   std::vector<bool> is_taken(n);
   for (std::size_t i = 0; i < n_taken; ++i) is_taken[order[i]] = true;
-  Task taken{.name = train.name, .examples = {}}, rest = taken;
+  Task taken{.name = train.name, .examples = {}, .answers = train.answers}, rest = taken;
   rest.skipped = train.skipped;
   for (std::size_t i = 0; i < n; ++i) (is_taken[i] ? taken : rest).examples.push_back(std::move(train.examples[i]));
   train = std::move(rest);

@@ -18,7 +18,10 @@ constexpr const char* marker = ".csreft-run";
 constexpr std::int64_t marker_format = 1;
 
 // What a process that was killed leaves in a folder in which no run has begun.
-bool is_remainder(const std::string& name) { return name == lock_file_name || name.starts_with("config.json.tmp-"); }
+bool is_remainder(const std::string& name) {
+  return name == lock_file_name || name.starts_with("config.json.tmp-") ||
+         name.starts_with(std::string(marker) + ".tmp-");
+}
 
 // Something that belongs to the folder's user; nothing in a folder that counts as empty.
 std::string first_content(const fs::path& folder) {
@@ -47,6 +50,8 @@ void remove_run(const fs::path& folder) {
     fs::remove_all(folder / name, ignored);
   }
 }
+
+std::string marker_text() { return json{{"format", marker_format}, {"version", program_version()}}.dump() + "\n"; }
 
 void check_marker(const fs::path& folder) {
   const fs::path file = folder / marker;
@@ -168,19 +173,23 @@ RunFolder::~RunFolder() {
 
 void RunFolder::begin(std::string_view config) {
   const bool replaces = holds_run(path_);
-  const json mark{{"format", marker_format}, {"version", program_version()}};
   AtomicFile file(path_ / "config.json");
   file.write(config);
   AtomicFile mark_file(path_ / marker);
-  mark_file.write(mark.dump() + "\n");
+  mark_file.write(marker_text());
   if (replaces) {
     fmt::print("note: this replaces the run that was in {}\n", path_.string());
     remove_run(path_);
   }
-  mark_file.commit();
+  // A kill between the two leaves a run without the marker, which can go on; a marker alone could not.
   file.commit();
+  mark_file.commit();
   made_.clear();
   remove_remainders(path_);
+}
+
+void RunFolder::go_on() {
+  if (!fs::exists(path_ / marker)) write_file_atomically(path_ / marker, marker_text());
 }
 
 }  // namespace csreft

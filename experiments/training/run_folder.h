@@ -38,6 +38,8 @@ class RunFolder {
   // From here on the folder holds the run that `config`, the text of config.json, describes; what a former run has left
   // is removed, and that is said on stdout. Throws Error if that cannot be written; the former run is then still there.
   void begin(std::string_view config);
+  // The run goes on: it gets the marker if a kill, or an earlier version, has left it without. Throws Error as begin().
+  void go_on();
 
  private:
   RunFolder(std::filesystem::path folder, std::vector<std::filesystem::path> made);

@@ -109,7 +109,7 @@ void print_scores(const std::string& label, const std::vector<TaskScore>& scores
     ++n_tasks[s.metric];
   }
   for (const auto& [metric, n] : n_tasks) {
-    if (n < 2 || metric == "nll") continue;
+    if (n < 2 || !has_outputs(metric)) continue;
     fmt::print("{:<12} {:<24} {} {:.3f}\n", label, "mean", metric, mean_score(scores, metric));
   }
   std::fflush(stdout);

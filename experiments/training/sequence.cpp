@@ -6,6 +6,7 @@
 
 #include "core/base/atomic_file.h"
 #include "core/base/json_file.h"
+#include "core/base/whole_lines.h"
 #include "experiments/training/scores.h"
 
 namespace csreft {
@@ -44,7 +45,7 @@ std::string sequence_lines(const std::vector<SequenceRecord>& records) {
 std::vector<SequenceRecord> read_sequence(const std::filesystem::path& file, std::size_t most) {
   std::vector<SequenceRecord> records;
   if (!std::filesystem::exists(file)) return records;
-  std::istringstream lines(read_text_file(file));
+  std::istringstream lines(read_whole_lines(file));
   for (std::string line; records.size() < most && std::getline(lines, line);) {
     const std::string where = fmt::format("{}, line {}", file.string(), records.size() + 1);
     const json values = parse_json_object(line, where);

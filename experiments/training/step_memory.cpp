@@ -25,16 +25,20 @@ std::int64_t lowest_layer(const Method& method, std::int64_t n_layers) {
 
 }  // namespace
 
-std::int64_t longest_pass(std::span<const EncodedExample> examples, std::int64_t batch, std::int64_t tokens_per_pass,
-                          int ranks) {
+std::int64_t longest_pass(std::span<const std::vector<std::int64_t>> examples, std::int64_t batch,
+                          std::int64_t tokens_per_pass, int ranks) {
   std::vector<std::int64_t> lengths;
-  for (const auto& e : examples) lengths.push_back(static_cast<std::int64_t>(e.ids.size()));
+  std::int64_t longest_turn = 0;
+  for (const auto& turns : examples) {
+    lengths.push_back(std::accumulate(turns.begin(), turns.end(), std::int64_t{0}));
+    for (const std::int64_t turn : turns) longest_turn = std::max(longest_turn, turn);
+  }
   std::ranges::sort(lengths, std::greater<>());
   lengths.resize(std::min(lengths.size(), static_cast<std::size_t>(batch)));
   if (lengths.empty()) return 0;
   auto sum = std::accumulate(lengths.begin(), lengths.end(), std::int64_t{0});
-  if (ranks > 1) sum = std::min(sum, sum / ranks + lengths.front());
-  return std::min(sum, std::max(tokens_per_pass, lengths.front()));
+  if (ranks > 1) sum = std::min(sum, sum / ranks + longest_turn);
+  return std::min(sum, std::max(tokens_per_pass, longest_turn));
 }
 
 std::int64_t step_bytes(const LlamaConfig& config, const Method& method, std::int64_t tokens, int ranks) {

@@ -4,17 +4,17 @@
 #include <cstdint>
 #include <filesystem>
 #include <span>
+#include <vector>
 
-#include "experiments/training/batch.h"
 #include "models/language_model.h"
 #include "reft/methods/method.h"
 
 namespace csreft {
 
-// Tokens of the longest pass that steps of `batch` of these examples can have, where one with more than
-// `tokens_per_pass` is split between examples, and a step among `ranks` processes.
-std::int64_t longest_pass(std::span<const EncodedExample> examples, std::int64_t batch, std::int64_t tokens_per_pass,
-                          int ranks = 1);
+// Tokens of the longest pass that steps of `batch` of these examples can have, each given by the tokens of its turns,
+// where one with more than `tokens_per_pass` is split between turns, and a step among `ranks` processes.
+std::int64_t longest_pass(std::span<const std::vector<std::int64_t>> examples, std::int64_t batch,
+                          std::int64_t tokens_per_pass, int ranks = 1);
 
 // Bytes of host memory that a step takes beside the weights, at least: gradients and moments of what is trained, and
 // the activations of a pass over `tokens` tokens from the lowest edit on.

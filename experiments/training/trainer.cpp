@@ -147,7 +147,7 @@ Trainer::Trainer(const LanguageModel& model, Method& method, std::span<const Tas
   const EncodedExample& shortest = *std::ranges::min_element(examples_, {}, &EncodedExample::prompt_length);
   check_edits(method_, prompt_of(shortest), task_names_[shortest.task]);
   check_step_memory(model_.llama, method_,
-                    longest_pass(examples_, options_.batch, options_.tokens_per_pass, ranks_.size()), "/",
+                    longest_pass(turn_lengths(), options_.batch, options_.tokens_per_pass, ranks_.size()), "/",
                     ranks_.size(), ranks_.local_size());
   check_ranks();
 }

@@ -147,7 +147,8 @@ class Trainer {
   };
   // Encodes a task, and counts what is left out of it.
   void add_task(const Task& task);
-  std::vector<Phase> make_phases() const;
+  std::vector<std::vector<std::int64_t>> turn_lengths() const;  // the tokens of each example's turns
+  std::vector<Phase> make_phases();
   std::size_t phase_of(std::int64_t step) const;
   std::vector<const EncodedExample*> batch_of_step(std::int64_t step) const;
   StepMetrics accumulate(std::span<const EncodedExample* const> examples, GateMeans& gates);

@@ -39,7 +39,17 @@ void Trainer::add_task(const Task& task) {
   task_names_.push_back(task.name);
 }
 
-std::vector<Trainer::Phase> Trainer::make_phases() const {
+std::vector<std::vector<std::int64_t>> Trainer::turn_lengths() const {
+  std::vector<std::vector<std::int64_t>> lengths;
+  for (const auto& turns : turns_) {
+    auto& of_example = lengths.emplace_back();
+    for (std::size_t turn = turns.begin; turn < turns.end; ++turn)
+      of_example.push_back(std::ssize(examples_[turn].ids));
+  }
+  return lengths;
+}
+
+std::vector<Trainer::Phase> Trainer::make_phases() {
   const auto sequence = method_.sequence();
   std::vector<std::string> stems;
   for (const auto& name : task_names_) stems.push_back(task_stem(name));
@@ -58,6 +68,11 @@ std::vector<Trainer::Phase> Trainer::make_phases() const {
     phase.first_step = done;
     phase.steps_per_epoch = (n + options_.batch - 1) / options_.batch;
     phase.steps = phase.steps_per_epoch * options_.epochs;
+    if (options_.max_steps > phase.steps) {
+      notices_.push_back(fmt::format("--steps {}: the {} epoch{} of {} example{} have {}", options_.max_steps,
+                                     options_.epochs, options_.epochs == 1 ? "" : "s", n, n == 1 ? "" : "s",
+                                     phase.steps));
+    }
     if (options_.max_steps > 0) phase.steps = std::min(phase.steps, options_.max_steps);
     done += phase.steps;
   }

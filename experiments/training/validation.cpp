@@ -6,6 +6,7 @@
 
 #include "core/base/atomic_file.h"
 #include "core/base/json_file.h"
+#include "core/base/whole_lines.h"
 
 namespace csreft {
 
@@ -43,7 +44,7 @@ std::string validation_lines(const std::vector<ValidationRecord>& records) {
 std::vector<ValidationRecord> read_validation(const std::filesystem::path& file, std::size_t most) {
   std::vector<ValidationRecord> records;
   if (!std::filesystem::exists(file)) return records;
-  std::istringstream lines(read_text_file(file));
+  std::istringstream lines(read_whole_lines(file));
   for (std::string line; records.size() < most && std::getline(lines, line);) {
     const std::string where = fmt::format("{}, line {}", file.string(), records.size() + 1);
     const json values = parse_json_object(line, where);
@@ -72,7 +73,7 @@ Validation::Validation(const LanguageModel& model, std::vector<Task> tasks, Eval
   options_.max_examples = 0;
   double all = 0.0;
   for (const auto& task : tasks_) {
-    if (metric_of(task, options_.metric).name != nll) answered_.push_back(task);
+    if (has_outputs(metric_of(task, options_.metric))) answered_.push_back(task);
     n_tokens_.push_back(count_response_tokens(model_, task, options_.system));
     all += n_tokens_.back();
   }

@@ -17,12 +17,10 @@ bool is_buffer(std::string_view name) {
          (name.starts_with("model.layers.") && name.ends_with(".self_attn.bias"));
 }
 
-// Heads of other tasks ("v_head.summary.weight", "score.weight") have no part in the next token; what has is under
-// these names, and a GGUF's.
-bool is_beside_the_network(std::string_view name) {
-  constexpr std::array network{"model.", "lm_head.", "blk.", "token_embd.", "output"};
-  return is_buffer(name) ||
-         std::ranges::none_of(network, [name](std::string_view start) { return name.starts_with(start); });
+// Heads of other tasks ("v_head.summary.weight", "score.weight") have no part in the next token.
+bool is_beside_the_network(std::string_view name, const Checkpoint& checkpoint) {
+  const auto begins = [name](std::string_view start) { return name.starts_with(start); };
+  return is_buffer(name) || std::ranges::none_of(checkpoint.network_prefixes, begins);
 }
 
 }  // namespace
@@ -50,7 +48,7 @@ void check_complete(const Checkpoint& checkpoint) {
   }
   if (checkpoint.config.tie_word_embeddings) wanted.insert("lm_head.weight");
   for (const auto& [name, _] : checkpoint.shapes) {
-    require(wanted.contains(name) || is_beside_the_network(name),
+    require(wanted.contains(name) || is_beside_the_network(name, checkpoint),
             "{}: tensor {} does not belong to the model that the config describes", where, name);
   }
 }
@@ -58,7 +56,7 @@ void check_complete(const Checkpoint& checkpoint) {
 std::vector<std::string> passed_over(const Checkpoint& checkpoint) {
   std::vector<std::string> names;
   for (const auto& [name, _] : checkpoint.shapes) {
-    if (is_beside_the_network(name) && !is_buffer(name)) names.push_back(name);
+    if (is_beside_the_network(name, checkpoint) && !is_buffer(name)) names.push_back(name);
   }
   return names;
 }

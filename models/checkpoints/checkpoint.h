@@ -54,7 +54,11 @@ struct Checkpoint {
   LlamaConfig config;
   // Jinja, as the model's authors wrote it; empty where there is none.
   std::string chat_template;
+  // Why the files' template cannot be told, for whoever needs it; empty where it can.
+  std::string chat_template_failure;
   TokenizerSource tokenizer;
+  // What a user should be told of its files, a line each.
+  std::vector<std::string> notes;
 
   // Every tensor of the checkpoint that has a Hugging Face name, with its shape; others keep their own name.
   std::map<std::string, Shape> shapes;
@@ -64,8 +68,11 @@ struct Checkpoint {
   // stored. Use stored().
   std::map<std::string, std::int64_t> stored_bytes;
   std::function<StoredMatrix(const std::string&)> read_stored;
-  // How many bytes of them are copied where they are read, to put rows in order.
-  std::int64_t reordered_bytes = 0;
+  // How many bytes of its tensors are copied where they are read, in the form in which the model keeps them: to put
+  // rows in order, or because they cannot stay as they are stored.
+  std::int64_t copied_bytes = 0;
+  // What the names of the network's own tensors begin with; others are heads of other tasks, or a file's own.
+  std::vector<std::string_view> network_prefixes{"model.", "lm_head."};
   // Whether the weights are drawn for a measurement, where no file has them: their model has no fingerprint, which
   // takes them to the host.
   bool is_drawn = false;
@@ -75,7 +82,7 @@ struct Checkpoint {
   // row i + head_dim / 2. Throws Error for a name that the checkpoint does not hold.
   Tensor tensor(const std::string& name) const;
   // The same as the file stores it, if it is a matrix in another form than f32: it takes no memory beside the mapped
-  // file, but for q and k where their rows have another order there.
+  // file, but for what copied_bytes counts.
   std::optional<StoredMatrix> stored(const std::string& name) const;
 };
 

@@ -21,7 +21,11 @@ std::vector<T> find_list(const nlohmann::json& metadata, const std::string& name
   return found->template get<std::vector<T>>();
 }
 
-TokenizerVocabulary read_vocabulary(const nlohmann::json& metadata, const std::string& where) {
+// BOS and EOS of a SentencePiece vocabulary, where the file does not say: llama.cpp's.
+constexpr std::int32_t usual_bos = 1, usual_eos = 2;
+
+TokenizerVocabulary read_vocabulary(const GgufModel& model, const std::string& where, std::vector<std::string>& notes) {
+  const auto& metadata = model.metadata;
   const auto is_string = [](const nlohmann::json& value) { return value.is_string(); };
   const auto is_number = [](const nlohmann::json& value) { return value.is_number(); };
   TokenizerVocabulary result;
@@ -31,8 +35,6 @@ TokenizerVocabulary read_vocabulary(const nlohmann::json& metadata, const std::s
   result.merges = find_list<std::string>(metadata, "merges", where, is_string);
   result.scores = find_list<float>(metadata, "scores", where, is_number);
   result.types = find_list<std::int32_t>(metadata, "token_type", where, is_number);
-  result.bos_id = find_gguf_token(metadata, "bos_token_id", where);
-  result.eos_id = find_gguf_token(metadata, "eos_token_id", where);
   result.add_bos = find_json<bool>(metadata, "tokenizer.ggml.add_bos_token", where);
   result.add_space_prefix = find_json<bool>(metadata, "tokenizer.ggml.add_space_prefix", where);
 
@@ -41,6 +43,12 @@ TokenizerVocabulary read_vocabulary(const nlohmann::json& metadata, const std::s
   const auto fits = [n](std::size_t size) { return size == 0 || size == n; };
   require(fits(result.scores.size()) && fits(result.types.size()), "{}: {} tokens with {} scores and {} types", where,
           n, result.scores.size(), result.types.size());
+  result.bos_id = find_gguf_token(model, "bos_token_id", n, notes);
+  result.eos_id = find_gguf_token(model, "eos_token_id", n, notes);
+  if (result.model == "llama" && n > usual_eos) {
+    result.bos_id = result.bos_id.value_or(usual_bos);
+    result.eos_id = result.eos_id.value_or(usual_eos);
+  }
   return result;
 }
 
@@ -86,11 +94,11 @@ Checkpoint open_gguf(const std::filesystem::path& path) {
   const auto where = path.string();
   const GgufModel model{gguf.metadata, [&](const std::string& name) { return gguf.tensors.contains(name); }, where};
   const ModelFamily& family = gguf_family(model);
-  auto vocabulary = read_vocabulary(gguf.metadata, where);
-
   Checkpoint checkpoint;
+  checkpoint.network_prefixes = {"model.", "lm_head.", "blk.", "token_embd.", "output"};
+  auto vocabulary = read_vocabulary(model, where, checkpoint.notes);
   auto& config = checkpoint.config;
-  config = read_gguf_config(model, vocabulary);
+  config = read_gguf_config(model, vocabulary, checkpoint.notes);
   if (const auto factors = gguf.tensors.extract("rope_freqs.weight")) {
     const Tensor values = read_tensor(factors.mapped(), 0);
     config.rope_factors.assign(values.data<float>(), values.data<float>() + values.numel());
@@ -109,7 +117,7 @@ Checkpoint open_gguf(const std::filesystem::path& path) {
     if (tensor.type != GgmlType::f32 && tensor.shape.rank() == 2) {
       const auto bytes = static_cast<std::int64_t>(tensor.blocks.size());
       checkpoint.stored_bytes.emplace(name, bytes);
-      if (family.gguf_is_interleaved && is_rotated(name)) checkpoint.reordered_bytes += bytes;
+      if (family.gguf_is_interleaved && is_rotated(name)) checkpoint.copied_bytes += bytes;
     }
   }
   const auto head_dim = family.gguf_is_interleaved ? config.head_dim : 0;

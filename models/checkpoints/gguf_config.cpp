@@ -94,8 +94,9 @@ const ModelFamily& gguf_family(const GgufModel& model) {
   return family_of_gguf(get_json<std::string>(model.metadata, "general.architecture", model.where), model.where);
 }
 
-LlamaConfig read_gguf_config(const GgufModel& model, const TokenizerVocabulary& vocabulary) {
-  const auto& [metadata, has_tensor, where] = model;
+LlamaConfig read_gguf_config(const GgufModel& model, const TokenizerVocabulary& vocabulary,
+                             std::vector<std::string>& notes) {
+  const auto& [_, has_tensor, where] = model;
   const ModelFamily& family = gguf_family(model);
   const Keys keys(model, family.gguf_architecture);
   LlamaConfig config;
@@ -115,17 +116,20 @@ LlamaConfig read_gguf_config(const GgufModel& model, const TokenizerVocabulary& 
   config.bos_token_id = vocabulary.bos_id;
   add_stop(vocabulary.eos_id, config.eos_token_ids);
   for (const char* key : {"eot_token_id", "eom_token_id"}) {
-    add_stop(find_gguf_token(metadata, key, where), config.eos_token_ids);
+    add_stop(find_gguf_token(model, key, vocabulary.tokens.size(), notes), config.eos_token_ids);
   }
   check_supported(keys, config, where);
   return config;
 }
 
-std::optional<std::int32_t> find_gguf_token(const nlohmann::json& metadata, const std::string& name,
-                                            std::string_view where) {
-  const auto id = find_json<std::int64_t>(metadata, "tokenizer.ggml." + name, where);
-  require(!id || std::in_range<std::int32_t>(*id), "{}: {} is {}: expected a token id", where, name, id.value_or(0));
-  return id;
+std::optional<std::int32_t> find_gguf_token(const GgufModel& model, const std::string& name, std::size_t size,
+                                            std::vector<std::string>& notes) {
+  const auto key = "tokenizer.ggml." + name;
+  const auto id = find_json<std::int64_t>(model.metadata, key, model.where);
+  const auto vocab_size = static_cast<std::int64_t>(size);
+  if (!id || (0 <= *id && *id < vocab_size)) return id;
+  notes.push_back(note_of_impossible_id(model.where, key, *id, vocab_size));
+  return std::nullopt;
 }
 
 std::string gguf_name(const std::string& name) {

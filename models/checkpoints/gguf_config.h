@@ -26,11 +26,13 @@ const ModelFamily& gguf_family(const GgufModel& model);
 // The config by the keys `ARCHITECTURE.*`, without rope_factors; biases are those of the first block's tensors. Throws
 // Error for missing or ill-typed keys, and for what changes the computation and is not built: experts, rotation of a
 // part of the head, or scaled by another rule than linear and YaRN.
-LlamaConfig read_gguf_config(const GgufModel& model, const TokenizerVocabulary& vocabulary);
+LlamaConfig read_gguf_config(const GgufModel& model, const TokenizerVocabulary& vocabulary,
+                             std::vector<std::string>& notes);
 
-// An id under `tokenizer.ggml.`; nothing where it is absent.
-std::optional<std::int32_t> find_gguf_token(const nlohmann::json& metadata, const std::string& name,
-                                            std::string_view where);
+// An id under `tokenizer.ggml.`; nothing where it is absent, or where a vocabulary of `size` tokens lacks it, of which
+// `notes` gets a line.
+std::optional<std::int32_t> find_gguf_token(const GgufModel& model, const std::string& name, std::size_t size,
+                                            std::vector<std::string>& notes);
 
 // The name in a GGUF of a parameter with this Hugging Face name, one of parameter_shapes().
 std::string gguf_name(const std::string& name);

@@ -1,20 +1,24 @@
 #include "models/checkpoints/gguf_encodings.h"
 
+#include <array>
+#include <utility>
+
 namespace csreft {
 namespace {
 
 // What core/cpu multiplies as it is.
+constexpr std::array multiplied{
+    std::pair{GgmlType::bf16, RowForm::bf16}, std::pair{GgmlType::f16, RowForm::f16},
+    std::pair{GgmlType::q4_0, RowForm::q4_0}, std::pair{GgmlType::q4_1, RowForm::q4_1},
+    std::pair{GgmlType::q8_0, RowForm::q8_0}, std::pair{GgmlType::q4_k, RowForm::q4_k},
+    std::pair{GgmlType::q5_k, RowForm::q5_k}, std::pair{GgmlType::q6_k, RowForm::q6_k},
+};
+
 RowForm row_form(GgmlType type) {
-  switch (type) {
-    case GgmlType::f16: return RowForm::f16;
-    case GgmlType::q4_0: return RowForm::q4_0;
-    case GgmlType::q4_1: return RowForm::q4_1;
-    case GgmlType::q8_0: return RowForm::q8_0;
-    case GgmlType::q4_k: return RowForm::q4_k;
-    case GgmlType::q6_k: return RowForm::q6_k;
-    case GgmlType::bf16: return RowForm::bf16;
-    default: return RowForm::other;
+  for (const auto& [of, form] : multiplied) {
+    if (of == type) return form;
   }
+  return RowForm::other;
 }
 
 }  // namespace
@@ -31,6 +35,12 @@ std::shared_ptr<const RowEncoding> row_encoding(GgmlType type) {
                     const std::int64_t n_blocks = static_cast<std::int64_t>(blocks.size()) / block.bytes;
                     decode_rows(type, blocks.data(), n_blocks * block.elements, values);
                   }});
+}
+
+std::vector<std::shared_ptr<const RowEncoding>> multiplied_encodings() {
+  std::vector<std::shared_ptr<const RowEncoding>> encodings;
+  for (const auto& [type, form] : multiplied) encodings.push_back(row_encoding(type));
+  return encodings;
 }
 
 }  // namespace csreft

@@ -7,7 +7,6 @@
 #include <vector>
 
 #include "core/base/json_file.h"
-#include "core/base/lfs_pointer.h"
 
 namespace csreft {
 namespace {
@@ -191,7 +190,6 @@ void check_layout(std::vector<TensorInfo> infos, std::uint64_t alignment, std::u
 
 void check_magic(Cursor& cursor, std::span<const std::byte> bytes) {
   const std::string_view text(static_cast<const char*>(static_cast<const void*>(bytes.data())), bytes.size());
-  check_no_lfs_pointer(cursor.where(), bytes);
   for (const std::string_view older : {"lmgg", "fmgg", "tjgg"}) {
     require(!text.starts_with(older), "{} is of a format that llama.cpp had before GGUF: convert it to GGUF",
             cursor.where());

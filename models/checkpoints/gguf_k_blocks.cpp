@@ -1,5 +1,6 @@
 #include "models/checkpoints/gguf_k_blocks.h"
 
+#include "core/tensor/six_bit_scales.h"
 #include "models/checkpoints/gguf_block_decoding.h"
 
 namespace csreft {
@@ -44,23 +45,11 @@ void unpack_nibbles(const std::byte* bytes, std::int8_t* q) {
   for (int run = 0; run < block_size / 32; ++run) unpack(bytes + run / 2 * 32, run % 2 * 4, 15, q + run * 32);
 }
 
-struct ScaleAndOffset {
-  int scale, offset;
-};
-
-// Of group g of 8, each 6 bits in 12 bytes: those of groups 0 to 3 in the low bits of bytes g and g + 4; those of
-// groups 4 to 7 with four bits in byte g + 4, two in the high bits of bytes g - 4 and g.
-ScaleAndOffset six_bits(const std::byte* packed, int g) {
-  if (g < 4) return {integer(packed[g]) & 63, integer(packed[g + 4]) & 63};
-  const int low = integer(packed[g + 4]);
-  return {(low & 15) | (integer(packed[g - 4]) >> 6) << 4, (low >> 4) | (integer(packed[g]) >> 6) << 4};
-}
-
 // The groups of Q4_K and Q5_K, whose blocks begin alike.
 void write_eight_groups(const std::byte* block, const std::int8_t* q, float* values) {
   const float d = half_at(block), m = half_at(block + 2);
   for (int g = 0; g < 8; ++g) {
-    const auto [scale, offset] = six_bits(block + 4, g);
+    const auto [scale, offset] = six_bit_scale_and_offset(block + 4, g);
     write_group<32>(q + 32 * g, d * static_cast<float>(scale), m * static_cast<float>(offset), values + 32 * g);
   }
 }

@@ -39,7 +39,7 @@ std::shared_ptr<Shards> open_indexed(const std::filesystem::path& folder, const 
   auto shards = std::make_shared<Shards>();
   for (const auto& [tensor, _] : map->items()) {
     const auto name = get_json<std::string>(*map, tensor, index_path.string());
-    require(!name.empty() && std::filesystem::path(name).filename() == name,
+    require(!name.empty() && name != "." && name != ".." && std::filesystem::path(name).filename() == name,
             "{}: shard {} of tensor {} is no file name", index_path.string(), name, tensor);
     auto file = shards->files.find(name);
     if (file == shards->files.end()) {
@@ -51,11 +51,9 @@ std::shared_ptr<Shards> open_indexed(const std::filesystem::path& folder, const 
             name, index_path.filename().string());
     shards->add(tensor, file->second);
   }
-  for (const auto& [name, file] : shards->files) {
-    for (const auto& tensor : file.names()) {
-      require(map->contains(tensor), "{}: tensor {} of {} is missing from {}", folder.string(), tensor, name,
-              index_path.filename().string());
-    }
+  // What the index does not list counts, too, as in transformers.
+  for (const auto& [_, file] : shards->files) {
+    for (const auto& tensor : file.names()) shards->add(tensor, file);
   }
   return shards;
 }
@@ -120,13 +118,15 @@ void check_dtypes(const Shards& shards, const LlamaConfig& config) {
   }
 }
 
-// Adds the stops of generation_config.json. An id outside the vocabulary is never generated, and is passed over.
-void add_stops(const std::filesystem::path& folder, LlamaConfig& config) {
+// Adds the stops of generation_config.json.
+void add_stops(const std::filesystem::path& folder, Checkpoint& checkpoint) {
   const auto path = folder / "generation_config.json";
   if (!std::filesystem::exists(path)) return;
-  for (const auto id : read_token_ids(read_json_object(path), "eos_token_id", path.string())) {
-    auto& stops = config.eos_token_ids;
-    if (id < config.vocab_size && std::ranges::find(stops, id) == stops.end()) stops.push_back(id);
+  auto& notes = checkpoint.notes;  // of config.json's ids, which are often the same
+  auto& stops = checkpoint.config.eos_token_ids;
+  for (const auto id : read_token_ids(read_json_object(path), "eos_token_id", path.string(),
+                                      checkpoint.config.vocab_size, notes.empty() ? &notes : nullptr)) {
+    if (std::ranges::find(stops, id) == stops.end()) stops.push_back(id);
   }
 }
 
@@ -136,9 +136,13 @@ Checkpoint open_hugging_face(const std::filesystem::path& folder) {
   const auto config_path = folder / "config.json";
   if (!std::filesystem::exists(config_path)) fail_without_config(folder);
   Checkpoint checkpoint;
-  checkpoint.config = parse_llama_config(read_json_object(config_path), config_path.string());
-  add_stops(folder, checkpoint.config);
-  checkpoint.chat_template = read_chat_template(folder);
+  checkpoint.config = parse_llama_config(read_json_object(config_path), config_path.string(), &checkpoint.notes);
+  add_stops(folder, checkpoint);
+  try {
+    checkpoint.chat_template = read_chat_template(folder);
+  } catch (const Error& error) {
+    checkpoint.chat_template_failure = error.what();
+  }
   checkpoint.tokenizer = TokenizerFolder{folder};
 
   const auto shards = open_weights(folder);

@@ -11,6 +11,7 @@
 #include "core/base/atomic_file.h"
 #include "core/base/atomic_folder.h"
 #include "core/base/error.h"
+#include "core/base/folder.h"
 #include "models/llama/families/family.h"
 #include "models/llama/rope.h"
 #include "models/text/hugging_face_tokenizer.h"
@@ -112,6 +113,17 @@ void write_weights(const fs::path& folder, const LlamaConfig& config,
 
 void copy_whole(const fs::path& from, const fs::path& to) { write_file_atomically(to, read_text_file(from)); }
 
+// Every named template beside the one that is a file of its own.
+void copy_named_templates(const fs::path& from, const fs::path& to) {
+  const char* name = "additional_chat_templates";
+  if (!fs::is_directory(from / name)) return;
+  for (const auto& entry : fs::directory_iterator(from / name)) {
+    if (!entry.is_regular_file() || entry.path().extension() != ".jinja") continue;
+    make_folder(to / name);
+    copy_whole(entry.path(), to / name / entry.path().filename());
+  }
+}
+
 void write_tokenizer(const fs::path& folder, const Checkpoint& source, const TokenizerFolder& tokenizer) {
   bool has_vocabulary = false;
   for (const char* name : {"tokenizer.json", "tokenizer.model", "tokenizer_config.json", "special_tokens_map.json",
@@ -121,6 +133,7 @@ void write_tokenizer(const fs::path& folder, const Checkpoint& source, const Tok
     has_vocabulary =
         has_vocabulary || name == std::string_view("tokenizer.json") || name == std::string_view("tokenizer.model");
   }
+  copy_named_templates(tokenizer.path, folder);
   require(has_vocabulary, "{} has no tokenizer: expected a file tokenizer.json or tokenizer.model",
           source.path.string());
 }

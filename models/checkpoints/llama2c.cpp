@@ -17,6 +17,7 @@ static_assert(std::endian::native == std::endian::little, "llama2.c's files are 
 
 constexpr std::uint32_t magic = 0x616b3432;
 constexpr std::size_t header_bytes_v1 = 256;  // and of version 2
+constexpr std::int64_t scale_bytes = sizeof(float);
 
 struct Header {
   std::array<std::int32_t, 7> sizes;
@@ -215,6 +216,59 @@ Tensor read_tensor(const StoredTensor& stored, std::int64_t head_dim, const std:
   return result;
 }
 
+// A matrix in int8 stays so where its rows are whole groups: each group behind its scale.
+bool keeps_int8(const StoredTensor& stored) {
+  return stored.scales != nullptr && stored.shape[1] % stored.group_size == 0;
+}
+
+std::int64_t kept_bytes(const StoredTensor& stored) {
+  return stored.shape.numel() / stored.group_size * (scale_bytes + stored.group_size);
+}
+
+std::shared_ptr<const RowEncoding> int8_encoding(std::int64_t group_size) {
+  const auto decode = [group_size](std::span<const std::byte> groups, float* values) {
+    const auto size = static_cast<std::size_t>(scale_bytes + group_size);
+    for (; !groups.empty(); groups = groups.subspan(size)) {
+      const auto scale = load<float>(groups, 0);
+      for (const std::byte q : groups.subspan(scale_bytes, static_cast<std::size_t>(group_size))) {
+        *values++ = static_cast<float>(std::to_integer<std::int8_t>(q)) * scale;
+      }
+    }
+  };
+  return std::make_shared<const RowEncoding>(RowEncoding{
+      .name = "int8", .block_elements = group_size, .block_bytes = scale_bytes + group_size, .decode = decode});
+}
+
+// Such a matrix, with the rows of q and k in Hugging Face's order (head_dim > 0): a copy, since the file has all scales
+// behind all elements.
+StoredMatrix read_int8(const StoredTensor& stored, std::int64_t head_dim) {
+  const auto copy = std::make_shared<std::vector<std::byte>>(static_cast<std::size_t>(kept_bytes(stored)));
+  const std::int64_t rows = stored.shape[0], groups = stored.shape[1] / stored.group_size;
+  const auto size = static_cast<std::size_t>(stored.group_size);
+  std::byte* to = copy->data();
+  for (std::int64_t row = 0; row < rows; ++row) {
+    const auto first = (head_dim > 0 ? interleaved_row(row, head_dim) : row) * groups;
+    for (auto group = first; group < first + groups; ++group) {
+      std::memcpy(to, stored.scales + group * scale_bytes, scale_bytes);
+      std::memcpy(to + scale_bytes, stored.values + group * stored.group_size, size);
+      to += scale_bytes + stored.group_size;
+    }
+  }
+  return {stored.shape, int8_encoding(stored.group_size), *copy, copy};
+}
+
+// Says which matrices are kept in int8, and counts what is copied where it is read.
+void count_copies(const std::map<std::string, StoredTensor>& tensors, Checkpoint& checkpoint) {
+  for (const auto& [name, tensor] : tensors) {
+    if (keeps_int8(tensor)) {
+      checkpoint.stored_bytes.emplace(name, kept_bytes(tensor));
+      checkpoint.copied_bytes += kept_bytes(tensor);
+    } else if (tensor.scales != nullptr || is_rotated(name)) {
+      checkpoint.copied_bytes += tensor.shape.numel() * static_cast<std::int64_t>(sizeof(float));
+    }
+  }
+}
+
 // tokN.bin of a vocabulary of N, tokenizer.bin, or the SentencePiece models that they are made from: the first that
 // lies beside the model; tokenizer.bin where there is none.
 std::filesystem::path find_tokenizer(const std::filesystem::path& folder, std::int64_t vocab_size) {
@@ -234,10 +288,15 @@ Checkpoint open_llama2c(const std::filesystem::path& path) {
   checkpoint.config = make_config(header, path.string());
   auto tensors = locate_tensors(header, checkpoint.config, file->bytes(), path.string());
   for (const auto& [name, tensor] : tensors) checkpoint.shapes.emplace(name, tensor.shape);
+  count_copies(tensors, checkpoint);
   checkpoint.tokenizer = TokenizerFile{find_tokenizer(path.parent_path(), checkpoint.config.vocab_size)};
-  checkpoint.read = [file, tensors = std::move(tensors),
-                     head_dim = checkpoint.config.head_dim](const std::string& name) {
-    return read_tensor(tensors.at(name), is_rotated(name) ? head_dim : 0, file);
+  const auto all = std::make_shared<const std::map<std::string, StoredTensor>>(std::move(tensors));
+  const auto head_dim = checkpoint.config.head_dim;
+  checkpoint.read = [file, all, head_dim](const std::string& name) {
+    return read_tensor(all->at(name), is_rotated(name) ? head_dim : 0, file);
+  };
+  checkpoint.read_stored = [file, all, head_dim](const std::string& name) {
+    return read_int8(all->at(name), is_rotated(name) ? head_dim : 0);
   };
   return checkpoint;
 }

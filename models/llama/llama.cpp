@@ -117,6 +117,27 @@ Variable Llama::embed(const RowIndex& ids) const {
   return gather_rows(std::get<Variable>(embedding_), ids);
 }
 
+std::int64_t Llama::read_bytes(std::int64_t tokens) const {
+  std::int64_t sum = 0;
+  const auto add = [&](const LinearWeight& weight) {
+    const auto* packed = std::get_if<PackedMatrix>(&weight);
+    if (packed != nullptr) {
+      sum += packed->read_bytes(tokens);
+    } else {
+      const Tensor& value = std::get<Variable>(weight).value();
+      sum += value.numel() * static_cast<std::int64_t>(size_of(value.dtype()));
+    }
+  };
+  for (const auto& layer : layers_) {
+    for (const auto* weight : {&layer.q_proj, &layer.k_proj, &layer.v_proj, &layer.o_proj, &layer.gate_proj,
+                               &layer.up_proj, &layer.down_proj}) {
+      add(*weight);
+    }
+  }
+  add(head_);
+  return sum;
+}
+
 const Fingerprint& Llama::fingerprint() const {
   LazyFingerprint& lazy = *fingerprint_;
   std::call_once(lazy.once, [&] {

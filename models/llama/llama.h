@@ -75,6 +75,9 @@ class Llama {
   // The embeddings of these ids, i32 [n]: [n, d].
   Variable embed(const RowIndex& ids) const;
   const LinearWeight& head() const { return head_; }
+  // Bytes of the matrices that a pass over so many tokens multiplies by: a generated token of each of so many
+  // sequences.
+  std::int64_t read_bytes(std::int64_t tokens) const;
   // Trainable weights by their Hugging Face names; empty if frozen. A tied head is not listed twice.
   const std::vector<std::pair<std::string, Variable>>& parameters() const { return parameters_; }
   // Of the weights as the checkpoint has them, which are read for it when it is first asked for; all zeros of weights

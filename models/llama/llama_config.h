@@ -51,11 +51,18 @@ struct LlamaConfig {
 // Hugging Face's config.json, of any of model_families(). Absent keys take transformers' defaults where files are known
 // to leave them out (num_key_value_heads, head_dim, rope_theta, tie_word_embeddings, hidden_act). Throws Error, naming
 // `where` and the key, for a missing or ill-typed key, for another family or activation, for quantised weights, and as
-// read_rope and check_config do.
-LlamaConfig parse_llama_config(const nlohmann::json& config, std::string_view where);
+// read_rope and check_config do. Token ids are read as read_token_ids does.
+LlamaConfig parse_llama_config(const nlohmann::json& config, std::string_view where,
+                               std::vector<std::string>* notes = nullptr);
 
-// An id, a list of ids or null, as config.json and generation_config.json have them. Throws Error for anything else.
-std::vector<std::int32_t> read_token_ids(const nlohmann::json& config, const std::string& key, std::string_view where);
+// An id, a list of ids or null, as config.json and generation_config.json have them. Ids that a vocabulary of
+// `vocab_size` tokens lacks, which no text has, are passed over: `notes` gets one line on them. Throws Error for
+// anything else.
+std::vector<std::int32_t> read_token_ids(const nlohmann::json& config, const std::string& key, std::string_view where,
+                                         std::int64_t vocab_size, std::vector<std::string>* notes = nullptr);
+// What is said of such an id.
+std::string note_of_impossible_id(std::string_view where, std::string_view key, std::int64_t id,
+                                  std::int64_t vocab_size);
 
 // Throws Error, beginning with `where`, unless the sizes are positive and sane, heads divide evenly, head_dim is even,
 // the constants are positive and finite, and the token ids lie in the vocabulary.

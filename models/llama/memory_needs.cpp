@@ -22,7 +22,7 @@ std::int64_t weight_bytes(const Checkpoint& checkpoint, Weights weights, const D
   if (weights == Weights::trainable) return f32_bytes * parameter_count(config);
   if (device.type != DeviceType::cpu) return 2 * f32_bytes * largest_parameter(config);
   const Packing packing = packing_of(weights, config);
-  std::int64_t sum = checkpoint.reordered_bytes;
+  std::int64_t sum = checkpoint.copied_bytes;
   for (const auto& [name, shape] : parameter_shapes(config)) {
     if (shape.rank() == 2) sum += shape.numel() * copied_bytes(packing, checkpoint.stored_bytes.contains(name));
   }

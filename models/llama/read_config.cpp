@@ -35,25 +35,34 @@ void check_not_quantised(const nlohmann::json& config, std::string_view where) {
        where, method.is_string() ? method.get<std::string>() : method.dump());
 }
 
-std::int32_t token_id(const nlohmann::json& value, const std::string& key, std::string_view where) {
-  const std::int64_t id = value.is_number_integer() ? value.get<std::int64_t>() : -1;
-  require(id >= 0 && std::in_range<std::int32_t>(id), "{}: `{}` is {}: expected a token id, or a list of them", where,
-          key, value.dump());
-  return static_cast<std::int32_t>(id);
-}
-
 }  // namespace
 
-std::vector<std::int32_t> read_token_ids(const nlohmann::json& config, const std::string& key, std::string_view where) {
+std::string note_of_impossible_id(std::string_view where, std::string_view key, std::int64_t id,
+                                  std::int64_t vocab_size) {
+  return fmt::format("{}: {} {} is passed over: the model has {} tokens", where, key, id, vocab_size);
+}
+
+std::vector<std::int32_t> read_token_ids(const nlohmann::json& config, const std::string& key, std::string_view where,
+                                         std::int64_t vocab_size, std::vector<std::string>* notes) {
   const auto found = config.find(key);
   if (found == config.end() || found->is_null()) return {};
-  if (!found->is_array()) return {token_id(*found, key, where)};
   std::vector<std::int32_t> ids;
-  for (const auto& value : *found) ids.push_back(token_id(value, key, where));
+  bool is_noted = notes == nullptr;
+  for (const auto& value : found->is_array() ? *found : nlohmann::json::array({*found})) {
+    require(value.is_number_integer(), "{}: `{}` is {}: expected a token id, or a list of them", where, key,
+            value.dump());
+    const auto id = value.get<std::int64_t>();
+    if (0 <= id && id < vocab_size) {
+      ids.push_back(static_cast<std::int32_t>(id));
+    } else if (!is_noted) {
+      notes->push_back(note_of_impossible_id(where, key, id, vocab_size));
+      is_noted = true;
+    }
+  }
   return ids;
 }
 
-LlamaConfig parse_llama_config(const nlohmann::json& config, std::string_view where) {
+LlamaConfig parse_llama_config(const nlohmann::json& config, std::string_view where, std::vector<std::string>* notes) {
   const ModelFamily& family = family_of_model_type(get_json<std::string>(config, "model_type", where), where);
   check_architecture(config, family, where);
   check_not_quantised(config, where);
@@ -82,8 +91,9 @@ LlamaConfig parse_llama_config(const nlohmann::json& config, std::string_view wh
   read_rope(config, where, result);
   family.read(config, where, result);
   result.tie_word_embeddings = find_json<bool>(config, "tie_word_embeddings", where).value_or(false);
-  if (const auto bos = read_token_ids(config, "bos_token_id", where); !bos.empty()) result.bos_token_id = bos.front();
-  result.eos_token_ids = read_token_ids(config, "eos_token_id", where);
+  const auto ids = [&](const char* key) { return read_token_ids(config, key, where, result.vocab_size, notes); };
+  if (const auto bos = ids("bos_token_id"); !bos.empty()) result.bos_token_id = bos.front();
+  result.eos_token_ids = ids("eos_token_id");
   check_config(result, where);
   return result;
 }

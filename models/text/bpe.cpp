@@ -83,7 +83,7 @@ Bpe::Bpe(BpeModel model)
     return found == model.ids.end() ? no_token : found->second;
   };
   for (std::size_t byte = 0; byte < 256; ++byte) {
-    byte_ids_[byte] = find(byte_level_ ? byte_alphabet()[byte] : fmt::format("<0x{:02X}>", byte));
+    byte_ids_[byte] = find(byte_level_ ? byte_alphabet()[byte] : byte_piece(byte));
   }
   std::string merged;
   for (std::size_t rank = 0; rank < model.merges.size(); ++rank) {

@@ -1,5 +1,8 @@
 #include "models/text/byte_alphabet.h"
 
+#include <fmt/format.h>
+
+#include "core/base/whole_number.h"
 #include "models/text/tokenizer.h"
 #include "models/text/unicode.h"
 
@@ -31,18 +34,12 @@ constexpr std::array<int, alphabet_end> make_bytes() {
 
 constexpr auto bytes_by_code_point = make_bytes();
 
-// The alphabet's code points have two bytes of UTF-8 at most.
-std::string utf8_of(char32_t c) {
-  if (c < 0x80) return {static_cast<char>(c)};
-  return {static_cast<char>(0xC0U | (c >> 6U)), static_cast<char>(0x80U | (c & 0x3FU))};
-}
-
 }  // namespace
 
 const std::array<std::string, 256>& byte_alphabet() {
   static const auto alphabet = [] {
     std::array<std::string, 256> characters;
-    for (std::size_t byte = 0; byte < 256; ++byte) characters[byte] = utf8_of(code_points[byte]);
+    for (std::size_t byte = 0; byte < 256; ++byte) append_utf8(characters[byte], code_points[byte]);
     return characters;
   }();
   return alphabet;
@@ -66,6 +63,14 @@ std::string bytes_of_token(std::string_view token) {
     rest.remove_prefix(length);
   }
   return bytes;
+}
+
+std::string byte_piece(std::size_t byte) { return fmt::format("<0x{:02X}>", byte); }
+
+std::optional<char> byte_of_piece(std::string_view piece) {
+  if (piece.size() != 6 || !piece.starts_with("<0x") || piece.back() != '>') return std::nullopt;
+  const auto value = parse_whole_number<unsigned>(piece.substr(3, 2), 16);
+  return value ? std::optional(static_cast<char>(*value)) : std::nullopt;
 }
 
 }  // namespace csreft

@@ -47,13 +47,7 @@ Tokenizer make_bpe_tokenizer(const BpeVocabulary& vocabulary) {
     const auto type = vocabulary.types.empty() ? TokenType::normal : vocabulary.types[i];
     const bool special = type == TokenType::control;
     const bool found_first = special || type == TokenType::user_defined;
-    if (!token.empty()) {
-      const auto [first, is_new] = model.ids.emplace(token, id);
-      if (!is_new) {
-        fail("{}: tokens {} and {} are both '{}': expected distinct tokens", vocabulary.source, first->second, id,
-             printable(token));
-      }
-    }
+    if (!token.empty()) model.ids.insert_or_assign(token, id);
     if (found_first) added.push_back({.content = token, .id = id, .special = special});
     table.text.push_back(type == TokenType::unused ? "" : found_first ? token : bytes_of_token(token));
     table.special.push_back(special);

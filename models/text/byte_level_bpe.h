@@ -29,8 +29,9 @@ struct BpeVocabulary {
 // known ones, for another name.
 void set_gguf_pre_tokenizer(std::string_view name, BpeVocabulary& vocabulary);
 
-// Throws Error, naming the source, for duplicate tokens, merges of tokens that do not exist, ids outside the vocabulary
-// and patterns that do not compile. A token without text, or of type unused, decodes to nothing.
+// Of tokens with the same text the last is found. A token without text, or of type unused, decodes to nothing. Throws
+// Error, naming the source, for merges of tokens that do not exist, ids outside the vocabulary and patterns that do not
+// compile.
 Tokenizer make_bpe_tokenizer(const BpeVocabulary& vocabulary);
 
 }  // namespace csreft

@@ -107,8 +107,8 @@ void append_prompt(std::vector<std::int32_t>& ids, std::string_view text, const 
 }
 
 // The turns of a conversation without its system message. Throws Error unless user and assistant take turns from the
-// user's first to `last`'s.
-std::span<const Message> require_turns(std::span<const Message> messages, std::string_view last) {
+// user's first to the user's last.
+std::span<const Message> require_turns(std::span<const Message> messages) {
   const std::string_view order = "expected one system message or none, then user and assistant by turns";
   const bool has_system = !messages.empty() && messages.front().role == "system";
   const auto turns = messages.subspan(has_system ? 1 : 0);
@@ -117,27 +117,21 @@ std::span<const Message> require_turns(std::span<const Message> messages, std::s
     require(turns[i].role == expected, "message {} of a conversation is of '{}', not of '{}': {}",
             i + (has_system ? 2 : 1), printable(turns[i].role), expected, order);
   }
-  require(!turns.empty() && turns.back().role == last, "a conversation does not end with a message of '{}': {}", last,
-          order);
+  require(turns.size() % 2 == 1, "a conversation does not end with a message of 'user': {}", order);
   return turns;
 }
 
-EncodedConversation encode_turns(const ChatTemplate& chat, const BuiltInForm& form, const Tokenizer& tokenizer,
-                                 std::span<const Message> messages, std::string_view last) {
-  const auto turns = require_turns(messages, last);
+std::vector<std::int32_t> encode_turns(const ChatTemplate& chat, const BuiltInForm& form, const Tokenizer& tokenizer,
+                                       std::span<const Message> messages) {
+  const auto turns = require_turns(messages);
   const std::string_view system = turns.size() < messages.size() ? std::string_view(messages.front().content) : "";
-  EncodedConversation out{encode_prompt(chat, tokenizer, system, turns.front().content, ""), {}};
-  for (std::size_t i = 1; i < turns.size(); ++i) {
-    if (turns[i].role == "user") {
-      append_prompt(out.ids, form.next_prompt(turns[i].content), tokenizer, form.bos_each_turn && tokenizer.adds_bos());
-      continue;
-    }
+  auto ids = encode_prompt(chat, tokenizer, system, turns.front().content, "");
+  for (std::size_t i = 1; i < turns.size(); i += 2) {
     const auto response = encode_response(chat, tokenizer, turns[i].content);
-    const auto begin = static_cast<std::int64_t>(out.ids.size());
-    out.responses.emplace_back(begin, begin + static_cast<std::int64_t>(response.size()));
-    out.ids.insert(out.ids.end(), response.begin(), response.end());
+    ids.insert(ids.end(), response.begin(), response.end());
+    append_prompt(ids, form.next_prompt(turns[i + 1].content), tokenizer, form.bos_each_turn && tokenizer.adds_bos());
   }
-  return out;
+  return ids;
 }
 
 }  // namespace
@@ -184,6 +178,15 @@ std::shared_ptr<const ChatTemplate> choose_chat_template(std::string_view jinja,
   return find_chat_template(has_turns ? "chatml" : "alpaca");
 }
 
+std::string replacement_note(std::string_view jinja, const ChatTemplate& chosen) {
+  if (jinja.empty() || jinja == chosen.source) return "";
+  return fmt::format(
+      "the chat template {} takes the place of the model's own, which is the same but for a system message that it "
+      "puts "
+      "in front by itself: --system gives one",
+      chosen.name);
+}
+
 std::string own_system_message(const ChatTemplate& chat) {
   const auto* jinja = std::get_if<JinjaForm>(&chat.form);
   return jinja == nullptr ? "" : jinja_own_system_message(chat.name, *jinja);
@@ -211,15 +214,7 @@ std::vector<std::int32_t> encode_prompt(const ChatTemplate& chat, const Tokenize
   if (const auto* jinja = std::get_if<JinjaForm>(&chat.form)) {
     return encode_jinja_prompt({chat.name, *jinja, tokenizer}, messages);
   }
-  return encode_turns(chat, std::get<BuiltInForm>(chat.form), tokenizer, messages, "user").ids;
-}
-
-EncodedConversation encode_conversation(const ChatTemplate& chat, const Tokenizer& tokenizer,
-                                        std::span<const Message> messages) {
-  if (const auto* jinja = std::get_if<JinjaForm>(&chat.form)) {
-    return encode_jinja_conversation({chat.name, *jinja, tokenizer}, messages);
-  }
-  return encode_turns(chat, std::get<BuiltInForm>(chat.form), tokenizer, messages, "assistant");
+  return encode_turns(chat, std::get<BuiltInForm>(chat.form), tokenizer, messages);
 }
 
 std::vector<std::int32_t> encode_response(const ChatTemplate& chat, const Tokenizer& tokenizer,
@@ -229,9 +224,7 @@ std::vector<std::int32_t> encode_response(const ChatTemplate& chat, const Tokeni
     ids.push_back(response_end(chat.name, *form, tokenizer));
     return ids;
   }
-  const std::vector<Message> messages{{"user", "question"}, {"assistant", std::string(output)}};
-  const auto whole = encode_conversation(chat, tokenizer, messages);
-  return {whole.ids.begin() + whole.responses.back().first, whole.ids.begin() + whole.responses.back().second};
+  return encode_jinja_response({chat.name, std::get<JinjaForm>(chat.form), tokenizer}, output);
 }
 
 std::vector<std::int32_t> stop_tokens(const ChatTemplate& chat, const Tokenizer& tokenizer) {

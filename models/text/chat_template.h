@@ -54,6 +54,9 @@ std::shared_ptr<const ChatTemplate> restore_chat_template(const std::string& sou
 std::shared_ptr<const ChatTemplate> choose_chat_template(std::string_view jinja, const Tokenizer& tokenizer,
                                                          const SpecialTokens& special_tokens = {});
 
+// What to tell where choose_chat_template() put another in the place of the model's own; empty if it did not.
+std::string replacement_note(std::string_view jinja, const ChatTemplate& chosen);
+
 // What the template puts in front of a first user message as a system message of its own; empty if it does not.
 std::string own_system_message(const ChatTemplate& chat);
 
@@ -64,19 +67,17 @@ std::string own_system_message(const ChatTemplate& chat);
 std::vector<std::int32_t> encode_prompt(const ChatTemplate& chat, const Tokenizer& tokenizer,
                                         std::span<const Message> messages);
 
-// The same for `messages` that end with the assistant's. What lies before a response is the prompt that the messages
-// before it give. A response is what the template writes behind that prompt up to the token that ends the turn; where
-// the tokenizer has no token for that, the last response ends with its content and EOS. Throws Error if a Jinja
-// template's text of the conversation does not begin with the last response's prompt.
-EncodedConversation encode_conversation(const ChatTemplate& chat, const Tokenizer& tokenizer,
-                                        std::span<const Message> messages);
-
 // The prompt of one turn; an empty system or input is left out. An input has a place of its own in alpaca, and stands
 // below the instruction elsewhere.
 std::vector<std::int32_t> encode_prompt(const ChatTemplate& chat, const Tokenizer& tokenizer, std::string_view system,
                                         std::string_view instruction, std::string_view input);
 
-// The ids of a response to some prompt, with the id that ends it. Throws Error if the tokenizer lacks that.
+// The ids of a response, with the id that ends it: what follows a prompt's ids where a model has learnt to answer. A
+// Jinja template's are what it writes behind its prompt, up to the token that ends the turn; where the tokenizer has no
+// token for that, the output and EOS. Each is learnt as the answer that is asked for last: what the template makes of
+// it once a later turn follows (an answer without its thinking) counts in later prompts alone. A template that writes
+// an answer elsewhere than behind the prompt that asks for it gives the output as it is, without what the prompt has
+// begun of it. Throws Error if the tokenizer lacks the id that ends it.
 std::vector<std::int32_t> encode_response(const ChatTemplate& chat, const Tokenizer& tokenizer,
                                           std::string_view output);
 

@@ -5,6 +5,7 @@
 #include "core/base/atomic_file.h"
 #include "core/base/error.h"
 #include "core/base/json_file.h"
+#include "models/text/tokenizer_settings.h"
 
 namespace csreft {
 namespace {
@@ -34,19 +35,12 @@ std::string read_additional(const std::filesystem::path& folder) {
   return "";
 }
 
-// A token is named by its text or by an added token's description.
 void add_tokens(const std::filesystem::path& file, SpecialTokens& tokens) {
   if (!std::filesystem::exists(file)) return;
   const Json config = read_json_object(file);
-  for (const char* name :
-       {"bos_token", "eos_token", "unk_token", "sep_token", "pad_token", "cls_token", "mask_token"}) {
-    const auto found = config.find(name);
-    if (found == config.end() || tokens.contains(name)) continue;
-    const bool is_described = found->is_object();
-    require(found->is_null() || found->is_string() || is_described, "{}: `{}` is {}: expected a token's text",
-            file.string(), name, found->type_name());
-    if (found->is_string()) tokens[name] = found->get<std::string>();
-    if (is_described) tokens[name] = get_json<std::string>(*found, "content", file.string());
+  for (const char* name : special_token_keys()) {
+    if (tokens.contains(name)) continue;
+    if (const auto content = find_special_token(config, name, file.string())) tokens[name] = *content;
   }
 }
 

@@ -1,11 +1,8 @@
-// What chat templates are given, and what they make of it.
+// What chat templates are given.
 #pragma once
 
-#include <cstdint>
 #include <map>
 #include <string>
-#include <utility>
-#include <vector>
 
 #include "models/text/jinja/jinja.h"
 
@@ -22,13 +19,6 @@ using SpecialTokens = std::map<std::string, std::string>;
 struct JinjaForm {
   jinja::Template text;
   SpecialTokens special_tokens;
-};
-
-struct EncodedConversation {
-  std::vector<std::int32_t> ids;
-  // Half-open spans of `ids`: each assistant's turn, with the id that ends it. What a Jinja template writes otherwise
-  // once a later turn follows (an answer without its thinking) has no span.
-  std::vector<std::pair<std::int64_t, std::int64_t>> responses;
 };
 
 }  // namespace csreft

@@ -3,6 +3,7 @@
 #include <fmt/ranges.h>
 
 #include "core/base/error.h"
+#include "models/text/byte_alphabet.h"
 #include "models/text/byte_level_bpe.h"
 #include "models/text/pre_tokenizer.h"
 #include "models/text/sentencepiece_tokenizer.h"
@@ -76,7 +77,7 @@ const std::vector<GgufPreTokenizer>& gguf_pre_tokenizers() {
       {{"gpt-4o", "llama4", "kanana2"}, {gpt4o_pattern}},
       {{"tekken"}, {tekken_pattern}, false, true, true},
       {{"smollm", "starcoder", "refact", "command-r", "codeshell", "exaone", "minerva-7b"}, {"\\p{N}", gpt2_pattern}},
-      {{"falcon"}, {R"([\p{P}$+<=>^~|`]+)", gpt2_pattern, "[0-9][0-9][0-9]"}},
+      {{"falcon"}, {R"([\p{P}$+<=>^~|`]+)", gpt2_pattern, "\\p{N}+", "[0-9][0-9][0-9]"}},
       {{"superbpe"}, {"\\p{N}+", "(?=(\\d{3})+(?!\\d))"}},
       {{"bloom", "poro-chat", "gpt3-finnish"}, {" ?[^(\\s|.,!?\u2026\u3002\uff0c\u3001\u0964\u06d4\u060c)]+"}},
       {{"viking"}, {" ?[^(\\s|.,!?\u2026\u3002\uff0c\u3001\u0964\u06d4\u060c)]+", "\\p{N}"}},
@@ -106,12 +107,26 @@ Tokenizer make_byte_level(const TokenizerVocabulary& vocabulary, const std::stri
   return make_bpe_tokenizer(bpe);
 }
 
+// The types of a file that has none: the unknown token is the first, the bytes' are named so, BOS and EOS are marks.
+std::vector<TokenType> usual_types(const TokenizerVocabulary& vocabulary) {
+  std::vector<TokenType> types;
+  for (const auto& token : vocabulary.tokens) {
+    types.push_back(byte_of_piece(token) ? TokenType::byte : TokenType::normal);
+  }
+  if (types.front() == TokenType::normal) types.front() = TokenType::unknown;
+  for (const auto& mark : {vocabulary.bos_id, vocabulary.eos_id}) {
+    if (mark) types.at(static_cast<std::size_t>(*mark)) = TokenType::control;
+  }
+  return types;
+}
+
 Tokenizer make_scored(const TokenizerVocabulary& vocabulary, const std::string& source) {
   ScoredVocabulary scored;
   scored.source = source;
   scored.tokens = vocabulary.tokens;
-  scored.scores = vocabulary.scores;
-  scored.types = token_types(vocabulary, source);
+  // As llama.cpp: without scores, all are equal.
+  scored.scores = vocabulary.scores.empty() ? std::vector<float>(vocabulary.tokens.size()) : vocabulary.scores;
+  scored.types = vocabulary.types.empty() ? usual_types(vocabulary) : token_types(vocabulary, source);
   scored.bos = vocabulary.bos_id;
   scored.eos = vocabulary.eos_id;
   scored.add_bos = vocabulary.add_bos.value_or(true);

@@ -1,6 +1,7 @@
 #include "models/text/jinja_chat.h"
 
 #include <algorithm>
+#include <ctime>
 #include <optional>
 
 #include <nlohmann/json.hpp>
@@ -11,7 +12,7 @@ namespace csreft {
 namespace {
 
 std::string render(const std::string& name, const JinjaForm& form, std::span<const Message> messages,
-                   bool add_generation_prompt) {
+                   bool add_generation_prompt, std::time_t now) {
   nlohmann::ordered_json variables{{"messages", nlohmann::ordered_json::array()},
                                    {"tools", nullptr},
                                    {"documents", nullptr},
@@ -21,14 +22,10 @@ std::string render(const std::string& name, const JinjaForm& form, std::span<con
   }
   for (const auto& [token, text] : form.special_tokens) variables[token] = text;
   try {
-    return form.text.render(variables);
+    return form.text.render(variables, now);
   } catch (const Error& error) {
     fail("the chat template '{}', {}", name, error.what());
   }
-}
-
-std::string render(const JinjaChat& chat, std::span<const Message> messages, bool add_generation_prompt) {
-  return render(chat.name, chat.form, messages, add_generation_prompt);
 }
 
 bool is_blank(char c) { return c == ' ' || c == '\n' || c == '\t' || c == '\r'; }
@@ -56,36 +53,54 @@ std::optional<TurnEnd> find_turn_end(const Tokenizer& tokenizer, std::string_vie
   return std::nullopt;
 }
 
-// Where the content ends in what the template wrote for a turn: a template may trim it, or leave its thinking out.
-std::size_t end_of_content(std::string_view written, std::string_view content) {
-  const std::size_t thinking = content.rfind("</think>");
-  const auto answer = thinking == content.npos ? content : content.substr(thinking + 8);
-  for (const auto sought : {content, trimmed(content), trimmed(answer)}) {
-    if (const std::size_t at = written.find(sought); at != written.npos) return at + sought.size();
-  }
-  return 0;
-}
-
-// One assistant's turn in the text of a conversation.
-struct Turn {
-  std::string prompt;  // up to the response
-  std::string text;    // up to the response's end
-  bool has_end = false;
+// What a template writes of a question and its answer, whatever the answer is.
+struct Frame {
+  std::string prompt;          // that asks for the answer
+  std::string before, behind;  // the answer; empty where it is left out
+  bool has_answer = false;     // it is not left out
 };
 
-Turn find_turn(const JinjaChat& chat, std::span<const Message> messages) {
-  Turn turn{render(chat, messages.first(messages.size() - 1), true), render(chat, messages, false)};
-  if (!turn.text.starts_with(turn.prompt)) return turn;
-  const auto written = std::string_view(turn.text).substr(turn.prompt.size());
-  const std::size_t content = end_of_content(written, messages.back().content);
-  const auto end = find_turn_end(chat.tokenizer, written.substr(content));
-  turn.has_end = end.has_value();
-  turn.text.resize(turn.prompt.size() + content + (end ? end->behind : 0));
-  return turn;
+std::string render_answer(const JinjaChat& chat, std::string_view answer, std::time_t now) {
+  const std::vector<Message> messages{{"user", "question"}, {"assistant", std::string(answer)}};
+  return render(chat.name, chat.form, messages, false, now);
 }
 
-void append(std::vector<std::int32_t>& ids, std::span<const std::int32_t> more) {
-  ids.insert(ids.end(), more.begin(), more.end());
+// The answer's place is where the texts of two answers differ, which have no character in common at either end.
+Frame find_frame(const JinjaChat& chat, std::time_t now) {
+  const std::vector<Message> question{{"user", "question"}};
+  Frame frame{render(chat.name, chat.form, question, true, now), "", ""};
+  const std::string one = render_answer(chat, "one", now), other = render_answer(chat, "two", now);
+  frame.has_answer = one != other;
+  if (!frame.has_answer) return frame;
+  frame.before.assign(one.begin(), std::ranges::mismatch(one, other).in1);
+  frame.behind.assign(std::mismatch(one.rbegin(), one.rend(), other.rbegin(), other.rend()).first.base(), one.end());
+  return frame;
+}
+
+// What stands between two texts in a whole; nothing unless it begins and ends with them.
+std::optional<std::string_view> between(std::string_view whole, std::string_view before, std::string_view behind) {
+  const bool has_both =
+      whole.size() >= before.size() + behind.size() && whole.starts_with(before) && whole.ends_with(behind);
+  if (!has_both) return std::nullopt;
+  return whole.substr(before.size(), whole.size() - before.size() - behind.size());
+}
+
+// What follows the prompt, up to the answer's end: as the template writes it. Where the template does not write it
+// behind that prompt (DeepSeek-R1's opens the thinking there, and leaves thinking out of what was said): the answer,
+// without what the prompt has begun of it.
+std::string behind_prompt(const Frame& frame, std::string_view whole, std::string_view answer) {
+  if (frame.has_answer) {
+    if (const auto written = between(whole, frame.prompt, frame.behind)) return std::string(*written);
+    if (between(whole, frame.before, frame.behind) == trimmed(answer)) answer = trimmed(answer);
+  }
+  const std::string_view prompt = frame.prompt, before = frame.before;
+  if (before.starts_with(prompt)) return std::string(before.substr(prompt.size())).append(answer);
+  if (!frame.has_answer || !prompt.starts_with(before)) return std::string(answer);
+  const auto opening = prompt.substr(before.size());
+  for (const auto begun : {opening, trimmed(opening)}) {
+    if (answer.starts_with(begun)) return std::string(answer.substr(begun.size()));
+  }
+  return std::string(answer);
 }
 
 bool starts_with(std::span<const std::int32_t> ids, std::span<const std::int32_t> start) {
@@ -94,15 +109,16 @@ bool starts_with(std::span<const std::int32_t> ids, std::span<const std::int32_t
 
 // The ids of `text` behind those of its first `done` bytes. As they are in the whole, where a token ends there; or else
 // those of the rest alone, without the space that some tokenizers put in front of a text.
-void append_rest(std::vector<std::int32_t>& ids, std::string_view text, std::size_t done, const Tokenizer& tokenizer) {
-  const auto whole = tokenizer.encode(text);
-  if (starts_with(whole, ids)) return append(ids, std::span(whole).subspan(ids.size()));
+std::vector<std::int32_t> encode_rest(std::string_view text, std::size_t done, const Tokenizer& tokenizer) {
+  const auto behind = [](const std::vector<std::int32_t>& ids, const std::vector<std::int32_t>& start) {
+    return std::vector<std::int32_t>(ids.begin() + std::ssize(start), ids.end());
+  };
+  const auto whole = tokenizer.encode(text), before = tokenizer.encode(text.substr(0, done));
+  if (starts_with(whole, before)) return behind(whole, before);
   const auto rest = text.substr(done);
   const auto newline = tokenizer.encode("\n"), behind_newline = tokenizer.encode("\n" + std::string(rest));
-  if (tokenizer.has_leading_space() && starts_with(behind_newline, newline)) {
-    return append(ids, std::span(behind_newline).subspan(newline.size()));
-  }
-  append(ids, tokenizer.encode(rest));
+  if (tokenizer.has_leading_space() && starts_with(behind_newline, newline)) return behind(behind_newline, newline);
+  return tokenizer.encode(rest);
 }
 
 std::int32_t require_eos(const JinjaChat& chat) {
@@ -116,46 +132,22 @@ std::int32_t require_eos(const JinjaChat& chat) {
 }  // namespace
 
 std::vector<std::int32_t> encode_jinja_prompt(const JinjaChat& chat, std::span<const Message> messages) {
-  return chat.tokenizer.encode(render(chat, messages, true));
+  return chat.tokenizer.encode(render(chat.name, chat.form, messages, true, std::time(nullptr)));
 }
 
-EncodedConversation encode_jinja_conversation(const JinjaChat& chat, std::span<const Message> messages) {
-  require(!messages.empty() && messages.back().role == "assistant",
-          "a conversation does not end with a message of 'assistant': expected its answer to be learnt");
-  const Turn last = find_turn(chat, messages);
-  require(last.text.starts_with(last.prompt),
-          "the chat template '{}' writes an answer in another way than behind the prompt that it asks for it with: "
-          "expected a template whose text of a conversation begins with the prompt, or another by --chat-template",
-          chat.name);
-  std::vector<Turn> turns;
-  for (std::size_t i = 0; i + 1 < messages.size(); ++i) {
-    if (messages[i].role != "assistant" || i == 0) continue;
-    Turn turn = find_turn(chat, messages.first(i + 1));
-    const std::size_t before = turns.empty() ? 0 : turns.back().text.size();
-    const bool stays = turn.text.starts_with(turn.prompt) && last.prompt.starts_with(turn.text);
-    if (stays && turn.prompt.size() >= before) turns.push_back(std::move(turn));
-  }
-  turns.push_back(last);
-
-  EncodedConversation out;
-  std::size_t done = 0;
-  for (const auto& turn : turns) {
-    append_rest(out.ids, turn.prompt, done, chat.tokenizer);
-    const auto begin = static_cast<std::int64_t>(out.ids.size());
-    append_rest(out.ids, turn.text, turn.prompt.size(), chat.tokenizer);
-    done = turn.text.size();
-    const bool is_last = &turn == &turns.back();
-    if (is_last && !turn.has_end) out.ids.push_back(require_eos(chat));
-    out.responses.emplace_back(begin, static_cast<std::int64_t>(out.ids.size()));
-  }
-  return out;
+std::vector<std::int32_t> encode_jinja_response(const JinjaChat& chat, std::string_view output) {
+  const std::time_t now = std::time(nullptr);
+  const Frame frame = find_frame(chat, now);
+  const auto end = find_turn_end(chat.tokenizer, frame.behind);
+  const std::string text = frame.prompt + behind_prompt(frame, render_answer(chat, output, now), output) +
+                           frame.behind.substr(0, end ? end->behind : 0);
+  auto ids = encode_rest(text, frame.prompt.size(), chat.tokenizer);
+  if (!end) ids.push_back(require_eos(chat));
+  return ids;
 }
 
 std::int32_t jinja_response_end(const JinjaChat& chat) {
-  const std::vector<Message> messages{{"user", "question"}, {"assistant", "answer"}};
-  const std::string text = render(chat, messages, false);
-  const std::size_t answer = text.rfind("answer");
-  const auto end = answer == text.npos ? std::nullopt : find_turn_end(chat.tokenizer, text.substr(answer));
+  const auto end = find_turn_end(chat.tokenizer, find_frame(chat, std::time(nullptr)).behind);
   return end ? end->id : require_eos(chat);
 }
 
@@ -163,7 +155,7 @@ std::string jinja_own_system_message(const std::string& name, const JinjaForm& f
   const std::string system = "a system message", user = "a user message";
   const auto written = [&](std::vector<Message> messages) {
     try {
-      return render(name, form, messages, true);
+      return render(name, form, messages, true, std::time(nullptr));
     } catch (const Error&) {
       return std::string();  // refused: then there is nothing to compare
     }

@@ -4,6 +4,7 @@
 #include <cstdint>
 #include <span>
 #include <string>
+#include <string_view>
 #include <vector>
 
 #include "models/text/conversation.h"
@@ -19,7 +20,7 @@ struct JinjaChat {
 };
 
 std::vector<std::int32_t> encode_jinja_prompt(const JinjaChat& chat, std::span<const Message> messages);
-EncodedConversation encode_jinja_conversation(const JinjaChat& chat, std::span<const Message> messages);
+std::vector<std::int32_t> encode_jinja_response(const JinjaChat& chat, std::string_view output);
 // The token with which the template ends an assistant's turn, or EOS. Throws Error if the tokenizer has neither.
 std::int32_t jinja_response_end(const JinjaChat& chat);
 std::string jinja_own_system_message(const std::string& name, const JinjaForm& form);

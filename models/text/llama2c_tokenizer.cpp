@@ -7,8 +7,9 @@
 
 #include "core/base/atomic_file.h"
 #include "core/base/error.h"
-#include "core/base/whole_number.h"
+#include "models/text/byte_alphabet.h"
 #include "models/text/sentencepiece_tokenizer.h"
+#include "models/text/unicode.h"
 
 namespace csreft {
 namespace {
@@ -73,32 +74,20 @@ ScoredVocabulary read_pieces(std::string_view content, const std::string& where,
   return vocabulary;
 }
 
-// U+0000 to U+00FF in UTF-8.
-std::string latin_character(std::size_t code) {
-  if (code < 0x80) return {static_cast<char>(code)};
-  return {static_cast<char>(0xC0U | code >> 6), static_cast<char>(0x80U | (code & 0x3FU))};
-}
-
 // Byte tokens that are the characters themselves become "<0x00>" to "<0xFF>".
 void name_bytes(std::vector<std::string>& tokens) {
   if (tokens.size() < first_byte_id + n_bytes) return;
   for (std::size_t byte = 0; byte < n_bytes; ++byte) {
-    if (tokens[first_byte_id + byte] != latin_character(byte)) return;
+    std::string character;
+    append_utf8(character, static_cast<char32_t>(byte));
+    if (tokens[first_byte_id + byte] != character) return;
   }
-  for (std::size_t byte = 0; byte < n_bytes; ++byte) tokens[first_byte_id + byte] = fmt::format("<0x{:02X}>", byte);
-}
-
-void mark_spaces(std::string& token) {
-  for (std::size_t at = 0; (at = token.find(' ', at)) != token.npos; at += space_mark.size()) {
-    token.replace(at, 1, space_mark);
-  }
+  for (std::size_t byte = 0; byte < n_bytes; ++byte) tokens[first_byte_id + byte] = byte_piece(byte);
 }
 
 TokenType type_of(std::size_t id, std::string_view token) {
   if (id < first_byte_id) return id == 0 ? TokenType::unknown : TokenType::control;
-  const bool is_byte = token.size() == 6 && token.starts_with("<0x") && token.ends_with('>') &&
-                       parse_whole_number<unsigned>(token.substr(3, 2), 16);
-  return is_byte ? TokenType::byte : TokenType::normal;
+  return byte_of_piece(token) ? TokenType::byte : TokenType::normal;
 }
 
 }  // namespace
@@ -111,7 +100,7 @@ Tokenizer load_llama2c_tokenizer(const std::filesystem::path& file, std::int32_t
   ScoredVocabulary vocabulary = read_pieces(read_text_file(file), file.string(), vocab_size);
   name_bytes(vocabulary.tokens);
   for (std::size_t id = 0; id < vocabulary.tokens.size(); ++id) {
-    mark_spaces(vocabulary.tokens[id]);
+    vocabulary.tokens[id] = replace_all(vocabulary.tokens[id], " ", space_mark);
     vocabulary.types.push_back(type_of(id, vocabulary.tokens[id]));
   }
   return make_scored_bpe_tokenizer(vocabulary);

@@ -2,14 +2,13 @@
 
 #include <algorithm>
 #include <array>
-#include <fstream>
-#include <iterator>
 #include <queue>
 
 #include <sentencepiece_processor.h>
 
+#include "core/base/atomic_file.h"
 #include "core/base/error.h"
-#include "core/base/whole_number.h"
+#include "models/text/byte_alphabet.h"
 #include "models/text/tokenizer_pipeline.h"
 #include "models/text/unicode.h"
 
@@ -17,13 +16,6 @@ namespace csreft {
 namespace {
 
 constexpr std::string_view space_mark = "\u2581";
-
-// The byte of "<0x0A>", if the piece is written so.
-std::optional<char> byte_of_piece(std::string_view piece) {
-  if (piece.size() != 6 || !piece.starts_with("<0x") || piece.back() != '>') return std::nullopt;
-  const auto value = parse_whole_number<unsigned>(piece.substr(3, 2), 16);
-  return value ? std::optional(static_cast<char>(*value)) : std::nullopt;
-}
 
 // What a piece adds to decoded text, as in SentencePiece's decoder.
 std::string text_of_piece(std::string_view piece, TokenType type) {
@@ -33,17 +25,6 @@ std::string text_of_piece(std::string_view piece, TokenType type) {
   if (type == TokenType::byte) return std::string(1, byte_of_piece(piece).value());
   return replace_all(piece, space_mark, " ");
 }
-
-std::string read_file(const std::filesystem::path& file, std::string_view expected) {
-  std::ifstream stream(file, std::ios::binary);
-  require(stream.is_open() && !std::filesystem::is_directory(file), "{}: cannot be read: expected {}", file.string(),
-          expected);
-  return {std::istreambuf_iterator<char>(stream), {}};
-}
-
-}  // namespace
-
-namespace {
 
 using Processor = sentencepiece::SentencePieceProcessor;
 
@@ -63,7 +44,7 @@ TokenType type_of_piece(const Processor& processor, int id) {
 }
 
 // `start` encodes what a text starts with, `inside` what follows an added token or has its space already.
-EncodePiece encode_by(std::shared_ptr<const Processor> start, std::shared_ptr<const Processor> inside) {
+EncodePiece encode_by(const std::shared_ptr<const Processor>& start, const std::shared_ptr<const Processor>& inside) {
   return [start, inside](const Piece& piece, std::vector<std::int32_t>& ids) {
     const bool has_space = piece.text.starts_with(' ') || piece.text.starts_with(space_mark);
     std::vector<int> found;
@@ -76,7 +57,7 @@ EncodePiece encode_by(std::shared_ptr<const Processor> start, std::shared_ptr<co
 }  // namespace
 
 Tokenizer load_sentencepiece(const std::filesystem::path& file, const TokenizerSettings& settings) {
-  const auto bytes = read_file(file, "a SentencePiece model");
+  const auto bytes = read_text_file(file);
   const auto processor = load_processor(bytes, file);
   TokenTable table;
   std::vector<AddedToken> of_model, added;
@@ -150,12 +131,7 @@ ScoredBpe::ScoredBpe(const ScoredVocabulary& vocabulary) : scores_(vocabulary.sc
               printable(token));
       byte_ids_[static_cast<unsigned char>(*byte)] = id;
     }
-    if (type != TokenType::normal || token.empty()) continue;
-    const auto [first, is_new] = ids_.emplace(token, id);
-    if (!is_new) {
-      fail("{}: tokens {} and {} are both '{}': expected distinct tokens", vocabulary.source, first->second, id,
-           printable(token));
-    }
+    if (type == TokenType::normal && !token.empty()) ids_.insert_or_assign(token, id);
   }
   for (auto& id : byte_ids_) {
     if (id == no_token) id = unknown;

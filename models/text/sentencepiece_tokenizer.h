@@ -31,8 +31,9 @@ struct ScoredVocabulary {
 
 // SentencePiece's BPE with byte fallback, without text normalization: characters are merged by score, the leftmost of
 // equals first. Control, unknown and user-defined tokens are found first, and each text between them gets the space in
-// front; unused ones are never found and decode to nothing. Throws Error, naming the source, for lists of
-// different lengths, duplicate tokens, byte tokens that name no byte, and a vocabulary that cannot express every text.
+// front; unused ones are never found and decode to nothing. Of tokens with the same text the last is found. Throws
+// Error, naming the source, for lists of different lengths, byte tokens that name no byte, and a vocabulary that cannot
+// express every text.
 Tokenizer make_scored_bpe_tokenizer(const ScoredVocabulary& vocabulary);
 
 }  // namespace csreft

@@ -20,8 +20,9 @@ struct TokenTable {
   std::vector<std::string> text;  // by id: the bytes that the token adds to decoded text
   std::vector<bool> special;      // by id: a mark of the format (BOS, end of turn), not part of the text
   std::optional<std::int32_t> bos, eos;
-  bool add_bos = false;        // the model was trained with BOS in front of every text
-  bool leading_space = false;  // encoding puts a space in front of the text, so decoding drops it
+  bool add_bos = false;            // the model was trained with BOS in front of every text
+  bool leading_space = false;      // encoding puts a space in front of the text, so decoding drops it
+  std::vector<std::string> notes;  // what a user should be told of the files that it was read from, a line each
 };
 
 // A value: copies share one immutable vocabulary, which any number of threads may use.
@@ -52,6 +53,7 @@ class Tokenizer {
   std::optional<std::int32_t> eos() const { return state_->table.eos; }
   bool adds_bos() const { return state_->table.add_bos && bos(); }
   bool has_leading_space() const { return state_->table.leading_space; }
+  const std::vector<std::string>& notes() const { return state_->table.notes; }
   // Throws Error for an id outside the vocabulary.
   bool is_special(std::int32_t id) const;
 

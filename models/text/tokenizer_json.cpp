@@ -138,12 +138,11 @@ void read_added_tokens(Reading& reading) {
   require(list.is_null() || list.is_array(), "{}: added_tokens is {}: expected a list", reading.file, list.type_name());
   for (const auto& entry : list) {
     const auto content = get_json<std::string>(entry, "content", reading.file);
-    const auto token = read_added_token(
-        entry, read_token_id(json_member(entry, "id", reading.file), content, reading.file), reading.file);
+    auto token = read_added_token(entry, read_token_id(json_member(entry, "id", reading.file), content, reading.file),
+                                  reading.file);
     const auto known = reading.vocabulary.find(content);
-    require(!known || *known == token.id,
-            "{}: token '{}' has id {} in the vocabulary and {} in added_tokens: expected one", reading.file,
-            printable(content), known.value_or(0), token.id);
+    if (known && *known != token.id) reading.table.notes.push_back(note_of_other_id(reading.file, token, *known));
+    if (known) token.id = *known;
     if (!known) take_id(content, token.id, reading.file, reading.vocabulary);
     reading.vocabulary.added.emplace(content, token.id);
     reading.added.push_back(token);

@@ -12,6 +12,8 @@ namespace csreft {
 
 // BPE over bytes or characters and Unigram models, with the normalizers, pre-tokenizers, decoders and added tokens that
 // tokenizers knows for them; ids are those of its Tokenizer.encode without special tokens around. Ids may have gaps.
+// The steps are those of the file, as tokenizers and transformers 4 run them; transformers 5 replaces those of a
+// LlamaTokenizer by its own.
 // `file` is the name for errors. Throws Error for what is not read and for what contradicts itself.
 Tokenizer read_tokenizer_json(const nlohmann::json& tokenizer, const std::string& file,
                               const TokenizerSettings& settings = {});

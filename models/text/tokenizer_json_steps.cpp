@@ -7,7 +7,6 @@
 
 #include "core/base/error.h"
 #include "core/base/json_file.h"
-#include "core/base/whole_number.h"
 #include "models/text/byte_alphabet.h"
 #include "models/text/tokenizer.h"
 
@@ -33,7 +32,7 @@ const std::array<Kind, 4>& kinds() {
        {"Split", "ByteLevel", "Digits", "Metaspace", "Punctuation", "Whitespace", "WhitespaceSplit",
         "CharDelimiterSplit"}},
       {"decoder", "decoders", {"ByteLevel", "ByteFallback", "Fuse", "Metaspace", "Replace", "Strip"}},
-      {"post_processor", "processors", {"TemplateProcessing", "ByteLevel"}},
+      {"post_processor", "processors", {"TemplateProcessing", "RobertaProcessing", "BertProcessing", "ByteLevel"}},
   }};
   return all;
 }
@@ -159,14 +158,12 @@ void append_pre_tokenizer_step(const Json& step, bool last, const std::string& f
 }
 
 // The byte of "<0x0A>"; the token itself if it is not written so.
-std::string byte_fallback(std::string token) {
-  if (token.size() != 6 || !token.starts_with("<0x") || token.back() != '>') return token;
-  const auto byte = parse_whole_number<unsigned>(std::string_view(token).substr(3, 2), 16);
-  return byte ? std::string(1, static_cast<char>(*byte)) : token;
+std::string byte_fallback(const std::string& token) {
+  const auto byte = byte_of_piece(token);
+  return byte ? std::string(1, *byte) : token;
 }
 
-std::string without_ends(std::string token, char content, std::size_t start, std::size_t stop) {
-  std::string_view rest = token;
+std::string without_ends(std::string_view rest, char content, std::size_t start, std::size_t stop) {
   for (; start > 0 && rest.starts_with(content); --start) rest.remove_prefix(1);
   for (; stop > 0 && rest.ends_with(content); --stop) rest.remove_suffix(1);
   return std::string(rest);
@@ -178,9 +175,8 @@ void append_strip(const Json& step, bool fused, const std::string& file, TokenDe
   const auto start = get_json<std::uint64_t>(step, "start", file), stop = get_json<std::uint64_t>(step, "stop", file);
   require(content.size() == 1, "{}: the decoder strips '{}': expected one ASCII character", file, printable(content));
   if (!fused) {
-    decoder.steps.emplace_back([c = content.front(), start, stop](std::string token) {
-      return without_ends(std::move(token), c, start, stop);
-    });
+    decoder.steps.emplace_back(
+        [c = content.front(), start, stop](const std::string& token) { return without_ends(token, c, start, stop); });
     return;
   }
   require((content == " " && start <= 1 && stop == 0) || start + stop == 0,
@@ -206,6 +202,14 @@ void append_decoder_step(const Json& step, bool& fused, const std::string& file,
     decoder.steps.emplace_back(
         [mark = metaspace.replacement](const std::string& token) { return replace_all(token, mark, " "); });
   }
+}
+
+// {"cls": [TOKEN, ID], "sep": [TOKEN, ID]}: the first stands in front of a text, the other behind it.
+std::string read_cls(const Json& step, const std::string& file) {
+  const auto& cls = json_member(step, "cls", file);
+  require(cls.is_array() && cls.size() == 2 && cls[0].is_string(), "{}: `cls` is {}: expected [TOKEN, ID]", file,
+          printable(cls.dump()));
+  return cls[0].get<std::string>();
 }
 
 }  // namespace
@@ -251,7 +255,9 @@ TokenDecoder read_decoder(const Json& component, const std::string& file) {
 std::optional<std::string> read_text_start(const Json& component, const std::string& file) {
   std::vector<std::string> names;
   for (const auto* step : parts_of(component, kinds()[3], file)) {
-    if (json_type(*step) != "TemplateProcessing") continue;
+    const auto type = json_type(*step);
+    if (type == "RobertaProcessing" || type == "BertProcessing") names.push_back(read_cls(*step, file));
+    if (type != "TemplateProcessing") continue;
     for (const auto& part : json_member(*step, "single", file)) {
       if (!part.is_object() || !part.contains("SpecialToken")) break;
       names.push_back(text(part["SpecialToken"], "id", file));

@@ -31,7 +31,7 @@ struct TokenDecoder {
 };
 TokenDecoder read_decoder(const nlohmann::json& component, const std::string& file);
 
-// The name of the token that a TemplateProcessing puts in front of a text; nothing without one. What it puts behind a
+// The name of the token that a post-processor puts in front of a text; nothing without one. What it puts behind a
 // text (EOS) is for whole documents, not for prompts, and is not read.
 std::optional<std::string> read_text_start(const nlohmann::json& component, const std::string& file);
 

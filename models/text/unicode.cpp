@@ -23,12 +23,30 @@ std::string repaired_utf8(std::string_view text) {
   return repaired;
 }
 
-char32_t code_point(std::string_view character) {
-  const auto byte = [&](std::size_t i) { return static_cast<unsigned char>(character[i]); };
-  const std::size_t n = character.size();
-  char32_t value = n == 1 ? byte(0) : byte(0) & (0x7FU >> n);
-  for (std::size_t i = 1; i < n; ++i) value = value << 6U | (byte(i) & 0x3FU);
+char32_t code_point(std::string_view text) {
+  const auto [kind, length] = utf8_front(text);
+  const auto byte = [&](std::size_t i) { return static_cast<unsigned char>(text[i]); };
+  if (kind != Utf8Front::Kind::whole || length == 1) return byte(0);
+  char32_t value = byte(0) & (0x7FU >> length);
+  for (std::size_t i = 1; i < length; ++i) value = value << 6U | (byte(i) & 0x3FU);
   return value;
+}
+
+void append_utf8(std::string& text, char32_t c) {
+  const auto put = [&](char32_t byte) { text += static_cast<char>(static_cast<unsigned char>(byte)); };
+  if (c < 0x80) return put(c);
+  if (c < 0x800) {
+    put(0xC0U | c >> 6U);
+  } else {
+    if (c < 0x10000) {
+      put(0xE0U | c >> 12U);
+    } else {
+      put(0xF0U | c >> 18U);
+      put(0x80U | (c >> 12U & 0x3FU));
+    }
+    put(0x80U | (c >> 6U & 0x3FU));
+  }
+  put(0x80U | (c & 0x3FU));
 }
 
 std::size_t last_character_length(std::string_view text) {
@@ -40,6 +58,11 @@ std::size_t last_character_length(std::string_view text) {
 bool is_white_space(char32_t c) {
   return (c >= 0x09 && c <= 0x0D) || c == 0x20 || c == 0x85 || c == 0xA0 || c == 0x1680 ||
          (c >= 0x2000 && c <= 0x200A) || c == 0x2028 || c == 0x2029 || c == 0x202F || c == 0x205F || c == 0x3000;
+}
+
+bool is_word_character(char32_t c) {
+  const auto category = utf8proc_category(static_cast<utf8proc_int32_t>(c));
+  return category >= UTF8PROC_CATEGORY_LU && category <= UTF8PROC_CATEGORY_NO;
 }
 
 bool is_ascii(std::string_view text) {

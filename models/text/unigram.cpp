@@ -5,6 +5,7 @@
 #include <memory>
 
 #include "core/base/error.h"
+#include "models/text/byte_alphabet.h"
 #include "models/text/tokenizer.h"
 
 namespace csreft {
@@ -54,7 +55,7 @@ Unigram::Unigram(const UnigramModel& model)
   }
   unknown_score_ = lowest - 10;
   for (std::size_t byte = 0; byte < 256; ++byte) {
-    const auto found = ids_.find(fmt::format("<0x{:02X}>", byte));
+    const auto found = ids_.find(byte_piece(byte));
     byte_ids_[byte] = found == ids_.end() ? no_token : found->second;
   }
 }

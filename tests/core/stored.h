@@ -13,8 +13,8 @@
 
 namespace csreft::test {
 
-inline constexpr RowForm every_form[] = {RowForm::bf16, RowForm::f16,  RowForm::q4_0, RowForm::q4_1,
-                                         RowForm::q8_0, RowForm::q4_k, RowForm::q6_k, RowForm::other};
+inline constexpr RowForm every_form[] = {RowForm::bf16, RowForm::f16,  RowForm::q4_0, RowForm::q4_1, RowForm::q8_0,
+                                         RowForm::q4_k, RowForm::q5_k, RowForm::q6_k, RowForm::other};
 
 // The definitions of stored_matrix.h, block by block and in double; `other` is a signed byte an element, in 64ths.
 inline double element_of(RowForm form, const std::byte* block, std::int64_t i) {
@@ -36,9 +36,12 @@ inline double element_of(RowForm form, const std::byte* block, std::int64_t i) {
     // As a float: the sum is rounded once.
     case RowForm::q4_1: return static_cast<double>(static_cast<float>(half(0) * nibble(4) + half(2)));
     case RowForm::q8_0: return half(0) * static_cast<std::int8_t>(byte(2 + i));
-    case RowForm::q4_k: {
-      const std::int64_t part = i / 32, at = 16 + part / 2 * 32 + i % 32;
-      const int q = part % 2 == 0 ? byte(at) & 15 : byte(at) >> 4;
+    case RowForm::q4_k:
+    case RowForm::q5_k: {
+      const bool has_fifth_bit = form == RowForm::q5_k;
+      const std::int64_t part = i / 32, at = (has_fifth_bit ? 48 : 16) + part / 2 * 32 + i % 32;
+      const int fifth = has_fifth_bit ? (byte(16 + i % 32) >> part) % 2 : 0;
+      const int q = (part % 2 == 0 ? byte(at) & 15 : byte(at) >> 4) + 16 * fifth;
       const int scale = part < 4 ? byte(4 + part) % 64 : byte(8 + part) % 16 + 16 * (byte(part) / 64);
       const int offset = part < 4 ? byte(8 + part) % 64 : byte(8 + part) / 16 + 16 * (byte(4 + part) / 64);
       return static_cast<double>(static_cast<float>(half(0) * scale * q - half(2) * offset));
@@ -66,6 +69,7 @@ inline FormSize size_of_form(RowForm form) {
     case RowForm::q4_1: return {32, 20};
     case RowForm::q8_0: return {32, 34};
     case RowForm::q4_k: return {256, 144};
+    case RowForm::q5_k: return {256, 176};
     case RowForm::q6_k: return {256, 210};
     case RowForm::other: break;
   }
@@ -97,10 +101,11 @@ inline StoredMatrix random_stored(RowForm form, std::int64_t rows, std::int64_t 
     high = static_cast<std::byte>((std::to_integer<unsigned>(high) & 0x83U) | exponent);
   };
   for (std::int64_t b = 0; b < blocks && form != RowForm::other; ++b) {
-    const bool is_large = form == RowForm::q4_k || form == RowForm::q6_k;
+    const bool has_offsets = form == RowForm::q4_k || form == RowForm::q5_k;
+    const bool is_large = has_offsets || form == RowForm::q6_k;
     const std::int64_t first = b * bytes + (form == RowForm::q6_k ? 208 : 0);
     limit(first + 1, form == RowForm::bf16 ? 0x3cU : form == RowForm::q8_0 ? 0x20U : is_large ? 0x10U : 0x2cU);
-    if (form == RowForm::q4_1 || form == RowForm::q4_k) limit(first + 3, is_large ? 0x10U : 0x2cU);
+    if (form == RowForm::q4_1 || has_offsets) limit(first + 3, is_large ? 0x10U : 0x2cU);
   }
   return {{rows, cols}, encoding_of(form), *data, data};
 }

@@ -111,7 +111,7 @@ TEST_CASE("a wrong word on the command line is refused, with the nearest that ex
   {
     const EnvironmentVariable commands("CSREFT_COMMANDS", "build,test");
     check_refused(bench, {"tset"}, "(did you mean test?)");
-    check_refused(bench, {"nothing"}, "roofline, build, test");
+    check_refused(bench, {"nothing"}, "roofline, soak, build, test");
   }
   check_refused(bench, bench.train({{"--ranks", "3"}}), "did you mean --rank?");
   check_refused(bench, bench.train({{"--zzz", "3"}}), "unknown flag --zzz");

@@ -123,6 +123,20 @@ TEST_CASE("the same command that is started several times at once shares one new
   CHECK(read_table(bench, "shared/router.tsv").size() == 4);
 }
 
+TEST_CASE("what killed processes have left of tables and locks is gone after the next start") {
+  const Bench bench;
+  const Words words = command({"ablate", "router"}, flags(bench, "left"), {"--variants", "loreft", "--seeds", "1"});
+  run(bench, words);
+  const Snapshot before = snapshot(bench.chat.folder / "left");
+  for (const char* name : {"left/router.tsv.tmp-7-0", "left/report.html.tmp-7-0", "left/loreft-0/.csreft-lock"}) {
+    bench.chat.folder.write(name, "7");
+  }
+  run(bench, words);
+  const Snapshot after = snapshot(bench.chat.folder / "left");
+  CHECK(after.size() == before.size());
+  for (const auto& [file, bytes] : before) CHECK(after.contains(file));
+}
+
 TEST_CASE("a cell that fails is named at the end, when the others are done") {
   const Bench bench;
   run(bench, command({"ablate", "router"}, flags(bench, "failing"), {"--variants", "ones", "--seeds", "1"}));
@@ -329,6 +343,15 @@ TEST_CASE("the report of a comparison has the differences of variants scored on 
   const std::string page = bench.chat.folder.read("answered/report.html");
   CHECK(contains(page, "<h2>Differences from top1</h2>"));
   CHECK(contains(page, "2 seeds and the examples"));
+}
+
+TEST_CASE("differences are by the metric that the variants are scored by, in its units") {
+  const Bench bench;
+  run(bench, command({"ablate", "gate"}, flags(bench, "scored"),
+                     {"--variants", "top1,soft", "--seeds", "1", "--steps", "1", "--metric", "rouge-l"}));
+  const std::string page = bench.chat.folder.read("scored/report.html");
+  CHECK(contains(page, "<td>mean over tasks</td><td>rouge-l</td>"));
+  CHECK_FALSE(contains(page, "<td>mean over tasks</td><td>accuracy</td>"));
 }
 
 TEST_CASE("overhead measures an adapter beside the model alone") {

@@ -26,6 +26,19 @@ json config_of(const Bench& bench, const std::string& cell) {
 
 }  // namespace
 
+TEST_CASE("validation data that cannot be scored are refused before anything is trained") {
+  const Bench bench;
+  Words words = command({"ablate", "router"}, flags(bench, "search", "1e-3,1e-2"),
+                        {"--variants", "loreft", "--seeds", "1", "--metric", "accuracy"});
+  for (const char* file : {"one.train.json", "two.train.json"}) {
+    json examples = json::parse(letter_json(10));
+    for (auto& example : examples) example.erase("answer");
+    bench.chat.folder.write(file, examples.dump());
+  }
+  check_refused(bench, words, "has no answers for --metric accuracy");
+  CHECK_FALSE(std::filesystem::exists(bench.chat.folder / "search"));
+}
+
 TEST_CASE("each variant has the rate with which it did best on validation data, whatever the test data are") {
   const Bench bench;
   const Words more{"--variants", "loreft,lora", "--seeds", "2"};

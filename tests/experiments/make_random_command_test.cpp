@@ -37,6 +37,18 @@ TEST_CASE("make-random writes a model of the shape that generates, the same for 
   CHECK(folder.read("a/model.safetensors") != folder.read("c/model.safetensors"));
 }
 
+TEST_CASE("make-random says where a tokenizer has more tokens than the shape") {
+  const Bench bench;
+  const auto& folder = bench.chat.folder;
+  nlohmann::json tokenizer = nlohmann::json::parse(folder.read("model/tokenizer.json"));
+  CHECK(bench.run(words({"--out", "a", "--tokenizer", "model"})).err.empty());
+  tokenizer["added_tokens"].push_back({{"id", 400}, {"content", "<|far|>"}, {"special", true}});
+  folder.write("model/tokenizer.json", tokenizer.dump());
+  const auto made = bench.run(words({"--out", "b", "--tokenizer", "model"}));
+  CHECK(made.code == 0);
+  CHECK(contains(made.err, "note: the tokenizer model has 401 tokens and the shape tiny 320"));
+}
+
 TEST_CASE("make-random draws matrices of deviation 0.02 and norms of 1, in the type that is asked for") {
   const Bench bench;
   for (const auto& [dtype, name] : {std::pair{"f32", "F32"}, {"bf16", "BF16"}, {"f16", "F16"}}) {

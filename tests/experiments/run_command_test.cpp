@@ -1,12 +1,18 @@
 // What a training run makes of its folder, and what it says about itself there.
+#include <cstdlib>
+#include <filesystem>
+
 #include <doctest/doctest.h>
 #include <nlohmann/json.hpp>
 #include <unistd.h>
 
+#include "core/base/atomic_file.h"
 #include "core/base/hash.h"
 #include "core/base/process_lock.h"
 #include "core/base/version.h"
+#include "models/checkpoints/open_checkpoint.h"
 #include "tests/experiments/command_bench.h"
+#include "tests/source.h"
 
 namespace {
 
@@ -34,6 +40,37 @@ TEST_CASE("the folder of a model, given as --out by mistake, keeps every file") 
                  "1", "--rank", "2", "--variants", "learned", "--out", "model", "--quiet"},
                 "is not the folder of a comparison");
   check_refused(bench, {"train", "--resume", "model"}, "is not the folder of a run");
+}
+
+TEST_CASE("a model trains whose template opens the answer in its prompt, and writes it otherwise once it is there") {
+  const Bench bench;
+  bench.chat.write("chat_template.jinja",
+                   csreft::read_text_file(source("tests/golden_texts/chat_templates/deepseek_r1.jinja")));
+  bench.chat.write("tokenizer_config.json", R"({"eos_token": "<|im_end|>"})");
+  const auto trained = bench.run(bench.train());
+  CAPTURE(trained.err);
+  CHECK(trained.code == 0);
+  CHECK(read(bench, "run/summary.json")["steps"] == 2);
+}
+
+// The text of its template is its authors': it is taken from the default model's file, where there is one.
+TEST_CASE("the template of SmolLM2-Instruct is replaced, and whoever loads another copy of it is told") {
+  const char* smollm2 = std::getenv("CSREFT_SMOLLM2");
+  if (smollm2 == nullptr || !std::filesystem::exists(smollm2)) {
+    MESSAGE("skipped: no file of the default model");
+    return;
+  }
+  const Bench bench;
+  const auto told = [&](const Words& more) {
+    const auto result = bench.run(with({"generate", "--prompt", "A", "--max-new-tokens", "1"}, more));
+    CHECK(result.code == 0);
+    return contains(result.err, "note: the chat template chatml takes the place of the model's own");
+  };
+  CHECK_FALSE(told({"--model", "model"}));
+  bench.chat.write("chat_template.jinja", csreft::open_checkpoint(smollm2).chat_template);
+  CHECK(told({"--model", "model"}));
+  CHECK_FALSE(told({"--model", "model", "--chat-template", "chatml"}));
+  CHECK_FALSE(told({}));
 }
 
 TEST_CASE("a finished run is replaced only with --force") {

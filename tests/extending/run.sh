@@ -46,6 +46,32 @@ extract() {
     }' reft/EXTENDING.md
 }
 
+# add_lines FILE START LINES: adds the lines behind the one of the file that starts so, in the copy.
+add_lines() {
+  awk -v start="$2" -v lines="$3" '
+    { print }
+    index($0, start) == 1 { print lines; added = 1 }
+    END { exit !added }' "$work/source/$1" >"$work/added" && mv "$work/added" "$work/source/$1"
+}
+
+# add_to_list FILE LIST NAME: adds the name to the end of a list of a meson.build, in one line or several, in the copy.
+add_to_list() {
+  awk -v start="$2 = [" -v name="$3" '
+    index($0, start) == 1 && /\]$/ { sub(/\]$/, ", \047" name "\047]"); added = 1 }
+    index($0, start) == 1 && !/\]$/ { inside = 1 }
+    inside && /^\]$/ { printf "  \047%s\047,\n", name; inside = 0; added = 1 }
+    { print }
+    END { exit !added }' "$work/source/$1" >"$work/added" && mv "$work/added" "$work/source/$1"
+}
+
+# The line of the table of metrics that EXTENDING.md shows: its only block of C++ that starts with one.
+metric_line() {
+  awk '
+    /^    ScoreMetric\{/ { inside = 1 }
+    inside && /^```$/ { exit }
+    inside { print }' reft/EXTENDING.md
+}
+
 # Adds the name of each of the files to its table in reft/meson.build, and nothing else.
 add_names() {
   local file
@@ -68,11 +94,16 @@ add_names() {
 configure_copy() {
   local table
   git ls-files -z | xargs -0 cp --parents -t "$work/source" && extract && add_names "$@" &&
+    add_to_list experiments/meson.build format_names question_reply &&
+    add_to_list models/meson.build families windowed &&
+    add_lines experiments/tasks/scoring.cpp 'constexpr std::array table{' "$(metric_line)" &&
     meson setup "$work/configured" "$work/source" || return
-  for table in "$work/configured"/reft/*.cpp; do
-    cmp -s "$table" "$build/reft/$(basename "$table")" || cp "$table" "$work/new"
+  for table in "$work/configured"/{reft,experiments,models}/*.cpp; do
+    cmp -s "$table" "$build/${table#"$work/configured/"}" || cp "$table" "$work/new"
   done
   for file in "$@"; do cp "$work/source/reft/$file.cpp" "$work/new" || return; done
+  cp "$work/source/experiments/tasks/formats/question_reply.cpp" "$work/source/models/llama/families/windowed.cpp" \
+    "$work/source/experiments/tasks/scoring.cpp" "$work/new"
 }
 
 # The command by which BUILD_DIR makes one of its files.
@@ -95,7 +126,7 @@ link_with_objects() {
 
 check "the programmes build" ninja -C "$build" experiments/csreft tests/csreft_tests
 mkdir "$work/source" "$work/new"
-check "the files of EXTENDING.md are added by their names in reft/meson.build" configure_copy \
+check "what EXTENDING.md shows is added by its names in reft, models and experiments" configure_copy \
   router/gates/steep interventions/twicereft methods/shift stiefel/optimizers/riemannian_unit
 check "they compile without a warning" compile_all
 check "csreft with them links" link_with_objects experiments/csreft
@@ -168,6 +199,27 @@ check "a formula trains in the subspaces of CS-ReFT" train_and_score subspaces -
 check "a method trains, and its adapter loads" train_and_score method --method shift --layers 1,2 --strength 0.5
 check "a method is a part of a sum" train_and_score sum --method shift+lora --shift.strength 2
 check "an optimizer trains" train_and_score optimizer --optimizer riemannian_unit --retraction polar
+
+# A family's config, a format's elements and a metric, in one evaluation.
+sed 's/"model_type": "llama"/"model_type": "windowed", "attention_window": 256/; s/LlamaForCausalLM/WindowedForCausalLM/' \
+  "$model/config.json" >"$work/config.json"
+mkdir "$work/windowed"
+cp "$model"/{model.safetensors,tokenizer.json,tokenizer_config.json} "$work/windowed"
+sed 's/"instruction"/"question"/; s/"output"/"reply"/; s/"input": "", //' "$work/letters.json" >"$work/replies.jsonl"
+evaluates() {
+  csreft evaluate --model "$work/windowed" --test "$work/replies.jsonl" --metric starts --quiet --out "$work/starts.json" &&
+    says starts.json '"starts": ' && says starts.json '"n": 16'
+}
+needs_window() {
+  sed 's/"attention_window": 256/"unknown": 1/' "$work/config.json" >"$work/windowed/config.json"
+  ! csreft evaluate --model "$work/windowed" --test "$work/replies.jsonl" --quiet --out "$work/none.json" 2>"$work/error" &&
+    says error 'attention_window'
+}
+check "a model of the family without its window is refused" needs_window
+cp "$work/config.json" "$work/windowed"
+check "a family, a format and a metric score together" evaluates
+csreft evaluate --help >"$work/help-evaluate"
+check "--help lists the metric" says help-evaluate 'starts: the share of greedy answers'
 
 for text in '--steepness' '--strength' 'steep: sigmoid' 'twicereft: h + 2 R^T' 'shift: a learnt vector' \
   'riemannian_unit: AdamW'; do

@@ -26,6 +26,20 @@ std::vector<std::string> seeds() {
                             {"high_freq_factor", 4.0},
                             {"original_max_position_embeddings", 32}};
   texts.push_back(config.dump());
+  config["rope_scaling"] = {{"type", "dynamic"}, {"factor", 4.0}};
+  texts.push_back(config.dump());
+  config.erase("rope_scaling");
+  config["model_type"] = "mistral";
+  config["sliding_window"] = 64;
+  config["head_dim"] = 6;
+  texts.push_back(config.dump());
+  config["model_type"] = "qwen2";
+  config["use_sliding_window"] = true;
+  config["layer_types"] = {"full_attention", "sliding_attention"};
+  config["rope_parameters"] = {{"rope_type", "yarn"},     {"rope_theta", 1e6},
+                               {"factor", 4.0},           {"beta_fast", 32.0},
+                               {"attention_factor", 1.2}, {"original_max_position_embeddings", 16}};
+  texts.push_back(config.dump());
   return texts;
 }
 

@@ -19,12 +19,21 @@ std::string zeros(std::size_t n) { return std::string(4 * n, '\0'); }
 std::vector<std::string> seeds() {
   std::string second = bytes_of(std::uint32_t{0x616b3432}) + bytes_of(std::int32_t{1}) + bytes_of(Sizes{}) + '\x01';
   second.resize(256);
-  return {bytes_of(Sizes{}) + zeros(weights + 3 * 4), second + zeros(weights)};
+  std::string third = second;
+  third[4] = '\x02';
+  third.replace(37, 4, bytes_of(std::int32_t{4}));
+  constexpr std::size_t norms = 3 * 8;
+  third += zeros(norms);
+  third.append(2 * (weights - norms), '\x01');  // groups of four, a scale each
+  return {bytes_of(Sizes{}) + zeros(weights + 3 * 4), second + zeros(weights), third};
 }
 
 void read(std::string_view input) {
   const auto checkpoint = open_llama2c(fuzz_folder().write("input.bin", input));
-  for (const auto& [name, shape] : checkpoint.shapes) static_cast<void>(checkpoint.tensor(name));
+  for (const auto& [name, shape] : checkpoint.shapes) {
+    static_cast<void>(checkpoint.tensor(name));
+    if (const auto stored = checkpoint.stored(name)) static_cast<void>(stored->decoded());
+  }
 }
 
 }  // namespace

@@ -20,6 +20,24 @@ TEST_CASE("a folder gives a network, its tokenizer and its chat template") {
   CHECK(contains(error_text([&] { return csreft::load_language_model(chat.path(), "chatlm").name; }), "chatml"));
 }
 
+TEST_CASE("a model's named templates without a default are an error until one is chosen") {
+  const TinyChat chat;
+  std::filesystem::create_directory(chat.path() / "additional_chat_templates");
+  chat.write("additional_chat_templates/tool_use.jinja", "{{ messages[0].content }}");
+  const std::string named = (chat.path() / "additional_chat_templates" / "tool_use.jinja").string();
+  const auto loaded = [&](const std::string& chat_template) {
+    return csreft::load_language_model(chat.path(), chat_template).chat->name;
+  };
+  const std::string refusal = error_text([&] { return loaded(""); });
+  CHECK(refusal.ends_with("has no default.jinja: expected one, or the file to use by --chat-template " + named));
+  CHECK(loaded(named) == named);
+  CHECK(loaded("chatml") == "chatml");
+  std::filesystem::remove_all(chat.path() / "additional_chat_templates");
+  chat.write("tokenizer_config.json", R"({"chat_template": [{"name": "rag", "template": "r"}]})");
+  CHECK(contains(error_text([&] { return loaded(""); }), "`chat_template` has no 'default'"));
+  CHECK(loaded("chatml") == "chatml");
+}
+
 TEST_CASE("generation stops at the turn's end and at every id that the config names, each once") {
   const TinyChat chat;
   CHECK(csreft::stop_tokens(chat.load()) == std::vector<std::int32_t>{1});

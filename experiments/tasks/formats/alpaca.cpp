@@ -8,10 +8,10 @@ namespace {
 
 using nlohmann::json;
 
-std::vector<Message> history_of(const json& turns, const std::string& where) {
+std::vector<DataMessage> history_of(const json& turns, const std::string& where) {
   require(turns.is_array(), "\"history\" in {} is {}: expected a list of turns [user, assistant]", where,
           kind_of(turns));
-  std::vector<Message> history;
+  std::vector<DataMessage> history;
   for (const json& turn : turns) {
     require(turn.is_array() && turn.size() == 2, "a turn of \"history\" in {} is {}: expected [user, assistant]", where,
             turn.is_array() ? fmt::format("a list of {}", turn.size()) : kind_of(turn));
@@ -25,13 +25,11 @@ bool read(Fields& fields, Example& example) {
   example.instruction = fields.text("instruction");
   example.input = fields.text("input");
   example.output = fields.text("output");
-  const json* const turns = fields.value("history");
+  const json* const turns = fields.list("history");
   if (turns == nullptr || turns->empty()) return true;
-  std::vector<Message> messages = history_of(*turns, fields.where());
-  const bool is_question = fields.outputs() == Outputs::optional;
-  if (!is_question && example.output.empty()) return true;  // the response of an earlier turn does not take its place
+  std::vector<DataMessage> messages = history_of(*turns, fields.where());
   messages.push_back({"user", example.instruction + (example.input.empty() ? "" : "\n" + example.input)});
-  if (!is_question) messages.push_back({"assistant", example.output});
+  if (fields.outputs() == Outputs::required) messages.push_back({"assistant", example.output});
   example.input.clear();
   fill_in(messages, fields, example);
   return true;

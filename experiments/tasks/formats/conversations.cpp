@@ -5,8 +5,8 @@ namespace csreft {
 namespace {
 
 bool read(Fields& fields, Example& example) {
-  const auto* const list = fields.value("conversations");
-  std::vector<Message> messages;
+  const auto* const list = fields.list("conversations");
+  std::vector<DataMessage> messages;
   if (list != nullptr && !read_messages(*list, fields, messages)) return false;
   fill_in(messages, fields, example);
   return true;
@@ -15,7 +15,11 @@ bool read(Fields& fields, Example& example) {
 }  // namespace
 
 extern const Format conversations_format;
-const Format conversations_format{
-    .name = "conversations", .keys = "conversations", .first = "conversations", .response = "", .read = read};
+const Format conversations_format{.name = "conversations",
+                                  .keys = "conversations",
+                                  .first = "conversations",
+                                  .response = "",
+                                  .first_is_list = true,
+                                  .read = read};
 
 }  // namespace csreft

@@ -5,8 +5,8 @@ namespace csreft {
 namespace {
 
 bool read(Fields& fields, Example& example) {
-  const auto* const list = fields.value("messages");
-  std::vector<Message> messages;
+  const auto* const list = fields.list("messages");
+  std::vector<DataMessage> messages;
   if (list != nullptr && !read_messages(*list, fields, messages)) return false;
   fill_in(messages, fields, example);
   return true;
@@ -15,6 +15,7 @@ bool read(Fields& fields, Example& example) {
 }  // namespace
 
 extern const Format messages_format;
-const Format messages_format{.name = "messages", .keys = "messages", .first = "messages", .response = "", .read = read};
+const Format messages_format{
+    .name = "messages", .keys = "messages", .first = "messages", .response = "", .first_is_list = true, .read = read};
 
 }  // namespace csreft

@@ -143,6 +143,31 @@ Value make_namespace(Run& run, Arguments& arguments) {
   return space;
 }
 
+// Empty at its first call, the separator at each later one.
+Value make_joiner(Run& run, Arguments& arguments) {
+  const auto given = bind(arguments, "joiner", {"sep"});
+  run.charge_made(64);
+  return function("joiner", [separator = given[0].value_or(text(", ")), used = std::make_shared<bool>(false)](
+                                Run&, Arguments&) { return std::exchange(*used, true) ? separator : text(""); });
+}
+
+// Its `current` is one of the values given, the next one behind each call of `next`, the first behind one of `reset`.
+Value make_cycler(Run& run, Arguments& arguments) {
+  require(!arguments.positional.empty() && arguments.named.empty(), "cycler has no values: expected one at least");
+  const Value items = run.made(arguments.positional, Sequence::Kind::tuple);
+  Namespace* cycler = run.make_namespace();
+  const auto move_to = [cycler, items, at = std::make_shared<std::size_t>(0)](bool to_start) {
+    const auto& values = items.sequence().items;
+    *at = to_start ? 0 : (*at + 1) % values.size();
+    return std::exchange(cycler->members.front().second, values[*at]);
+  };
+  cycler->members = {
+      {"current", items.sequence().items.front()},
+      {"next", function("next", [move_to](Run&, Arguments&) { return move_to(false); })},
+      {"reset", function("reset", [move_to](Run&, Arguments&) { return move_to(true), Value(None{}); })}};
+  return cycler;
+}
+
 Value raise_exception(Run&, Arguments& arguments) {
   const auto given = bind(arguments, "raise_exception", {"message"});
   fail("the template refuses this conversation: {}", printable(given[0] ? to_text(*given[0]) : ""));
@@ -173,7 +198,7 @@ bool apply_test(Run& run, const std::string& name, const Value& value, const Arg
 }
 
 Value apply_filter(Run& run, const std::string& name, const Value& value, const Arguments& arguments) {
-  for (const auto filters : {text_filters(), sequence_filters()}) {
+  for (const auto filters : {text_filters(), layout_filters(), sequence_filters()}) {
     const auto found = std::ranges::find(filters, name, &NamedFilter::name);
     if (found == filters.end()) continue;
     run.charge(weight(value));
@@ -185,6 +210,8 @@ Value apply_filter(Run& run, const std::string& name, const Value& value, const 
 std::optional<Value> find_global(std::string_view name) {
   if (name == "range") return function("range", make_range);
   if (name == "namespace") return function("namespace", make_namespace);
+  if (name == "joiner") return function("joiner", make_joiner);
+  if (name == "cycler") return function("cycler", make_cycler);
   if (name == "raise_exception") return function("raise_exception", raise_exception);
   if (name == "strftime_now") return function("strftime_now", strftime_now);
   if (name == "dict") {

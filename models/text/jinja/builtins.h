@@ -18,6 +18,7 @@ struct NamedFilter {
   FilterFunction apply;
 };
 std::span<const NamedFilter> text_filters();
+std::span<const NamedFilter> layout_filters();
 std::span<const NamedFilter> sequence_filters();
 
 // Each throws Error for an unknown name.

@@ -1,8 +1,12 @@
 // The expressions of a run.
+#include <algorithm>
+#include <iterator>
+
 #include "core/base/error.h"
 #include "models/text/jinja/builtins.h"
 #include "models/text/jinja/operators.h"
 #include "models/text/jinja/run.h"
+#include "models/text/tokenizer.h"
 
 namespace csreft::jinja {
 
@@ -120,6 +124,21 @@ Arguments Run::evaluate_arguments(const CallArguments& arguments) {
   Arguments out;
   for (const auto& argument : arguments.positional) out.positional.push_back(evaluate(*argument));
   for (const auto& [name, value] : arguments.named) out.named.emplace_back(name, evaluate(*value));
+  if (arguments.rest != nullptr) {
+    const Value rest = evaluate(*arguments.rest);
+    charge_made(weight(rest));
+    std::ranges::move(iterate(rest), std::back_inserter(out.positional));
+  }
+  if (arguments.names == nullptr) return out;
+  const Value names = evaluate(*arguments.names);
+  require(names.is_dict(), "`**` stands before a '{}': expected a dict", type_name(names));
+  charge_made(weight(names));
+  for (const auto& [name, value] : names.dict().entries) {
+    require(name.is_text(), "`**` stands before a dict with a '{}' for a key: expected texts", type_name(name));
+    const bool is_new = std::ranges::none_of(out.named, [&](const auto& given) { return given.first == name.text(); });
+    require(is_new, "the argument '{}' is given twice: expected it once", printable(name.text()));
+    out.named.emplace_back(name.text(), value);
+  }
   return out;
 }
 

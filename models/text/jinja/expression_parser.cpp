@@ -2,50 +2,12 @@
 
 #include <algorithm>
 
+#include "models/text/jinja/syntax_depth.h"
+
 namespace csreft::jinja {
 namespace {
 
 using Kind = Token::Kind;
-
-int depth_of(const ExpressionPtr& expression) { return expression == nullptr ? 0 : expression->depth; }
-int depth_of(const Expressions& expressions) {
-  int deepest = 0;
-  for (const auto& expression : expressions) deepest = std::max(deepest, depth_of(expression));
-  return deepest;
-}
-int depth_of(const CallArguments& arguments) {
-  int deepest = depth_of(arguments.positional);
-  for (const auto& [name, value] : arguments.named) deepest = std::max(deepest, depth_of(value));
-  return deepest;
-}
-
-int depth_below(const Constant&) { return 0; }
-int depth_below(const Name&) { return 0; }
-int depth_below(const ListLiteral& form) { return depth_of(form.items); }
-int depth_below(const DictLiteral& form) {
-  int deepest = 0;
-  for (const auto& [key, value] : form.entries) deepest = std::max({deepest, depth_of(key), depth_of(value)});
-  return deepest;
-}
-int depth_below(const Unary& form) { return depth_of(form.operand); }
-int depth_below(const Binary& form) { return std::max(depth_of(form.left), depth_of(form.right)); }
-int depth_below(const Comparison& form) {
-  int deepest = depth_of(form.first);
-  for (const auto& [op, value] : form.rest) deepest = std::max(deepest, depth_of(value));
-  return deepest;
-}
-int depth_below(const Concatenation& form) { return depth_of(form.parts); }
-int depth_below(const Conditional& form) {
-  return std::max({depth_of(form.condition), depth_of(form.value), depth_of(form.otherwise)});
-}
-int depth_below(const Attribute& form) { return depth_of(form.object); }
-int depth_below(const Item& form) { return std::max(depth_of(form.object), depth_of(form.key)); }
-int depth_below(const Slice& form) {
-  return std::max({depth_of(form.object), depth_of(form.start), depth_of(form.stop), depth_of(form.step)});
-}
-int depth_below(const Call& form) { return std::max(depth_of(form.callee), depth_of(form.arguments)); }
-int depth_below(const Filter& form) { return std::max(depth_of(form.value), depth_of(form.arguments)); }
-int depth_below(const Test& form) { return std::max(depth_of(form.value), depth_of(form.arguments)); }
 
 // Counts levels while it lives.
 class Level {
@@ -188,6 +150,9 @@ ExpressionPtr ExpressionParser::parse_primary() {
     if (token.text == "true" || token.text == "True") return make(line, Constant{true});
     if (token.text == "false" || token.text == "False") return make(line, Constant{false});
     if (token.text == "none" || token.text == "None") return make(line, Constant{None{}});
+    mentioned_.varargs |= token.text == "varargs";
+    mentioned_.kwargs |= token.text == "kwargs";
+    mentioned_.caller |= token.text == "caller";
     return make(line, Name{token.text});
   }
   if (token.kind == Kind::string) {
@@ -354,20 +319,27 @@ CallArguments ExpressionParser::parse_arguments() {
     if (!is_first) tokens_.expect_mark(",");
     is_first = false;
     if (tokens_.is_mark(")")) break;
-    const Token& ahead = tokens_.ahead();
-    if (tokens_.is(Kind::name) && ahead.kind == Kind::mark && ahead.text == "=") {
-      const std::string name = tokens_.next().text;
-      tokens_.next();
-      arguments.named.emplace_back(name, parse());
-    } else {
-      if (!arguments.named.empty() || tokens_.is_mark("*") || tokens_.is_mark("**")) {
-        tokens_.unexpected("an argument with a name");
-      }
-      arguments.positional.push_back(parse());
-    }
+    parse_argument(arguments);
   }
   tokens_.next();
   return arguments;
+}
+
+void ExpressionParser::parse_argument(CallArguments& arguments) {
+  const Token& ahead = tokens_.ahead();
+  if (arguments.names != nullptr) tokens_.unexpected("no argument behind those of `**`");
+  if (tokens_.skip_mark("**")) {
+    arguments.names = parse();
+  } else if (arguments.rest == nullptr && tokens_.skip_mark("*")) {
+    arguments.rest = parse();
+  } else if (tokens_.is(Kind::name) && ahead.kind == Kind::mark && ahead.text == "=") {
+    const std::string name = tokens_.next().text;
+    tokens_.next();
+    arguments.named.emplace_back(name, parse());
+  } else {
+    if (!arguments.named.empty() || arguments.rest != nullptr) tokens_.unexpected("an argument with a name");
+    arguments.positional.push_back(parse());
+  }
 }
 
 Target ExpressionParser::parse_name_target() {

@@ -20,6 +20,9 @@ class ExpressionParser {
   Target parse_name_target();
   // "| name(arguments) | ...", applied to the text of a block; null if there is none.
   ExpressionPtr parse_block_filters(bool starts_with_name);
+  // What was named since, or is counted as if it was.
+  MacroNames mentioned() const { return mentioned_; }
+  void set_mentioned(MacroNames names) { mentioned_ = names; }
 
  private:
   template <typename Form>
@@ -43,11 +46,13 @@ class ExpressionParser {
   ExpressionPtr parse_filter(ExpressionPtr value);
   ExpressionPtr parse_test(ExpressionPtr value);
   CallArguments parse_arguments();
+  void parse_argument(CallArguments& arguments);
   Target parse_one_target(bool with_members);
   template <typename Parse>
   ExpressionPtr parse_left(Parse operand, std::initializer_list<std::string_view> marks);
 
   TokenStream& tokens_;
+  MacroNames mentioned_;
   int nesting_ = 0;  // of brackets, and of what recurses without
 };
 

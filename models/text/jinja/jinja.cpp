@@ -44,7 +44,7 @@ Template::Template(std::string_view source) {
 std::string Template::render(const nlohmann::ordered_json& variables, std::time_t now) const {
   std::vector<std::pair<std::string, Value>> values;
   for (const auto& [name, value] : variables.items()) values.emplace_back(name, to_value(value));
-  return Run(now).render(tree_->statements, std::move(values));
+  return Run(now).render(tree_->statements, values);
 }
 
 }  // namespace csreft::jinja

@@ -2,9 +2,17 @@
 //
 // Rendered as jinja2 3.1 does with transformers' settings: trim_blocks, lstrip_blocks, `break` and `continue`,
 // `generation` blocks, a `tojson` that does not escape HTML, `raise_exception`, `strftime_now`, no changes of values.
-// What differs: whole numbers have 64 bits; case is changed one character at a time; `safe` and `escape` give plain
-// texts; formats have no fields but {}, {0} and {name}; texts of macros and generators are errors. parser.h says what
-// is refused, run.h what a rendering may use at most.
+// What differs: whole numbers have 64 bits; case is changed one character at a time; `safe`, `escape` and `striptags`
+// give plain texts, the last one with amp, lt, gt, quot, apos, nbsp and numbers alone resolved; texts of macros and
+// generators are errors. run.h says what a rendering may use at most.
+//
+// What is missing, and an error where it is used:
+// - tags: include, import, from, extends, block, autoescape, do, debug, trans; `recursive` loops
+// - filters: filesizeformat, pprint, random, urlize, wordwrap, xmlattr
+// - tests: escaped, filter, test
+// - functions: lipsum; the attributes of a macro
+// - methods of texts: encode, expandtabs, format_map, isascii, isidentifier, isprintable, istitle, maketrans and
+//   translate; fields of format() other than {}, {0} and {name}
 #pragma once
 
 #include <ctime>

@@ -9,7 +9,8 @@
 namespace csreft::jinja {
 namespace {
 
-Value loop_attribute(Loop& loop, const std::string& name) {
+Value loop_attribute(const std::shared_ptr<Loop>& shared, const std::string& name) {
+  Loop& loop = *shared;
   if (name == "index") return integer(loop.index);
   if (name == "index0") return integer(loop.index - 1);
   if (name == "first") return loop.index == 1;
@@ -29,6 +30,11 @@ Value loop_attribute(Loop& loop, const std::string& name) {
       return arguments.positional[(index - 1) % arguments.positional.size()];
     });
   }
+  if (name == "changed") {
+    return function(name, [shared](Run& run, Arguments& arguments) {
+      return run.changed(shared, std::move(arguments.positional));
+    });
+  }
   return undefined("'LoopContext object' has no attribute '" + name + "'");
 }
 
@@ -40,13 +46,16 @@ Value no_attribute(const Value& object, const std::string& name) {
 
 Value Run::attribute(const Value& object, const std::string& name) {
   require(!object.is<Undefined>(), "{}", object.is<Undefined>() ? *object.as<Undefined>().why : "");
-  if (object.is<std::shared_ptr<Loop>>()) return loop_attribute(*object.as<std::shared_ptr<Loop>>(), name);
+  if (object.is<std::shared_ptr<Loop>>()) return loop_attribute(object.as<std::shared_ptr<Loop>>(), name);
   if (object.is<Namespace*>()) {
     const auto& members = object.as<Namespace*>()->members;
     const auto found = std::ranges::find(members, name, [](const auto& member) { return member.first; });
     return found == members.end() ? no_attribute(object, name) : found->second;
   }
   if (auto method = find_method(object, name)) return *method;
+  if (object.is_sequence() && object.sequence().is_group && (name == "grouper" || name == "list")) {
+    return object.sequence().items[name == "list" ? 1 : 0];
+  }
   if (object.is_dict()) {
     if (const Value* member = find(object.dict(), text(name))) return *member;
   }

@@ -103,37 +103,67 @@ Value splitlines(Run& run, const Value& self, const Arguments& arguments) {
   return list_of(run, lines);
 }
 
+// What `arguments` name of a text: all, or the characters from start to end.
+struct Part {
+  std::string_view text;
+  std::size_t start;  // in characters
+  bool is_inside;     // the text reaches up to start
+};
+
+Part part_of(Run& run, const Value& self, const std::optional<Value>& start, const std::optional<Value>& end) {
+  const auto bound = [](const std::optional<Value>& value, std::int64_t n, std::int64_t fallback) {
+    if (!value || value->is<None>()) return fallback;
+    const std::int64_t given = integer_or(value, 0);
+    return std::max<std::int64_t>(given < 0 ? given + n : given, 0);
+  };
+  const std::string_view whole = self.text();
+  if (!start && !end) return {whole, 0, true};
+  const auto n = static_cast<std::int64_t>(count_characters(whole));
+  const std::int64_t first = bound(start, n, 0), last = std::min(bound(end, n, n), n);
+  if (first > n || first > last) return {{}, 0, false};
+  run.charge(whole.size());
+  const auto all = characters(whole);
+  std::size_t begin = 0, size = 0;
+  for (std::int64_t i = 0; i < last; ++i) (i < first ? begin : size) += all[static_cast<std::size_t>(i)].size();
+  return {whole.substr(begin, size), static_cast<std::size_t>(first), true};
+}
+
 // startswith or endswith: a text or any of a tuple of them.
 Value has_end(Run& run, const Value& self, const Arguments& arguments,
               bool (*matches)(std::string_view, std::string_view)) {
-  const auto given = bind(arguments, "startswith", {"prefix"});
+  const auto given = bind(arguments, "startswith", {"prefix", "start", "end"});
   require(given[0] && (given[0]->is_text() || given[0]->is_sequence()), "startswith needs a text or a tuple of texts");
   run.charge(weight(*given[0]));
-  if (given[0]->is_text()) return matches(self.text(), given[0]->text());
-  return std::ranges::any_of(given[0]->sequence().items,
-                             [&](const Value& end) { return matches(self.text(), text_or(end, "")); });
+  const Part part = part_of(run, self, given[1], given[2]);
+  const auto is_end = [&](const Value& end) { return part.is_inside && matches(part.text, text_or(end, "")); };
+  return given[0]->is_text() ? is_end(*given[0]) : std::ranges::any_of(given[0]->sequence().items, is_end);
 }
 bool starts(std::string_view text, std::string_view end) { return text.starts_with(end); }
 bool ends(std::string_view text, std::string_view end) { return text.ends_with(end); }
 
 // find, rfind, index, rindex: in characters; -1 for nothing.
-std::int64_t find_in(const Value& self, const Arguments& arguments, bool from_right) {
-  const auto given = bind(arguments, "find", {"sub"});
+std::int64_t find_in(Run& run, const Value& self, const Arguments& arguments, bool from_right) {
+  const auto given = bind(arguments, "find", {"sub", "start", "end"});
   const std::string sought = text_or(given[0], "");
-  const std::size_t at = from_right ? self.text().rfind(sought) : self.text().find(sought);
-  if (at == std::string::npos) return -1;
-  return static_cast<std::int64_t>(count_characters(std::string_view(self.text()).substr(0, at)));
+  const Part part = part_of(run, self, given[1], given[2]);
+  const std::size_t at = from_right ? part.text.rfind(sought) : part.text.find(sought);
+  if (!part.is_inside || at == std::string_view::npos) return -1;
+  return static_cast<std::int64_t>(part.start + count_characters(part.text.substr(0, at)));
 }
 std::int64_t require_found(std::int64_t index) {
   require(index >= 0, "a text that index seeks is not there: expected it");
   return index;
 }
 
-std::size_t count_of(std::string_view text, std::string_view sought) {
-  if (sought.empty()) return count_characters(text) + 1;
+Value count_method(Run& run, const Value& self, const Arguments& arguments) {
+  const auto given = bind(arguments, "count", {"sub", "start", "end"});
+  const std::string sought = text_or(given[0], "");
+  const auto [text, start, is_inside] = part_of(run, self, given[1], given[2]);
+  if (!is_inside) return std::int64_t{0};
+  if (sought.empty()) return integer(count_characters(text) + 1);
   std::size_t n = 0;
   for (std::size_t at = text.find(sought); at != text.npos; at = text.find(sought, at + sought.size())) ++n;
-  return n;
+  return integer(n);
 }
 
 Value join_method(Run& run, const Value& self, const Arguments& arguments) {
@@ -250,14 +280,11 @@ constexpr NamedMethod text_methods[] = {
     {"splitlines", splitlines},
     {"startswith", [](Run& r, const Value& s, const Arguments& a) { return has_end(r, s, a, starts); }},
     {"endswith", [](Run& r, const Value& s, const Arguments& a) { return has_end(r, s, a, ends); }},
-    {"find", [](Run&, const Value& s, const Arguments& a) { return Value(find_in(s, a, false)); }},
-    {"rfind", [](Run&, const Value& s, const Arguments& a) { return Value(find_in(s, a, true)); }},
-    {"index", [](Run&, const Value& s, const Arguments& a) { return Value(require_found(find_in(s, a, false))); }},
-    {"rindex", [](Run&, const Value& s, const Arguments& a) { return Value(require_found(find_in(s, a, true))); }},
-    {"count",
-     [](Run&, const Value& s, const Arguments& a) {
-       return integer(count_of(s.text(), text_or(bind(a, "count", {"sub"})[0], "")));
-     }},
+    {"find", [](Run& r, const Value& s, const Arguments& a) { return Value(find_in(r, s, a, false)); }},
+    {"rfind", [](Run& r, const Value& s, const Arguments& a) { return Value(find_in(r, s, a, true)); }},
+    {"index", [](Run& r, const Value& s, const Arguments& a) { return Value(require_found(find_in(r, s, a, false))); }},
+    {"rindex", [](Run& r, const Value& s, const Arguments& a) { return Value(require_found(find_in(r, s, a, true))); }},
+    {"count", count_method},
     {"join", join_method},
     {"partition", [](Run& r, const Value& s, const Arguments& a) { return partition(r, s, a, false); }},
     {"rpartition", [](Run& r, const Value& s, const Arguments& a) { return partition(r, s, a, true); }},
@@ -271,6 +298,7 @@ constexpr NamedMethod text_methods[] = {
     {"upper", [](Run& r, const Value& s, const Arguments&) { return r.made(upper(s.text())); }},
     {"lower", [](Run& r, const Value& s, const Arguments&) { return r.made(lower(s.text())); }},
     {"casefold", [](Run& r, const Value& s, const Arguments&) { return r.made(lower(s.text())); }},
+    {"swapcase", [](Run& r, const Value& s, const Arguments&) { return r.made(swapped_case(s.text())); }},
     {"capitalize", [](Run& r, const Value& s, const Arguments&) { return r.made(capitalize(s.text())); }},
     {"title", [](Run& r, const Value& s, const Arguments&) { return r.made(title(s.text())); }},
     {"isspace", [](Run&, const Value& s, const Arguments&) { return all_are(s, is_space); }},

@@ -157,9 +157,14 @@ class Parser {
   std::shared_ptr<const MacroBody> make_macro(const std::string& name, std::vector<Parameter> parameters,
                                               std::string_view end) {
     const int n_loops = std::exchange(n_loops_, 0);  // a loop around a macro is not its body's
-    auto macro = std::make_shared<MacroBody>(MacroBody{name, std::move(parameters), parse_block(end)});
+    const MacroNames around = expressions_.mentioned();
+    expressions_.set_mentioned({});
+    auto body = parse_block(end);
+    const MacroNames here = expressions_.mentioned();
+    expressions_.set_mentioned(
+        {around.varargs || here.varargs, around.kwargs || here.kwargs, around.caller || here.caller});
     n_loops_ = n_loops;
-    return macro;
+    return std::make_shared<MacroBody>(MacroBody{name, std::move(parameters), std::move(body), here});
   }
 
   CallBlock parse_call(int line) {

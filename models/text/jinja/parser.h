@@ -7,8 +7,7 @@
 
 namespace csreft::jinja {
 
-// Tags that reach outside of the template (include, import, extends, block), recursive loops, and `*` and `**` in front
-// of arguments are not supported. Throws Error, which names the line.
+// Throws Error, which names the line, for what jinja.h lists as missing, too.
 Statements parse(std::string_view source);
 
 }  // namespace csreft::jinja

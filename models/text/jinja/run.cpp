@@ -3,6 +3,7 @@
 #include <algorithm>
 
 #include "core/base/error.h"
+#include "models/text/tokenizer.h"
 
 namespace csreft::jinja {
 namespace {
@@ -76,6 +77,7 @@ std::size_t Loop::length() {
 Run::~Run() {
   for (const auto& scope : captured_) scope->variables.clear();
   for (const auto& space : namespaces_) space->members.clear();
+  for (const auto& loop : watched_) loop->watched.reset();
 }
 
 std::string Run::render(const Statements& statements, const std::vector<std::pair<std::string, Value>>& variables) {
@@ -116,6 +118,14 @@ Value Run::made(std::vector<Value> items, Sequence::Kind kind) {
 Namespace* Run::make_namespace() {
   charge_made(sizeof(Namespace));
   return namespaces_.emplace_back(std::make_unique<Namespace>()).get();
+}
+
+bool Run::changed(const std::shared_ptr<Loop>& loop, std::vector<Value> values) {
+  for (const auto& value : values) charge_made(sizeof(Value) + weight(value));
+  if (loop->watched && std::ranges::equal(*loop->watched, values, equal)) return false;
+  if (!loop->watched) watched_.push_back(loop);
+  loop->watched = std::move(values);
+  return true;
 }
 
 Value Run::call(const Value& callee, Arguments& arguments) {
@@ -291,25 +301,40 @@ Value Run::make_macro(const std::shared_ptr<const MacroBody>& macro) {
   });
 }
 
+std::vector<std::optional<Value>> Run::bind_macro(const MacroBody& macro, Arguments& arguments,
+                                                  std::unordered_map<std::string, Value>& special) {
+  const auto& parameters = macro.parameters;
+  const auto n_positional = static_cast<std::ptrdiff_t>(std::min(arguments.positional.size(), parameters.size()));
+  std::vector<std::optional<Value>> given(parameters.size());
+  std::copy_n(arguments.positional.begin(), n_positional, given.begin());
+  const auto explicit_caller = std::ranges::find(parameters, "caller", &Parameter::name);
+  const bool takes_caller = macro.names.caller && explicit_caller == parameters.end();
+  if (takes_caller) special["caller"] = undefined("no caller is defined");
+  std::vector<std::pair<Value, Value>> more;
+  for (const auto& [name, value] : arguments.named) {
+    const auto at = std::ranges::find(parameters, name, &Parameter::name) - parameters.begin();
+    if (at >= n_positional && at < std::ssize(parameters)) {
+      given[static_cast<std::size_t>(at)] = value;
+    } else if (takes_caller && name == "caller") {
+      special[name] = value;
+    } else {
+      require(macro.names.kwargs, "macro '{}' takes no '{}' by name: expected its other parameters", macro.name,
+              printable(name));
+      more.emplace_back(text(name), value);
+    }
+  }
+  if (macro.names.kwargs) special["kwargs"] = dict(std::move(more));
+  std::vector<Value> rest(arguments.positional.begin() + n_positional, arguments.positional.end());
+  require(macro.names.varargs || rest.empty(), "macro '{}' is called with {} arguments: expected at most {}",
+          macro.name, arguments.positional.size(), parameters.size());
+  if (macro.names.varargs) special["varargs"] = made(std::move(rest), Sequence::Kind::tuple);
+  return given;
+}
+
 Value Run::call_macro(const MacroBody& macro, const std::shared_ptr<Scope>& around, Arguments& arguments) {
   const auto& parameters = macro.parameters;
-  require(arguments.positional.size() <= parameters.size(),
-          "macro '{}' is called with {} arguments: expected at most {}", macro.name, arguments.positional.size(),
-          parameters.size());
-  std::vector<std::optional<Value>> given(parameters.size());
-  std::ranges::copy(arguments.positional, given.begin());
   const auto inner = scope_in(around);
-  for (const auto& [name, value] : arguments.named) {
-    const auto found = std::ranges::find(parameters, name, &Parameter::name);
-    if (found == parameters.end() && name == "caller") {
-      inner->variables["caller"] = value;
-      continue;
-    }
-    require(found != parameters.end(), "macro '{}' has no parameter '{}': expected one of its own", macro.name, name);
-    auto& place = given[static_cast<std::size_t>(found - parameters.begin())];
-    require(!place.has_value(), "macro '{}' is given '{}' twice: expected it once", macro.name, name);
-    place = value;
-  }
+  auto given = bind_macro(macro, arguments, inner->variables);
   const Placed<std::shared_ptr<Scope>> in(scope_, inner);
   for (std::size_t i = 0; i < parameters.size(); ++i) {
     const auto& parameter = parameters[i];

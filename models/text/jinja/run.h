@@ -4,6 +4,7 @@
 #include <cstdint>
 #include <ctime>
 #include <memory>
+#include <optional>
 #include <string>
 #include <string_view>
 #include <unordered_map>
@@ -34,7 +35,8 @@ struct Loop {
   std::size_t next = 0;                      // in `items`
   std::vector<Value> ahead;                  // members that were looked at before their turn, the next one last
   Value previous, current;
-  std::size_t index = 0;  // from 1
+  std::size_t index = 0;                      // from 1
+  std::optional<std::vector<Value>> watched;  // what loop.changed() was last called with
 
   // Makes the next member the current one; false at the end.
   bool advance();
@@ -61,6 +63,8 @@ class Run {
   Value made(std::string text);
   Value made(std::vector<Value> items, Sequence::Kind kind = Sequence::Kind::list);
   Namespace* make_namespace();
+  // Whether the values are others than at the call before, or there was none.
+  bool changed(const std::shared_ptr<Loop>& loop, std::vector<Value> values);
   Value call(const Value& callee, Arguments& arguments);
   Value attribute(const Value& object, const std::string& name);  // object.name
   Value item(const Value& object, const Value& key);              // object[key]
@@ -108,6 +112,9 @@ class Run {
   // A filter's value, where the filter at its innermost place is applied to a block's text.
   Value filtered(const Expression* filter, std::string block);
   Value make_macro(const std::shared_ptr<const MacroBody>& macro);
+  // The parameters' values, nothing where there is none, and those of `special` names.
+  std::vector<std::optional<Value>> bind_macro(const MacroBody& macro, Arguments& arguments,
+                                               std::unordered_map<std::string, Value>& special);
   Value call_macro(const MacroBody& macro, const std::shared_ptr<Scope>& around, Arguments& arguments);
 
   std::time_t now_;
@@ -118,6 +125,7 @@ class Run {
   std::shared_ptr<Scope> scope_;
   std::vector<std::shared_ptr<Scope>> captured_;  // scopes that a macro in them refers to
   std::vector<std::unique_ptr<Namespace>> namespaces_;
+  std::vector<std::shared_ptr<Loop>> watched_;  // which may hold themselves
 };
 
 }  // namespace csreft::jinja

@@ -1,5 +1,6 @@
 // Filters of lists, dicts and of anything.
 #include <algorithm>
+#include <functional>
 
 #include "core/base/error.h"
 #include "core/base/split.h"
@@ -75,14 +76,19 @@ Value reverse(Run& run, const Value& value, const Arguments&) {
   return run.made(std::move(reversed), Sequence::Kind::generator);
 }
 
-// A member that "a.b.0" leads to; the value itself for nothing.
-Value member_of(Run& run, const Value& value, const std::optional<Value>& path) {
+// A member that "a.b.0" leads to, the fallback where there is none on the way; the value itself for no path.
+Value member_of(Run& run, const Value& value, const std::optional<Value>& path,
+                const std::optional<Value>& fallback = std::nullopt) {
+  const auto item = [&](const Value& object, const Value& key) {
+    Value found = run.item(object, key);
+    return found.is<Undefined>() && fallback && !fallback->is<None>() ? *fallback : found;
+  };
   if (!path || path->is<None>()) return value;
-  if (!path->is_text()) return run.item(value, *path);
+  if (!path->is_text()) return item(value, *path);
   Value member = value;
   for (const auto& part : split(path->text(), ".")) {
     const auto index = parse_whole_number<std::int64_t>(part);
-    member = run.item(member, index ? Value(*index) : text(std::string(part)));
+    member = item(member, index ? Value(*index) : text(std::string(part)));
   }
   return member;
 }
@@ -107,12 +113,12 @@ Value comparable(Run& run, const Value& value, bool case_counts) {
   return value.is_text() && !case_counts ? run.made(lower(value.text())) : value;
 }
 
-std::vector<Value> sorted(Run& run, std::vector<Value> values, const std::optional<Value>& path, bool case_counts,
-                          bool from_largest) {
+std::vector<Value> sorted(Run& run, std::vector<Value> values, const std::function<Value(const Value&)>& key_of,
+                          bool case_counts, bool from_largest) {
   std::vector<std::pair<Value, Value>> keyed;
   std::size_t heaviest = 0;
   for (auto& value : values) {
-    Value key = comparable(run, member_of(run, value, path), case_counts);
+    Value key = comparable(run, key_of(value), case_counts);
     heaviest = std::max(heaviest, weight(key));
     keyed.emplace_back(std::move(key), std::move(value));
   }
@@ -130,7 +136,17 @@ bool is_set(const std::optional<Value>& argument) { return argument && is_true(*
 
 Value sort(Run& run, const Value& value, const Arguments& arguments) {
   const auto given = bind(arguments, "sort", {"reverse", "case_sensitive", "attribute"});
-  return run.made(sorted(run, members(run, value), given[2], is_set(given[1]), is_set(given[0])));
+  const bool case_counts = is_set(given[1]),
+             has_several = given[2] && given[2]->is_text() && given[2]->text().find(',') != std::string::npos;
+  const auto key_of = [&](const Value& item) {
+    if (!has_several) return member_of(run, item, given[2]);
+    std::vector<Value> keys;  // by the first of "a,b", and where that is equal by the next
+    for (const auto& path : split(given[2]->text(), ",")) {
+      keys.push_back(comparable(run, member_of(run, item, text(std::string(path))), case_counts));
+    }
+    return run.made(std::move(keys));
+  };
+  return run.made(sorted(run, members(run, value), key_of, case_counts, is_set(given[0])));
 }
 
 Value dict_sort(Run& run, const Value& value, const Arguments& arguments) {
@@ -139,8 +155,8 @@ Value dict_sort(Run& run, const Value& value, const Arguments& arguments) {
   const std::string by = text_or(given[1], "key");
   require(by == "key" || by == "value", "dictsort is by '{}': expected key or value", by);
   const Value pairs = items(run, value, {});
-  return run.made(
-      sorted(run, members(run, pairs), Value(std::int64_t{by == "key" ? 0 : 1}), is_set(given[0]), is_set(given[2])));
+  const auto key_of = [&](const Value& pair) { return pair.sequence().items[by == "key" ? 0 : 1]; };
+  return run.made(sorted(run, members(run, pairs), key_of, is_set(given[0]), is_set(given[2])));
 }
 
 Value unique(Run& run, const Value& value, const Arguments& arguments) {
@@ -198,6 +214,50 @@ Value batch(Run& run, const Value& value, const Arguments& arguments) {
   return run.made(std::move(rows), Sequence::Kind::generator);
 }
 
+// In so many lists, of which the first ones have a member more; the others `fill_with`, where it is given.
+Value slice(Run& run, const Value& value, const Arguments& arguments) {
+  const auto given = bind(arguments, "slice", {"slices", "fill_with"});
+  const auto all = members(run, value);
+  const std::int64_t wanted = integer_or(given[0], 0);
+  require(wanted != 0, "slice is in 0 lists: expected 1 or more");
+  const bool fills = given[1] && !given[1]->is<None>();
+  std::vector<Value> lists;
+  auto next = all.begin();
+  for (std::int64_t i = 0; i < wanted; ++i) {
+    const bool is_longer = i < std::ssize(all) % wanted;
+    const auto end = next + std::ssize(all) / wanted + (is_longer ? 1 : 0);
+    std::vector<Value> list(next, end);
+    if (fills && !is_longer) list.push_back(*given[1]);
+    run.charge_made(sizeof(Value));
+    lists.push_back(run.made(std::move(list)));
+    next = end;
+  }
+  return run.made(std::move(lists), Sequence::Kind::generator);
+}
+
+// Pairs of a member's value, as the first of a group has it, and the list of those that share it.
+Value group_by(Run& run, const Value& value, const Arguments& arguments) {
+  const auto given = bind(arguments, "groupby", {"attribute", "default", "case_sensitive"});
+  require(given[0].has_value(), "groupby has no attribute: expected one");
+  const auto key_of = [&](const Value& item) { return member_of(run, item, given[0], given[1]); };
+  std::vector<std::pair<Value, std::vector<Value>>> groups;
+  const auto all = sorted(run, members(run, value), key_of, is_set(given[2]), false);
+  for (const auto& item : all) {
+    const Value key = key_of(item);
+    require(!key.is<Undefined>() || all.size() == 1, "groupby meets members without its attribute: expected a default");
+    const bool is_same = !groups.empty() && equal(comparable(run, key, is_set(given[2])),
+                                                  comparable(run, groups.back().first, is_set(given[2])));
+    if (!is_same) groups.emplace_back(key, std::vector<Value>());
+    groups.back().second.push_back(item);
+  }
+  std::vector<Value> pairs;
+  for (auto& [key, items] : groups) {
+    pairs.push_back(run.made(std::vector<Value>{key, run.made(std::move(items))}, Sequence::Kind::tuple));
+    pairs.back().sequence().is_group = true;
+  }
+  return run.made(std::move(pairs));
+}
+
 Value attr(Run& run, const Value& value, const Arguments& arguments) {
   const std::string name = text_or(bind(arguments, "attr", {"name"})[0], "");
   if (value.is_dict()) return find_method(value, name).value_or(undefined("a dict has no attribute '" + name + "'"));
@@ -217,8 +277,7 @@ Value map(Run& run, const Value& value, const Arguments& arguments) {
     const auto given = bind(arguments, "map", {"attribute", "default"});
     require(given[0].has_value(), "map has no filter: expected the name of one, or an attribute");
     for (const auto& item : members(run, value)) {
-      Value member = member_of(run, item, given[0]);
-      out.push_back(member.is<Undefined>() && given[1] ? *given[1] : member);
+      out.push_back(member_of(run, item, given[0], given[1]));
     }
   } else {
     const std::string name = text_or(arguments.positional[0], "");
@@ -263,6 +322,8 @@ constexpr NamedFilter filters[] = {
     {"max", maximum},
     {"sum", sum},
     {"batch", batch},
+    {"slice", slice},
+    {"groupby", group_by},
     {"attr", attr},
     {"map", map},
     {"select", [](Run& r, const Value& v, const Arguments& a) { return chosen(r, v, a, false, true); }},

@@ -62,6 +62,7 @@ struct Slice {
 struct CallArguments {
   Expressions positional;
   std::vector<std::pair<std::string, ExpressionPtr>> named;
+  ExpressionPtr rest, names;  // of `*rest` and `**names`; null if there is none
 };
 struct Call {
   ExpressionPtr callee;
@@ -101,10 +102,15 @@ struct Parameter {
   std::string name;
   ExpressionPtr fallback;  // null: none
 };
+// Whether a macro's body has these names, which are then what its call gives beyond its parameters.
+struct MacroNames {
+  bool varargs = false, kwargs = false, caller = false;
+};
 struct MacroBody {
   std::string name;
   std::vector<Parameter> parameters;
   Statements body;
+  MacroNames names;
 };
 
 struct PlainText {

@@ -82,32 +82,6 @@ std::size_t count_characters(std::string_view text) {
   return n;
 }
 
-char32_t code_point(std::string_view text) {
-  const auto front = utf8_front(text);
-  const auto at = [&](std::size_t i) { return static_cast<unsigned char>(text[i]); };
-  if (front.kind != Utf8Front::Kind::whole || front.length == 1) return at(0);
-  char32_t c = at(0) & (0x7FU >> front.length);
-  for (std::size_t i = 1; i < front.length; ++i) c = c << 6 | (at(i) & 0x3FU);
-  return c;
-}
-
-void append_utf8(std::string& text, char32_t c) {
-  const auto put = [&](char32_t byte) { text += static_cast<char>(static_cast<unsigned char>(byte)); };
-  if (c < 0x80) return put(c);
-  if (c < 0x800) {
-    put(0xC0 | c >> 6);
-  } else {
-    if (c < 0x10000) {
-      put(0xE0 | c >> 12);
-    } else {
-      put(0xF0 | c >> 18);
-      put(0x80 | (c >> 12 & 0x3F));
-    }
-    put(0x80 | (c >> 6 & 0x3F));
-  }
-  put(0x80 | (c & 0x3F));
-}
-
 bool is_space(char32_t c) {
   return (c >= 9 && c <= 13) || (c >= 28 && c <= 32) || c == 0x85 || c == 0xA0 || c == 0x1680 ||
          (c >= 0x2000 && c <= 0x200A) || c == 0x2028 || c == 0x2029 || c == 0x202F || c == 0x205F || c == 0x3000;
@@ -132,6 +106,14 @@ std::string upper(std::string_view text) {
 std::string lower(std::string_view text) {
   std::string out;
   for (const auto character : characters(text)) append_lower(out, character);
+  return out;
+}
+
+std::string swapped_case(std::string_view text) {
+  std::string out;
+  for (const auto character : characters(text)) {
+    (is_upper(code_point(character)) ? append_lower : append_upper)(out, character);
+  }
   return out;
 }
 

@@ -6,13 +6,12 @@
 #include <string_view>
 #include <vector>
 
+#include "models/text/unicode.h"
+
 namespace csreft::jinja {
 
 std::vector<std::string_view> characters(std::string_view text);
 std::size_t count_characters(std::string_view text);
-// The first character's code point; a byte that is no UTF-8 stands for itself. `text` is not empty.
-char32_t code_point(std::string_view text);
-void append_utf8(std::string& text, char32_t code_point);
 
 bool is_space(char32_t c);
 bool is_letter(char32_t c);
@@ -23,6 +22,7 @@ bool is_lower(char32_t c);
 // Each character by itself; only the sharp s becomes two.
 std::string upper(std::string_view text);
 std::string lower(std::string_view text);
+std::string swapped_case(std::string_view text);
 // The first character upper, the rest lower.
 std::string capitalize(std::string_view text);
 // Each run of letters capitalized.

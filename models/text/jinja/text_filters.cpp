@@ -75,28 +75,6 @@ Value replace(Run& run, const Value& value, const Arguments& arguments) {
   return run.made(replaced(run, to_text(value), to_text(*given[0]), to_text(*given[1]), most));
 }
 
-Value indent(Run& run, const Value& value, const Arguments& arguments) {
-  const auto given = bind(arguments, "indent", {"width", "first", "blank"});
-  require(value.is_text(), "indent is of a '{}': expected a text", type_name(value));
-  const std::int64_t width =
-      given[0] && given[0]->is_text() ? 0 : std::clamp<std::int64_t>(integer_or(given[0], 4), 0, 1 << 20);
-  const std::string margin =
-      given[0] && given[0]->is_text() ? given[0]->text() : std::string(static_cast<std::size_t>(width), ' ');
-  const bool first = given[1] && is_true(*given[1]), blank = given[2] && is_true(*given[2]);
-  const std::string whole = value.text() + "\n";
-  std::string out;
-  std::size_t begin = 0;
-  for (std::size_t end = whole.find('\n'); end != whole.npos; end = whole.find('\n', begin)) {
-    const auto line = std::string_view(whole).substr(begin, end - begin);
-    run.charge_made(margin.size() + line.size());
-    if (begin > 0) out += '\n';
-    if ((begin == 0 && first) || (begin > 0 && (blank || !line.empty()))) out += margin;
-    out += line;
-    begin = end + 1;
-  }
-  return text(std::move(out));
-}
-
 std::int64_t whole_of(double number) {
   require(std::abs(number) < 9.2e18, "a whole number is beyond 64 bits: expected a smaller one");
   return static_cast<std::int64_t>(number);
@@ -224,9 +202,9 @@ constexpr NamedFilter filters[] = {
     {"string", string},
     {"safe", safe},
     {"escape", changed<escaped>},
+    {"forceescape", changed<escaped>},
     {"e", changed<escaped>},
     {"replace", replace},
-    {"indent", indent},
     {"int", to_integer},
     {"float", to_float},
     {"abs", absolute},

@@ -90,7 +90,7 @@ Value integer(std::size_t value) { return static_cast<std::int64_t>(value); }
 Value sequence(std::vector<Value> items, Sequence::Kind kind) {
   Extent extent;
   for (const auto& item : items) extent.add(item);
-  return std::make_shared<Sequence>(Sequence{kind, std::move(items), extent.depth, extent.weight, false});
+  return std::make_shared<Sequence>(Sequence{kind, std::move(items), extent.depth, extent.weight, false, false});
 }
 
 Value dict(std::vector<std::pair<Value, Value>>&& entries) {

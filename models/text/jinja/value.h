@@ -33,6 +33,7 @@ struct Sequence {
   int depth = 1;           // of nesting
   std::size_t weight = 1;  // of all that it holds
   bool consumed = false;   // of a generator
+  bool is_group = false;   // of groupby: a tuple whose two members are named grouper and list, too
 };
 
 // Keeps the order in which keys came.

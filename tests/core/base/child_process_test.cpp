@@ -1,6 +1,12 @@
 #include "core/base/child_process.h"
 
+#include <chrono>
+#include <csignal>
+#include <thread>
+
 #include <doctest/doctest.h>
+#include <sys/wait.h>
+#include <unistd.h>
 
 #include "tests/error_text.h"
 #include "tests/temporary_folder.h"
@@ -46,6 +52,50 @@ TEST_CASE("a child that takes too long or is to stop is ended") {
   const auto stopped = run_child({"/bin/sleep", "60"}, {.stop = [&] { return ++asked == 3; }});
   CHECK_FALSE(stopped.timed_out);
   CHECK(stopped.code == 128 + 9);
+}
+
+TEST_CASE("a child maps memory to the limit only" * doctest::skip(!csreft::is_program("/bin/dd"))) {
+  // dd wants 64 MiB at once.
+  const std::vector<std::string> words{"/bin/dd", "if=/dev/zero", "of=/dev/null", "bs=64M", "count=1"};
+  CHECK(run_child(words).code == 0);
+  CHECK(run_child(words, {.address_space = std::size_t{48} << 20}).code != 0);
+}
+
+TEST_CASE("a signal reaches the child alone, or all that it has started") {
+  // The child of the child says that it has lived on.
+  const TemporaryFolder folder;
+  for (const bool all : {false, true}) {
+    CAPTURE(all);
+    const std::string file = all ? "all" : "alone";
+    const auto child = run_child(
+        {"/bin/sh", "-c", "(sleep 0.5; echo alive >" + file + ") & wait"},
+        {.folder = folder.path(), .own_group = true, .signal_group = all, .signal = SIGKILL, .signal_after = 0.1});
+    CHECK(child.code == 128 + SIGKILL);
+    CHECK(child.process > 0);
+  }
+  std::this_thread::sleep_for(std::chrono::seconds(1));
+  CHECK(folder.read("alone") == "alive\n");
+  CHECK_FALSE(std::filesystem::exists(folder / "all"));
+}
+
+TEST_CASE("a child ends with its parent, where it is asked to") {
+  const TemporaryFolder folder;
+  const pid_t parent = ::fork();
+  if (parent == 0) {
+    static_cast<void>(run_child({"/bin/sh", "-c", "trap 'echo asked >asked; exit' TERM; : >begun; sleep 60 & wait"},
+                                {.folder = folder.path(), .ends_with_parent = true}));
+    ::_exit(0);
+  }
+  const auto wait_for = [&](const char* file) {
+    for (int i = 0; i < 1000 && !std::filesystem::exists(folder / file); ++i) {
+      std::this_thread::sleep_for(std::chrono::milliseconds(10));
+    }
+    return std::filesystem::exists(folder / file);
+  };
+  CHECK(wait_for("begun"));
+  ::kill(parent, SIGKILL);
+  ::waitpid(parent, nullptr, 0);
+  CHECK(wait_for("asked"));
 }
 
 TEST_CASE("what cannot be started is named") {

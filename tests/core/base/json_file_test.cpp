@@ -22,3 +22,14 @@ TEST_CASE("the first difference of two objects is named with both values") {
   CHECK(first_difference(a, b) == "lr: 0.004 there, nothing here");
   CHECK(first_difference(b, a) == "lr: nothing there, 0.004 here");
 }
+
+TEST_CASE("values that are nested too deep are refused, however deep they are") {
+  const auto nested = [](std::size_t depth) {
+    return "{\"a\": " + std::string(depth, '[') + std::string(depth, ']') + "}";
+  };
+  CHECK(csreft::parse_json_object(nested(63), "file").contains("a"));
+  for (const std::size_t depth : {64U, 1'000'000U}) {
+    CHECK_THROWS_WITH_AS(csreft::parse_json_object(nested(depth), "file"),
+                         doctest::Contains("nested more than 64 deep"), csreft::Error);
+  }
+}

@@ -83,6 +83,24 @@ TEST_CASE("a stored matrix multiplies as the numbers that it stands for, for any
   }
 }
 
+TEST_CASE(
+    "a few rows read a matrix as it is stored, where there is a product for it, and many its copy if it has one") {
+  constexpr std::int64_t out = 8, in = 256, few = 16, many = 17;
+  const std::int64_t in_f32 = 4 * out * in;
+  for (const RowForm form : every_form) {
+    CAPTURE(static_cast<int>(form));
+    const StoredMatrix stored = random_stored(form, out, in, 1);
+    const std::int64_t as_stored = std::ssize(stored.bytes());
+    const PackedMatrix by_panels(stored, Packing::rows), copied(stored, Packing::automatic);
+    CHECK(by_panels.read_bytes(few) == as_stored);
+    CHECK(by_panels.read_bytes(many) == as_stored);
+    CHECK(copied.read_bytes(few) == (form == RowForm::other ? in_f32 : as_stored));
+    CHECK(copied.read_bytes(many) == in_f32);
+  }
+  CHECK(PackedMatrix(normal({out, in}, 1, DType::f32)).read_bytes(few) == in_f32);
+  CHECK(PackedMatrix(normal({out, in}, 1)).read_bytes(few) == 2 * in_f32);
+}
+
 TEST_CASE("rows of bf16 and halves have any length") {
   for (const RowForm form : {RowForm::bf16, RowForm::f16}) {
     for (const std::int64_t in : {0, 1, 5, 31, 33, 77}) {

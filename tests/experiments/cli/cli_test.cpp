@@ -108,9 +108,10 @@ TEST_CASE("a hidden name works and is not in the help, whose columns stay") {
   CHECK(column_of("test examples of each task") == column_of("score the untrained model"));
 }
 
-TEST_CASE("a check ends with the flags and the files that they name") {
+TEST_CASE("a check asks for the files that flags name, and ends where work begins") {
   const EnvironmentVariable checked("CSREFT_CHECK", "1");
-  CHECK_FALSE(Sample().flags.parse(std::vector<std::string>{"--rate", "2"}));
+  CHECK(Sample().flags.parse(std::vector<std::string>{"--rate", "2"}));
+  CHECK_THROWS_AS(csreft::begin_work(), csreft::CheckPassed);
   CHECK(contains(Sample().refusal({"--ratee", "2"}), "did you mean --rate?"));
   CHECK(Sample().refusal({"--train", "/no/such/file"}) ==
         "there is no /no/such/file: expected a file or a folder for --train");

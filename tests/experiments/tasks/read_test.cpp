@@ -32,7 +32,8 @@ std::string error_of(const std::string& text, const DataReading& reading = {}) {
 // "user: a / assistant: b"
 std::string history_text(const Example& e) {
   std::string text;
-  for (const auto& [role, content] : e.history) text += (text.empty() ? "" : " / ") + role + ": " + content;
+  for (const auto& [role, content] : e.history)
+    text += fmt::format("{}{}: {}", text.empty() ? "" : " / ", role, content);
   return text;
 }
 
@@ -108,6 +109,9 @@ TEST_CASE("files of other kinds are refused with what makes them readable") {
   const auto csv = [] { return csreft::read_tasks("instruction,output\na,b\n", "n", "a.CSV", {}).tasks.size(); };
   CHECK(contains(error_text(csv),
                  "a.CSV is CSV: expected JSON, as python3 -c \"import pandas; pandas.read_csv('a.CSV')"));
+  const auto packed = [] { return csreft::read_tasks("instruction,output\na,b\n", "n", "a.csv.gz", {}).tasks.size(); };
+  CHECK(
+      contains(error_text(packed), "a.csv.gz is CSV: expected JSON, as python3 -c \"import pandas; pandas.read_csv("));
 }
 
 TEST_CASE("what is not there is empty, and numbers are text as they were written") {
@@ -130,6 +134,15 @@ TEST_CASE("what is not there is empty, and numbers are text as they were written
             .input.empty());
   }
   CHECK(example(R"([{"instruction": "a", "input": NaN, "output": "NaN"}])").output == "NaN");
+  // Of lists, too, and where another format's column has none.
+  for (const char* nothing : {"NaN", "Infinity", "-Infinity", "null", "\"\"", "\" \""}) {
+    CAPTURE(nothing);
+    const std::string none(nothing);
+    CHECK(example(R"([{"instruction": "a", "output": "b", "history": )" + none + "}]").history.empty());
+    CHECK(example(R"([{"messages": )" + none + R"(, "instruction": "x", "output": "b"}])").instruction == "x");
+    CHECK(example(R"([{"instruction": "a", "output": "b", "choices": )" + none + "}]").choices.empty());
+    CHECK_FALSE(example(R"([{"instruction": "a", "adapter": )" + none + "}]", {.outputs = Outputs::optional}).adapters);
+  }
   CHECK(contains(error_of(R"([{"instruction": "a", "output": NaNs}])"), "broken JSON"));
   CHECK(contains(error_of(R"([{"instruction": "a", "output": aNaN}])"), "broken JSON"));
 }
@@ -295,7 +308,14 @@ TEST_CASE("choices come with an answer among them, or with its number") {
   CHECK(example(of("1")).answer == "cold");
   CHECK(example(of("3")).answer == "3");
   CHECK(example(of("0")).choices == std::vector<std::string>{"hot", "cold", "3"});
+  CHECK(example(of("1.0")).answer == "cold");
+  CHECK(example(of("3.0")).answer == "3");
   CHECK(contains(error_of(of("7")), "the answer in element 0 of file.json is 7"));
+  CHECK(contains(error_of(of("7.0")), "the answer in element 0 of file.json is 7"));
+  // A number is a choice, however it is written, before it is one's place.
+  const auto numbers = example(R"([{"instruction": "a", "choices": ["1.0", "2.0", "3.0"], "answer": 1.0}])");
+  CHECK(numbers.answer == "1.0");
+  CHECK(numbers.output == "1.0");
   CHECK(contains(error_of(R"([{"instruction": "a", "output": "b", "choices": "b"}])"), "expected a list of answers"));
 }
 
@@ -317,6 +337,27 @@ TEST_CASE("a column tells the tasks of one file, and those of one name in severa
   };
   CHECK(contains(refusal({folder.write("three.json", "[" + good + "]").string()}), "no \"kind\" in element 0"));
   CHECK(contains(refusal({"z=" + files[0]}), "names one task"));
+}
+
+TEST_CASE("a task of a column is whole, or an error, and what is of no task is told") {
+  const TemporaryFolder folder;
+  const std::string a = R"({"kind": "a", "instruction": "x", "output": "y"})",
+                    b = R"({"kind": "b", "instruction": "x")";
+  const auto file = folder.write("f.jsonl", a + "\n" + b + ", \"output\": null}\n" + b + ", \"output\": \"\"}\n");
+  const auto load = [](const std::vector<std::string>& files, std::vector<std::string>* notes = nullptr) {
+    return csreft::load_tasks(files, {.task_column = "kind"}, notes);
+  };
+  CHECK(contains(error_text([&] { return load({file.string()}).size(); }),
+                 "no examples of task b in " + file.string() + " can be used, skipped 2 of 2: 2 without a response"));
+  // Another file may have the task's examples.
+  const auto more = folder.write("g.jsonl", b + ", \"output\": \"z\"}\n{}\nnull\n");
+  std::vector<std::string> notes;
+  const auto tasks = load({file.string(), more.string()}, &notes);
+  REQUIRE(tasks.size() == 2);
+  CHECK(tasks[1].examples.size() == 1);
+  CHECK(tasks[1].skipped.without_response == 2);
+  REQUIRE(notes.size() == 1);
+  CHECK(notes[0] == more.string() + ": skipped 2 of 3 elements, which are empty and of no task");
 }
 
 TEST_CASE("a file may be named, and a path with an equals sign is a path") {

@@ -1,10 +1,12 @@
 #include "experiments/training/batch.h"
 
+#include <filesystem>
 #include <string>
 
 #include <doctest/doctest.h>
 
 #include "tests/error_text.h"
+#include "tests/source.h"
 #include "tests/tiny_chat.h"
 
 namespace {
@@ -62,6 +64,16 @@ TEST_CASE("each turn of a conversation is learnt behind the prompt that it is th
   CHECK(csreft::encode_prompts(model(), task.examples, "").front() == csreft::prompt_of(turns[1]));
 }
 
+TEST_CASE("a turn that is not learnt is context for those behind it") {
+  const auto whole = encode_turns(model(), conversation(), "", 512, LossOn::all);
+  Example e = conversation();
+  e.not_learnt = {1};
+  const auto turns = encode_turns(model(), e, "", 512, LossOn::all);
+  REQUIRE(turns.size() == 1);
+  CHECK(turns[0].ids == whole[1].ids);
+  CHECK(turns[0].prompt_length == whole[1].prompt_length);
+}
+
 TEST_CASE("one turn is encoded as ever, with the system message of the example before that of all") {
   Example e{.instruction = "c", .input = "i", .output = "d", .answer = {}, .dataset = ""};
   const auto ids = [&](std::string_view system) {
@@ -73,6 +85,31 @@ TEST_CASE("one turn is encoded as ever, with the system message of the example b
   CHECK(encode_turns(model(), e, "all", 512, LossOn::all).front().ids == ids("all"));
   e.system = "own";
   CHECK(encode_turns(model(), e, "all", 512, LossOn::all).front().ids == ids("own"));
+}
+
+TEST_CASE("every family's template gives examples that are learnt behind the prompt they answer") {
+  const TinyChat chat;
+  auto config = chat.config;
+  config["max_position_embeddings"] = 2048;
+  chat.write_config(config);
+  chat.write("tokenizer_config.json", R"({"bos_token": "<|im_start|>", "eos_token": "<|im_end|>"})");
+  std::size_t n = 0;
+  for (const auto& entry : std::filesystem::directory_iterator(source("tests/golden_texts/chat_templates"))) {
+    if (entry.path().extension() != ".jinja") continue;
+    CAPTURE(entry.path().string());
+    const auto own = csreft::load_language_model(chat.path(), entry.path().string());
+    Example e = conversation();
+    e.system = "";
+    e.history[1].content = "xj";
+    e.output = "zq";
+    const auto turns = encode_turns(own, e, "", 2048, LossOn::all);
+    REQUIRE(turns.size() == 2);
+    CHECK(csreft::prompt_of(turns[1]) == csreft::encode_prompts(own, std::span(&e, 1), "").front());
+    CHECK(contains(response_text(turns[0]), "xj"));
+    CHECK(contains(response_text(turns[1]), "zq"));
+    ++n;
+  }
+  CHECK(n >= 22);
 }
 
 TEST_CASE("turns without room are left out; a prompt alone is no example") {

@@ -122,6 +122,39 @@ TEST_CASE("choice takes the answer whose response has the least nll, whatever th
   CHECK(std::accumulate(chosen.chosen.begin(), chosen.chosen.end(), std::int64_t{0}) == 6);
 }
 
+TEST_CASE("an example of which a choice would be cut is too long to be scored by choice") {
+  Task task = letter_task(3);
+  const std::string longest(60, 'z');
+  task.examples[0].instruction = std::string(90, 'x');  // the context of 160 holds it with a letter behind
+  for (auto& e : task.examples) e.choices = {*e.answer, longest};
+  auto options = options_of_batch(2);
+  options.metric = "choice";
+  CHECK(contains(error_text([&] { return evaluate(model(), nullptr, task, options).n; }), "has no room in the model"));
+  std::vector<Task> tasks{task};
+  skip_unusable(model(), tasks, options);
+  CHECK(tasks[0].skipped.too_long == 1);
+  REQUIRE(tasks[0].examples.size() == 2);
+  CHECK(tasks[0].examples[0].instruction == task.examples[1].instruction);
+  CHECK(evaluate(model(), nullptr, tasks[0], options).n == 2);
+  // By another metric it has room.
+  std::vector<Task> all{task};
+  skip_unusable(model(), all, options_of_batch(2));
+  CHECK(all[0].skipped.total() == 0);
+  // The prompt and the longest choice, with the token that ends it, fill the context to the last token.
+  const auto length = [&](std::size_t n) {
+    Task one{.name = "one", .examples = {task.examples[0]}};
+    one.examples[0].instruction = std::string(n, 'x');
+    const auto encoded = csreft::encode_response_of(model(), one.examples[0], "", longest);
+    csreft::skip_unusable(model(), one, options);
+    return std::pair(std::ssize(encoded.ids), encoded.cut);
+  };
+  std::size_t n = 1;
+  while (length(n).first < 160) ++n;
+  CHECK_FALSE(length(n).second);
+  CHECK(
+      contains(error_text([&] { return length(n + 1).first; }), "no example can be used, skipped 1 of 1: 1 too long"));
+}
+
 TEST_CASE("what is generated is scored by the metric that is asked for") {
   const Task task = letter_task(5);
   const auto by = [&](const char* metric) {
@@ -131,7 +164,7 @@ TEST_CASE("what is generated is scored by the metric that is asked for") {
   };
   const auto outputs = by("accuracy").outputs;
   for (const auto& metric : csreft::score_metrics()) {
-    if (metric.score == nullptr) continue;
+    if (metric.of != csreft::ScoreOf::generated) continue;
     const auto score = by(metric.name.data());
     CHECK(score.metric == metric.name);
     CHECK(score.outputs == outputs);

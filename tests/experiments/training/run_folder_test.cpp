@@ -114,3 +114,25 @@ TEST_CASE("runs that start in the same second get folders of their own") {
   CHECK(folder.count() == 0);
   std::filesystem::current_path(before);
 }
+
+TEST_CASE("a folder in which a process was killed before its run began is free") {
+  const TemporaryFolder folder;
+  for (const char* left : {"run/.csreft-lock", "run/config.json.tmp-7-0", "run/.csreft-run.tmp-7-0"}) {
+    std::filesystem::create_directories(folder / "run");
+    folder.write(left, "half");
+  }
+  RunFolder run = RunFolder::take(folder / "run");
+  run.begin(config);
+  CHECK(std::filesystem::exists(folder / "run/config.json"));
+  CHECK_FALSE(std::filesystem::exists(folder / "run/config.json.tmp-7-0"));
+  CHECK_FALSE(std::filesystem::exists(folder / "run/.csreft-run.tmp-7-0"));
+}
+
+TEST_CASE("a run whose marker a kill has prevented gets it when it goes on") {
+  const TemporaryFolder folder;
+  RunFolder::take(folder / "run").begin(config);
+  const std::string mark = folder.read("run/.csreft-run");
+  std::filesystem::remove(folder / "run/.csreft-run");
+  RunFolder::reopen(folder / "run").go_on();
+  CHECK(folder.read("run/.csreft-run") == mark);
+}

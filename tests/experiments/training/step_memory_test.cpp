@@ -8,16 +8,9 @@
 #include "tests/temporary_folder.h"
 #include "tests/tiny_model.h"
 
-using csreft::EncodedExample;
 using csreft::Variable;
 
 namespace {
-
-std::vector<EncodedExample> examples_of(std::initializer_list<std::size_t> lengths) {
-  std::vector<EncodedExample> examples;
-  for (const auto length : lengths) examples.push_back({.ids = std::vector<std::int32_t>(length)});
-  return examples;
-}
 
 csreft::Llama medium_llama(std::int64_t hidden_size) {
   auto config = tiny_config();
@@ -28,12 +21,20 @@ csreft::Llama medium_llama(std::int64_t hidden_size) {
 }  // namespace
 
 TEST_CASE("the longest pass has the longest examples of a batch, split where they are too many tokens") {
-  const auto examples = examples_of({5, 30, 7, 20});
+  const std::vector<std::vector<std::int64_t>> examples{{5}, {30}, {7}, {20}};
   CHECK(csreft::longest_pass(examples, 1, 1000) == 30);
   CHECK(csreft::longest_pass(examples, 2, 1000) == 50);
   CHECK(csreft::longest_pass(examples, 9, 1000) == 62);
   CHECK(csreft::longest_pass(examples, 9, 40) == 40);
   CHECK(csreft::longest_pass(examples, 9, 10) == 30);
+}
+
+TEST_CASE("a conversation is as long as all of its turns, between which a pass is split") {
+  const std::vector<std::vector<std::int64_t>> examples{{400, 500, 600}, {700}, {10, 20}};
+  CHECK(csreft::longest_pass(examples, 1, 4096) == 1500);
+  CHECK(csreft::longest_pass(examples, 2, 4096) == 2200);
+  CHECK(csreft::longest_pass(examples, 2, 1000) == 1000);
+  CHECK(csreft::longest_pass(examples, 2, 100) == 700);
 }
 
 TEST_CASE("activations take what is estimated, within a third") {

@@ -7,6 +7,8 @@
 #include "core/tensor/random.h"
 #include "core/tensor/safetensors.h"
 #include "models/checkpoints/open_checkpoint.h"
+#include "models/text/gguf_tokenizer.h"
+#include "models/text/unicode.h"
 #include "tests/error_text.h"
 #include "tests/temporary_folder.h"
 
@@ -153,13 +155,24 @@ TEST_CASE("a config that is no Llama's is refused by key") {
   CHECK(contains(refusal("partial_rotary_factor", 0.5), "partial_rotary_factor is 0.5: expected 1"));
   CHECK(contains(refusal("rms_norm_eps", 0), "the epsilon of RMSNorm is 0"));
   CHECK(contains(refusal("rope_theta", -1), "rope_theta is -1"));
-  CHECK(contains(refusal("eos_token_id", 6), "eos_token_id is 6: expected less than the vocabulary's size 6"));
   CHECK(contains(refusal("eos_token_id", "</s>"), "`eos_token_id` is \"</s>\": expected a token id"));
-  CHECK(contains(refusal("bos_token_id", -1), "`bos_token_id` is -1: expected a token id"));
+  CHECK(contains(refusal("bos_token_id", 1.5), "`bos_token_id` is 1.5: expected a token id"));
   auto config = tiny_config();
   config["num_attention_heads"] = 4;
   config["num_key_value_heads"] = 3;
   CHECK(contains(error_text([&] { return parse(config); }), "4 attention heads are no multiple of 3"));
+}
+
+TEST_CASE("token ids that the vocabulary lacks are passed over, with one note a key") {
+  auto config = tiny_config();
+  config["eos_token_id"] = {1, 6, 2, 99};
+  config["bos_token_id"] = -1;
+  std::vector<std::string> notes;
+  const auto read = parse_llama_config(config, "config.json", &notes);
+  CHECK(read.eos_token_ids == std::vector<std::int32_t>{1, 2});
+  CHECK_FALSE(read.bos_token_id.has_value());
+  CHECK(notes == std::vector<std::string>{"config.json: bos_token_id -1 is passed over: the model has 6 tokens",
+                                          "config.json: eos_token_id 6 is passed over: the model has 6 tokens"});
 }
 
 TEST_CASE("Llama-2-7B has 6,738,415,616 parameters") {
@@ -222,7 +235,7 @@ TEST_CASE("an index and shards that contradict each other are refused") {
   CHECK(contains(with("model.norm.weight", 2), "`model.norm.weight` is number"));
   auto less = index;
   less["weight_map"].erase("model.norm.weight");
-  CHECK(contains(refusal_of_index(folder, less), "tensor model.norm.weight of 2.safetensors is missing from"));
+  CHECK(refusal_of_index(folder, less).empty());  // it counts where it lies
   CHECK(contains(refusal_of_index(folder, {{"weights", 1}}), "`weight_map` is missing"));
 }
 
@@ -269,9 +282,14 @@ TEST_CASE("the chat template is the tokenizer's") {
   const nlohmann::json other{{"name", "tool_use"}, {"template", "t"}};
   const nlohmann::json standard{{"name", "default"}, {"template", "d"}};
   CHECK(with(nlohmann::json::array({other, standard})) == "d");
-  CHECK(contains(error_text([&] { return with(nlohmann::json::array({other})); }), "has no 'default'"));
-  CHECK(contains(error_text([&] { return with(nlohmann::json::array({"t"})); }), "holds string: expected objects"));
-  CHECK(contains(error_text([&] { return with(3); }), "`chat_template` is number"));
+  const auto failure = [&](const nlohmann::json& chat_template) {
+    CHECK(with(chat_template).empty());
+    return open_checkpoint(folder.path()).chat_template_failure;
+  };
+  CHECK(contains(failure(nlohmann::json::array({other})), "has no 'default'"));
+  CHECK(contains(failure(nlohmann::json::array({"t"})), "holds string: expected objects"));
+  CHECK(contains(failure(3), "`chat_template` is number"));
+  CHECK(failure(nullptr).empty());
   folder.write("chat_template.jinja", "{{ b }}");
   CHECK(with("{{ a }}") == "{{ b }}");
 }
@@ -292,4 +310,20 @@ TEST_CASE("a path that is no model is refused with what is accepted") {
   CHECK(contains(refuse(folder.path()), "a.pt is not read: convert it to safetensors"));
   std::filesystem::remove(folder / "a.pt");
   CHECK(contains(refuse(folder.path()), "has no weights: expected model.safetensors or model.safetensors.index.json"));
+}
+
+TEST_CASE("a tokenizer is opened by its path, and the vocabulary of bytes has every text") {
+  const TemporaryFolder folder;
+  CHECK(std::holds_alternative<csreft::TokenizerFolder>(csreft::open_tokenizer(folder.path()).source));
+  CHECK(std::holds_alternative<csreft::TokenizerFile>(
+      csreft::open_tokenizer(folder.write("tokenizer.json", "{}")).source));
+  CHECK(contains(error_text([&] { return csreft::open_tokenizer(folder / "none").chat_template; }),
+                 "none does not exist: expected a folder, a tokenizer.json, a tokenizer.model or a GGUF"));
+  const auto tokenizer = csreft::make_gguf_tokenizer(csreft::byte_vocabulary(), "bytes");
+  std::string all;
+  for (int c = 1; c < 0x250; ++c) csreft::append_utf8(all, static_cast<char32_t>(c));
+  CHECK(tokenizer.encode(all).size() == all.size());
+  CHECK(tokenizer.decode(tokenizer.encode(all)) == all);
+  CHECK(tokenizer.encode("<s></s>") == std::vector<std::int32_t>{256, 257});
+  CHECK(tokenizer.vocab_size() == 258);
 }

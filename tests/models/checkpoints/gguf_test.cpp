@@ -5,6 +5,7 @@
 #include <doctest/doctest.h>
 
 #include "models/checkpoints/open_checkpoint.h"
+#include "models/language_model.h"
 #include "models/llama/rope.h"
 #include "tests/error_text.h"
 #include "tests/models/checkpoints/gguf_builder.h"
@@ -33,8 +34,8 @@ std::string counting(std::size_t n, int seed) {
   return bytes_of(values);
 }
 
-// hidden 8, 2 heads of 4, 1 key/value head, FFN 6, vocabulary 5, one layer, all F32.
-void add_keys(GgufBuilder& builder) {
+// hidden 8, 2 heads of 4, 1 key/value head, FFN 6, one layer.
+void add_sizes(GgufBuilder& builder) {
   builder.text("general.architecture", "llama");
   builder.number("llama.block_count", 1U);
   builder.number("llama.context_length", 16U);
@@ -44,6 +45,11 @@ void add_keys(GgufBuilder& builder) {
   builder.number("llama.attention.head_count_kv", 1U);
   builder.number("llama.attention.layer_norm_rms_epsilon", 1e-6F);
   builder.number("llama.rope.freq_base", 500.0F);
+}
+
+// The sizes, and a vocabulary of 5.
+void add_keys(GgufBuilder& builder) {
+  add_sizes(builder);
   builder.text("tokenizer.ggml.model", "gpt2");
   builder.text("tokenizer.ggml.pre", "smollm");
   builder.texts("tokenizer.ggml.tokens", {"<s>", "</s>", "a", "b", "ab"});
@@ -54,6 +60,7 @@ void add_keys(GgufBuilder& builder) {
   builder.text("tokenizer.chat_template", "{{ messages }}");
 }
 
+// All F32.
 void add_tensors(GgufBuilder& builder) {
   builder.tensor("token_embd.weight", {8, 5}, f32, counting(40, 0));
   builder.tensor("blk.0.attn_norm.weight", {8}, f32, counting(8, 1));
@@ -176,11 +183,54 @@ TEST_CASE("a vocabulary that does not fit the model is refused") {
   const auto first_of_five = bytes_of(std::uint64_t{5}) + gguf_string("<s>");
   CHECK(contains(swap_in(first_of_five + gguf_string("</s>"), bytes_of(std::uint64_t{4}) + gguf_string("<s>")),
                  "tensor model.embed_tokens.weight has shape [5, 8]: the config wants [4, 8]"));
-  CHECK(contains(swap_in("eos_token_id" + bytes_of(std::uint32_t{4}) + bytes_of(std::uint32_t{1}),
-                         "eos_token_id" + bytes_of(std::uint32_t{4}) + bytes_of(std::uint32_t{5})),
-                 "eos_token_id is 5: expected less than the vocabulary's size 5"));
   CHECK(contains(swap_in("tokenizer.ggml.tokens", "tokenizer.ggml.tokenz"), "tokenizer.ggml.tokens is missing"));
   builder.key("tokenizer.ggml.scores", 9,
               bytes_of(std::uint32_t{6}) + bytes_of(std::uint64_t{2}) + bytes_of(std::vector<float>{0, 1}));
   CHECK(contains(refusal_to_open(builder), "5 tokens with 2 scores and 0 types"));
+}
+
+TEST_CASE("a mark's id that the vocabulary lacks is passed over, with a note that has the file's own key") {
+  auto builder = tiny_model();
+  builder.number("tokenizer.ggml.eom_token_id", 99'999U);
+  const TemporaryFolder folder;
+  const auto checkpoint = open_checkpoint(folder.write("tiny.gguf", builder.bytes()));
+  CHECK(checkpoint.config.eos_token_ids == std::vector<std::int32_t>{1, 3});
+  const auto file = (folder / "tiny.gguf").string();
+  CHECK(checkpoint.notes ==
+        std::vector<std::string>{file + ": tokenizer.ggml.eom_token_id 99999 is passed over: the model has 5 tokens"});
+}
+
+TEST_CASE("a SentencePiece vocabulary without scores, types and marks has llama.cpp's") {
+  GgufBuilder builder;
+  add_sizes(builder);
+  builder.text("tokenizer.ggml.model", "llama");
+  builder.texts("tokenizer.ggml.tokens", {"<unk>", "<s>", "</s>", "a", "<0x62>"});
+  add_tensors(builder);
+  const TemporaryFolder folder;
+  const auto checkpoint = open_checkpoint(folder.write("tiny.gguf", builder.bytes()));
+  CHECK(checkpoint.config.bos_token_id == 1);
+  CHECK(checkpoint.config.eos_token_ids == std::vector<std::int32_t>{2});
+  const auto tokenizer = csreft::load_tokenizer(checkpoint);
+  using Ids = std::vector<std::int32_t>;
+  CHECK(tokenizer.adds_bos());
+  CHECK(tokenizer.encode("<s>ab</s>") == Ids{1, 0, 0, 0, 3, 4, 2});  // the space in front has three bytes
+  CHECK(tokenizer.decode(Ids{1, 3, 4, 2}) == "ab");
+}
+
+TEST_CASE("of tokens with the same text the last is found, as llama.cpp's table has it, and each has its text") {
+  using Ids = std::vector<std::int32_t>;
+  for (const bool scored : {true, false}) {
+    CAPTURE(scored);
+    GgufBuilder builder;
+    add_sizes(builder);
+    builder.text("tokenizer.ggml.model", scored ? "llama" : "gpt2");
+    builder.texts("tokenizer.ggml.tokens", {"<unk>", "<s>", "</s>", "a", "a"});
+    builder.number("tokenizer.ggml.bos_token_id", 1U);
+    if (scored) builder.key("tokenizer.ggml.add_space_prefix", 7, std::string(1, '\0'));
+    add_tensors(builder);
+    const TemporaryFolder folder;
+    const auto tokenizer = csreft::load_tokenizer(open_checkpoint(folder.write("tiny.gguf", builder.bytes())));
+    CHECK(tokenizer.encode("a") == Ids{4});
+    CHECK(tokenizer.decode(Ids{3, 4}) == "aa");
+  }
 }

@@ -16,7 +16,6 @@
 
 using csreft::DType;
 using csreft::open_checkpoint;
-using csreft::save_safetensors;
 using csreft::Tensor;
 
 namespace {
@@ -100,6 +99,14 @@ TEST_CASE("weights of several types load as f32") {
   expected[1].second = mixed[1].second.to(DType::f32);
   odd.chat.write_weights(mixed);
   CHECK(odd.holds(expected));
+  // A matrix in F64 stays in the file as one in bf16 does.
+  for (const std::size_t i : {0U, 1U}) {
+    if (mixed[i].second.shape().rank() != 2) continue;
+    const auto stored = open_checkpoint(odd.chat.path()).stored(mixed[i].first);
+    REQUIRE(stored.has_value());
+    const Tensor decoded = stored->decoded();
+    CHECK(std::ranges::equal(decoded.span<float>(), expected[i].second.span<float>()));
+  }
 }
 
 TEST_CASE("buffers are passed over, heads of other tasks too and told of; what the network would use is refused") {
@@ -179,6 +186,22 @@ TEST_CASE("git-lfs pointers are named for what they are, whichever file they sta
     odd.chat.write(name, pointer);
     CHECK(contains(refusal(), fmt::format("{} is a git-lfs pointer", name)));
   }
+  const Odd other;
+  std::filesystem::remove(other.chat.path() / "tokenizer.json");
+  other.chat.write("tokenizer.model", pointer);
+  CHECK(contains(error_text([&] { return other.chat.load().name; }), "tokenizer.model is a git-lfs pointer"));
+}
+
+TEST_CASE("a tensor that the index does not list counts where it lies") {
+  const Odd odd;
+  Tensors all = odd.chat.weights;
+  all.emplace_back("model.layers.0.self_attn.rotary_emb.inv_freq", Tensor::zeros({4}));
+  odd.chat.write_weights(all);
+  std::filesystem::rename(odd.chat.path() / "model.safetensors", odd.chat.path() / "shard.safetensors");
+  nlohmann::json map;
+  for (std::size_t i = 1; i < odd.chat.weights.size(); ++i) map[odd.chat.weights[i].first] = "shard.safetensors";
+  odd.chat.write("model.safetensors.index.json", nlohmann::json{{"weight_map", map}}.dump());
+  CHECK(odd.holds(odd.chat.weights));
 }
 
 TEST_CASE("the stops of generation_config.json count beside the config's, each once") {
@@ -193,6 +216,9 @@ TEST_CASE("the stops of generation_config.json count beside the config's, each o
   CHECK(stops({{"eos_token_id", nullptr}}) == Ids{1});
   CHECK(stops({{"temperature", 0.6}}) == Ids{1});
   CHECK(stops({{"eos_token_id", 100'000}}) == Ids{1});
+  REQUIRE(odd.chat.load().notes.size() == 1);
+  CHECK(contains(odd.chat.load().notes[0],
+                 "generation_config.json: eos_token_id 100000 is passed over: the model has 258 tokens"));
   CHECK(contains(error_text([&] {
                    return stops({{"eos_token_id", "</s>"}});
                  }),

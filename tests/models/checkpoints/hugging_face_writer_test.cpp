@@ -226,6 +226,23 @@ TEST_CASE("a tokenizer.model is copied") {
   CHECK(open_checkpoint(folder / "out").chat_template == "[INST]");
 }
 
+TEST_CASE("a folder's chat templates are copied, wherever they lie") {
+  const TemporaryFolder folder;
+  Checkpoint source = tiny_checkpoint(tiny_config());
+  std::filesystem::create_directory(folder / "additional_chat_templates");
+  folder.write("tokenizer.model", "pieces");
+  folder.write("additional_chat_templates/rag.jinja", "{{ rag }}");
+  source.tokenizer = csreft::TokenizerFolder{folder.path()};
+  write_hugging_face(folder / "named", source, tensors_of(source));
+  CHECK(contains(open_checkpoint(folder / "named").chat_template_failure, "has no default.jinja"));
+  folder.write("additional_chat_templates/default.jinja", "{{ standard }}");
+  folder.write("additional_chat_templates/README.md", "no template");
+  write_hugging_face(folder / "out", source, tensors_of(source));
+  CHECK(open_checkpoint(folder / "out").chat_template == "{{ standard }}");
+  CHECK(folder.read("out/additional_chat_templates/rag.jinja") == "{{ rag }}");
+  CHECK(!std::filesystem::exists(folder / "out" / "additional_chat_templates" / "README.md"));
+}
+
 TEST_CASE("tokenizers without a Hugging Face form are refused before anything is written") {
   const TemporaryFolder files;
   Checkpoint source = tiny_checkpoint(tiny_config());

@@ -5,6 +5,7 @@
 #include <doctest/doctest.h>
 
 #include "models/checkpoints/open_checkpoint.h"
+#include "models/llama/memory_needs.h"
 #include "tests/error_text.h"
 #include "tests/little_endian.h"
 #include "tests/temporary_folder.h"
@@ -152,6 +153,44 @@ TEST_CASE("version 2 stores matrices as int8 with a scale for every group") {
   // Row 1 of q is row 2 of the file.
   CHECK(checkpoint.tensor("model.layers.0.self_attn.q_proj.weight").data<float>()[8] == 16 * 5);
   CHECK(checkpoint.tensor("lm_head.weight").data<float>()[39] == 39 * 10);
+}
+
+TEST_CASE("matrices in int8 stay so where their rows are whole groups") {
+  const TemporaryFolder folder;
+  const auto checkpoint = open_bytes(folder, version_2(4));
+  // All but down, whose rows have six elements: an element each, and a scale for four.
+  std::int64_t in_int8 = 2 * (2 * embedding + 2 * q + 2 * k + 2 * ffn), copied = 0;
+  for (const auto& [name, bytes] : checkpoint.stored_bytes) copied += bytes;
+  CHECK(copied == in_int8);
+  CHECK(checkpoint.copied_bytes == in_int8 + static_cast<std::int64_t>(sizeof(float) * ffn));
+  CHECK_FALSE(checkpoint.stored("model.layers.0.mlp.down_proj.weight").has_value());
+  CHECK_FALSE(checkpoint.stored("model.norm.weight").has_value());
+  for (const char* name : {"model.embed_tokens.weight", "lm_head.weight", "model.layers.1.self_attn.q_proj.weight",
+                           "model.layers.0.self_attn.k_proj.weight", "model.layers.1.self_attn.v_proj.weight",
+                           "model.layers.0.mlp.gate_proj.weight"}) {
+    CAPTURE(name);
+    const auto stored = checkpoint.stored(name);
+    REQUIRE(stored.has_value());
+    const Tensor values = checkpoint.tensor(name), decoded = stored->decoded();
+    CHECK(std::ranges::equal(decoded.span<float>(), values.span<float>()));
+  }
+}
+
+// A sparse file: 8 layers of hidden 2048 and FFN 8192, vocabulary 2048.
+TEST_CASE("a model too large for copies in f32 needs what is copied: in int8 itself, of floats q and k") {
+  constexpr std::int64_t d = 2048, f = 8192, layers = 8;
+  constexpr std::int64_t matrices = d * d + layers * (4 * d * d + 3 * d * f), norms_of_all = (2 * layers + 1) * d;
+  const Sizes sizes{d, f, layers, 16, 16, d, 3};
+  const TemporaryFolder folder;
+  const auto needs = [&](std::int32_t version, std::int64_t bytes) {
+    auto header = bytes_of(std::uint32_t{0x616b3432}) + bytes_of(version) + bytes_of(sizes) + '\x01';
+    if (version == 2) header += bytes_of(std::int32_t{64});
+    const auto path = folder.write("model.bin", header);
+    std::filesystem::resize_file(path, static_cast<std::uintmax_t>(256 + bytes));
+    return csreft::weight_bytes(open_checkpoint(path), csreft::Weights::frozen);
+  };
+  CHECK(needs(1, 4 * (matrices + norms_of_all)) == 4 * layers * 2 * d * d);
+  CHECK(needs(2, matrices / 64 * 68 + 4 * norms_of_all) == matrices / 64 * 68);
 }
 
 TEST_CASE("rows of q and k leave Meta's order, those of v stay") {

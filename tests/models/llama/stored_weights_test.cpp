@@ -116,9 +116,14 @@ TEST_CASE("weights need what is copied: nothing of what stays in the file, all o
   const std::int64_t all = csreft::parameter_count(tiny_config());
   CHECK(csreft::weight_bytes(checkpoint, csreft::Weights::trainable) == 4 * all);
   CHECK(csreft::weight_bytes(stored, csreft::Weights::frozen) > 3 * all);  // small: its copies in f32 are kept
-  auto large = tiny_config();
-  large.n_layers = 1'000'000;
-  CHECK(csreft::packing_of(csreft::Weights::frozen, large) == csreft::Packing::rows);
+  // Too large for copies in f32: what stays in the file needs nothing, what is copied from it what it takes.
+  for (Checkpoint large : {checkpoint, stored}) {
+    large.config.vocab_size = large.config.hidden_size = large.config.intermediate_size = 1 << 15;
+    CHECK(csreft::packing_of(csreft::Weights::frozen, large.config) == csreft::Packing::rows);
+    CHECK(csreft::weight_bytes(large, csreft::Weights::frozen) == 0);
+    large.copied_bytes = 1000;
+    CHECK(csreft::weight_bytes(large, csreft::Weights::frozen) == 1000);
+  }
   CHECK(csreft::packing_of(csreft::Weights::frozen, tiny_config()) == csreft::Packing::automatic);
 }
 

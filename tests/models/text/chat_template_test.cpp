@@ -88,6 +88,16 @@ TEST_CASE("a model's own template is used, whatever it is; one without is a base
         }).starts_with("the chat template 'the model's own', line 2: the tag 'x' is not supported"));
 }
 
+TEST_CASE("a template in the place of the model's own is told of") {
+  const std::string jinja = "{% for m in messages %}{{ m.content }}{% endfor %}";
+  const auto own = csreft::choose_chat_template(jinja, byte_tokenizer(false, true));
+  const auto chatml = find_chat_template("chatml");
+  CHECK(csreft::replacement_note(jinja, *own).empty());
+  CHECK(csreft::replacement_note("", *chatml).empty());
+  CHECK(
+      csreft::replacement_note(jinja, *chatml).starts_with("the chat template chatml takes the place of the model's"));
+}
+
 TEST_CASE("a template is opened by its name or its file, and made again of what it is made of") {
   const TemporaryFolder folder;
   folder.write("own.jinja", "{{ messages[0].content }}!");
@@ -119,29 +129,25 @@ TEST_CASE("a prompt starts with BOS where the tokenizer adds it, and a response 
   CHECK(csreft::stop_tokens(*chatml, turns) == Ids{2});
 }
 
-TEST_CASE("a conversation of several turns is its prompts and its responses, whose spans have their last id") {
+TEST_CASE("a prompt of several turns has each response as it is learnt, and its end") {
   using csreft::Message;
   const auto plain = byte_tokenizer(false, true);
   const auto turns = byte_tokenizer(true, false);
-  const std::vector<Message> messages{
-      {"system", "S"}, {"user", "a"}, {"assistant", "b"}, {"user", "c"}, {"assistant", "d"}};
+  const std::vector<Message> messages{{"system", "S"}, {"user", "a"}, {"assistant", "b"}, {"user", "c"}};
   for (const auto& chat : csreft::chat_templates()) {
     CAPTURE(chat.name);
     const auto& tokenizer = chat.name == "chatml" ? turns : plain;
-    const auto whole = csreft::encode_conversation(chat, tokenizer, messages);
-    REQUIRE(whole.responses.size() == 2);
-    for (const std::size_t n_messages : {3U, 5U}) {
-      const auto [begin, end] = whole.responses[n_messages / 4];
-      const auto prompt = csreft::encode_prompt(chat, tokenizer, std::span(messages).first(n_messages - 1));
-      CHECK(Ids(whole.ids.begin(), whole.ids.begin() + begin) == prompt);
-      const auto response = csreft::encode_response(chat, tokenizer, messages[n_messages - 1].content);
-      CHECK(Ids(whole.ids.begin() + begin, whole.ids.begin() + end) == response);
-    }
     const std::vector<Message> single{messages[0], messages[1]};
-    CHECK(csreft::encode_prompt(chat, tokenizer, single) == csreft::encode_prompt(chat, tokenizer, "S", "a", ""));
+    Ids first = csreft::encode_prompt(chat, tokenizer, single);
+    CHECK(first == csreft::encode_prompt(chat, tokenizer, "S", "a", ""));
+    for (const auto id : csreft::encode_response(chat, tokenizer, "b")) first.push_back(id);
+    const auto whole = csreft::encode_prompt(chat, tokenizer, messages);
+    CHECK(Ids(whole.begin(), whole.begin() + std::ssize(first)) == first);
   }
   const auto text = [&](const char* name, const Tokenizer& tokenizer) {
-    return tokenizer.decode(csreft::encode_conversation(*find_chat_template(name), tokenizer, messages).ids, false);
+    auto ids = csreft::encode_prompt(*find_chat_template(name), tokenizer, messages);
+    for (const auto id : csreft::encode_response(*find_chat_template(name), tokenizer, "d")) ids.push_back(id);
+    return tokenizer.decode(ids, false);
   };
   CHECK(text("chatml", turns) ==
         "<|im_start|>system\nS<|im_end|>\n<|im_start|>user\na<|im_end|>\n<|im_start|>assistant\nb<|im_end|>\n"
@@ -169,8 +175,6 @@ TEST_CASE("messages that are no turns of user and assistant are errors") {
         "message 2 of a conversation is of 'user', not of 'assistant': " + order);
   CHECK(refusal({{"system", "S"}, {"system", "T"}}) ==
         "message 2 of a conversation is of 'system', not of 'user': " + order);
-  CHECK_THROWS_WITH_AS(csreft::encode_conversation(*none, plain, std::vector<Message>{{"user", "a"}}),
-                       doctest::Contains("message of 'assistant'"), csreft::Error);
 }
 
 TEST_CASE("generation stops at the turn's end and at EOS") {

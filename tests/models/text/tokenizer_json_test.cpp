@@ -9,6 +9,7 @@
 
 #include "core/base/error.h"
 #include "core/base/json_file.h"
+#include "models/text/gguf_tokenizer.h"
 #include "models/text/load_tokenizer.h"
 #include "tests/models/text/awkward_texts.h"
 #include "tests/source.h"
@@ -44,6 +45,36 @@ std::string hash_of(const csreft::Tokenizer& tokenizer, std::span<const std::str
   std::uint32_t hash = fnv_start;
   for (const auto& text : texts) hash_ids(tokenizer.encode(text), hash);
   return fmt::format("{:08x}", hash);
+}
+
+// The first of each eight texts that have another hash than expected.
+std::string differing_texts(const csreft::Tokenizer& tokenizer, std::span<const std::string> texts,
+                            const std::string& expected) {
+  std::string differing;
+  for (std::size_t first = 0; first < texts.size(); first += 8) {
+    if (hash_of(tokenizer, texts.subspan(first, 8)) != expected.substr(first, 8)) {
+      differing += fmt::format(" {}", first);
+    }
+  }
+  return differing;
+}
+
+// The vocabulary of a byte-level tokenizer.json as a GGUF holds it.
+csreft::TokenizerVocabulary gguf_vocabulary(const std::string& file, const std::string& pre) {
+  const auto json = csreft::read_json_object(source(file));
+  csreft::TokenizerVocabulary vocabulary;
+  vocabulary.model = "gpt2";
+  vocabulary.pre = pre;
+  vocabulary.tokens.resize(json["model"]["vocab"].size());
+  for (const auto& [token, id] : json["model"]["vocab"].items()) vocabulary.tokens.at(id.get<std::size_t>()) = token;
+  for (const auto& merge : json["model"]["merges"]) {
+    vocabulary.merges.push_back(merge[0].get<std::string>() + " " + merge[1].get<std::string>());
+  }
+  vocabulary.types.resize(vocabulary.tokens.size(), static_cast<std::int32_t>(csreft::TokenType::normal));
+  for (const auto& token : json["added_tokens"]) {
+    vocabulary.types.at(token["id"].get<std::size_t>()) = static_cast<std::int32_t>(csreft::TokenType::control);
+  }
+  return vocabulary;
 }
 
 // A Llama-like model of characters: <unk>, <s>, </s>, the bytes, then a few pieces.
@@ -92,13 +123,37 @@ TEST_CASE("ids of awkward texts are those of Hugging Face's tokenizers, for ever
     CAPTURE(kind);
     const auto tokenizer = csreft::load_tokenizer_json(source("tests/golden_texts/tokenizers/" + kind + ".json"));
     REQUIRE(expected.size() == texts.size());
-    std::string differing;
-    for (std::size_t first = 0; first < texts.size(); first += 8) {
-      const auto eight = std::span(texts).subspan(first, 8);
-      if (hash_of(tokenizer, eight) != expected.substr(first, 8)) differing += fmt::format(" {}", first);
-    }
-    CHECK_MESSAGE(differing.empty(), "texts from", differing, " on");
+    CHECK(differing_texts(tokenizer, texts, expected) == "");
   }
+}
+
+TEST_CASE("a GGUF's name of a pre-tokenizer gives the ids of the model's own tokenizer.json") {
+  const auto texts = awkward_texts(1600, 1);
+  const auto hashes = golden_hashes();
+  for (const auto& [pre, kind] : {std::pair("llama-bpe", "llama3"),
+                                  {"qwen2", "qwen2"},
+                                  {"gpt-4o", "gpt4o"},
+                                  {"tekken", "tekken"},
+                                  {"deepseek-coder", "deepseekcoder"},
+                                  {"deepseek-v3", "deepseek3"},
+                                  {"falcon", "falcon"}}) {
+    CAPTURE(pre);
+    const auto tokenizer = csreft::make_gguf_tokenizer(
+        gguf_vocabulary(fmt::format("tests/golden_texts/tokenizers/{}.json", kind), pre), pre);
+    CHECK(differing_texts(tokenizer, texts, hashes.at(kind)) == "");
+  }
+}
+
+TEST_CASE("what stands in front of a text is read from each kind of post-processor") {
+  auto json = small_llama();
+  for (const char* type : {"RobertaProcessing", "BertProcessing"}) {
+    json["post_processor"] = {{"type", type}, {"cls", {"<s>", 1}}, {"sep", {"</s>", 2}}};
+    CHECK(read(json).adds_bos());
+    CHECK(read(json).bos() == 1);
+    CHECK(read(json).encode("a") == Ids{space_a});
+  }
+  json["post_processor"]["cls"] = "<s>";
+  CHECK_THROWS_WITH_AS(read(json), Contains("`cls` is \"<s>\": expected [TOKEN, ID]"), csreft::Error);
 }
 
 TEST_CASE("a SentencePiece-type tokenizer.json encodes and decodes, byte fallback included") {

@@ -282,8 +282,8 @@ TEST_CASE("a bad tokenizer.json is an error that names the file and what was exp
   check_patched(R"({"pre_tokenizer": {"type": "Split", "pattern": {"Regex": "("}}})", "does not compile");
   check_patched(R"({"pre_tokenizer": {"type": "Split", "pattern": {"Regex": "a"}}})", "the behavior ''");
   check_patched(R"({"decoder": {"type": "WordPiece"}})", "decoder 'WordPiece' is not supported");
-  check_patched(R"({"post_processor": {"type": "BertProcessing"}})", "post_processor 'BertProcessing'");
-  check_patched(R"({"added_tokens": [{"id": 5, "content": "<|im_end|>", "special": true}]})", "has id 1");
+  check_patched(R"({"post_processor": {"type": "PairProcessing"}})", "post_processor 'PairProcessing'");
+  check_patched(R"({"post_processor": {"type": "BertProcessing"}})", "expected a member 'cls'");
   check_patched(R"({"added_tokens": [{"id": 5, "content": "<new>"}]})", "both have id 5");
   check_patched(R"({"added_tokens": [{"id": 5}]})", "`content` is missing");
   check_patched(R"({"added_tokens": [{"id": 1, "content": "<|im_end|>", "rstrip": 3}]})", "`rstrip` is number");

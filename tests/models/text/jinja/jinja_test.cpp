@@ -101,6 +101,56 @@ TEST_CASE("filters, tests and methods") {
   CHECK(rendered("{{ strftime_now('%Y') }}") == "2024");
 }
 
+TEST_CASE("filters that lay out, group and cut") {
+  CHECK(rendered("{{ 'one two three four' | truncate(10, leeway=0) }}|{{ 'one two' | truncate(5, true, '~', 0) }}|{{ s "
+                 "| truncate(9) }}") == "one...|one ~|Hello World");
+  CHECK(rendered("[{{ 'ab' | center(7) }}] {{ '<p>a &amp;\n <b>b</b>&#33;</p><!-- > -->' | striptags }}") ==
+        "[   ab  ] a & b!");
+  CHECK(rendered("{{ 'a b/ü?' | urlencode }} {{ {'k 1': 'a/b', 'n': 2} | urlencode }}") ==
+        "a%20b/%C3%BC%3F k+1=a%2Fb&n=2");
+  CHECK(rendered("{{ range(7) | slice(3) | list }} {{ [1, 2] | slice(3, 'x') | list }}") ==
+        "[[0, 1, 2], [3, 4], [5, 6]] [[1], [2], ['x']]");
+  CHECK(rendered("{% for g in [{'k': 'b', 'n': 1}, {'k': 'a', 'n': 2}, {'k': 'B', 'n': 3}] | groupby('k') %}{{ "
+                 "g.grouper }}={{ g.list | map(attribute='n') | list }} {% endfor %}") == "a=[2] b=[1, 3] ");
+  CHECK(rendered("{{ [{'a': 1, 'b': 2}, {'a': 1, 'b': 1}] | sort(attribute='a,b') }}") ==
+        "[{'a': 1, 'b': 1}, {'a': 1, 'b': 2}]");
+}
+
+TEST_CASE("arguments of a list and of a dict, and what a macro gets beyond its parameters") {
+  CHECK(rendered("{{ dict(d, **{'q': 1}) }} {{ range(*[1, 4]) | list }} {{ '{} {k}'.format(*'a', **{'k': 2}) }}") ==
+        "{'x': 1, 'y': 'z', 'items': 5, 'q': 1} [1, 2, 3] a 2");
+  CHECK(
+      rendered("{% macro f(a) %}{{ a }}{{ varargs }}{{ kwargs }}{% endmacro %}{{ f(1, 2, b=3, *[4], **{'c': 5}) }}") ==
+      "1(2, 4){'b': 3, 'c': 5}");
+  CHECK(rendered("{% macro f() %}{{ caller is defined }}{% endmacro %}{{ f() }}{% call f() %}{% endcall %}") ==
+        "FalseTrue");
+  CHECK(contains(refusal("{% macro f(a) %}{{ a }}{% endmacro %}{{ f(1, 2) }}"), "called with 2 arguments"));
+  CHECK(contains(refusal("{% macro f(a) %}{{ a }}{% endmacro %}{{ f(b=2) }}"), "takes no 'b' by name"));
+  CHECK(contains(refusal("{% macro f(a) %}{{ a }}{% endmacro %}{% call f(1) %}{% endcall %}"), "takes no 'caller'"));
+  CHECK(contains(refusal("{{ dict(a=1, **{'a': 2}) }}"), "the argument 'a' is given twice"));
+  CHECK(contains(refusal("{{ dict(**[1]) }}"), "`**` stands before a 'list'"));
+  for (const char* source :
+       {"{{ f(*a, *b) }}", "{{ f(**a, b) }}", "{{ f(*a, b) }}", "{{ f(**a, **b) }}", "{{ f(*) }}"}) {
+    CHECK_MESSAGE(contains(refusal(source), "line 1: "), source);
+  }
+}
+
+TEST_CASE("what remembers its calls: a joiner, a cycler, and a loop's changed") {
+  CHECK(rendered("{% set j = joiner('; ') %}{{ j() }}a{{ j() }}b{{ j() }}c") == "a; b; c");
+  CHECK(rendered("{% set c = cycler(1, 2) %}{{ c.next() }}{{ c.next() }}{{ c.next() }}{{ c.current }}{{ c.reset() }}"
+                 "{{ c.current }}") == "1212None1");
+  CHECK(rendered("{% for x in [1, 1, 2, 1] %}{{ loop.changed(x) }} {% endfor %}") == "True False True True ");
+  CHECK(rendered("{% for x in [1, 2] %}{{ loop.changed(loop) }} {% endfor %}") == "True False ");
+  CHECK(contains(refusal("{{ cycler() }}"), "cycler has no values"));
+}
+
+TEST_CASE("a text's methods look between a start and an end") {
+  CHECK(
+      rendered("{{ s.startswith('W', 6) }} {{ s.endswith('o', 0, 5) }} {{ s.find('o', 5) }} {{ s.rfind('o', 0, -4) }} "
+               "{{ s.count('l', 4) }} {{ u.find('語', -1) }} {{ s.find('', 12) }} {{ 'aBß'.swapcase() }}") ==
+      "True True 7 4 1 2 -1 AbSS");
+}
+
 TEST_CASE("a template that is not understood is an error of one line that names the template's") {
   CHECK(refusal("a\n{{ ") == "line 2: a tag does not end: expected }}");
   CHECK(contains(refusal("{% if x %}a"), "line 1: the template ends: expected {% endif %}"));
@@ -119,6 +169,27 @@ TEST_CASE("a template that is not understood is an error of one line that names 
     const std::string text = refusal(source);
     CHECK_MESSAGE((std::string(source) == "{" || !text.empty()), source);
     CHECK(text.find('\n') == std::string::npos);
+  }
+}
+
+TEST_CASE("what jinja.h lists as missing is refused") {
+  for (const std::string tag : {"include 'x'", "import 'x' as y", "from 'x' import y", "extends 'x'", "block x",
+                                "autoescape true", "do x", "debug", "trans"}) {
+    CHECK_MESSAGE(contains(refusal("{% " + tag + " %}"), "is not supported"), tag);
+  }
+  CHECK(contains(refusal("{% for x in a recursive %}{% endfor %}"), "recursive loops are not supported"));
+  for (const std::string filter : {"filesizeformat", "pprint", "random", "urlize", "wordwrap", "xmlattr"}) {
+    CHECK(contains(refusal("{{ s | " + filter + " }}"), "no filter is named '" + filter + "'"));
+  }
+  for (const std::string test : {"escaped", "filter", "test"}) {
+    CHECK(contains(refusal("{{ s is " + test + " }}"), "no test is named '" + test + "'"));
+  }
+  CHECK(contains(refusal("{{ lipsum() }}"), "'lipsum' is undefined"));
+  CHECK(contains(refusal("{% macro f() %}{% endmacro %}{{ f.name.x }}"), "has no attribute 'name'"));
+  CHECK(contains(refusal("{{ '{:>5}'.format(1) }}"), "no format of its own"));
+  for (const std::string method : {"encode", "expandtabs", "format_map", "isascii", "isidentifier", "isprintable",
+                                   "istitle", "maketrans", "translate"}) {
+    CHECK(contains(refusal("{{ s." + method + "() }}"), "has no attribute '" + method + "'"));
   }
 }
 
