@@ -11,6 +11,7 @@
 
 #include "core/base/error.h"
 #include "core/base/lfs_pointer.h"
+#include "core/base/temporary.h"
 
 namespace csreft {
 namespace {
@@ -23,8 +24,7 @@ namespace {
 
 AtomicFile::AtomicFile(std::filesystem::path path) : path_(std::move(path)) {
   for (int n = 0; file_ < 0; ++n) {
-    temporary_ = path_;
-    temporary_ += fmt::format(".tmp-{}-{}", getpid(), n);
+    temporary_ = temporary_path(path_, n);
     file_ = ::open(temporary_.c_str(), O_WRONLY | O_CREAT | O_EXCL | O_CLOEXEC, 0666);
     if (file_ < 0 && errno != EEXIST) fail_to_write(path_, errno);
   }

@@ -2,11 +2,9 @@
 
 #include <system_error>
 
-#include <unistd.h>
-
-#include "core/base/abandoned.h"
 #include "core/base/error.h"
 #include "core/base/folder.h"
+#include "core/base/temporary.h"
 
 namespace csreft {
 
@@ -26,8 +24,7 @@ AtomicFolder::AtomicFolder(const fs::path& place) {
   remove_abandoned(place_);
   bool is_new = false;
   for (int n = 0; !is_new; ++n) {
-    temporary_ = place_;
-    temporary_ += fmt::format(".tmp-{}-{}", getpid(), n);
+    temporary_ = temporary_path(place_, n);
     is_new = fs::create_directory(temporary_, error);
     require(!error, "cannot make folder {}: {}", place.string(), error.message());
   }

@@ -4,6 +4,7 @@
 
 #include "core/base/atomic_file.h"
 #include "core/base/process_lock.h"
+#include "core/base/temporary.h"
 #include "core/base/version.h"
 #include "experiments/cli/progress.h"
 
@@ -78,13 +79,11 @@ std::string seeds_text(std::span<const Cell> cells) {
 // nobody holds.
 void remove_remainders(const std::filesystem::path& folder) {
   namespace fs = std::filesystem;
-  std::vector<fs::path> half_tables, cells;
+  remove_temporaries(folder);
+  std::vector<fs::path> cells;
   for (const auto& entry : fs::directory_iterator(folder)) {
-    const bool is_half = entry.path().filename().string().find(".tmp-") != std::string::npos;
-    if (entry.is_regular_file() && is_half) half_tables.push_back(entry.path());
     if (entry.is_directory() && fs::exists(entry.path() / lock_file_name)) cells.push_back(entry.path());
   }
-  for (const auto& file : half_tables) fs::remove(file);
   for (const auto& cell : cells) {
     try {
       const ProcessLock lock(cell);  // its end removes the file

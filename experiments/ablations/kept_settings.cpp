@@ -6,6 +6,7 @@
 #include "core/base/folder.h"
 #include "core/base/json_file.h"
 #include "core/base/process_lock.h"
+#include "core/base/temporary.h"
 #include "core/base/version.h"
 
 namespace csreft {
@@ -17,8 +18,7 @@ namespace fs = std::filesystem;
 // Whether a folder holds nothing yet, but what other processes are about to put there.
 bool is_unused(const fs::path& folder) {
   return std::ranges::all_of(fs::directory_iterator(folder), [](const fs::directory_entry& entry) {
-    const std::string name = entry.path().filename().string();
-    return name == lock_file_name || name.find(".tmp-") != std::string::npos;
+    return entry.path().filename() == lock_file_name || is_temporary(entry.path());
   });
 }
 

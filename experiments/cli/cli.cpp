@@ -8,8 +8,8 @@
 
 #include <unistd.h>
 
-#include "core/base/abandoned.h"
 #include "core/base/nearest.h"
+#include "core/base/temporary.h"
 #include "experiments/cli/config_flags.h"
 #include "experiments/cli/terminal.h"
 

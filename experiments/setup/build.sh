@@ -66,7 +66,9 @@ compile() {
   local log=$build/run.log began=$build/.began
   : >"$began"
   fetch_beside
-  if NINJA_STATUS='[%f/%t] ' ninja -C "$build" -j "$(nproc)" "$@" 2>&1 </dev/null |
+  # First what meson makes anew, where a meson.build or an option has changed: the build and its forecast both would.
+  if ninja -C "$build" build.ninja >"$log" 2>&1 </dev/null &&
+    NINJA_STATUS='[%f/%t] ' ninja -C "$build" -j "$(nproc)" "$@" 2>&1 </dev/null |
     show_progress "$build" "$@" 7>"$log"; then
     keep_program "$began"
     wait_for_fetch

@@ -32,10 +32,8 @@ time_left() {
   printf '%d\n' $((($1 - $2) * ($3 + prior) / ($2 + prior * $(nproc))))
 }
 
-# planned_steps FOLDER TARGETS...: the outputs that ninja is going to make. Where a meson.build has changed, its plan is
-# to be made first; what is wrong with it then, the build itself says.
+# planned_steps FOLDER TARGETS...: the outputs that ninja is going to make.
 planned_steps() {
-  ninja -C "$1" build.ninja >/dev/null 2>&1 || return 0
   NINJA_STATUS='[%f/%t] ' ninja -C "$1" -n "${@:2}" 2>/dev/null | step_output
 }
 

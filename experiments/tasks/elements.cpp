@@ -6,9 +6,9 @@
 #include <optional>
 #include <string_view>
 #include <utility>
-#include <vector>
 
 #include "core/base/error.h"
+#include "core/base/json_builder.h"
 #include "core/base/whole_number.h"
 #include "experiments/tasks/blank.h"
 #include "experiments/tasks/container.h"
@@ -19,7 +19,6 @@ namespace {
 using nlohmann::json;
 
 constexpr std::array<std::string_view, 5> list_names{"data", "train", "test", "validation", "examples"};
-constexpr std::size_t most_nested = 64;
 
 bool is_list_name(std::string_view key) { return std::ranges::find(list_names, key) != list_names.end(); }
 
@@ -30,9 +29,6 @@ struct Place {
 };
 
 [[noreturn]] void fail_to_parse(const Place& place, std::size_t bytes_read, const json::exception& error) {
-  constexpr int number_out_of_range = 406;
-  require(error.id != number_out_of_range, "a number in {}, line {} or later, is out of range: expected finite numbers",
-          place.where, place.first_line);
   const std::size_t read = std::min(bytes_read, place.text.size());
   const std::string_view before = place.text.substr(0, read > 0 ? read - 1 : 0);
   const auto line = place.first_line + std::count(before.begin(), before.end(), '\n');
@@ -54,95 +50,82 @@ json number_of(const std::string& written) {
   return number ? json(*number) : json(digits);
 }
 
-// Builds values for nlohmann's parser. With `on_element`, the elements of the outermost list, or of the list of the
-// outermost object, are handed over one by one and not kept.
-class ValueBuilder {
+// Numbers and strings become what OnElement says. With `on_element`, the elements of the outermost list, or of the list
+// of the outermost object, are handed over one by one and not kept.
+class ElementsBuilder : public JsonBuilder {
  public:
-  ValueBuilder(const Place& place, OnElement on_element) : place_(place), on_element_(std::move(on_element)) {}
+  ElementsBuilder(const Place& place, OnElement on_element)
+      : JsonBuilder(place.where), place_(place), on_element_(std::move(on_element)) {}
 
-  bool null() { return add(nullptr); }
-  bool boolean(bool value) { return add(value); }
-  bool number_integer(std::int64_t value) { return add(value); }
-  bool number_unsigned(std::uint64_t value) { return add(value); }
-  bool number_float(double /*value*/, const std::string& written) { return add(number_of(written)); }
-  bool string(std::string& value) { return add(value == not_a_number ? json() : json(std::move(value))); }
-  bool binary(std::vector<std::uint8_t>& /*value*/) { return false; }
-  bool start_object(std::size_t /*elements*/) { return open(json::object()); }
-  bool start_array(std::size_t /*elements*/) { return open(json::array()); }
-  bool key(std::string& name) {
-    open_.back().key = std::move(name);
+  bool null() { return JsonBuilder::null() && hand_over(); }
+  bool boolean(bool value) { return JsonBuilder::boolean(value) && hand_over(); }
+  bool number_integer(std::int64_t value) { return JsonBuilder::number_integer(value) && hand_over(); }
+  bool number_unsigned(std::uint64_t value) { return JsonBuilder::number_unsigned(value) && hand_over(); }
+  bool number_float(double /*value*/, const std::string& written) { return add(number_of(written)) && hand_over(); }
+  bool string(std::string& value) {
+    return add(value == not_a_number ? json() : json(std::move(value))) && hand_over();
+  }
+  bool start_array(std::size_t elements) {
+    const bool is_outermost = depth() == 0;
+    const bool is_named = depth() == 1 && innermost().is_object() && is_list_name(key_);
+    const bool begins_list = on_element_ && (is_outermost || is_named);
+    require(!begins_list || !has_list_, "{} has two lists of examples, the second named {}: expected one", place_.where,
+            key_);
+    JsonBuilder::start_array(elements);
+    if (begins_list) depth_of_list_ = depth();
+    has_list_ = has_list_ || begins_list;
     return true;
   }
-  bool end_object() { return close(); }
-  bool end_array() { return close(); }
+  bool key(std::string& name) {
+    if (depth() == 1) key_ = name;
+    return JsonBuilder::key(name);
+  }
+  bool end_object() { return JsonBuilder::end_object() && hand_over(); }
+  bool end_array() {
+    if (depth() == depth_of_list_) depth_of_list_ = 0;
+    return JsonBuilder::end_array() && hand_over();
+  }
   bool parse_error(std::size_t read, const std::string& /*token*/, const json::exception& error) {
+    require(!is_out_of_range(error), "a number in {}, line {} or later, is out of range: expected finite numbers",
+            place_.where, place_.first_line);
     fail_to_parse(place_, read, error);
   }
 
-  const json& root() const { return root_; }
   bool has_list() const { return has_list_; }
 
  private:
-  struct Open {
-    json value;
-    std::string key;
-    bool is_list_of_elements = false;
-  };
-
-  bool open(json value) {
-    require(open_.size() < most_nested, "{} has values that are nested more than {} deep: expected examples",
-            place_.where, most_nested);
-    const bool is_outermost = open_.empty();
-    const bool is_named = open_.size() == 1 && open_.back().value.is_object() && is_list_name(open_.back().key);
-    const bool is_list = on_element_ && value.is_array() && (is_outermost || is_named);
-    require(!is_list || !has_list_, "{} has two lists of examples, the second named {}: expected one", place_.where,
-            open_.empty() ? "" : open_.back().key);
-    has_list_ = has_list_ || is_list;
-    open_.push_back({std::move(value), {}, is_list});
-    return true;
-  }
-
-  bool close() {
-    json value = std::move(open_.back().value);
-    open_.pop_back();
-    return add(std::move(value));
-  }
-
-  bool add(json value) {
-    if (open_.empty()) {
-      root_ = std::move(value);
-    } else if (Open& parent = open_.back(); parent.is_list_of_elements) {
-      on_element_(value, n_elements_++);
-    } else if (parent.value.is_array()) {
-      parent.value.push_back(std::move(value));
-    } else {
-      parent.value[parent.key] = std::move(value);
-    }
+  // After a value: if it is an element, it goes.
+  bool hand_over() {
+    if (depth_of_list_ == 0 || depth() != depth_of_list_) return true;
+    json& list = innermost();
+    on_element_(list.back(), n_elements_++);
+    list.clear();
     return true;
   }
 
   const Place& place_;
   OnElement on_element_;
-  std::vector<Open> open_;
-  json root_;
+  std::string key_;                // of the outermost object, the last
+  std::size_t depth_of_list_ = 0;  // of the list of elements, while it is open
   std::size_t n_elements_ = 0;
   bool has_list_ = false;
 };
 
 json parse_value(const Place& place) {
-  ValueBuilder builder(place, {});
+  ElementsBuilder builder(place, {});
   json::sax_parse(place.text, &builder);
-  return builder.root();
+  return builder.take();
 }
 
 // A list, an object with a list, or one element by itself.
 void read_document(const Place& place, const OnElement& on_element) {
-  ValueBuilder builder(place, on_element);
+  ElementsBuilder builder(place, on_element);
   json::sax_parse(place.text, &builder);
   if (builder.has_list()) return;
-  require(builder.root().is_object(), "{} holds a {}: expected a list of examples, or one object a line", place.where,
-          builder.root().type_name());
-  on_element(builder.root(), 0);
+  const json element = builder.take();
+  require(element.is_object(), "{} holds a {}: expected a list of examples, or one object a line", place.where,
+          element.type_name());
+  on_element(element, 0);
 }
 
 void read_lines(Place place, const OnElement& on_element) {

@@ -2,9 +2,9 @@
 
 #include <sstream>
 
-#include "core/base/abandoned.h"
 #include "core/base/atomic_file.h"
 #include "core/base/json_file.h"
+#include "core/base/temporary.h"
 #include "core/base/whole_lines.h"
 
 namespace csreft {

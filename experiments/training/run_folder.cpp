@@ -6,6 +6,7 @@
 #include "core/base/atomic_file.h"
 #include "core/base/folder.h"
 #include "core/base/json_file.h"
+#include "core/base/temporary.h"
 #include "core/base/version.h"
 
 namespace csreft {
@@ -19,8 +20,8 @@ constexpr std::int64_t marker_format = 1;
 
 // What a process that was killed leaves in a folder in which no run has begun.
 bool is_remainder(const std::string& name) {
-  return name == lock_file_name || name.starts_with("config.json.tmp-") ||
-         name.starts_with(std::string(marker) + ".tmp-");
+  const bool begins_run = name.starts_with("config.json.") || name.starts_with(std::string(marker) + ".");
+  return name == lock_file_name || (begins_run && is_temporary(name));
 }
 
 // Something that belongs to the folder's user; nothing in a folder that counts as empty.
@@ -30,16 +31,6 @@ std::string first_content(const fs::path& folder) {
     if (const std::string name = entry.path().filename().string(); !is_remainder(name)) names.push_back(name);
   }
   return names.empty() ? "" : *std::ranges::min_element(names);
-}
-
-// Parts of files that a killed process has left.
-void remove_remainders(const fs::path& folder) {
-  std::error_code ignored;
-  std::vector<fs::path> parts;
-  for (const auto& entry : fs::directory_iterator(folder)) {
-    if (entry.path().filename().string().find(".tmp-") != std::string::npos) parts.push_back(entry.path());
-  }
-  for (const auto& part : parts) fs::remove_all(part, ignored);
 }
 
 void remove_run(const fs::path& folder) {
@@ -157,7 +148,7 @@ RunFolder RunFolder::reopen(const fs::path& folder) {
           folder.string(), marker);
   check_marker(place);
   RunFolder taken(place, {});
-  remove_remainders(place);
+  remove_temporaries(place);
   return taken;
 }
 
@@ -185,7 +176,7 @@ void RunFolder::begin(std::string_view config) {
   file.commit();
   mark_file.commit();
   made_.clear();
-  remove_remainders(path_);
+  remove_temporaries(path_);
 }
 
 void RunFolder::go_on() {

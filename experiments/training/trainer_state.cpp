@@ -4,10 +4,9 @@
 #include <algorithm>
 #include <optional>
 
-#include <unistd.h>
-
 #include "core/base/folder.h"
 #include "core/base/hash.h"
+#include "core/base/temporary.h"
 #include "core/base/whole_number.h"
 #include "core/tensor/safetensors.h"
 #include "experiments/training/trainer.h"
@@ -60,9 +59,9 @@ std::string Trainer::training_data() const {
 
 // In place of the one that is there in one go, so that a process that is killed leaves a whole one.
 void Trainer::save_good_adapter(const std::filesystem::path& folder) const {
-  const auto made = folder / fmt::format("adapter.tmp-{}", ::getpid());
+  const auto place = folder / "adapter", made = temporary_path(place, 0);
   save_adapter(made, method_, model_, {model_.chat->source, options_.system});
-  replace_folder(made, folder / "adapter");
+  replace_folder(made, place);
 }
 
 // Moments of other ranks come one by one, as they are written.

@@ -12,6 +12,7 @@
 #include "core/base/error.h"
 #include "core/base/process_lock.h"
 #include "core/base/split.h"
+#include "core/base/temporary.h"
 #include "core/tensor/safetensors.h"
 
 namespace fs = std::filesystem;
@@ -23,9 +24,7 @@ namespace {
 constexpr std::array measured{"seconds",           "training_seconds",    "tokens_per_second",
                               "peak_memory_bytes", "milliseconds_a_step", "saved_at"};
 
-bool is_remainder(const std::string& name) {
-  return name.find(".tmp-") != std::string::npos || name == csreft::lock_file_name;
-}
+bool is_remainder(const std::string& name) { return csreft::is_temporary(name) || name == csreft::lock_file_name; }
 
 // The lines that have their end.
 std::vector<std::string_view> whole_lines(std::string_view text) {
