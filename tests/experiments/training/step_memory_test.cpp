@@ -27,6 +27,9 @@ TEST_CASE("the longest pass has the longest examples of a batch, split where the
   CHECK(csreft::longest_pass(examples, 9, 1000) == 62);
   CHECK(csreft::longest_pass(examples, 9, 40) == 40);
   CHECK(csreft::longest_pass(examples, 9, 10) == 30);
+  // Of two ranks, each has half of the tokens, give or take an example.
+  CHECK(csreft::longest_pass(examples, 9, 1000, 2) == 61);
+  CHECK(csreft::longest_pass(examples, 1, 1000, 4) == 30);
 }
 
 TEST_CASE("a conversation is as long as all of its turns, between which a pass is split") {
@@ -37,7 +40,7 @@ TEST_CASE("a conversation is as long as all of its turns, between which a pass i
   CHECK(csreft::longest_pass(examples, 2, 100) == 700);
 }
 
-TEST_CASE("activations take what is estimated, within a third") {
+TEST_CASE("activations take what is estimated, or up to half as much again") {
   for (const bool checkpointing : {false, true}) {
     CAPTURE(checkpointing);
     const auto model = medium_llama(48);

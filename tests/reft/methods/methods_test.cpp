@@ -167,7 +167,7 @@ TEST_CASE("dropout and noise take part in training alone, and are the same at th
     CHECK(largest_difference(hidden_at({}), hidden_at({})) == 0.0);
     std::set<double> sums;
     for (std::int64_t step = 0; step < 8; ++step) {
-      const csreft::TrainingMoment moment{.step = step, .total_steps = 8, .seed = 3, .pass = 0};
+      const csreft::TrainingMoment moment{.step = step, .total_steps = 8, .seed = 3};
       const Tensor hidden = hidden_at(moment);
       CHECK(largest_difference(hidden, hidden_at(moment)) == 0.0);
       sums.insert(csreft::ops::squared_norm(hidden));
@@ -175,8 +175,9 @@ TEST_CASE("dropout and noise take part in training alone, and are the same at th
     // A draw of eight is hardly ever the same twice, but noise may choose the same gates.
     CHECK(sums.size() > (options.contains("dropout") && options.at("dropout") != 0.0 ? 7 : 1));
     if (options.at("dropout") == 0.0) continue;
-    const csreft::TrainingMoment first{.step = 0, .total_steps = 8, .seed = 3, .pass = 0},
-        second{.step = 0, .total_steps = 8, .seed = 3, .pass = 1};
+    // Behind other examples of the same step, in whatever pass or process.
+    const csreft::TrainingMoment first{.step = 0, .total_steps = 8, .seed = 3},
+        second{.step = 0, .total_steps = 8, .seed = 3, .before = task.prompts};
     CHECK(largest_difference(hidden_at(first), hidden_at(second)) > 0.0);
   }
 }
