@@ -30,11 +30,13 @@ csreft::ChildResult run_on(int ranks, const Bench& bench, const Words& words, cs
 csreft::ChildResult run_two(const Bench& bench, const Words& first, const Words& second,
                             const std::string& before = ":", csreft::ChildOptions options = {}) {
   Words all = mpirun(1);
-  for (const Words* words : {&first, &second}) {
-    if (words == &second) all.insert(all.end(), {":", "-n", "1"});
+  const auto add = [&](const Words& words) {
     all.insert(all.end(), {"sh", "-c", before + "; exec \"$0\" \"$@\"", tested_program()});
-    all.insert(all.end(), words->begin(), words->end());
-  }
+    all.insert(all.end(), words.begin(), words.end());
+  };
+  add(first);
+  all.insert(all.end(), {":", "-n", "1"});
+  add(second);
   options.folder = bench.chat.folder.path();
   return run_words(all, std::move(options));
 }
