@@ -240,7 +240,7 @@ int bench(Arguments arguments) {
           "unknown part '{}': expected one of {}", only, part_names());
   options.model.check();
   begin_work();
-  set_threads(options.model.threads);
+  start_threads(options.model.threads);
 
   const auto output = open_output(file);
   json result{{"machine", machine_name()}};

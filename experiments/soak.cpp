@@ -109,7 +109,7 @@ int soak_training(Arguments arguments) {
   if (!flags.parse(arguments)) return 0;
   check(o);
   begin_work();
-  set_threads(o.threads);
+  start_threads(o.threads);
   const std::filesystem::path folder = o.out.empty() ? make_dated_folder("soak") : std::filesystem::path(o.out);
   make_folder(folder);
   LineLog table(folder / "soak.tsv", header);

@@ -1,10 +1,40 @@
 #include "core/base/threads.h"
 
+#include <cstddef>
+#include <vector>
+
+#include <dnnl.h>
+#include <execinfo.h>
 #include <omp.h>
+#include <pthread.h>
+#include <sys/mman.h>
 
 #include "core/base/error.h"
 
 namespace csreft {
+namespace {
+
+std::size_t stack_bytes() {
+  pthread_attr_t attributes;
+  std::size_t bytes = 0;
+  pthread_attr_init(&attributes);
+  pthread_attr_getstacksize(&attributes, &bytes);
+  pthread_attr_destroy(&attributes);
+  return bytes;
+}
+
+// Throws Error unless so many bytes of address space can be had.
+void require_room(std::size_t bytes) {
+  void* const room =
+      ::mmap(nullptr, bytes, PROT_NONE, MAP_PRIVATE | MAP_ANONYMOUS | MAP_NORESERVE, /*fd=*/-1, /*offset=*/0);
+  require(room != MAP_FAILED,
+          "out of memory: {} threads start in {} MiB of address space, and there is less; expected "
+          "more, or --threads 1",
+          threads(), bytes >> 20U);
+  ::munmap(room, bytes);
+}
+
+}  // namespace
 
 void set_threads(int n) {
   constexpr int limit = 1024;
@@ -13,5 +43,21 @@ void set_threads(int n) {
 }
 
 int threads() { return omp_get_max_threads(); }
+
+void start_threads(int n) {
+  set_threads(n);
+  // Twice what oneDNN's code for products, which it makes at the first of them, and the unwinder were seen to take.
+  constexpr std::size_t libraries = std::size_t{32} << 20U;
+  require_room(libraries + static_cast<std::size_t>(threads() - 1) * stack_bytes());
+  void* frame = nullptr;
+  ::backtrace(&frame, 1);          // loads the unwinder, by which threads end
+  constexpr dnnl_dim_t size = 64;  // large enough to be divided
+  const std::vector<float> factor(static_cast<std::size_t>(size * size), 0.0F);
+  std::vector<float> product(factor.size());
+  static_cast<void>(dnnl_sgemm('N', 'N', size, size, size, 1.0F, factor.data(), size, factor.data(), size, 0.0F,
+                               product.data(), size));
+#pragma omp parallel
+  {}
+}
 
 }  // namespace csreft

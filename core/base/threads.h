@@ -8,4 +8,9 @@ namespace csreft {
 void set_threads(int n);
 int threads();
 
+// set_threads(n); starts them, and has the libraries make what they make at their first use: later, where the address
+// space is bounded (ulimit -v), each of these would end the process in a way of its own. Throws Error where there is
+// not room for all of it.
+void start_threads(int n);
+
 }  // namespace csreft

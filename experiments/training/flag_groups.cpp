@@ -140,7 +140,7 @@ void ModelFlags::check() const {
 }
 
 LanguageModel ModelFlags::load(bool trainable) const {
-  set_threads(threads);
+  start_threads(threads);
   check();
   const Device where = parse_device(device);
   require(!trainable || weights == "f32", "--weights {} cannot be trained: expected f32", weights);

@@ -1,4 +1,5 @@
 // Commands on a disk that is full, in a folder that is read-only, with little memory, and under a clock that jumps.
+#include <algorithm>
 #include <array>
 #include <fstream>
 
@@ -200,6 +201,8 @@ TEST_CASE("a read-only folder is read as any other, and writing into it is one e
 TEST_CASE("with too little memory a command ends with one error or does its work, and goes on with more") {
   constexpr std::size_t mib = std::size_t{1} << 20;
   const Words training = small_training(csreft_training);
+  Words on_two_threads = training;
+  *(std::ranges::find(on_two_threads, "--threads") + 1) = "2";
   const auto plenty = made_in_plenty(training);
   const auto lists = [](std::size_t bytes) {
     try {
@@ -210,8 +213,8 @@ TEST_CASE("with too little memory a command ends with one error or does its work
   };
   std::size_t bound = 16 * mib;
   while (!lists(bound)) bound += bound / 4;
-  int n_refused = 0, n_done = 0;
-  for (; n_done < 2 && bound < (std::size_t{64} << 30); bound += bound / 5) {
+  int n_refused = 0, n_done = 0, n_done_on_two = 0;
+  for (; (n_done < 2 || n_done_on_two < 2) && bound < (std::size_t{64} << 30); bound += bound / 14) {
     CAPTURE(bound / mib);
     const TemporaryFolder folder;
     small_work(folder.path());
@@ -230,8 +233,17 @@ TEST_CASE("with too little memory a command ends with one error or does its work
       REQUIRE(csreft::run_child(has_begun ? resume : training, {.folder = folder.path()}).code == 0);
     }
     CHECK((lasting_contents(folder / "made") == plenty));
+
+    const TemporaryFolder other;
+    small_work(other.path());
+    const auto threads =
+        csreft::run_child(on_two_threads, {.folder = other.path(), .errors_apart = true, .address_space = bound});
+    CAPTURE(threads.errors);
+    CHECK((threads.code == 0 || (threads.code == 2 && is_one_error_line(threads.errors))));
+    if (threads.code == 0) ++n_done_on_two;
   }
-  CHECK(n_done == 2);
+  CHECK(n_done >= 2);
+  CHECK(n_done_on_two == 2);
   CHECK(n_refused > 0);
 }
 
