@@ -227,8 +227,9 @@ MethodChoice MethodFlags::chosen(const Flags& flags, std::span<const Task> tasks
   return choice;
 }
 
-void TrainFlags::add_to(Flags& flags, TrainOptions& defaults) {
+void TrainFlags::add_to(Flags& flags, TrainOptions& defaults, std::initializer_list<std::string_view> without) {
   options_.describe(defaults, "training");
+  for (const auto name : without) options_.leave_out(name);
   options_.add_to(flags, "Training");
 }
 

@@ -2,6 +2,7 @@
 #pragma once
 
 #include <filesystem>
+#include <initializer_list>
 #include <memory>
 #include <string>
 #include <string_view>
@@ -65,7 +66,8 @@ class MethodFlags {
 // The flags of the training loop.
 class TrainFlags {
  public:
-  void add_to(Flags& flags, TrainOptions& defaults);
+  // Without flags for the options `without`, which an experiment has no use for.
+  void add_to(Flags& flags, TrainOptions& defaults, std::initializer_list<std::string_view> without = {});
   // `defaults` with a preset's options, and the user's in their place. `notes`, if given, receives a line for each flag
   // that has no effect on the chosen optimizer.
   TrainOptions chosen(const TrainOptions& defaults, const nlohmann::json& preset,

@@ -40,7 +40,7 @@ constexpr std::array turns_to_learn{
 
 constexpr std::array task_orders{
     TaskOrder{"mixed", "all at once, shuffled; but one after the other where the method asks for it"},
-    TaskOrder{"sequence", "one after the other, as --train names them, and all scored after each"}};
+    TaskOrder{"sequence", "one after the other, in the order that they are given in, and all scored after each"}};
 
 std::vector<OptimizerParameter> optimizer_parameters(const Method& method) {
   std::vector<OptimizerParameter> out;
