@@ -32,9 +32,10 @@ struct ModelFlags {
   void add_to(Flags& flags);
   // Throws Error for values that no model can have; load() does, too.
   void check() const;
-  // Sets the threads and loads to the device, with weights that can be trained if so asked. Throws Error for a model
-  // that is not there.
-  LanguageModel load(bool trainable = false) const;
+  // Sets the threads and loads to the device, with weights that can be trained if so asked. Tells on stderr what a user
+  // should know of the model, of its chat template only if `tells_template`. Throws Error for a model that is not
+  // there.
+  LanguageModel load(bool trainable = false, bool tells_template = true) const;
 };
 
 // A method with its options, and options of the training loop that come with it.
