@@ -72,6 +72,31 @@ TEST_CASE("a report has its numbers in words, every section, and nothing from ou
 }
 
 TEST_CASE("a task has one name on the page, unless two tasks would then have the same") {
+TEST_CASE("a sequence of tasks is a matrix of shaded cells, with its measures when all tasks are learnt") {
+  RunReport report;
+  report.sequences = {
+      {.method = "growing",
+       .metric = "accuracy",
+       .tasks = {"a", "b"},
+       .scores = {{0.5, 0.25}, {0.4, 1.0}},
+       .untrained = {0.0, 0.2},
+       .measures = csreft::Transfer{.average = 0.7, .backward = -0.1, .forward = 0.05, .forgetting = 0.1}},
+      {.method = "loreft", .metric = "nll", .tasks = {"a", "b"}, .scores = {{2.0, 4.0}}}};
+  const std::string page = render_report(report);
+  CHECK(contains(page, "<h2>One task after the other</h2>"));
+  CHECK(contains(page, "<tr><th>growing after</th><th>a</th><th>b</th></tr>"));
+  // The darkest shade is half of the colour.
+  CHECK(contains(page, "<tr><td>(untrained)</td><td style=\"background:rgba(0,158,115,0.00)\">0.0</td>"));
+  CHECK(contains(page,
+                 "<tr><td>b</td><td style=\"background:rgba(0,158,115,0.20)\">40.0</td>"
+                 "<td style=\"background:rgba(0,158,115,0.50)\">100.0</td></tr>"));
+  CHECK(contains(page, "After the last: mean 70.0, backward transfer -10.0, forward transfer +5.0, forgetting +10.0."));
+  // Of nll less is better, and nothing is known before the last task is learnt.
+  const std::string unfinished = page.substr(page.find("loreft after"));
+  CHECK(contains(unfinished, "rgba(0,158,115,0.50)\">2.000</td><td style=\"background:rgba(0,158,115,0.00)\">4.000"));
+  CHECK_FALSE(contains(unfinished, "After the last"));
+}
+
   RunReport report;
   report.scores = {{"a.test", "accuracy", "csreft", 0.75, 100}, {"b.test", "accuracy", "csreft", 1.0, 100}};
   report.gate_histories = {{.method = "csreft", .steps = {{{"b.train", {0.5, 0.5}}}, {{"a.train", {0.2, 0.8}}}}}};
