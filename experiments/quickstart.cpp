@@ -252,6 +252,7 @@ int quickstart(Arguments arguments) {
   fmt::print("\nthe model as it is: scoring {} answers\n", options.n_test * std::ssize(tests));
   std::fflush(stdout);
   const auto before = score_untrained(model, tests, evaluation);
+  write_answers(folder, answers_of(before, tests), untrained_answers_file_name);
   std::vector<const Contestant*> done;
   for (auto& contestant : contestants) {
     if (interrupted()) break;
