@@ -63,6 +63,7 @@ TEST_CASE("a report has its numbers in words, every section, and nothing from ou
   }
   CHECK(contains(page, "Gates of csreft over training"));
   CHECK(contains(page, "<td>csreft</td><td>0.50</td><td>25 %</td><td>0.125</td>"));
+  CHECK(contains(page, "are of the test prompts alone"));
   CHECK(contains(page, "Wilson’s interval"));
   CHECK(contains(page, "class=\"text right\">it is true."));
   CHECK_FALSE(contains(page, "class=\"text right\">no"));
@@ -71,7 +72,6 @@ TEST_CASE("a report has its numbers in words, every section, and nothing from ou
   CHECK_FALSE(contains(page, "interrupted"));
 }
 
-TEST_CASE("a task has one name on the page, unless two tasks would then have the same") {
 TEST_CASE("a sequence of tasks is a matrix of shaded cells, with its measures when all tasks are learnt") {
   RunReport report;
   report.sequences = {
@@ -97,6 +97,7 @@ TEST_CASE("a sequence of tasks is a matrix of shaded cells, with its measures wh
   CHECK_FALSE(contains(unfinished, "After the last"));
 }
 
+TEST_CASE("a task has one name on the page, unless two tasks would then have the same") {
   RunReport report;
   report.scores = {{"a.test", "accuracy", "csreft", 0.75, 100}, {"b.test", "accuracy", "csreft", 1.0, 100}};
   report.gate_histories = {{.method = "csreft", .steps = {{{"b.train", {0.5, 0.5}}}, {{"a.train", {0.2, 0.8}}}}}};
