@@ -120,7 +120,8 @@ void answer_file(const AdaptedModel& adapted, const Task& task, const GenerateOp
                  ResumableAnswers& answers) {
   const LanguageModel& model = adapted.model;
   const std::size_t n = task.examples.size(), before = answers.answers().size();
-  Progress progress("generate", static_cast<std::int64_t>(n - before), "tok", options.model.quiet);
+  Progress progress("generate", static_cast<std::int64_t>(n), "tok", options.model.quiet, stderr,
+                    static_cast<std::int64_t>(before));
   double tokens = 0;
   for (std::size_t begin = before; begin < n && !interrupted(); begin = answers.answers().size()) {
     const std::size_t size = std::min(static_cast<std::size_t>(options.batch), n - begin);
@@ -137,7 +138,7 @@ void answer_file(const AdaptedModel& adapted, const Task& task, const GenerateOp
       tokens += static_cast<double>(outputs[i].size());
     }
     answers.add(std::move(batch));
-    progress.update(static_cast<std::int64_t>(answers.answers().size() - before), tokens);
+    progress.update(static_cast<std::int64_t>(answers.answers().size()), tokens);
   }
 }
 

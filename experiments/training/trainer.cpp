@@ -250,7 +250,7 @@ TrainResult Trainer::run(const std::filesystem::path& folder, bool resume) {
   };
   if (!folder.empty() && resume && done == total_steps_) save_now();
 
-  Progress progress("train", total_steps_ - done, "tok", options_.quiet);
+  Progress progress("train", total_steps_, "tok", options_.quiet, stderr, done);
   double tokens = 0.0;  // of this process
   auto last_save = Clock::now();
   for (std::int64_t s = done; s < total_steps_ && !result.interrupted; ++s) {
@@ -279,7 +279,7 @@ TrainResult Trainer::run(const std::filesystem::path& folder, bool resume) {
     if (!result.interrupted && validation_is_due(s + 1, result)) {
       result.interrupted = !validate(folder, s + 1, result, validation_log);
     }
-    progress.update(s + 1 - done, tokens, describe(metrics, result.validation));
+    progress.update(s + 1, tokens, describe(metrics, result.validation));
     const bool scores = !result.interrupted && scoring_is_due(s + 1, result);
     const bool last = s + 1 == total_steps_ || result.interrupted;
     const bool due = options_.save_every > 0.0 && seconds_since(last_save) >= options_.save_every;
