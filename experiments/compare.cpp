@@ -5,6 +5,7 @@
 #include <map>
 
 #include "core/base/folder.h"
+#include "core/base/split.h"
 #include "core/base/version.h"
 #include "experiments/cli/cli.h"
 #include "experiments/cli/text_table.h"
@@ -103,6 +104,24 @@ std::string table_of(const std::vector<RunRecord>& runs) {
   return text_table(rows);
 }
 
+// The options that are not the same in all runs: a column for each while these fit on a screen, else a line a run.
+std::string options_text(const std::vector<RunRecord>& runs, const std::vector<std::string>& names) {
+  constexpr std::size_t most_columns = 120;
+  if (names.empty()) return "the runs have the same options\n";
+  std::vector<std::vector<std::string>> rows{{"options that differ"}};
+  rows[0].insert(rows[0].end(), names.begin(), names.end());
+  std::string lines = "options that differ\n";
+  for (const auto& run : runs) {
+    auto& row = rows.emplace_back(std::vector{run.name});
+    for (const auto& name : names) row.push_back(run.options.contains(name) ? run.options.at(name) : "-");
+    lines += fmt::format("  {}: {}\n", run.name, describe(run.options, names));
+  }
+  const std::string table = text_table(rows);
+  const auto table_lines = split(table, "\n");
+  const auto fits = [](std::string_view line) { return line.size() <= most_columns; };
+  return std::ranges::all_of(table_lines, fits) ? table : lines;
+}
+
 // Of one run from the first.
 struct RunDifferences {
   const RunRecord* run;
@@ -192,7 +211,7 @@ std::vector<TaskScore> untrained_of(const std::vector<RunRecord>& runs) {
 }
 
 RunReport report_of(const std::vector<RunRecord>& runs, const std::vector<RunDifferences>& all,
-                    const std::string& command) {
+                    const std::vector<std::string>& differing, const std::string& command) {
   RunReport report;
   report.title = "Comparison of runs";
   report.command = command;
@@ -201,7 +220,9 @@ RunReport report_of(const std::vector<RunRecord>& runs, const std::vector<RunDif
   }
   for (const auto& run : runs) {
     add_run(report, run);
-    report.facts.emplace_back(run.name, run.is_finished ? run.method : run.method + ", unfinished");
+    const std::string options = describe(run.options, differing);
+    report.facts.emplace_back(run.name, fmt::format("{}{}{}{}", run.method, run.is_finished ? "" : ", unfinished",
+                                                    options.empty() ? "" : "; ", options));
   }
   for (const auto& [run, differences] : all) {
     for (const auto& d : differences) {
@@ -220,7 +241,7 @@ int compare(Arguments arguments) {
   std::string out;
   Flags flags("compare",
               "Compares runs on their test data, and each with the first: example by example where both have answered "
-              "the same examples (answers.jsonl), else by their scores alone.",
+              "the same examples (answers.jsonl), else by their scores alone. Shows which of their options differ.",
               {"./run compare runs/train-20260101-120000 runs/train-20260101-130000",
                "./run compare first second third --out runs/compared"});
   flags.add_list("runs", texts,
@@ -234,12 +255,15 @@ int compare(Arguments arguments) {
   const auto runs = read_runs(texts);
   std::vector<RunDifferences> all;
   for (std::size_t i = 1; i < runs.size(); ++i) all.push_back({&runs[i], compare_runs(runs.front(), runs[i])});
-  fmt::print("{}\ndifferences from {}, with one standard error\n{}", table_of(runs), runs.front().name,
-             differences_text(all));
+  std::vector<RunOptions> options;
+  for (const auto& run : runs) options.push_back(run.options);
+  const auto differing = differing_options(options);
+  fmt::print("{}\n{}\ndifferences from {}, with one standard error\n{}", table_of(runs), options_text(runs, differing),
+             runs.front().name, differences_text(all));
   if (!out.empty()) make_folder(out);
   const fs::path folder = out.empty() ? make_dated_folder("compare") : fs::path(out);
   write_file_atomically(folder / "compare.tsv", tsv_of(runs, all));
-  write_report(folder / "compare.html", report_of(runs, all, flags.command()));
+  write_report(folder / "compare.html", report_of(runs, all, differing, flags.command()));
   fmt::print("\ntable: {}\nreport: {}\n", (folder / "compare.tsv").string(), (folder / "compare.html").string());
   return 0;
 }

@@ -87,13 +87,25 @@ nlohmann::json asked_for(const GenerateOptions& options, const AdaptedModel& ada
           {"batch", options.batch}};
 }
 
-// {dataset, instruction, output, generator}, what AlpacaEval reads; with `adapter` where the example names its own.
-nlohmann::json answer_to(const Example& e, std::string output, std::string generator) {
+// Turns before the instruction, as Alpaca's format has them: [[user, assistant], ...].
+nlohmann::json history_json(std::span<const Message> history) {
+  auto turns = nlohmann::json::array();
+  for (std::size_t i = 0; i + 1 < history.size(); i += 2) {
+    turns.push_back({history[i].content, history[i + 1].content});
+  }
+  return turns;
+}
+
+// {dataset, instruction, output, generator}, what AlpacaEval reads; with `adapter` where the example names its own, and
+// what else its prompt is made of: `input`, `history`, `system`.
+nlohmann::json answer_to(const Example& e, const std::string& system, std::string output, std::string generator) {
   nlohmann::json answer{
       {"instruction", e.instruction}, {"output", std::move(output)}, {"generator", std::move(generator)}};
   if (e.adapters) answer["adapter"] = *e.adapters;
   if (!e.dataset.empty()) answer["dataset"] = e.dataset;
   if (!e.input.empty()) answer["input"] = e.input;
+  if (!e.history.empty()) answer["history"] = history_json(e.history);
+  if (const auto& own = e.system.empty() ? system : e.system; !own.empty()) answer["system"] = own;
   return answer;
 }
 
@@ -108,7 +120,8 @@ void answer_file(const AdaptedModel& adapted, const Task& task, const GenerateOp
                  ResumableAnswers& answers) {
   const LanguageModel& model = adapted.model;
   const std::size_t n = task.examples.size(), before = answers.answers().size();
-  Progress progress("generate", static_cast<std::int64_t>(n - before), "tok", options.model.quiet);
+  Progress progress("generate", static_cast<std::int64_t>(n), "tok", options.model.quiet, stderr,
+                    static_cast<std::int64_t>(before));
   double tokens = 0;
   for (std::size_t begin = before; begin < n && !interrupted(); begin = answers.answers().size()) {
     const std::size_t size = std::min(static_cast<std::size_t>(options.batch), n - begin);
@@ -120,11 +133,12 @@ void answer_file(const AdaptedModel& adapted, const Task& task, const GenerateOp
     if (interrupted()) break;
     std::vector<nlohmann::json> batch;
     for (std::size_t i = 0; i < size; ++i) {
-      batch.push_back(answer_to(examples[i], model.tokenizer.decode(outputs[i]), generator_of(adapted, own[i])));
+      batch.push_back(
+          answer_to(examples[i], adapted.system, model.tokenizer.decode(outputs[i]), generator_of(adapted, own[i])));
       tokens += static_cast<double>(outputs[i].size());
     }
     answers.add(std::move(batch));
-    progress.update(static_cast<std::int64_t>(answers.answers().size() - before), tokens);
+    progress.update(static_cast<std::int64_t>(answers.answers().size()), tokens);
   }
 }
 
@@ -150,8 +164,9 @@ void add_flags(Flags& flags, GenerateOptions& o) {
       "a file of instructions, in the forms that train reads: without outputs, or the last response is answered anew; "
       "an element's `adapter` names those of --adapter");
   flags.add_path("--out", o.out,
-                 "where the answers to --data go: [{dataset, instruction, output, generator}]. A command that was "
-                 "stopped goes on from what FILE.part keeps");
+                 "where the answers to --data go: [{dataset, instruction, output, generator}], and where a prompt has "
+                 "more: input, history (the turns before), system. A command that was stopped goes on from what "
+                 "FILE.part keeps");
   o.columns.add_to(flags, /*with_task_column=*/false);
   flags.group("Adapters");
   o.adapters.add_to(flags);

@@ -194,11 +194,13 @@ int quickstart(Arguments arguments) {
   flags.hide("--limit");
   flags.add_path("--wordnet", options.wordnet, "WordNet's folder of database files", "FOLDER");
   flags.add_switch("--smoke", options.smoke, "a minute's run of everything: few examples, few steps");
-  train_flags.add_to(flags, options.train);
+  // The skills have no validation data, and each example is one turn.
+  train_flags.add_to(flags, options.train, {"loss_on", "validate_every", "keep"});
   options.saves.add_to(flags);
   options.model.add_to(flags);
   if (!flags.parse(arguments)) return 0;
-  options.train = train_flags.chosen(options.train, nlohmann::json::object());
+  std::vector<std::string> notes;
+  options.train = train_flags.chosen(options.train, nlohmann::json::object(), &notes);
   if (options.smoke) {
     if (!flags.given("--examples")) options.n_train = 8;
     if (!flags.given("--tests")) options.n_test = 4;
@@ -208,6 +210,7 @@ int quickstart(Arguments arguments) {
   options.saves.apply(options.train);
   options.model.check();
   begin_work();
+  print_notes(notes);
   const Replace replace = options.force ? Replace::any : Replace::nothing;
   RunFolder whole = options.out.empty() ? RunFolder::take_new("quickstart") : RunFolder::take(options.out, replace);
   const std::filesystem::path folder = whole.path();
@@ -249,6 +252,7 @@ int quickstart(Arguments arguments) {
   fmt::print("\nthe model as it is: scoring {} answers\n", options.n_test * std::ssize(tests));
   std::fflush(stdout);
   const auto before = score_untrained(model, tests, evaluation);
+  write_answers(folder, answers_of(before, tests), untrained_answers_file_name);
   std::vector<const Contestant*> done;
   for (auto& contestant : contestants) {
     if (interrupted()) break;

@@ -173,7 +173,11 @@ bool train_with_baseline(MethodRun& run, Trainer& trainer, const LanguageModel& 
   const Ranks& ranks = trainer.ranks();
   if (command.baseline && ranks.is_first()) {
     run.untrained = kept_scores(kept, "untrained", tests, shared, where);
-    if (run.untrained.empty()) run.untrained = score_untrained(model, tests, command.evaluation);
+    if (run.untrained.empty()) {
+      run.untrained = score_untrained(model, tests, command.evaluation);
+      // Before the summary has the scores, so that a run that goes on has the answers to those that it finds there.
+      if (!interrupted()) write_answers(folder.path(), answers_of(run.untrained, tests), untrained_answers_file_name);
+    }
     print_scores("untrained", run.untrained);
   }
   run.result.interrupted = true;

@@ -50,6 +50,17 @@ std::shared_ptr<const ChatTemplate> chat_template_of(const Checkpoint& checkpoin
   return choose_chat_template(checkpoint.chat_template, tokenizer, special_tokens);
 }
 
+// What to tell of a template that choose_chat_template() has guessed for files that have none.
+std::string guess_note(const ChatTemplate& guessed) {
+  return fmt::format(
+      "the model's files have no chat template: prompts have the form of {}, {}; --chat-template names another",
+      guessed.name, guessed.name == "chatml" ? "whose tokens its tokenizer has" : "as for a base model");
+}
+
+std::string template_note(const Checkpoint& checkpoint, const ChatTemplate& chosen) {
+  return checkpoint.chat_template.empty() ? guess_note(chosen) : replacement_note(checkpoint.chat_template, chosen);
+}
+
 }  // namespace
 
 Tokenizer load_tokenizer(const Checkpoint& checkpoint) {
@@ -73,7 +84,7 @@ LanguageModel load_language_model(const std::filesystem::path& path, std::string
   Tokenizer tokenizer = load_tokenizer(checkpoint);
   SpecialTokens special_tokens = special_tokens_of(checkpoint, tokenizer);
   auto chat = chat_template_of(checkpoint, chat_template, tokenizer, special_tokens);
-  auto note = chat_template.empty() ? replacement_note(checkpoint.chat_template, *chat) : "";
+  auto note = chat_template.empty() ? template_note(checkpoint, *chat) : "";
   auto notes = notes_of(checkpoint, tokenizer);
   return {checkpoint.name,
           path,

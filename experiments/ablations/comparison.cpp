@@ -173,6 +173,9 @@ void print_cells(std::span<const Cell> cells, const std::optional<Cell>& untrain
   const bool is_variant = untrained && std::ranges::find(cells, untrained->variant, &Cell::variant) != cells.end();
   if (untrained && !is_variant) line(untrained->variant, std::span(&*untrained, 1));
   for (const auto& name : variants_of(cells)) line(name, cells_of(cells, name));
+  if (std::ranges::any_of(cells, [](const Cell& cell) { return cell.router.has_value(); })) {
+    fmt::print("NMI (of task and largest gate) and dead (share of subspaces): of the test prompts alone\n");
+  }
 }
 
 }  // namespace csreft

@@ -48,6 +48,13 @@ void take_out(std::string& help, const std::string& name) {
   if (gap < end) help.insert(gap, text.size() - 1, ' ');
 }
 
+// CLI11 ends a group of flags, and begins the next, with a blank line: one of the two.
+std::string without_double_blanks(std::string text) {
+  constexpr std::string_view two = "\n\n\n";
+  for (std::size_t at = 0; (at = text.find(two, at)) != std::string::npos;) text.erase(at, 1);
+  return text;
+}
+
 // Whether a value names a file or a folder, as by a / or an extension, that is not there: by itself, or as NAME=FILE.
 bool is_missing(const std::string& text) {
   const std::filesystem::path path(text), named(text.substr(text.find('=') + 1));
@@ -190,7 +197,7 @@ void Flags::check_files() const {
 }
 
 std::string Flags::help() const {
-  std::string text = without_marks(app_.help());
+  std::string text = without_double_blanks(without_marks(app_.help()));
   for (const auto& name : hidden_) take_out(text, name);
   if (::isatty(STDOUT_FILENO) == 0) return text;  // whoever reads it may search it by lines
   return wrapped_help(text, description_column, terminal_width(stdout));

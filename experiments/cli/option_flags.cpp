@@ -100,6 +100,10 @@ void OptionFlags::add_flag(Flags& flags, Entry& entry) {
   }
 }
 
+void OptionFlags::leave_out(std::string_view name) {
+  std::erase_if(entries_, [name](const auto& entry) { return entry->option.name == name; });
+}
+
 void OptionFlags::add_to(Flags& flags, std::string_view shared, const std::map<std::string, std::string>& headings) {
   const auto heading_of = [&](const Entry& entry) -> std::string {
     const std::string& owner = entry.owners.front();

@@ -22,6 +22,8 @@ class OptionFlags final : public OptionVisitor {
     Options options(*this);
     of.describe(options);
   }
+  // From here on options of this name get no flag.
+  void leave_out(std::string_view name);
   // Makes the flags: under `shared`, if several owners have one or `heading` of its owner is not there, else under the
   // owner's heading. Call it once, when all have been described.
   void add_to(Flags& flags, std::string_view shared, const std::map<std::string, std::string>& headings = {});

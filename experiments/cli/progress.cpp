@@ -63,20 +63,21 @@ std::string clock_time(double seconds) {
 
 }  // namespace
 
-std::string progress_line(std::string_view name, std::int64_t done, std::int64_t total, double units,
-                          std::string_view unit, double seconds, std::string_view text, std::size_t width) {
+std::string progress_line(std::string_view name, const StepCount& steps, double units, std::string_view unit,
+                          double seconds, std::string_view text, std::size_t width) {
   constexpr std::int64_t bar_width = 20;
-  const std::int64_t whole = std::max<std::int64_t>(total, 1);
-  const std::int64_t reached = std::clamp<std::int64_t>(done, 0, whole);
+  const std::int64_t whole = std::max<std::int64_t>(steps.total, 1);
+  const std::int64_t reached = std::clamp<std::int64_t>(steps.done, 0, whole);
+  const std::int64_t here = reached - steps.before;
   const auto filled = static_cast<std::size_t>(reached * bar_width / whole);
   std::string line = fmt::format("{}  {:#<{}}{:-<{}} {:3} %", name, "", filled, "",
                                  static_cast<std::size_t>(bar_width) - filled, reached * 100 / whole);
   if (!unit.empty() && seconds > 0)
     line += fmt::format("   {:.{}f} {}/s", units / seconds, units < 100 * seconds ? 1 : 0, unit);
   if (reached == whole) {
-    line += fmt::format("   {} in all", clock_time(seconds));
-  } else if (reached > 0) {
-    const auto left = static_cast<double>(whole - reached) * seconds / static_cast<double>(reached);
+    line += fmt::format("   {} {}", clock_time(seconds), steps.before > 0 ? "in this start" : "in all");
+  } else if (here > 0) {
+    const auto left = static_cast<double>(whole - reached) * seconds / static_cast<double>(here);
     line += fmt::format("   {} left", clock_time(left));
   }
   if (!text.empty()) line += fmt::format("   {}", text);
@@ -84,9 +85,10 @@ std::string progress_line(std::string_view name, std::int64_t done, std::int64_t
   return line;
 }
 
-Progress::Progress(std::string name, std::int64_t total, std::string unit, bool quiet, std::FILE* out)
+Progress::Progress(std::string name, std::int64_t total, std::string unit, bool quiet, std::FILE* out,
+                   std::int64_t before)
     : name_(std::move(name)),
-      total_(total),
+      steps_{.done = before, .total = total, .before = before},
       unit_(std::move(unit)),
       out_(out),
       quiet_(quiet),
@@ -96,7 +98,7 @@ Progress::~Progress() { finish(); }
 
 void Progress::update(std::int64_t done, double units, std::string_view text) {
   if (quiet_) return;
-  done_ = done;
+  steps_.done = done;
   units_ = units;
   text_ = text;
   const auto now = Clock::now();
@@ -107,18 +109,18 @@ void Progress::update(std::int64_t done, double units, std::string_view text) {
 void Progress::show(Clock::time_point now) {
   const double seconds = std::chrono::duration<double>(now - start_).count();
   const std::size_t width = terminal_ ? terminal_width(out_) - 1 : 200;
-  const std::string line = progress_line(name_, done_, total_, units_, unit_, seconds, text_, width);
+  const std::string line = progress_line(name_, steps_, units_, unit_, seconds, text_, width);
   fmt::print(out_, "{}{}{}", terminal_ ? "\r\x1b[K" : "", line, terminal_ ? "" : "\n");
   std::fflush(out_);
   shown_ = true;
-  shown_done_ = done_;
+  shown_done_ = steps_.done;
   last_shown_ = now;
 }
 
 void Progress::finish() {
   // A log hears of the end only if it has heard of the beginning.
   if (!std::exchange(quiet_, true) && shown_) {
-    if (terminal_ || shown_done_ != done_) show(Clock::now());
+    if (terminal_ || shown_done_ != steps_.done) show(Clock::now());
     if (terminal_) fmt::print(out_, "\n");
   }
 }

@@ -9,23 +9,31 @@
 
 namespace csreft {
 
+// Steps of a work, of which an earlier start has done the first `before`.
+struct StepCount {
+  std::int64_t done, total, before = 0;
+};
+
 // One line of `name`, bar, share, rate, time left and `text`, at most `width` characters:
 //   train  ######------  50 %   1234 tok/s   0:42 left   loss 0.7312
-// done of total steps took `seconds`, in which `units` of what `unit` names (`tok`; "": no rate) were worked off.
-std::string progress_line(std::string_view name, std::int64_t done, std::int64_t total, double units,
-                          std::string_view unit, double seconds, std::string_view text, std::size_t width);
+// The bar is that of all steps. Those of this start took `seconds`, in which `units` of what `unit` names (`tok`; "":
+// no rate) were worked off.
+std::string progress_line(std::string_view name, const StepCount& steps, double units, std::string_view unit,
+                          double seconds, std::string_view text, std::size_t width);
 
 // Shows a progress line on `out`: rewritten in place, ten times a second at most, on a terminal; elsewhere a new line
 // every ten seconds, so that a log stays short. Nothing at all when `quiet`.
 class Progress {
  public:
-  Progress(std::string name, std::int64_t total, std::string unit = "", bool quiet = false, std::FILE* out = stderr);
+  // `before` of the steps were done by an earlier start: the rate and the time left are those of the others.
+  Progress(std::string name, std::int64_t total, std::string unit = "", bool quiet = false, std::FILE* out = stderr,
+           std::int64_t before = 0);
   // Ends the line.
   ~Progress();
   Progress(const Progress&) = delete;
   Progress& operator=(const Progress&) = delete;
 
-  // `done` steps and `units` units are behind us, counted from the start; `text` is what else is worth seeing.
+  // `done` steps of all, and `units` units since this start, are behind us; `text` is what else is worth seeing.
   void update(std::int64_t done, double units = 0, std::string_view text = "");
   // Shows the last update and ends the line; later calls do nothing.
   void finish();
@@ -35,7 +43,7 @@ class Progress {
   void show(Clock::time_point now);
 
   std::string name_;
-  std::int64_t total_;
+  StepCount steps_;
   std::string unit_;
   std::FILE* out_;
   bool quiet_;
@@ -43,7 +51,7 @@ class Progress {
   bool shown_ = false;
   Clock::time_point start_ = Clock::now();
   Clock::time_point last_shown_ = start_;
-  std::int64_t done_ = 0, shown_done_ = 0;
+  std::int64_t shown_done_ = 0;
   double units_ = 0;
   std::string text_;
 };

@@ -54,9 +54,11 @@ std::string router_table(const RunReport& report) {
                         measures.normalised_mutual_information, 100 * measures.dead_share, measures.mean_overlap);
   }
   return table(
-      "<tr><th>Method</th><th>Task and largest gate:<br>normalised mutual information</th><th>Dead<br>subspaces</th>"
-      "<th>Overlap of<br>subspaces</th></tr>",
-      rows);
+             "<tr><th>Method</th><th>Task and largest gate:<br>normalised mutual information</th><th>Dead<br>"
+             "subspaces</th><th>Overlap of<br>subspaces</th></tr>",
+             rows) +
+         "<p class=\"faint\">Mutual information and dead subspaces (a mean gate below 0.01) are of the test prompts "
+         "alone, not of the training prompts: a subspace may be dead here that other prompts open.</p>\n";
 }
 
 }  // namespace

@@ -26,7 +26,7 @@ p { margin: .5rem 0; max-width: 42em; }
   letter-spacing: -.02em; white-space: nowrap; }
 .card .number span { color: var(--faint); font-weight: 400; }
 .card p { margin: .15rem 0 0; font-size: .88rem; color: var(--faint); }
-figure { margin: 1rem 0; }
+figure { margin: 1rem 0; } figcaption { margin-top: .4rem; }
 .wide { overflow-x: auto; }
 figure svg { display: block; width: 100%; max-width: 47rem; height: auto; }
 table { border-collapse: collapse; font-size: .9rem; font-variant-numeric: tabular-nums; min-width: 100%; }
@@ -43,7 +43,8 @@ details { margin: .6rem 0; } summary { cursor: pointer; }
 pre { background: var(--card); border-radius: .6rem; padding: .8rem 1rem; white-space: pre-wrap; overflow-wrap: anywhere;
   font: .88rem/1.5 ui-monospace, SFMono-Regular, Menlo, Consolas, monospace; }
 @media (max-width: 34rem) { main { padding: 1.5rem .8rem 3rem; } h1 { font-size: 1.5rem; overflow-wrap: anywhere; }
-  table { font-size: .64rem; } th, td { padding: .3rem .12rem; white-space: normal; overflow-wrap: break-word; } }
+  figure svg { min-width: 30rem; } table { font-size: .72rem; } th, td { padding: .3rem .25rem; }
+  th, td:first-child { white-space: normal; } }
 )";
 
 }  // namespace

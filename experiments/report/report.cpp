@@ -77,8 +77,9 @@ std::string render_report(const RunReport& report) {
   if (!has_gnuplot()) page += "<p class=\"faint\">No pictures: there was no gnuplot when this page was made.</p>\n";
   const sections::Colours colours = sections::colours_of(shown);
   page += sections::headline(shown) + sections::scores(shown, colours) + sections::differences(shown) +
-          sections::training(shown, colours) + sections::validation(shown, colours) + sections::gates(shown) +
-          sections::cost(shown) + sections::samples(shown) + sections::mistakes(shown) + sections::how_to_repeat(shown);
+          sections::sequences(shown) + sections::training(shown, colours) + sections::validation(shown, colours) +
+          sections::gates(shown) + sections::cost(shown) + sections::samples(shown) + sections::mistakes(shown) +
+          sections::how_to_repeat(shown);
   return html_page(shown.title, page);
 }
 

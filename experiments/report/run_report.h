@@ -11,6 +11,7 @@
 
 #include "experiments/report/uncertainty.h"
 #include "reft/interference.h"
+#include "reft/transfer.h"
 
 namespace csreft {
 
@@ -75,6 +76,14 @@ struct RunReport {
     std::int64_t wrong{}, n{};        // of n examples
     std::vector<Example> examples{};  // some of them
   };
+  // How tasks that a method learnt one after the other do after each.
+  struct Sequence {
+    std::string method, metric;
+    std::vector<std::string> tasks;           // in the order of learning
+    std::vector<std::vector<double>> scores;  // [tasks learnt so far][tasks]
+    std::vector<double> untrained{};          // [tasks]; empty: not scored
+    std::optional<Transfer> measures{};       // when all are learnt
+  };
   // By how much a method's score is above that of another, `base`.
   struct Difference {
     std::string method, base;
@@ -101,6 +110,7 @@ struct RunReport {
   std::vector<Sample> samples;
   std::vector<Mistakes> mistakes{};
   std::vector<Difference> differences{};
+  std::vector<Sequence> sequences{};
   bool interrupted{};
 };
 

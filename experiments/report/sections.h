@@ -20,6 +20,7 @@ Colours colours_of(const RunReport& report);
 std::string headline(const RunReport& report);
 std::string scores(const RunReport& report, const Colours& colours);
 std::string differences(const RunReport& report);
+std::string sequences(const RunReport& report);
 std::string training(const RunReport& report, const Colours& colours);
 std::string validation(const RunReport& report, const Colours& colours);
 std::string gates(const RunReport& report);

@@ -108,7 +108,8 @@ AdaptedModel::AdaptedModel(const ModelFlags& model_flags, const AdapterFlags& ad
         model_flags.check();
         adapter_flags.check();
         const Folders read = read_descriptions(adapter_flags.adapters);
-        return model_of(model_flags, flags.given("--model"), read).load();
+        const bool has_template = !read.folders.empty() && !read.descriptions.front().context.chat_template.empty();
+        return model_of(model_flags, flags.given("--model"), read).load(/*trainable=*/false, !has_template);
       }()},
       system(model_flags.system) {
   const Folders read = read_descriptions(adapter_flags.adapters);

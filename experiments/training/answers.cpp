@@ -60,15 +60,15 @@ std::vector<Answer> answers_of(std::span<const TaskScore> scores, std::span<cons
   return answers;
 }
 
-void write_answers(const std::filesystem::path& folder, std::span<const Answer> answers) {
+void write_answers(const std::filesystem::path& folder, std::span<const Answer> answers, const char* file_name) {
   if (answers.empty()) return;
   std::string lines;
   for (const auto& answer : answers) lines += answer_line(answer);
-  write_file_atomically(folder / answers_file_name, lines);
+  write_file_atomically(folder / file_name, lines);
 }
 
-std::vector<Answer> read_answers(const std::filesystem::path& folder) {
-  const auto file = folder / answers_file_name;
+std::vector<Answer> read_answers(const std::filesystem::path& folder, const char* file_name) {
+  const auto file = folder / file_name;
   std::vector<Answer> answers;
   if (!std::filesystem::exists(file)) return answers;
   std::istringstream lines(read_text_file(file));

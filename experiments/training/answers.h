@@ -1,5 +1,5 @@
-// answers.jsonl: what a model answered to each test example, by whatever metric the answers are scored. A task scored
-// by nll has no answers, and no lines.
+// answers.jsonl: what a model answered to each test example, by whatever metric the answers are scored; and
+// answers-untrained.jsonl: what it answered before it was trained. A task scored by nll has no answers, and no lines.
 #pragma once
 
 #include <cstdint>
@@ -14,6 +14,7 @@
 namespace csreft {
 
 inline constexpr const char* answers_file_name = "answers.jsonl";
+inline constexpr const char* untrained_answers_file_name = "answers-untrained.jsonl";
 
 // A line of it; `input` and `gates` are left out where they are empty, `metric` where it is accuracy, and `score` where
 // an answer is right or wrong.
@@ -33,10 +34,11 @@ struct Answer {
 // Of each example that has an output, in the order of the scores. Throws Error for a score of none of the tests.
 std::vector<Answer> answers_of(std::span<const TaskScore> scores, std::span<const Task> tests);
 
-// Writes the folder's answers.jsonl whole or not at all; nothing where there are no answers.
-void write_answers(const std::filesystem::path& folder, std::span<const Answer> answers);
+// Writes the folder's file whole or not at all; nothing where there are no answers.
+void write_answers(const std::filesystem::path& folder, std::span<const Answer> answers,
+                   const char* file_name = answers_file_name);
 
-// None where the folder has no answers.jsonl. Throws Error, naming the line, for one that write_answers did not write.
-std::vector<Answer> read_answers(const std::filesystem::path& folder);
+// None where the folder has no such file. Throws Error, naming the line, for one that write_answers did not write.
+std::vector<Answer> read_answers(const std::filesystem::path& folder, const char* file_name = answers_file_name);
 
 }  // namespace csreft

@@ -139,7 +139,7 @@ void ModelFlags::check() const {
   if (!chat_template.empty()) static_cast<void>(open_chat_template(chat_template, {}));
 }
 
-LanguageModel ModelFlags::load(bool trainable) const {
+LanguageModel ModelFlags::load(bool trainable, bool tells_template) const {
   start_threads(threads);
   check();
   const Device where = parse_device(device);
@@ -157,7 +157,7 @@ LanguageModel ModelFlags::load(bool trainable) const {
                printable(own));
   }
   if (!quiet) {
-    if (!loaded.template_note.empty() && model != default_model) {
+    if (tells_template && !loaded.template_note.empty() && model != default_model) {
       fmt::print(stderr, "note: {}\n", loaded.template_note);
     }
     for (const auto& note : loaded.notes) fmt::print(stderr, "note: {}\n", note);
@@ -227,8 +227,9 @@ MethodChoice MethodFlags::chosen(const Flags& flags, std::span<const Task> tasks
   return choice;
 }
 
-void TrainFlags::add_to(Flags& flags, TrainOptions& defaults) {
+void TrainFlags::add_to(Flags& flags, TrainOptions& defaults, std::initializer_list<std::string_view> without) {
   options_.describe(defaults, "training");
+  for (const auto name : without) options_.leave_out(name);
   options_.add_to(flags, "Training");
 }
 

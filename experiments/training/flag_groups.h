@@ -2,6 +2,7 @@
 #pragma once
 
 #include <filesystem>
+#include <initializer_list>
 #include <memory>
 #include <string>
 #include <string_view>
@@ -31,9 +32,10 @@ struct ModelFlags {
   void add_to(Flags& flags);
   // Throws Error for values that no model can have; load() does, too.
   void check() const;
-  // Sets the threads and loads to the device, with weights that can be trained if so asked. Throws Error for a model
-  // that is not there.
-  LanguageModel load(bool trainable = false) const;
+  // Sets the threads and loads to the device, with weights that can be trained if so asked. Tells on stderr what a user
+  // should know of the model, of its chat template only if `tells_template`. Throws Error for a model that is not
+  // there.
+  LanguageModel load(bool trainable = false, bool tells_template = true) const;
 };
 
 // A method with its options, and options of the training loop that come with it.
@@ -65,7 +67,8 @@ class MethodFlags {
 // The flags of the training loop.
 class TrainFlags {
  public:
-  void add_to(Flags& flags, TrainOptions& defaults);
+  // Without flags for the options `without`, which an experiment has no use for.
+  void add_to(Flags& flags, TrainOptions& defaults, std::initializer_list<std::string_view> without = {});
   // `defaults` with a preset's options, and the user's in their place. `notes`, if given, receives a line for each flag
   // that has no effect on the chosen optimizer.
   TrainOptions chosen(const TrainOptions& defaults, const nlohmann::json& preset,

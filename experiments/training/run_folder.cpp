@@ -37,7 +37,7 @@ void remove_run(const fs::path& folder) {
   std::error_code ignored;
   // The state first: without it nothing of the former run is taken for a part of the one that begins.
   for (const char* name : {"state.safetensors", "summary.json", "metrics.jsonl", "validation.jsonl", "sequence.jsonl",
-                           "answers.jsonl", "measured.json", "report.html", "adapter"}) {
+                           "answers.jsonl", "answers-untrained.jsonl", "measured.json", "report.html", "adapter"}) {
     fs::remove_all(folder / name, ignored);
   }
 }

@@ -8,6 +8,7 @@
 #include "experiments/tasks/scoring.h"
 #include "experiments/training/metrics.h"
 #include "experiments/training/run_folder.h"
+#include "experiments/training/run_options.h"
 
 namespace csreft {
 namespace {
@@ -26,38 +27,6 @@ std::string text_at(const json& object, const char* key) {
 std::int64_t count_at(const json& object, const char* key) {
   const json value = value_at(object, key);
   return value.is_number_integer() ? value.get<std::int64_t>() : 0;
-}
-
-// What follows a flag among the arguments, up to the next one.
-std::vector<std::string> words_after(const json& arguments, std::string_view flag) {
-  std::vector<std::string> words;
-  bool is_after = false;
-  for (const auto& argument : arguments) {
-    if (!argument.is_string()) continue;
-    const auto word = argument.get<std::string>();
-    if (word.starts_with("--")) {
-      is_after = word == flag;
-      if (word.starts_with(std::string(flag) + "=")) words.push_back(word.substr(flag.size() + 1));
-    } else if (is_after) {
-      words.push_back(word);
-    }
-  }
-  return words;
-}
-
-// The names of the data of a role: files, or tasks that the experiment made. Earlier versions kept them in the
-// arguments alone.
-std::vector<std::string> data_of(const json& config, const std::string& role) {
-  std::vector<std::string> names;
-  for (const json& file : value_at(value_at(config, "data"), role.c_str())) {
-    const std::string task = text_at(file, "task");
-    names.push_back(task_stem(task.empty() ? fs::path(text_at(file, "path")).stem().string() : task));
-  }
-  if (!names.empty()) return names;
-  for (const auto& file : words_after(value_at(config, "arguments"), "--" + role)) {
-    names.push_back(task_stem(fs::path(file).stem().string()));
-  }
-  return names;
 }
 
 std::string mean_score_of(const json& summary) {

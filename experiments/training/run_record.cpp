@@ -73,6 +73,7 @@ RunRecord read_run(const fs::path& folder) {
   run.losses = losses_of(summary, folder, where);
   run.validation = read_validation(folder / "validation.jsonl", std::numeric_limits<std::size_t>::max());
   run.kept_step = find_json<std::int64_t>(summary, "kept_step", where).value_or(0);
+  run.options = options_of(object_in(folder / "config.json"));
   run.is_finished = find_json<bool>(summary, "interrupted", where) != true;
   return run;
 }

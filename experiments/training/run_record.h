@@ -8,6 +8,7 @@
 #include <vector>
 
 #include "experiments/training/answers.h"
+#include "experiments/training/run_options.h"
 #include "experiments/training/validation.h"
 
 namespace csreft {
@@ -25,6 +26,7 @@ struct RunRecord {
   std::vector<ValidationRecord> validation{};
   std::int64_t kept_step = 0;  // 0: the last
   bool is_finished = false;
+  RunOptions options{};
 };
 
 // Answers are left out where they are not those that the summary's scores are of, as after a kill between the two.

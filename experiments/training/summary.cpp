@@ -185,6 +185,15 @@ void add_to_report(RunReport& report, const LanguageModel& model, const MethodRu
     }
     report.validations.push_back(std::move(curve));
   }
+  if (!run.result.sequence.empty()) {
+    const SequenceMatrix matrix = matrix_of(run);
+    report.sequences.push_back({.method = run.label,
+                                .metric = matrix.metric,
+                                .tasks = matrix.tasks,
+                                .scores = matrix.scores,
+                                .untrained = matrix.untrained,
+                                .measures = transfer_of(matrix)});
+  }
   RunReport::Gates gates{.method = run.label, .tasks = {}, .mean_alpha = {}};
   for (const auto& s : run.scores) {
     if (s.mean_gates.empty()) continue;

@@ -40,7 +40,7 @@ constexpr std::array turns_to_learn{
 
 constexpr std::array task_orders{
     TaskOrder{"mixed", "all at once, shuffled; but one after the other where the method asks for it"},
-    TaskOrder{"sequence", "one after the other, as --train names them, and all scored after each"}};
+    TaskOrder{"sequence", "one after the other, in the order that they are given in, and all scored after each"}};
 
 std::vector<OptimizerParameter> optimizer_parameters(const Method& method) {
   std::vector<OptimizerParameter> out;
@@ -252,7 +252,7 @@ TrainResult Trainer::run(const std::filesystem::path& folder, bool resume) {
   };
   if (!folder.empty() && resume && done == total_steps_) save_now();
 
-  Progress progress("train", total_steps_ - done, "tok", options_.quiet || !ranks_.is_first());
+  Progress progress("train", total_steps_, "tok", options_.quiet || !ranks_.is_first(), stderr, done);
   double tokens = 0.0;  // of this process
   auto last_save = Clock::now();
   const auto is_due = [&] { return options_.save_every > 0.0 && seconds_since(last_save) >= options_.save_every; };
@@ -283,7 +283,7 @@ TrainResult Trainer::run(const std::filesystem::path& folder, bool resume) {
     if (!result.interrupted && validation_is_due(s + 1, result)) {
       result.interrupted = !validate(folder, s + 1, result, validation_log);
     }
-    progress.update(s + 1 - done, tokens, describe(metrics, result.validation));
+    progress.update(s + 1, tokens, describe(metrics, result.validation));
     const bool scores = !result.interrupted && scoring_is_due(s + 1, result);
     const bool last = s + 1 == total_steps_ || result.interrupted;
     const bool due = ranks_.size() == 1 ? is_due() : agreed_.save;

@@ -38,7 +38,17 @@ class CsReft final : public Method, public Routing {
   std::span<const Parameter> parameters() const override { return parameters_; }
   std::span<const std::pair<std::string, Tensor>> buffers() const override { return norm_; }
   const Routing* routing() const override { return this; }
-  std::vector<std::string> notices() const override { return sites_.notices(); }
+  std::vector<std::string> notices() const override {
+    auto all = sites_.notices();
+    const std::int64_t used = std::ssize(tasks());
+    if (used > 0 && used < options_.competing()) {
+      all.push_back(fmt::format(
+          "gate {} opens a subspace for each of {} tasks: the other {} of {} never open, and --subspaces {} is without "
+          "them",
+          gate(), used, options_.competing() - used, options_.subspaces, options_.shared + used));
+    }
+    return all;
+  }
 
   std::string prepare(std::span<const std::vector<std::int32_t>> prompts, const OnRead& on_read) override {
     if (router_.empty() || (norm_.empty() && !start_.reads_prompts)) return {};

@@ -57,6 +57,20 @@ TEST_CASE("a run keeps what it answered to each test example, with the gates, an
   const auto report = bench.chat.folder.read("run/report.html");
   CHECK(contains(report, fmt::format("csreft: {} of 7 answers {} wrong", wrong, wrong == 1 ? "is" : "are")));
 
+  // Those of the model before it was trained are beside them, in the same form.
+  const auto before = csreft::read_answers(bench.chat.folder / "run", csreft::untrained_answers_file_name);
+  REQUIRE(before.size() == 7);
+  for (std::size_t i = 0; i < 7; ++i) {
+    CHECK(before[i].task == answers[i].task);
+    CHECK(before[i].index == answers[i].index);
+    CHECK(before[i].instruction == answers[i].instruction);
+    CHECK(before[i].expected == answers[i].expected);
+    CHECK(before[i].gates.empty());
+  }
+  for (const char* name : {"test", "other"}) {
+    CHECK(accuracy_of(before, name) == summary["untrained"][name]["accuracy"]);
+  }
+
   // The task's mean gates are the means of its examples'.
   double sum = 0;
   for (std::size_t i = 0; i < 4; ++i) sum += answers[i].gates[1];
@@ -66,7 +80,10 @@ TEST_CASE("a run keeps what it answered to each test example, with the gates, an
   auto again = bench.train();
   again.emplace_back("--force");
   REQUIRE(bench.run(again).code == 0);
-  CHECK_FALSE(std::filesystem::exists(bench.chat.folder / "run/answers.jsonl"));
+  for (const char* file : {"run/answers.jsonl", "run/answers-untrained.jsonl"}) {
+    CAPTURE(file);
+    CHECK_FALSE(std::filesystem::exists(bench.chat.folder / file));
+  }
 }
 
 TEST_CASE("gates by token are kept as their mean over the prompt") {

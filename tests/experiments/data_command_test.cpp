@@ -122,6 +122,44 @@ TEST_CASE("what cannot be used is skipped and told, with a limit as well, and al
   CHECK(read_json(bench, "answers.json").size() == 4);
 }
 
+TEST_CASE("answers hold the whole prompt, so that the same is asked by them") {
+  const Bench bench;
+  const auto& folder = bench.chat.folder;
+  const json turns{{{"role", "user"}, {"content", "A"}},
+                   {{"role", "assistant"}, {"content", "a"}},
+                   {{"role", "user"}, {"content", "B"}}};
+  json with_system = turns;
+  with_system.insert(with_system.begin(), json{{"role", "system"}, {"content", "own"}});
+  folder.write(
+      "ask.json",
+      json{{{"instruction", "C"}, {"input", "c"}, {"dataset", "d"}}, {{"messages", turns}}, {{"messages", with_system}}}
+          .dump());
+  const auto answers_to = [&](const std::string& file, const Words& more) {
+    Words words{"generate", "--quiet",  "--model",          "model", "--data",    file,
+                "--out",    "out.json", "--max-new-tokens", "4",     "--threads", "1"};
+    words.insert(words.end(), more.begin(), more.end());
+    const auto result = bench.run(words);
+    CAPTURE(result.err);
+    REQUIRE(result.code == 0);
+    return read_json(bench, "out.json");
+  };
+  const auto plain = answers_to("ask.json", {});
+  REQUIRE(plain.size() == 3);
+  CHECK(plain[0].size() == 5);  // AlpacaEval's four, and the input
+  CHECK(plain[0]["input"] == "c");
+  CHECK(plain[1]["instruction"] == "B");
+  CHECK(plain[1]["history"] == json::array({json::array({"A", "a"})}));
+  CHECK_FALSE(plain[1].contains("system"));
+  CHECK(plain[2]["history"] == json::array({json::array({"A", "a"})}));
+  CHECK(plain[2]["system"] == "own");
+  const auto common = answers_to("ask.json", {"--system", "common"});
+  CHECK(common[0]["system"] == "common");
+  CHECK(common[2]["system"] == "own");
+  // What was written is read as what was asked.
+  folder.write("again.json", common.dump());
+  CHECK(answers_to("again.json", {}) == common);
+}
+
 TEST_CASE("scores say their metric in every file that has them") {
   const Bench bench;
   for (const char* metric : {"choice", "exact", "contains", "rouge-l", "nll"}) {

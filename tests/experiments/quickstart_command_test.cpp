@@ -7,7 +7,32 @@
 
 #include "tests/experiments/command_bench.h"
 
+TEST_CASE("quickstart has no flags that would change nothing in it") {
+  const Bench bench;
+  const auto help = bench.run({"quickstart", "--help"}).out;
+  for (const char* flag : {"--loss-on", "--validate-every", "--keep"}) {
+    CAPTURE(flag);
+    CHECK(contains(bench.run({"train", "--help"}).out, flag));
+    CHECK_FALSE(contains(help, flag));
+    check_refused(bench, {"quickstart", flag, "1"}, "unknown flag " + std::string(flag));
+  }
+}
+
 TEST_SUITE_BEGIN("needs WordNet");
+
+TEST_CASE("quickstart tells flags that the optimizer has no use for, and learns the skills one by one if asked") {
+  const Bench bench;
+  const auto run = bench.run({"quickstart", "--smoke", "--quiet", "--model", "model", "--out", "run", "--examples", "2",
+                              "--tests", "1", "--steps", "1", "--order", "sequence", "--landing-lambda", "2"});
+  CAPTURE(run.err);
+  CAPTURE(run.out);
+  REQUIRE(run.code == 0);
+  CHECK(contains(run.out, "note: --landing-lambda has no effect on optimizer riemannian_adam\n"));
+  for (const char* folder : {"run", "run/loreft", "run/csreft-paper"}) {
+    const std::string lines = bench.chat.folder.read(std::string(folder) + "/sequence.jsonl");
+    CHECK(std::ranges::count(lines, '\n') == 4);
+  }
+}
 
 TEST_CASE("quickstart shows each score once, in a table of methods by skills, with gates and a sample of each skill") {
   const Bench bench;

@@ -85,7 +85,9 @@ TEST_CASE("an adapter whose gates are decided by the task generates only when it
   bench.chat.folder.write("one.train.json", letter_json(4));
   auto words = bench.train({{"--method", "csreft"}, {"--gate", "onehot"}, {"--train", "one.train.json"}});
   words.insert(words.end(), {"--train", "train.json"});
-  REQUIRE(bench.run(words).code == 0);
+  const auto trained = bench.run(words);
+  REQUIRE(trained.code == 0);
+  CHECK(contains(trained.out, "note: gate onehot opens a subspace for each of 2 tasks: the other 2 of 4 never open"));
   const Words generate{"generate", "--model", "model",   "--adapter",        "run/adapter",
                        "--prompt", "AAA",     "--quiet", "--max-new-tokens", "2"};
   check_refused(bench, generate, "expected --task with one of one, train");

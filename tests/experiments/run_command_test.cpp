@@ -73,6 +73,35 @@ TEST_CASE("the template of SmolLM2-Instruct is replaced, and whoever loads anoth
   CHECK_FALSE(told({}));
 }
 
+TEST_CASE("whoever asks a model without a chat template is told once which one was guessed, unless it is known") {
+  const Bench bench;
+  const auto notes = [&](const Words& words) {
+    const auto result = bench.run(words);
+    CAPTURE(result.err);
+    CHECK(result.code == 0);
+    const std::string note = "note: the model's files have no chat template: prompts have the form of chatml";
+    std::ptrdiff_t n = 0;
+    for (auto at = result.err.find(note); at != std::string::npos; at = result.err.find(note, at + 1)) ++n;
+    return n;
+  };
+  auto training = bench.train();
+  std::erase(training, "--quiet");
+  CHECK(notes(training) == 1);
+  const Words base{"--model", "model", "--threads", "1"};
+  const Words generate{"generate", "--prompt", "A", "--max-new-tokens", "1"};
+  for (const Words& command : {generate, Words{"inspect", "--prompt", "A"}, Words{"chat"},
+                               Words{"evaluate", "--test", "test.json", "--out", "scores.json"}}) {
+    CAPTURE(command.front());
+    CHECK(notes(with(command, base)) == 1);
+    CHECK(notes(with(with(command, base), {"--quiet"})) == 0);
+    CHECK(notes(with(with(command, base), {"--chat-template", "none"})) == 0);
+    CHECK(notes(with(with(command, base), {"--adapter", "run"})) == 0);  // which was trained with one
+  }
+  bench.chat.write("chat_template.jinja", "{% for m in messages %}{{ m.content }}{% endfor %}");
+  bench.chat.write("tokenizer_config.json", R"({"eos_token": "<|im_end|>"})");
+  CHECK(notes(with(generate, base)) == 0);
+}
+
 TEST_CASE("a finished run is replaced only with --force") {
   const Bench bench;
   REQUIRE(bench.run(bench.train()).code == 0);

@@ -1,5 +1,6 @@
 // Which runs there are, and what they differ by.
 #include <fstream>
+#include <regex>
 #include <sstream>
 
 #include <doctest/doctest.h>
@@ -196,6 +197,36 @@ TEST_CASE("compare shows runs side by side, in pairs where they answered the sam
   CHECK(contains(by_scores.out, "+0.500 +- 0.306 "));
   CHECK(contains(by_scores.out, "the two scores alone (binomial)"));
   CHECK(contains(by_scores.out, "table: runs/compare-"));
+}
+
+TEST_CASE("compare shows the options that are not the same in all runs, in a table or, of many, in a line a run") {
+  const Bench bench;
+  const auto& folder = bench.chat.folder;
+  REQUIRE(bench.run(run_in(bench, "a")).code == 0);
+  REQUIRE(bench.run(run_in(bench, "b", {{"--rank", "3"}, {"--lr", "0.5"}, {"--examples", "4"}})).code == 0);
+  REQUIRE(bench.run(run_in(bench, "c", {{"--method", "csreft"}, {"--subspaces", "2"}})).code == 0);
+  std::filesystem::copy(folder / "runs/a", folder / "runs/same", std::filesystem::copy_options::recursive);
+  CHECK(contains(bench.run({"compare", "a", "same"}).out, "the runs have the same options\n"));
+
+  const auto two = bench.run({"compare", "a", "b", "--out", "two"});
+  CAPTURE(two.out);
+  REQUIRE(two.code == 0);
+  CHECK(contains(two.out, "options that differ  examples  lr     rank\n"));
+  CHECK(contains(two.out, "\na                    -         0.004  2\n"));
+  CHECK(contains(two.out, "\nb                    4         0.5    3\n"));
+  CHECK(contains(folder.read("two/compare.html"), "<dt>b</dt><dd>loreft; examples 4, lr 0.5, rank 3</dd>"));
+
+  const auto three = bench.run({"compare", "a", "b", "c"});
+  CAPTURE(three.out);
+  REQUIRE(three.code == 0);
+  CHECK(contains(three.out, "options that differ\n  a: "));
+  CHECK(std::regex_search(three.out, std::regex("\n  b: .*examples 4, .*lr 0\\.5, .*rank 3")));
+  CHECK(std::regex_search(three.out, std::regex("\n  c: .*gate top1, .*subspaces 2")));
+  CHECK_FALSE(std::regex_search(three.out, std::regex("\n  [abc]: .*epochs")));
+
+  // Of a run of an earlier version less is known.
+  folder.write("runs/b/config.json", R"({"experiment": "train", "arguments": ["--examples", "9", "--train", "x"]})");
+  CHECK(contains(bench.run({"compare", "a", "b"}).out, "  b: examples 9, train x\n"));
 }
 
 TEST_CASE("answers that are not those of the scores, or to other examples, are not paired") {

@@ -52,6 +52,10 @@ TEST_CASE("train --order sequence prints and keeps how all tasks do after each, 
     CHECK(contains(result.out, "forward transfer "));
     const json summary = bench.read(out + "/summary.json");
     CHECK(summary["steps"] == 4);
+    const std::string page = bench.chat.folder.read(out + "/report.html");
+    CHECK(contains(page, "<h2>One task after the other</h2>"));
+    CHECK(contains(page, "<tr><th>" + out + " after</th><th>one</th><th>two</th></tr>"));
+    CHECK(contains(page, ", backward transfer "));
     const json& sequence = summary["sequence"];
     CHECK(sequence["tasks"] == std::vector<std::string>{"one", "two"});
     REQUIRE(sequence["scores"].size() == 2);

@@ -108,6 +108,19 @@ TEST_CASE("a hidden name works and is not in the help, whose columns stay") {
   CHECK(column_of("test examples of each task") == column_of("score the untrained model"));
 }
 
+TEST_CASE("a help has no two blank lines in a row, and one before each group") {
+  const EnvironmentVariable unchecked("CSREFT_CHECK", std::nullopt);
+  for (const char* command : {"quickstart", "train", "generate", "ablate", "bench", "roofline"}) {
+    CAPTURE(command);
+    const auto help = run_program({command, "--help"});
+    REQUIRE(help.code == 0);
+    CHECK_FALSE(contains(help.out, "\n\n\n"));
+    CHECK(contains(help.out, "\n\nOptions:\n"));
+    CHECK(contains(help.out, "\n\nExamples:\n"));
+  }
+  CHECK(contains(run_program({"train", "--help"}).out, "\n\nTraining:\n"));
+}
+
 TEST_CASE("a check asks for the files that flags name, and ends where work begins") {
   const EnvironmentVariable checked("CSREFT_CHECK", "1");
   CHECK(Sample().flags.parse(std::vector<std::string>{"--rate", "2"}));

@@ -13,19 +13,29 @@
 using csreft::progress_line;
 
 TEST_CASE("a progress line shows the share, the rate and the time left") {
-  const std::string line = progress_line("train", 50, 200, 6000, "tok", 60, "loss 0.7312", 200);
+  const std::string line = progress_line("train", {50, 200}, 6000, "tok", 60, "loss 0.7312", 200);
   CHECK(line == "train  #####---------------  25 %   100 tok/s   3:00 left   loss 0.7312");
 }
 
 TEST_CASE("a progress line ends with the whole time, and fits the terminal") {
-  CHECK(progress_line("train", 200, 200, 0, "", 3725, "", 200) == "train  #################### 100 %   1:02:05 in all");
-  CHECK(progress_line("train", 200, 200, 0, "", 3725, "", 12) == "train  #####");
+  CHECK(progress_line("train", {200, 200}, 0, "", 3725, "", 200) ==
+        "train  #################### 100 %   1:02:05 in all");
+  CHECK(progress_line("train", {200, 200}, 0, "", 3725, "", 12) == "train  #####");
 }
 
 TEST_CASE("a progress line says nothing that it cannot know") {
-  CHECK(progress_line("train", 0, 10, 0, "tok", 0, "", 200) == "train  --------------------   0 %");
-  CHECK(progress_line("train", 0, 0, 0, "", 1, "", 200) == "train  --------------------   0 %");
-  CHECK(progress_line("train", 15, 10, 0, "", 1, "", 200) == "train  #################### 100 %   0:01 in all");
+  CHECK(progress_line("train", {0, 10}, 0, "tok", 0, "", 200) == "train  --------------------   0 %");
+  CHECK(progress_line("train", {0, 0}, 0, "", 1, "", 200) == "train  --------------------   0 %");
+  CHECK(progress_line("train", {15, 10}, 0, "", 1, "", 200) == "train  #################### 100 %   0:01 in all");
+}
+
+TEST_CASE("a progress line of what goes on shows the bar of the whole, and the rate and time left of this start") {
+  // 50 of 200 steps were there; 50 more took 60 seconds.
+  const std::string line = progress_line("train", {100, 200, 50}, 6000, "tok", 60, "", 200);
+  CHECK(line == "train  ##########----------  50 %   100 tok/s   2:00 left");
+  CHECK(progress_line("train", {50, 200, 50}, 0, "", 1, "", 200) == "train  #####---------------  25 %");
+  CHECK(progress_line("train", {200, 200, 50}, 0, "", 60, "", 200) ==
+        "train  #################### 100 %   1:00 in this start");
 }
 
 TEST_CASE("short work leaves no trace in a log") {

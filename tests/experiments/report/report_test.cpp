@@ -63,12 +63,38 @@ TEST_CASE("a report has its numbers in words, every section, and nothing from ou
   }
   CHECK(contains(page, "Gates of csreft over training"));
   CHECK(contains(page, "<td>csreft</td><td>0.50</td><td>25 %</td><td>0.125</td>"));
+  CHECK(contains(page, "are of the test prompts alone"));
   CHECK(contains(page, "Wilson’s interval"));
   CHECK(contains(page, "class=\"text right\">it is true."));
   CHECK_FALSE(contains(page, "class=\"text right\">no"));
   CHECK_FALSE(contains(page, "<script"));
   CHECK_FALSE(contains(page, "src="));
   CHECK_FALSE(contains(page, "interrupted"));
+}
+
+TEST_CASE("a sequence of tasks is a matrix of shaded cells, with its measures when all tasks are learnt") {
+  RunReport report;
+  report.sequences = {
+      {.method = "growing",
+       .metric = "accuracy",
+       .tasks = {"a", "b"},
+       .scores = {{0.5, 0.25}, {0.4, 1.0}},
+       .untrained = {0.0, 0.2},
+       .measures = csreft::Transfer{.average = 0.7, .backward = -0.1, .forward = 0.05, .forgetting = 0.1}},
+      {.method = "loreft", .metric = "nll", .tasks = {"a", "b"}, .scores = {{2.0, 4.0}}}};
+  const std::string page = render_report(report);
+  CHECK(contains(page, "<h2>One task after the other</h2>"));
+  CHECK(contains(page, "<tr><th>growing after</th><th>a</th><th>b</th></tr>"));
+  // The darkest shade is half of the colour.
+  CHECK(contains(page, "<tr><td>(untrained)</td><td style=\"background:rgba(0,158,115,0.00)\">0.0</td>"));
+  CHECK(contains(page,
+                 "<tr><td>b</td><td style=\"background:rgba(0,158,115,0.20)\">40.0</td>"
+                 "<td style=\"background:rgba(0,158,115,0.50)\">100.0</td></tr>"));
+  CHECK(contains(page, "After the last: mean 70.0, backward transfer -10.0, forward transfer +5.0, forgetting +10.0."));
+  // Of nll less is better, and nothing is known before the last task is learnt.
+  const std::string unfinished = page.substr(page.find("loreft after"));
+  CHECK(contains(unfinished, "rgba(0,158,115,0.50)\">2.000</td><td style=\"background:rgba(0,158,115,0.00)\">4.000"));
+  CHECK_FALSE(contains(unfinished, "After the last"));
 }
 
 TEST_CASE("a task has one name on the page, unless two tasks would then have the same") {

@@ -111,6 +111,11 @@ TEST_CASE("onehot gives each task its subspace, ones opens all, and neither asks
   CHECK(contains(error_text([&] { method->task_index(""); }), "expected --task with one of a, b"));
   CHECK(contains(error_text([&] { method->task_index("e"); }), "knows no task 'e'"));
   CHECK(method->routing()->tasks().size() == 2);
+  // The third subspace is nobody's.
+  REQUIRE(method->notices().size() == 1);
+  CHECK(contains(method->notices()[0], "the other 1 of 3 never open, and --subspaces 2 is without"));
+  const nlohmann::json beside{{"gate", "onehot"}, {"tasks", nlohmann::json::array({"a", "b"})}, {"shared", 1}};
+  CHECK(TinyMethod(with(beside))->notices().empty());
   const TinyMethod soft(csreft_options("prompt_mean"));
   CHECK(soft->routing()->tasks().empty());
   CHECK(soft->task_index("e") == -1);
