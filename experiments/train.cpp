@@ -176,7 +176,7 @@ bool train_with_baseline(MethodRun& run, Trainer& trainer, const LanguageModel& 
     if (run.untrained.empty()) {
       run.untrained = score_untrained(model, tests, command.evaluation);
       // Before the summary has the scores, so that a run that goes on has the answers to those that it finds there.
-      if (!interrupted()) write_answers(folder.path(), answers_of(run.untrained, tests), untrained_answers_file_name);
+      if (!interrupted()) write_answers(folder, answers_of(run.untrained, tests), untrained_answers_file_name);
     }
     print_scores("untrained", run.untrained);
   }
