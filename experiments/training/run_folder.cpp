@@ -98,6 +98,13 @@ json object_in(const fs::path& file) {
   }
 }
 
+json value_at(const json& object, const char* key) { return object.is_object() ? object.value(key, json()) : json(); }
+
+std::string text_at(const json& object, const char* key) {
+  const json value = value_at(object, key);
+  return value.is_string() ? value.get<std::string>() : "";
+}
+
 bool holds_run(const fs::path& folder) {
   std::error_code ignored;
   if (fs::is_regular_file(folder / marker, ignored)) return true;

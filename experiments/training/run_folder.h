@@ -7,6 +7,7 @@
 
 #include <filesystem>
 #include <memory>
+#include <string>
 #include <string_view>
 #include <vector>
 
@@ -51,6 +52,9 @@ class RunFolder {
 
 // The JSON object in a file of a run; null for a file that is not there or holds none.
 nlohmann::json object_in(const std::filesystem::path& file);
+// The value of a key, null where there is none or no object; and its text, empty where it is none.
+nlohmann::json value_at(const nlohmann::json& object, const char* key);
+std::string text_at(const nlohmann::json& object, const char* key);
 
 bool holds_run(const std::filesystem::path& folder);
 // Whether the folder's summary.json says that its run came to its end.

@@ -16,14 +16,6 @@ namespace {
 using nlohmann::json;
 namespace fs = std::filesystem;
 
-// The value of a key; null where there is none, or no object.
-json value_at(const json& object, const char* key) { return object.is_object() ? object.value(key, json()) : json(); }
-
-std::string text_at(const json& object, const char* key) {
-  const json value = value_at(object, key);
-  return value.is_string() ? value.get<std::string>() : "";
-}
-
 std::int64_t count_at(const json& object, const char* key) {
   const json value = value_at(object, key);
   return value.is_number_integer() ? value.get<std::int64_t>() : 0;

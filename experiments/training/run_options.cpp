@@ -9,6 +9,7 @@
 
 #include "core/base/options.h"
 #include "experiments/tasks/task.h"
+#include "experiments/training/run_folder.h"
 
 namespace csreft {
 namespace {
@@ -19,14 +20,6 @@ namespace fs = std::filesystem;
 // Flags that change what a run does and are no options of its method or training.
 constexpr std::array<std::string_view, 6> other_flags{"--examples", "--tests",      "--metric",
                                                       "--weights",  "--validation", "--chat-template"};
-
-// The value of a key; null where there is none, or no object.
-json value_at(const json& object, const char* key) { return object.is_object() ? object.value(key, json()) : json(); }
-
-std::string text_at(const json& object, const char* key) {
-  const json value = value_at(object, key);
-  return value.is_string() ? value.get<std::string>() : "";
-}
 
 // What follows a flag among the arguments, up to the next one.
 std::vector<std::string> words_after(const json& arguments, std::string_view flag) {
