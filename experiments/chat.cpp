@@ -161,6 +161,7 @@ std::vector<Speaker> speakers_of(const AdaptedModel& adapted, bool with_base) {
 // Questions and commands, a line each, until stdin ends. What is not typed is shown, so that the whole can be read.
 int talk(Chat& chat) {
   const bool is_typed = ::isatty(STDIN_FILENO) != 0;
+  tell_template(chat.adapted.model);
   const WithoutInterrupts between_answers(SA_RESTART);
   if (is_typed) {
     fmt::print("{}{}. /help lists commands; Ctrl-D ends.\n", chat.adapted.model.name,

@@ -120,6 +120,7 @@ int evaluate_model(Arguments arguments) {
     scores.push_back(evaluate(model, method, task, options));
   }
   print_scores(adapted.label, scores);
+  tell_template(model);
   const nlohmann::json result = result_json(model, adapter_flags.adapters, scores, tasks);
   if (place.folder) {
     write_folder(place.folder->path(), adapted, flags.command(), scores, tasks, result);

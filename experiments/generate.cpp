@@ -224,6 +224,7 @@ int generate_text(Arguments arguments) {
     check_task(model, method, tasks.front(), options);
     answer_data(adapted, tasks.front(), o);
   }
+  tell_template(model);
   return interrupted() ? interrupted_exit : 0;
 }
 

@@ -354,6 +354,7 @@ int inspect(Arguments arguments) {
     if (!positions.empty()) print_rows(model, edits, ids, positions, values);
   }
   print_shift(model, before, after);
+  tell_template(model);
   result["edits"] = edits_json(edits);
   result["next_token_before"] = before;
   result["next_token_after"] = after;

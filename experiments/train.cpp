@@ -245,7 +245,7 @@ int run(const TrainCommand& command, Prepared&& prepared, Arguments arguments, R
         const RunConfig* saved) {
   const auto& [ranks, folder, place] = run_place;
   auto& [data, choice] = prepared;
-  const LanguageModel model = share_of_host(command.model, ranks).load(trains_model(choice.method));
+  const LanguageModel model = share_of_host(command.model, ranks).load(trains_model(choice.method), saved == nullptr);
   if (saved != nullptr) {
     for (const auto& line : differences(*saved, model.llama.options().device)) fmt::print("note: {}\n", line);
   }
@@ -276,6 +276,7 @@ int run(const TrainCommand& command, Prepared&& prepared, Arguments arguments, R
     run_place.folder->go_on();
     continue_config(place, command.train, model, resume ? trainer.saved(place).done : 0);
   }
+  tell_template(model);
   for (const auto& note : choice.notes) fmt::print("note: {}\n", note);
   fmt::print("{} on {}, into {}{}\n", choice.method.method, model.name, place.string(),
              saved != nullptr && !resume ? ": no step was done yet" : "");

@@ -23,7 +23,7 @@ struct LanguageModel {
   SpecialTokens special_tokens{};  // for another chat template
   // What a user should be told of the model's files, a line each.
   std::vector<std::string> notes{};
-  // What a user should be told where another chat template replaces that of its files; empty if none does.
+  // What a user should be told where the chat template is not that of its files, and nobody named it; else empty.
   std::string template_note{};
 };
 

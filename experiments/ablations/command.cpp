@@ -342,6 +342,7 @@ int run_comparison(std::string_view experiment, const Ablation* fixed, Arguments
   Plan plan = plan_of(o, std::move(search), all_variants, setting);
   const auto commands = commands_of(o, flags.arguments());
   keep_settings(setting.folder, settings(o, name, setting), model.llama.fingerprint());
+  tell_template(model);
   const Comparison comparison{
       .ablation = ablation,
       .title = fixed != nullptr ? name : "Ablation: " + name,

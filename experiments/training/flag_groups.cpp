@@ -156,10 +156,8 @@ LanguageModel ModelFlags::load(bool trainable, bool tells_template) const {
                "note: the chat template puts a system message of its own in front, '{}': --system replaces it\n",
                printable(own));
   }
+  if (quiet || !tells_template || model == default_model) loaded.template_note.clear();
   if (!quiet) {
-    if (tells_template && !loaded.template_note.empty() && model != default_model) {
-      fmt::print(stderr, "note: {}\n", loaded.template_note);
-    }
     for (const auto& note : loaded.notes) fmt::print(stderr, "note: {}\n", note);
   }
   return loaded;
@@ -287,6 +285,10 @@ void DataFlags::add_to(Flags& flags, bool with_task_column) {
 
 DataReading DataFlags::reading(Outputs outputs) const {
   return {.fields = parse_field_names(fields), .task_column = task_column, .outputs = outputs};
+}
+
+void tell_template(const LanguageModel& model) {
+  if (!model.template_note.empty()) fmt::print(stderr, "note: {}\n", model.template_note);
 }
 
 void print_notes(std::span<const std::string> notes) {

@@ -32,9 +32,9 @@ struct ModelFlags {
   void add_to(Flags& flags);
   // Throws Error for values that no model can have; load() does, too.
   void check() const;
-  // Sets the threads and loads to the device, with weights that can be trained if so asked. Tells on stderr what a user
-  // should know of the model, of its chat template only if `tells_template`. Throws Error for a model that is not
-  // there.
+  // Starts the threads and loads to the device, with weights that can be trained if so asked. Tells on stderr what a
+  // user should know of the model's files; keeps what tell_template() tells only if `tells_template`. Throws Error for
+  // a model that is not there.
   LanguageModel load(bool trainable = false, bool tells_template = true) const;
 };
 
@@ -98,6 +98,10 @@ struct DataFlags {
   // Throws Error for names that no format has.
   DataReading reading(Outputs outputs = Outputs::required) const;
 };
+
+// Says on stderr which chat template takes the place of one that the model's files do not have, or of their own, unless
+// the user named it. Call it once nothing can be wrong with what the user gave: an error is one line.
+void tell_template(const LanguageModel& model);
 
 // "note: ..." on stdout, a line each.
 void print_notes(std::span<const std::string> notes);

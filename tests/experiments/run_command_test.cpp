@@ -87,6 +87,7 @@ TEST_CASE("whoever asks a model without a chat template is told once which one w
   auto training = bench.train();
   std::erase(training, "--quiet");
   CHECK(notes(training) == 1);
+  CHECK(notes({"train", "--resume", "run", "--epochs", "2"}) == 0);  // it was told when the run began
   const Words base{"--model", "model", "--threads", "1"};
   const Words generate{"generate", "--prompt", "A", "--max-new-tokens", "1"};
   for (const Words& command : {generate, Words{"inspect", "--prompt", "A"}, Words{"chat"},
@@ -94,7 +95,7 @@ TEST_CASE("whoever asks a model without a chat template is told once which one w
     CAPTURE(command.front());
     CHECK(notes(with(command, base)) == 1);
     CHECK(notes(with(with(command, base), {"--quiet"})) == 0);
-    CHECK(notes(with(with(command, base), {"--chat-template", "none"})) == 0);
+    CHECK(notes(with(with(command, base), {"--chat-template", "chatml"})) == 0);
     CHECK(notes(with(with(command, base), {"--adapter", "run"})) == 0);  // which was trained with one
   }
   bench.chat.write("chat_template.jinja", "{% for m in messages %}{{ m.content }}{% endfor %}");
