@@ -13,6 +13,7 @@
 #include "core/tensor/safetensors.h"
 #include "experiments/training/metrics.h"
 #include "tests/endurance/killed_commands.h"
+#include "tests/ranks.h"
 #include "tests/source.h"
 #include "tests/temporary_folder.h"
 
@@ -146,6 +147,10 @@ std::vector<Pair> pairs() {
   };
 }
 
+// The same on two ranks.
+constexpr const char* on_two_ranks = "one process, or two ranks (`mpirun -n 2`)";
+Made train_on_two_ranks(const Words& words) { return train(joined(mpirun(2), words)); }
+
 std::string line(const std::string& what, const std::string& losses, const std::string& adapter) {
   return fmt::format("| {} | {} | {} |\n", what, losses, adapter);
 }
@@ -171,14 +176,20 @@ TEST_CASE("what has the same bits, and what the same numbers, is as experiments/
   };
   std::vector<Made> alone;
   for (const auto& words : trainings()) alone.push_back(train(words));
-  for (const auto& [what, losses, adapter, other] : pairs()) {
+  const auto compare = [&](const Pair& pair) {
     Distance largest;
-    for (std::size_t i = losses == same_bits ? 0 : 1; i < alone.size(); ++i) {
-      const Made made = other(trainings()[i]);
+    for (std::size_t i = pair.losses == same_bits ? 0 : 1; i < alone.size(); ++i) {
+      const Made made = pair.other(trainings()[i]);
       largest.losses = std::max(largest.losses, largest_difference(made.losses, alone[i].losses));
       largest.adapter = std::max(largest.adapter, largest_difference(made.adapter, alone[i].adapter));
     }
-    add(what, losses, adapter, largest);
+    add(pair.what, pair.losses, pair.adapter, largest);
+  };
+  for (const auto& pair : pairs()) compare(pair);
+  if (can_start_ranks()) {
+    compare({on_two_ranks, same_numbers, same_numbers, train_on_two_ranks});
+  } else {
+    claimed += line(on_two_ranks, same_numbers, same_numbers);
   }
   const Made one = ablate({}), two = ablate({"--jobs", "2"});
   add("the cells of a comparison by one process, or by two (`--jobs 2`)", same_bits, same_bits,
