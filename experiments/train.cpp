@@ -137,7 +137,7 @@ bool announce_resume(const Trainer& trainer, const std::filesystem::path& folder
   const std::int64_t total = trainer.total_steps();
   require(done <= total, "{} has done {} steps: expected --epochs and --steps that make no fewer, not {}",
           folder.string(), done, total);
-  if (trainer.ranks().of_first(done == total && holds_finished_run(folder))) {
+  if (trainer.ranks().broadcast_first(done == total && holds_finished_run(folder))) {
     fmt::print("the run in {} is finished: all {} steps are done and scored; --epochs or --steps extends it\n",
                folder.string(), total);
     return false;
@@ -167,10 +167,10 @@ void check_model(const RunConfig& saved, const LanguageModel& model, const std::
 bool train_with_baseline(MethodRun& run, Trainer& trainer, const LanguageModel& model, const std::vector<Task>& tests,
                          const TrainCommand& command, const std::filesystem::path& folder, bool resume) {
   const std::string where = (folder / "summary.json").string();
-  nlohmann::json kept = kept_summary(folder);
+  const Ranks& ranks = trainer.ranks();
+  nlohmann::json kept = ranks.is_first() ? kept_summary(folder) : nlohmann::json::object();
   const Routing* routing = run.method->routing();
   const std::int64_t shared = routing != nullptr ? routing->shared() : 0;
-  const Ranks& ranks = trainer.ranks();
   if (command.baseline && ranks.is_first()) {
     run.untrained = kept_scores(kept, "untrained", tests, shared, where);
     if (run.untrained.empty()) {
@@ -181,7 +181,7 @@ bool train_with_baseline(MethodRun& run, Trainer& trainer, const LanguageModel& 
     print_scores("untrained", run.untrained);
   }
   run.result.interrupted = true;
-  const bool goes_on = ranks.of_first(!interrupted());
+  const bool goes_on = ranks.broadcast_first(!interrupted());
   if (!goes_on) run.untrained.clear();
   if (!ranks.is_first()) {
     if (goes_on) train_and_score(run, trainer, model, tests, command.evaluation, folder, resume);
@@ -237,7 +237,9 @@ struct RunPlace {
   std::filesystem::path path;
 
   RunPlace(const Ranks& all, std::optional<RunFolder> own)
-      : ranks(all), folder(std::move(own)), path(ranks.of_first(folder ? folder->path().string() : std::string())) {}
+      : ranks(all),
+        folder(std::move(own)),
+        path(ranks.broadcast_first(folder ? folder->path().string() : std::string())) {}
 };
 
 // With `saved`, goes on with the run that the folder holds, and with its options.
@@ -258,7 +260,7 @@ int run(const TrainCommand& command, Prepared&& prepared, Arguments arguments, R
   if (!data.test.empty()) check_sequence(trainer.sequence(), data.test, command.evaluation.metric);
   if (!data.validation.empty()) trainer.validate_on(data.validation, command.evaluation);
 
-  const bool resume = saved != nullptr && std::filesystem::exists(place / "state.safetensors");
+  const bool resume = ranks.broadcast_first(saved != nullptr && std::filesystem::exists(place / "state.safetensors"));
   require(saved == nullptr || resume || !std::filesystem::exists(place / "adapter"),
           "{} has an adapter and no state.safetensors: expected what the run kept to go on from", place.string());
   require(
@@ -351,7 +353,14 @@ int train(Arguments arguments, const Ranks& ranks) {
 
 int train(Arguments arguments) {
   const Ranks ranks = Ranks::start();
-  return ranks.together([&] { return train(arguments, ranks); });
+  if (ranks.size() == 1) return train(arguments, ranks);
+  return ranks.together([&] {
+    try {
+      return train(arguments, ranks);
+    } catch (const std::exception& error) {
+      fail("{}", one_line(error.what()));
+    }
+  });
 }
 
 }  // namespace csreft

@@ -10,6 +10,7 @@
 bool can_start_ranks() {
   const bool can = has_mpi() && csreft::find_program("mpirun").has_value();
   if (!can) fmt::print("left out: several ranks, which need mpirun and a build with MPI\n");
+  CHECK((can || std::getenv("CSREFT_EXPECT_MPI") == nullptr));
   return can;
 }
 

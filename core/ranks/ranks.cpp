@@ -107,8 +107,14 @@ class Silence {
 
 Ranks Ranks::start() {
   Ranks ranks;
-  if (launch().size == 1) return ranks;
+  const int launched = launch().size;
+  if (launched == 1) return ranks;
   const mpi::World world = mpi::start();
+  ranks.has_mpi_ = true;
+  require(launched == 0 || launched == world.size,
+          "the launcher has started {} processes, and this programme's MPI knows {}: expected the launcher of the MPI "
+          "that it was built with",
+          launched, world.size);
   ranks.rank_ = world.rank;
   ranks.size_ = world.size;
   ranks.local_rank_ = world.local_rank;
@@ -122,10 +128,11 @@ Ranks::Ranks(Ranks&& other) noexcept
       size_(std::exchange(other.size_, 1)),
       local_rank_(std::exchange(other.local_rank_, 0)),
       local_size_(std::exchange(other.local_size_, 1)),
-      threads_(std::exchange(other.threads_, 0)) {}
+      threads_(std::exchange(other.threads_, 0)),
+      has_mpi_(std::exchange(other.has_mpi_, false)) {}
 
 Ranks::~Ranks() {
-  if (size_ > 1) mpi::finish();
+  if (has_mpi_) mpi::finish();
 }
 
 int Ranks::together(const std::function<int()>& work) const {
@@ -169,13 +176,13 @@ void Ranks::wait_for_all() const {
   }
 }
 
-void Ranks::sum_(std::span<double> values) const {
+void Ranks::all_reduce_(std::span<double> values) const {
   if (size_ == 1) return;
   wait_for_all();
   mpi::sum(values);
 }
 
-void Ranks::sum_(std::span<const Tensor> tensors) const {
+void Ranks::all_reduce_(std::span<const Tensor> tensors) const {
   if (size_ == 1) return;
   wait_for_all();
   for (const DType type : {DType::f32, DType::f64}) {
@@ -205,7 +212,7 @@ void Ranks::broadcast_(std::span<const Tensor> tensors, int root) const {
   }
 }
 
-void Ranks::exchange_(std::span<const Tensor> tensors, std::span<const int> owners) const {
+void Ranks::broadcast_from_owners_(std::span<const Tensor> tensors, std::span<const int> owners) const {
   if (size_ == 1) return;
   wait_for_all();
   std::vector<std::size_t> order, sizes(static_cast<std::size_t>(size_), 0);
@@ -241,25 +248,25 @@ void Ranks::exchange_(std::span<const Tensor> tensors, std::span<const int> owne
   }
 }
 
-double Ranks::of_first(double value) const {
+double Ranks::broadcast_first(double value) const {
   if (size_ == 1) return value;
   wait_for_all();
   mpi::broadcast(std::as_writable_bytes(std::span(&value, 1)), 0);
   return value;
 }
 
-std::string Ranks::of_first(std::string text) const {
-  text.resize(static_cast<std::size_t>(of_first(static_cast<double>(text.size()))));
+std::string Ranks::broadcast_first(std::string text) const {
+  text.resize(static_cast<std::size_t>(broadcast_first(static_cast<double>(text.size()))));
   if (size_ > 1) mpi::broadcast(std::as_writable_bytes(std::span(text)), 0);
   return text;
 }
 
-Ranks::AllRows Ranks::all_rows(const Tensor& own, std::int64_t k, const TensorOptions& options) const {
+Ranks::AllRows Ranks::all_gather_rows(const Tensor& own, std::int64_t k, const TensorOptions& options) const {
   if (size_ == 1) return {own, 0};
   const std::int64_t n = own.defined() ? own.rows() : 0;
   std::vector<double> counts(static_cast<std::size_t>(size_), 0.0);
   counts[static_cast<std::size_t>(rank_)] = static_cast<double>(n);
-  sum_(std::span(counts));
+  all_reduce_(std::span(counts));
   std::vector<std::size_t> sizes;
   std::int64_t rows = 0, before = 0;
   for (std::size_t r = 0; r < counts.size(); ++r) {
@@ -274,7 +281,7 @@ Ranks::AllRows Ranks::all_rows(const Tensor& own, std::int64_t k, const TensorOp
   return {all.to(options.device), before};
 }
 
-void Ranks::bring_to_first_(const Tensor& value, int owner) const {
+void Ranks::send_to_first_(const Tensor& value, int owner) const {
   if (owner == 0 || (rank_ != owner && !is_first())) return;
   if (rank_ == owner) {
     mpi::send(bytes_of(value.to(Device{})), 0);
@@ -290,7 +297,7 @@ void Ranks::check_same(std::string_view what, std::string_view text) const {
   const auto halves = [&](std::size_t r) { return std::span(hashes).subspan(2 * r, 2); };
   halves(static_cast<std::size_t>(rank_))[0] = static_cast<double>(own >> 32U);
   halves(static_cast<std::size_t>(rank_))[1] = static_cast<double>(own & 0xFFFFFFFFU);
-  sum_(std::span(hashes));
+  all_reduce_(std::span(hashes));
   for (std::size_t r = 1; r < static_cast<std::size_t>(size_); ++r) {
     require(std::ranges::equal(halves(r), halves(0)),
             "rank {} of {} has other {} than rank 0: expected the same command and the same files on all", r, size_,

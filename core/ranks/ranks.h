@@ -21,7 +21,7 @@ class Ranks {
   // This process alone.
   Ranks() = default;
   // What the launcher that started this process says (launcher.h). Throws Error where there are several processes and
-  // the programme was built without MPI.
+  // the programme was built without MPI, or with another than the launcher's.
   static Ranks start();
   Ranks(Ranks&& other) noexcept;
   Ranks(const Ranks&) = delete;
@@ -39,7 +39,8 @@ class Ranks {
   int threads() const { return threads_; }
 
   // Runs `work`, whose result is the exit code, on every rank; ranks other than the first are silent. An exception on
-  // any of them ends all, with one line `error: TEXT` on stderr and exit code 2. Alone: work().
+  // any of them ends all, with `error: WHAT` on stderr, of the exception's text as it is, and exit code 2. Alone:
+  // work().
   int together(const std::function<int()>& work) const;
 
   // Throws Error, on the first, with what another says that has failed.
@@ -47,26 +48,25 @@ class Ranks {
 
   // In place, the sum over ranks: the same bits on each. Tensors of f32 and f64, of the same shapes on all ranks; small
   // ones travel together.
-  void sum_(std::span<const Tensor> tensors) const;
-  void sum_(std::span<double> values) const;
+  void all_reduce_(std::span<const Tensor> tensors) const;
+  void all_reduce_(std::span<double> values) const;
   // The values of rank `root`, of any type, take the place of the others'.
   void broadcast_(std::span<const Tensor> tensors, int root = 0) const;
-  // The same, where rank owners[i] has the value of tensor i.
-  void exchange_(std::span<const Tensor> tensors, std::span<const int> owners) const;
-  // What the first rank says.
-  double of_first(double value) const;
-  bool of_first(bool value) const { return of_first(value ? 1.0 : 0.0) != 0.0; }
-  std::string of_first(std::string text) const;
-  // The rows of all ranks, one after the other: own [rows, k], on each rank of its own number of rows (undefined:
-  // none),
+  // The value of tensor i on rank owners[i] takes the place of the others'.
+  void broadcast_from_owners_(std::span<const Tensor> tensors, std::span<const int> owners) const;
+  // The value of the first rank.
+  double broadcast_first(double value) const;
+  bool broadcast_first(bool value) const { return broadcast_first(value ? 1.0 : 0.0) != 0.0; }
+  std::string broadcast_first(std::string text) const;
+  // The rows of all ranks, one after the other: own [rows, k], on each rank of its own number of rows (undefined: none)
   // -> [all rows, k] of these options, which are those of `own`.
   struct AllRows {
     Tensor rows;
     std::int64_t before;  // the number of rows of earlier ranks
   };
-  AllRows all_rows(const Tensor& own, std::int64_t k, const TensorOptions& options) const;
-  // The value of rank `owner` arrives at the first, of the same shape and type there.
-  void bring_to_first_(const Tensor& value, int owner) const;
+  AllRows all_gather_rows(const Tensor& own, std::int64_t k, const TensorOptions& options) const;
+  // The value of rank `owner` takes the place of the first's, of the same shape and type.
+  void send_to_first_(const Tensor& value, int owner) const;
   // Throws Error, on every rank, unless `text` is the same on all; `what` names it.
   void check_same(std::string_view what, std::string_view text) const;
 
@@ -76,6 +76,7 @@ class Ranks {
   int rank_ = 0, size_ = 1;
   int local_rank_ = 0, local_size_ = 1;
   int threads_ = 0;
+  bool has_mpi_ = false;  // begun, and to be finished
 };
 
 // A process that was started alone.

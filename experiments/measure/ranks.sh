@@ -26,6 +26,8 @@ watch_memory() {
 }
 
 measure() {
+  # Containers run as root.
+  export OMPI_ALLOW_RUN_AS_ROOT=1 OMPI_ALLOW_RUN_AS_ROOT_CONFIRM=1
   local base=$1 data=$2 out=$3 work ranks method seconds parameters
   work=$(mktemp -d)
   printf '# experiments/measure/ranks.sh measure %s %s %s\n' "$base" "$data" "$out" >"$out"
@@ -50,9 +52,11 @@ measure() {
   rm -rf "$work"
 }
 
-# A step's messages: a sum of its numbers; a sum of the gradients, of whose bytes a ring has each rank send 2 (N - 1) / N
-# times as many; and an exchange of the values, (N - 1) / N times. In latencies, log2 N times: three barriers, the small
-# sum, the large one twice, the exchange. Gradients and values are f32. A GPU's pass through the host: four copies.
+# A step's messages, by Rabenseifner's algorithms: a sum of its numbers; a sum of the gradients, of whose bytes each rank
+# sends 2 (N - 1) / N times as many; and the values from their owners, (N - 1) / N times where they are gathered, and
+# twice that where a tensor has a broadcast of its own, as almost all of full fine-tuning have. In latencies, log2 N
+# times: three barriers, the small sum, the large one twice, the values; not counted, a broadcast's of each large tensor.
+# Gradients and values are f32. A GPU's pass through the host: four copies.
 model() {
   local out=$1
   {
@@ -72,7 +76,7 @@ model() {
       for (m = 1; m <= 3; ++m) for (w = 1; w <= 2; ++w) for (n = 8; n <= 1024; n *= 2) {
         name = names[m]; network = networks[w]; bytes = 4 * count[name]
         rounds = log(n) / log(2)
-        sent = 3 * (n - 1) / n * bytes / rate[network]
+        sent = (name == "full" ? 4 : 3) * (n - 1) / n * bytes / rate[network]
         copies = 4 * bytes / 25e9
         seconds = sent + 7 * rounds * latency[network] + copies
         printf "%s\t%.0f\t%.0f\t%s\t%d\t%.5f\t%.5f\t%.1f\n", name, count[name], bytes, network, n, seconds, copies, 100 * seconds / (1 + seconds)

@@ -17,7 +17,7 @@ nvcc_version() {
 }
 
 # Sets CUDA_HOME to a toolkit whose nvcc is 12.4 or newer; fetches one if this machine has none.
-provide_nvcc() {
+find_nvcc() {
   local candidate version wheels
   wheels=$(cache_folder)/cuda-13.0/nvidia/cu13
   for candidate in ${CUDA_HOME:+"$CUDA_HOME/bin/nvcc"} "$(command -v nvcc || true)" /usr/local/cuda/bin/nvcc "$wheels/bin/nvcc"; do
@@ -30,6 +30,14 @@ provide_nvcc() {
     fi
     say "$candidate is not CUDA 12.4 or newer: looking further"
   done
+  return 1
+}
+
+# The same; one that is not there is fetched.
+provide_nvcc() {
+  local wheels
+  if find_nvcc; then return; fi
+  wheels=$(cache_folder)/cuda-13.0/nvidia/cu13
   fetch_nvcc "${wheels%/nvidia/cu13}"
   export CUDA_HOME=$wheels
 }

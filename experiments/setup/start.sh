@@ -62,14 +62,14 @@ start_launched() {
   shift
   if on_cuda "$@"; then
     build=$root/build-cuda
-    provide_nvcc
+    find_nvcc || error="there is no CUDA toolkit on $(uname -n); expected CUDA_HOME, or one start without mpirun or srun before, which fetches it"
   fi
   if lacks_model "$@"; then error="the default model is not at $CSREFT_SMOLLM2; expected one start without mpirun or srun before, which fetches it"; fi
   is_built || error="there is no programme for this machine; expected ./run build --mpi before mpirun or srun"
   if [[ -n $error ]]; then
-    # A launcher ends all starts when one fails: only the one that says why does.
-    ((rank == 0)) || exit 0
-    die "$error"
+    # A launcher ends all starts when one fails. What is wrong on all, the first says, which does not wait.
+    ((rank == 0)) || sleep 2
+    die "rank $rank: $error"
   fi
   if ((rank == 0)) && ! is_current; then
     say "note: the programme of $(date -r "$build/ready/since" '+%F %T') is older than its sources; ./run build makes it anew"

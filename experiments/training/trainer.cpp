@@ -180,8 +180,10 @@ std::string Trainer::keep_after_failure(const Place& place) {
 }
 
 void Trainer::fail_as_not_finite(std::string_view what, const Place& place) {
+  const std::string kept = keep_after_failure(place);
+  ranks_.wait_for_all();  // for the first, which has written it
   throw TrainingDiverged(fmt::format("{} not finite at step {} of {}{}: expected a smaller --lr (it was {:g})", what,
-                                     place.step, total_steps_, keep_after_failure(place), options_.lr));
+                                     place.step, total_steps_, kept, options_.lr));
 }
 
 void Trainer::validate_on(std::vector<Task> tasks, const EvaluationOptions& options) {
@@ -226,6 +228,7 @@ TrainResult Trainer::run(const std::filesystem::path& folder, bool resume) {
   TrainResult result;
   std::optional<LineLog> log, validation_log, sequence_log;
   const bool writes = !folder.empty() && ranks_.is_first();
+  check_ranks_do_the_same(!folder.empty(), resume);
   if (writes) make_folder(folder);
   if (!folder.empty() && resume) result = load(folder);
   if (!resume) result.interrupted = !prepare();

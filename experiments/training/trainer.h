@@ -158,6 +158,7 @@ class Trainer {
                 StepMetrics& metrics);
   void regularise(StepMetrics& metrics);
   void check_ranks() const;
+  void check_ranks_do_the_same(bool keeps, bool resume) const;
   Variable of_all_ranks(const Variable& own) const;
   void sum_over_ranks(StepMetrics& metrics, GateMeans& gates, std::vector<Tensor>& gradients);
   // Whether a signal to stop has come by the latest step.

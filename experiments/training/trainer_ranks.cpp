@@ -20,13 +20,21 @@ void Trainer::check_ranks() const {
   ranks_.check_same("weights of the model", model_.llama.fingerprint().text());
 }
 
+// Throws Error where a rank would take part in other messages.
+void Trainer::check_ranks_do_the_same(bool keeps, bool resume) const {
+  if (ranks_.size() == 1) return;
+  ranks_.check_same("validation, tests or times of saving",
+                    fmt::format("{} {} {} {} {} {}", validation_.has_value(), score_ != nullptr,
+                                options_.save_every > 0.0, options_.save_at_end, keeps, resume));
+}
+
 // The probabilities of the whole step's gates, in the order of its examples: this rank's (undefined: it has none) are
 // what gradients flow to, the others' are constants, so that over ranks the gradients add up to that of the whole.
 Variable Trainer::of_all_ranks(const Variable& own) const {
   if (ranks_.size() == 1) return own;
   const Routing& routing = *method_.routing();
-  const auto [rows, before] = ranks_.all_rows(own.defined() ? own.value() : Tensor(),
-                                              routing.subspaces() - routing.shared(), model_.llama.options());
+  const auto [rows, before] = ranks_.all_gather_rows(own.defined() ? own.value() : Tensor(),
+                                                     routing.subspaces() - routing.shared(), model_.llama.options());
   if (!own.defined()) return Variable(rows);
   const std::int64_t n = own.shape()[0];
   std::vector<std::int32_t> index;
@@ -48,7 +56,7 @@ void Trainer::sum_over_ranks(StepMetrics& metrics, GateMeans& gates, std::vector
   const std::size_t n = numbers.size();
   for (const Tensor& g : gradients) numbers.push_back(g.defined() ? 1.0 : 0.0);
   numbers.insert(numbers.end(), gates.sums().begin(), gates.sums().end());
-  ranks_.sum_(std::span(numbers));
+  ranks_.all_reduce_(std::span(numbers));
   metrics.loss = numbers[0];
   metrics.cross_entropy = numbers[1];
   metrics.penalty = numbers[2];
@@ -65,7 +73,7 @@ void Trainer::sum_over_ranks(StepMetrics& metrics, GateMeans& gates, std::vector
     if (!g.unique()) g = g.clone();
     shared.push_back(g);
   }
-  ranks_.sum_(shared);
+  ranks_.all_reduce_(shared);
 }
 
 bool Trainer::stops() const { return ranks_.size() == 1 ? interrupted() : agreed_.stop; }
@@ -80,9 +88,9 @@ void Trainer::share_prepared() const {
 std::optional<ValidationRecord> Trainer::measure_validation(std::int64_t step) const {
   std::optional<ValidationRecord> record;
   if (ranks_.is_first()) record = validation_->measure(method_, step);
-  if (!ranks_.of_first(record.has_value())) return std::nullopt;
+  if (!ranks_.broadcast_first(record.has_value())) return std::nullopt;
   if (!record) record = ValidationRecord{.step = step, .cross_entropy = 0.0, .score = {}};
-  record->cross_entropy = ranks_.of_first(record->cross_entropy);
+  record->cross_entropy = ranks_.broadcast_first(record->cross_entropy);
   return record;
 }
 
@@ -90,7 +98,7 @@ std::optional<ValidationRecord> Trainer::measure_validation(std::int64_t step) c
 std::optional<std::vector<TaskScore>> Trainer::measure_scores(std::size_t task) const {
   std::optional<std::vector<TaskScore>> scores;
   if (ranks_.is_first()) scores = score_(task);
-  if (!ranks_.of_first(scores.has_value())) return std::nullopt;
+  if (!ranks_.broadcast_first(scores.has_value())) return std::nullopt;
   return scores ? *std::move(scores) : std::vector<TaskScore>();
 }
 

@@ -79,7 +79,7 @@ void Trainer::save_state(const std::filesystem::path& file, const SafeTensorsMet
   std::ranges::stable_sort(parts, std::ranges::greater{}, [](const Part& part) { return size_of(part.type); });
   if (!ranks_.is_first()) {
     for (const Part& part : parts) {
-      if (part.owner == ranks_.rank()) ranks_.bring_to_first_(part.value, part.owner);
+      if (part.owner == ranks_.rank()) ranks_.send_to_first_(part.value, part.owner);
     }
     return;
   }
@@ -89,7 +89,7 @@ void Trainer::save_state(const std::filesystem::path& file, const SafeTensorsMet
   const auto value_of_next = [&](const std::string& /*name*/) {
     const Part& part = *next++;
     const Tensor value = part.owner == 0 ? part.value : Tensor::empty(part.shape, part.type);
-    ranks_.bring_to_first_(value, part.owner);
+    ranks_.send_to_first_(value, part.owner);
     return value;
   };
   save_safetensors(file, entries, value_of_next, about);

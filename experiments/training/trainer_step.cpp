@@ -142,7 +142,7 @@ StepMetrics Trainer::step(Examples examples, double lr) {
   metrics.gradient_norm = options_.clip > 0.0 ? clip_by_global_norm(gradients, options_.clip) : global_norm(gradients);
   if (!std::isfinite(metrics.gradient_norm)) return metrics;
   optimizer_.step(gradients, lr);
-  ranks_.exchange_(values_of_all_, optimizer_.owners());
+  ranks_.broadcast_from_owners_(values_of_all_, optimizer_.owners());
   metrics.lr = lr;
   synchronize(model_.llama.options().device);
   metrics.seconds = std::chrono::duration<double>(Clock::now() - start).count();

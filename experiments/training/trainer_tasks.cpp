@@ -129,7 +129,7 @@ bool Trainer::prepare() {
                            found = method_.prepare(prompts, on_read);
                          });
   }
-  whole = ranks_.of_first(whole);
+  whole = ranks_.broadcast_first(whole);
   if (whole) share_prepared();
   if (whole && !found.empty() && !options_.quiet) {
     fmt::print("note: {}\n", found);
@@ -143,7 +143,7 @@ bool Trainer::begin_phase(std::size_t phase, bool at_its_start) {
     method_.begin_task(static_cast<std::int64_t>(phase), prompts, on_read);
   };
   const auto& examples = phases_[phase].examples;
-  const bool whole = ranks_.of_first(!ranks_.is_first() || show_prompts(examples, begin_task));
+  const bool whole = ranks_.broadcast_first(!ranks_.is_first() || show_prompts(examples, begin_task));
   if (whole) share_prepared();
   // With what the first has read, the others begin as a run does that goes on within the task.
   if (whole && !ranks_.is_first()) static_cast<void>(show_prompts(examples, begin_task));

@@ -64,6 +64,42 @@ void check_alike(const std::vector<StepMetrics>& a, const std::vector<StepMetric
   }
 }
 
+// What is written of validations, of scores after each task, and of scores: the numbers as above, all else the same.
+void check_alike(const nlohmann::json& a, const nlohmann::json& b) {
+  CAPTURE(a.dump());
+  CAPTURE(b.dump());
+  if (a.is_number() && b.is_number()) {
+    CHECK(std::abs(a.get<double>() - b.get<double>()) < tolerance);
+  } else if (a.is_structured() && a.type() == b.type() && a.size() == b.size()) {
+    for (auto of_a = a.begin(), of_b = b.begin(); of_a != a.end(); ++of_a, ++of_b) check_alike(*of_a, *of_b);
+  } else {
+    CHECK(a == b);
+  }
+}
+
+void check_same_records(const Bench& bench, const std::string& a, const std::string& b) {
+  for (const char* file : {"/validation.jsonl", "/sequence.jsonl"}) {
+    CAPTURE(file);
+    REQUIRE(std::filesystem::exists(bench.chat.folder / (a + file)) ==
+            std::filesystem::exists(bench.chat.folder / (b + file)));
+    if (!std::filesystem::exists(bench.chat.folder / (a + file))) continue;
+    std::istringstream of_a(bench.chat.folder.read(a + file)), of_b(bench.chat.folder.read(b + file));
+    std::string line_of_a, line_of_b;
+    while (std::getline(of_a, line_of_a)) {
+      REQUIRE(std::getline(of_b, line_of_b));
+      check_alike(nlohmann::json::parse(line_of_a), nlohmann::json::parse(line_of_b));
+    }
+    CHECK_FALSE(std::getline(of_b, line_of_b));
+  }
+  const auto summary = [&](const std::string& run) {
+    return nlohmann::json::parse(bench.chat.folder.read(run + "/summary.json"));
+  };
+  for (const char* key : {"kept_step", "tasks", "untrained"}) {
+    CAPTURE(key);
+    check_alike(summary(a).value(key, nlohmann::json()), summary(b).value(key, nlohmann::json()));
+  }
+}
+
 std::string errors_in(const std::string& text) {
   std::string lines;
   std::istringstream all(text);
@@ -148,6 +184,19 @@ TEST_CASE("two and four ranks train each method as one process does") {
       {"loreft-dropout", 2, {{"--method", "loreft"}, {"--positions", "f3+l2"}, {"--dropout", "0.3"}}},
       {"lora-dropout", 4, {{"--method", "lora"}, {"--dropout", "0.2"}}},
       {"full", 2, {{"--method", "full"}, {"--lr", "0.001"}}},
+      {"best-of-validation",
+       2,
+       {{"--method", "loreft"},
+        {"--validation", "test.json"},
+        {"--validate-every", "1"},
+        {"--keep", "best"},
+        {"--test", "test.json"}}},
+      {"in-sequence",
+       2,
+       {{"--method", "loreft"},
+        {"--train", "train.json other.json"},
+        {"--order", "sequence"},
+        {"--test", "train.json other.json"}}},
       {"growing", 2, {{"--method", "growing"}, {"--train", "train.json other.json"}}},
       {"olora", 2, {{"--method", "olora"}, {"--train", "train.json other.json"}}},
   };
@@ -158,10 +207,9 @@ TEST_CASE("two and four ranks train each method as one process does") {
     auto words = of_method(bench, c.name + "-alone", c.flags);
     auto on_ranks = of_method(bench, c.name, c.flags);
     for (Words* all : {&words, &on_ranks}) {
-      const auto train = std::ranges::find(*all, "train.json other.json");
-      if (train != all->end()) {
-        *train = "other.json";
-        all->insert(train, "train.json");
+      for (auto two = all->begin(); (two = std::ranges::find(*all, "train.json other.json")) != all->end();) {
+        *two = "other.json";
+        all->insert(two, "train.json");
       }
     }
     const auto alone = bench.run(words);
@@ -172,6 +220,7 @@ TEST_CASE("two and four ranks train each method as one process does") {
     REQUIRE(result.code == 0);
     CHECK(result.output.find("trainable parameters") == result.output.rfind("trainable parameters"));
     check_alike(metrics_of(bench, c.name + "-alone"), metrics_of(bench, c.name));
+    check_same_records(bench, c.name + "-alone", c.name);
   }
 }
 
@@ -209,19 +258,23 @@ TEST_CASE("the same number of ranks gives the same bits") {
 
 TEST_CASE("a signal to any rank stops all after the same step") {
   if (!can_start_ranks()) return;
-  const Bench bench;
-  bool sent = false;
-  const auto words = endless(bench);
-  const auto result = run_two(bench, words, words, write_pid, signal_to(bench, 1, SIGTERM, sent));
-  CHECK(sent);
-  CAPTURE(result.errors);
-  CHECK(contains(result.output, "interrupted; what was done is in: run\n"));
-  CHECK(errors_in(result.errors).empty());
-  const auto done = metrics_of(bench, "run").size();
-  const auto resumed = bench.run({"train", "--quiet", "--resume", "run", "--steps", std::to_string(done + 1)});
-  CAPTURE(resumed.err);
-  REQUIRE(resumed.code == 0);
-  CHECK(contains(resumed.out, "goes on after step " + std::to_string(done) + " of " + std::to_string(done + 1) + "\n"));
+  for (const int rank : {0, 1}) {
+    CAPTURE(rank);
+    const Bench bench;
+    bool sent = false;
+    const auto words = endless(bench);
+    const auto result = run_two(bench, words, words, write_pid, signal_to(bench, rank, SIGTERM, sent));
+    CHECK(sent);
+    CAPTURE(result.errors);
+    CHECK(contains(result.output, "interrupted; what was done is in: run\n"));
+    CHECK(errors_in(result.errors).empty());
+    const auto done = metrics_of(bench, "run").size();
+    const auto resumed = bench.run({"train", "--quiet", "--resume", "run", "--steps", std::to_string(done + 1)});
+    CAPTURE(resumed.err);
+    REQUIRE(resumed.code == 0);
+    CHECK(
+        contains(resumed.out, "goes on after step " + std::to_string(done) + " of " + std::to_string(done + 1) + "\n"));
+  }
 }
 
 TEST_CASE("a rank that is killed ends all, and the run goes on from what is on disk") {
@@ -248,18 +301,23 @@ TEST_CASE("a rank that fails, or would train something else, ends all with one e
   const Bench bench;
   bench.chat.folder.write("other.json", letter_json(7));
   const auto words = bench.train();
-  const auto check_ends = [&](const csreft::ChildResult& result, const std::string& part) {
+  const auto check_ends = [&](const csreft::ChildResult& result, const std::string& part, bool has_begun = false) {
     CAPTURE(result.errors);
     CHECK(result.code == 2);
     const std::string lines = errors_in(result.errors);
     CHECK(std::ranges::count(lines, '\n') == 1);
     CHECK(contains(lines, part));
-    CHECK_FALSE(std::filesystem::exists(bench.chat.folder / "run/config.json"));
+    CHECK(std::filesystem::exists(bench.chat.folder / "run/config.json") == has_begun);
+    std::filesystem::remove_all(bench.chat.folder / "run");
   };
   check_ends(run_two(bench, words, bench.train({{"--train", "absent.json"}})), "absent.json");
   check_ends(run_two(bench, words, bench.train({{"--train", "other.json"}})), "rank 1 of 2 has other training data");
   check_ends(run_two(bench, words, bench.train({{"--seed", "9"}})), "rank 1 of 2 has other options of the training");
   check_ends(run_two(bench, words, bench.train({{"--rank", "1"}})), "rank 1 of 2 has other options of the method");
+  check_ends(run_two(bench, words, bench.train({{"--validation", "test.json"}})),
+             "rank 1 of 2 has other validation, tests or times of saving", /*has_begun=*/true);
+  // A name that would be two lines.
+  check_ends(run_on(2, bench, bench.train({{"--train", "ab\nsent.json"}})), "sent.json");
   // What all find wrong.
   check_ends(run_on(4, bench, bench.train({{"--train", "absent.json"}})), "absent.json");
   check_ends(run_on(2, bench, {"evaluate", "--test", "test.json"}), "evaluate is the work of one");

@@ -34,7 +34,7 @@ void check_sums(const Ranks& ranks) {
   for (const DType type : {DType::f32, DType::f64}) {
     std::vector<Tensor> tensors;
     for (const auto& shape : shapes) tensors.push_back(counted(shape, ranks.rank(), type));
-    ranks.sum_(tensors);
+    ranks.all_reduce_(tensors);
     for (const Tensor& t : tensors) {
       const std::int64_t last = t.numel() - 1;
       // Whole numbers: sums are exact.
@@ -42,7 +42,7 @@ void check_sums(const Ranks& ranks) {
     }
   }
   std::vector<double> numbers{1.0, static_cast<double>(ranks.rank())};
-  ranks.sum_(std::span(numbers));
+  ranks.all_reduce_(std::span(numbers));
   CHECK(numbers == std::vector<double>{1.0 * n, 1.0 * n * (n - 1) / 2});
 }
 
@@ -57,18 +57,18 @@ void check_shared(const Ranks& ranks) {
     values.push_back(counted(i == 3 ? csreft::Shape{1 << 19} : csreft::Shape{i + 1}, ranks.rank(), DType::f32));
     owners.push_back((i * 3) % ranks.size());
   }
-  ranks.exchange_(values, owners);
+  ranks.broadcast_from_owners_(values, owners);
   for (std::size_t i = 0; i < values.size(); ++i) CHECK(element(values[i], 0) == 10.0 * owners[i]);
 
-  CHECK(ranks.of_first(2.0 + ranks.rank()) == 2.0);
-  CHECK(ranks.of_first(ranks.rank() == 0 ? std::string("a folder") : std::string()) == "a folder");
+  CHECK(ranks.broadcast_first(2.0 + ranks.rank()) == 2.0);
+  CHECK(ranks.broadcast_first(ranks.rank() == 0 ? std::string("a folder") : std::string()) == "a folder");
 }
 
 // Rank r has r rows, the first none.
 void check_rows(const Ranks& ranks) {
   const int r = ranks.rank(), n = ranks.size();
   const Tensor own = r == 0 ? Tensor() : counted({r, 3}, r, DType::f32);
-  const auto [rows, before] = ranks.all_rows(own, 3, DType::f32);
+  const auto [rows, before] = ranks.all_gather_rows(own, 3, DType::f32);
   REQUIRE(rows.shape() == csreft::Shape{n * (n - 1) / 2, 3});
   CHECK(before == r * (r - 1) / 2);
   CHECK(element(rows, 0) == 10.0);
@@ -99,7 +99,7 @@ TEST_CASE("ranks sum, share and gather what each has") {
   check_shared(ranks);
   check_rows(ranks);
   const Tensor brought = counted({3}, ranks.rank(), DType::f32);
-  ranks.bring_to_first_(brought, 1);
+  ranks.send_to_first_(brought, 1);
   CHECK(element(brought, 0) == (ranks.is_first() ? 10.0 : 10.0 * ranks.rank()));
   CHECK_NOTHROW(ranks.check_same("data", "all alike"));
   CHECK_THROWS_WITH_AS(ranks.check_same("data", std::to_string(ranks.rank() == 1 ? 1 : 0)),
@@ -111,11 +111,11 @@ TEST_CASE("one process has the interface of ranks, and sends nothing") {
   CHECK(one.is_first());
   CHECK(one.size() == 1);
   const Tensor t = counted({3}, 7, DType::bf16);
-  one.sum_(std::vector{t});
+  one.all_reduce_(std::vector{t});
   one.broadcast_(std::vector{t});
   CHECK(element(t, 0) == 70.0);
-  CHECK(one.of_first(std::string("text")) == "text");
-  CHECK(one.all_rows(t, 3, DType::bf16).before == 0);
+  CHECK(one.broadcast_first(std::string("text")) == "text");
+  CHECK(one.all_gather_rows(t, 3, DType::bf16).before == 0);
   CHECK(one.together([] { return 5; }) == 5);
   CHECK_THROWS_AS(one.together([]() -> int { csreft::fail("as it is"); }), csreft::Error);
 }
