@@ -16,10 +16,13 @@ nvcc_version() {
   fi
 }
 
-# Sets CUDA_HOME to a toolkit whose nvcc is 12.4 or newer; fetches one if this machine has none.
+# Where a toolkit that is fetched lies.
+cuda_wheels() { printf '%s/cuda-13.0/nvidia/cu13\n' "$(cache_folder)"; }
+
+# Sets CUDA_HOME to a toolkit whose nvcc is 12.4 or newer. False if this machine has none.
 find_nvcc() {
   local candidate version wheels
-  wheels=$(cache_folder)/cuda-13.0/nvidia/cu13
+  wheels=$(cuda_wheels)
   for candidate in ${CUDA_HOME:+"$CUDA_HOME/bin/nvcc"} "$(command -v nvcc || true)" /usr/local/cuda/bin/nvcc "$wheels/bin/nvcc"; do
     [[ -n $candidate && -x $candidate ]] || continue
     version=$(nvcc_version "$candidate")
@@ -33,11 +36,11 @@ find_nvcc() {
   return 1
 }
 
-# The same; one that is not there is fetched.
+# The same; if this machine has none, one is fetched.
 provide_nvcc() {
   local wheels
   if find_nvcc; then return; fi
-  wheels=$(cache_folder)/cuda-13.0/nvidia/cu13
+  wheels=$(cuda_wheels)
   fetch_nvcc "${wheels%/nvidia/cu13}"
   export CUDA_HOME=$wheels
 }

@@ -44,6 +44,10 @@ is_current() {
   is_built && ! is_overtaken && [[ ! $build/experiments/csreft -nt $(ready_program) && -z $(newer_sources -print -quit) ]]
 }
 
+# Threads that wait for each other spin for a moment, then sleep: on a machine with other work, spinning without end would
+# slow them down many times.
+limit_spinning() { export GOMP_SPINCOUNT=${GOMP_SPINCOUNT:-10000}; }
+
 # The rank of this start among those that a launcher (mpirun, srun) made at once; nothing if it made one.
 launched_rank() {
   if ((${OMPI_COMM_WORLD_SIZE:-1} > 1)); then
@@ -74,7 +78,7 @@ start_launched() {
   if ((rank == 0)) && ! is_current; then
     say "note: the programme of $(date -r "$build/ready/since" '+%F %T') is older than its sources; ./run build makes it anew"
   fi
-  export GOMP_SPINCOUNT=${GOMP_SPINCOUNT:-10000}
+  limit_spinning
   CSREFT_COMMANDS=$commands exec "$(ready_program)" "$@"
 }
 

@@ -179,16 +179,13 @@ SupervisedBatch pack_examples(std::span<const EncodedExample* const> examples) {
   std::vector<std::int32_t> rows, targets;
   SupervisedBatch batch;
   batch.prompts = spans_of(examples);
-  std::int32_t start = 0;
-  for (const auto* example : examples) {
-    const auto length = static_cast<std::int32_t>(example->ids.size());
-    const auto prompt = static_cast<std::int32_t>(example->prompt_length);
-    for (std::int32_t i = prompt; i < length; ++i) {
-      rows.push_back(start + i - 1);
-      targets.push_back(example->ids[static_cast<std::size_t>(i)]);
+  for (std::size_t e = 0; e < examples.size(); ++e) {
+    const auto& ids = examples[e]->ids;
+    for (auto i = static_cast<std::size_t>(examples[e]->prompt_length); i < ids.size(); ++i) {
+      rows.push_back(batch.prompts.starts[e] + static_cast<std::int32_t>(i) - 1);
+      targets.push_back(ids[i]);
     }
-    sequences.push_back(example->ids);
-    start += length;
+    sequences.push_back(ids);
   }
   batch.tokens = pack_tokens(sequences);
   batch.rows = index_tensor(rows);

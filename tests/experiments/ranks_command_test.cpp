@@ -128,17 +128,21 @@ long pid_of(const Bench& bench, int rank) {
 }
 const std::string write_pid = "echo $$ > pid-$OMPI_COMM_WORLD_RANK";
 
-// Sends a signal to a rank once the run has been saved.
-csreft::ChildOptions signal_to(const Bench& bench, int rank, int signal, bool& sent) {
+// Trains on two ranks, of which one gets a signal once the run has been saved.
+csreft::ChildResult run_until_signal(const Bench& bench, int rank, int signal) {
+  bool sent = false;
   csreft::ChildOptions options;
-  options.stop = [&bench, &sent, rank, signal] {
+  options.stop = [&] {
     if (!sent && std::filesystem::exists(bench.chat.folder / "run/state.safetensors")) {
       ::kill(static_cast<pid_t>(pid_of(bench, rank)), signal);
       sent = true;
     }
     return false;
   };
-  return options;
+  const auto words = endless(bench);
+  auto result = run_two(bench, words, words, write_pid, std::move(options));
+  CHECK(sent);
+  return result;
 }
 
 }  // namespace
@@ -261,10 +265,7 @@ TEST_CASE("a signal to any rank stops all after the same step") {
   for (const int rank : {0, 1}) {
     CAPTURE(rank);
     const Bench bench;
-    bool sent = false;
-    const auto words = endless(bench);
-    const auto result = run_two(bench, words, words, write_pid, signal_to(bench, rank, SIGTERM, sent));
-    CHECK(sent);
+    const auto result = run_until_signal(bench, rank, SIGTERM);
     CAPTURE(result.errors);
     CHECK(contains(result.output, "interrupted; what was done is in: run\n"));
     CHECK(errors_in(result.errors).empty());
@@ -282,10 +283,7 @@ TEST_CASE("a rank that is killed ends all, and the run goes on from what is on d
   for (const int rank : {0, 1}) {
     CAPTURE(rank);
     const Bench bench;
-    bool sent = false;
-    const auto words = endless(bench);
-    const auto result = run_two(bench, words, words, write_pid, signal_to(bench, rank, SIGKILL, sent));
-    CHECK(sent);
+    const auto result = run_until_signal(bench, rank, SIGKILL);
     CHECK(result.code != 0);
     const auto state = csreft::SafeTensors::open(bench.chat.folder / "run/state.safetensors");
     const int done = std::stoi(state.metadata().at("step"));
