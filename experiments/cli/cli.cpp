@@ -5,7 +5,9 @@
 #include <charconv>
 #include <cstdlib>
 #include <filesystem>
+#include <type_traits>
 
+#include <CLI/CLI.hpp>
 #include <unistd.h>
 
 #include "core/base/nearest.h"
@@ -76,6 +78,13 @@ std::string expected_value(const CLI::App& app, const std::string& text) {
   return type == "UINT" ? "a whole number of 0 or more" : "another value";
 }
 
+CLI::Validator not_less_than_zero() {
+  const auto check = [](const std::string& text) {
+    return text.starts_with('-') ? text + " is less than 0" : std::string();  // else it would be a large number
+  };
+  return {check, /*description=*/""};
+}
+
 // Whether the script that starts this programme asks, before a build, what an older one thinks of a command.
 bool only_checks() {
   const char* check = std::getenv("CSREFT_CHECK");
@@ -90,10 +99,10 @@ std::string command_name() {
 }
 
 Flags::Flags(std::string_view name, std::string_view summary, std::vector<std::string> examples)
-    : app_(std::string(summary), fmt::format("{} {}", command_name(), name)), name_(name) {
-  app_.get_formatter()->column_width(description_column);
-  app_.set_help_flag("-h,--help", "this text")->group("Options");
-  app_.add_option("--config", config_,
+    : app_(std::make_unique<CLI::App>(std::string(summary), fmt::format("{} {}", command_name(), name))), name_(name) {
+  app_->get_formatter()->column_width(description_column);
+  app_->set_help_flag("-h,--help", "this text")->group("Options");
+  app_->add_option("--config", config_,
                   "take flags from this JSON object, as {\"seed\": 1, \"test\": [\"a.json\", \"b.json\"]}, or from a "
                   "run's config.json; those that are given here take the place of the file's")
       ->type_name("FILE")
@@ -103,8 +112,22 @@ Flags::Flags(std::string_view name, std::string_view summary, std::vector<std::s
     if (example.starts_with(default_command)) example.replace(0, default_command.size(), command_name());
     footer += "\n  " + example;
   }
-  app_.footer(footer);
+  app_->footer(footer);
 }
+
+Flags::~Flags() = default;
+
+template <typename T>
+CLI::Option* Flags::add(const std::string& flag, T& value, const std::string& help) {
+  CLI::Option* option = app_->add_option(flag, value, help)->capture_default_str()->group(group_);
+  if constexpr (std::is_unsigned_v<T>) option->check(not_less_than_zero());
+  return option;
+}
+template CLI::Option* Flags::add(const std::string&, std::string&, const std::string&);
+template CLI::Option* Flags::add(const std::string&, int&, const std::string&);
+template CLI::Option* Flags::add(const std::string&, std::int64_t&, const std::string&);
+template CLI::Option* Flags::add(const std::string&, std::uint64_t&, const std::string&);
+template CLI::Option* Flags::add(const std::string&, double&, const std::string&);
 
 void Flags::add_required(const std::string& flag, std::string& value, const std::string& help,
                          const std::string& expected) {
@@ -117,24 +140,24 @@ void Flags::add_path(const std::string& flag, std::string& value, const std::str
 
 CLI::Option* Flags::add_list(const std::string& flag, std::vector<std::string>& values, const std::string& help,
                              const std::string& kind) {
-  return app_.add_option(flag, values, help)->group(group_)->type_name(kind);
+  return app_->add_option(flag, values, help)->group(group_)->type_name(kind);
 }
 
 CLI::Option* Flags::add_switch(const std::string& flag, bool& value, const std::string& help) {
   const bool has_opposite = flag.find('!') != std::string::npos;
   const std::string_view state = !has_opposite ? "" : value ? " (default: on)" : " (default: off)";
-  return app_.add_flag(flag, value, fmt::format("{}{}", help, state))->group(group_);
+  return app_->add_flag(flag, value, fmt::format("{}{}", help, state))->group(group_);
 }
 
 void Flags::add_described(const std::string& flag, const std::string& help, const std::string& value,
                           const std::function<void(const std::string&)>& on_text) {
-  app_.add_option_function<std::string>(flag, on_text, help)->group(group_)->default_str(value)->type_name("");
+  app_->add_option_function<std::string>(flag, on_text, help)->group(group_)->default_str(value)->type_name("");
 }
 
 void Flags::add_described_switch(const std::string& flag, const std::string& help, const std::string& value,
                                  std::function<void(bool)> on_switch) {
   const std::string names = fmt::format("{},!--no-{}", flag, flag.substr(2));
-  app_.add_flag_function(
+  app_->add_flag_function(
           names, [on_switch = std::move(on_switch)](std::int64_t count) { on_switch(count > 0); },
           fmt::format("{} (default: {})", help, value))
       ->group(group_);
@@ -142,15 +165,20 @@ void Flags::add_described_switch(const std::string& flag, const std::string& hel
 
 std::vector<std::string_view> Flags::flag_names() const {
   std::vector<std::string_view> names;
-  for (const auto* option : app_.get_options()) {
+  for (const auto* option : app_->get_options()) {
     for (const auto& name : option->get_lnames()) names.push_back(name);
   }
   return names;
 }
 
+bool Flags::given(const std::string& flag) const {
+  const auto* option = app_->get_option_no_throw(flag);
+  return option != nullptr && option->count() > 0;
+}
+
 std::vector<std::string> Flags::given() const {
   std::vector<std::string> flags;
-  for (const auto* option : app_.get_options()) {
+  for (const auto* option : app_->get_options()) {
     if (option->count() > 0) flags.push_back(option->get_name());
   }
   return flags;
@@ -171,7 +199,7 @@ void Flags::refuse_extra(const std::string& word) const {
 // CLI11's message begins with the flag's name and a colon.
 void Flags::refuse_count(const std::string& message) const {
   const std::string flag = message.substr(0, message.find(':'));
-  const auto* const option = app_.get_option_no_throw(flag);
+  const auto* const option = app_->get_option_no_throw(flag);
   const std::size_t given = option != nullptr ? option->count() : 0;
   require(given < 2, "{} is given {} times: expected once", flag, given);
   const std::string type = option != nullptr ? option->get_type_name() : "";
@@ -187,7 +215,7 @@ void Flags::check_required() const {
 void Flags::check_files() const {
   constexpr std::array<std::string_view, 3> kinds{"FILE", "FOLDER", "MODEL"};
   constexpr std::array<std::string_view, 2> written{"--out", "--json"};
-  for (const auto* option : app_.get_options()) {
+  for (const auto* option : app_->get_options()) {
     if (std::ranges::find(kinds, option->get_type_name()) == kinds.end()) continue;
     if (std::ranges::find(written, option->get_name()) != written.end()) continue;
     for (const auto& value : option->results()) {
@@ -197,32 +225,32 @@ void Flags::check_files() const {
 }
 
 std::string Flags::help() const {
-  std::string text = without_double_blanks(without_marks(app_.help()));
+  std::string text = without_double_blanks(without_marks(app_->help()));
   for (const auto& name : hidden_) take_out(text, name);
   if (::isatty(STDOUT_FILENO) == 0) return text;  // whoever reads it may search it by lines
   return wrapped_help(text, description_column, terminal_width(stdout));
 }
 
 bool Flags::parse(Arguments arguments) {
-  arguments_ = with_config(arguments, app_);
+  arguments_ = with_config(arguments, *app_);
   command_ = command_name() + " " + name_;
   for (const auto& argument : arguments_) command_ += " " + shell_quoted(argument);
   // CLI11 takes the words from the back.
   std::vector<std::string> reversed(arguments_.rbegin(), arguments_.rend());
   try {
-    app_.parse(reversed);
+    app_->parse(reversed);
   } catch (const CLI::CallForHelp&) {
     fmt::print("{}", help());
     return false;
   } catch (const CLI::ExtrasError&) {
-    refuse_extra(app_.remaining().front());
+    refuse_extra(app_->remaining().front());
   } catch (const CLI::ArgumentMismatch& error) {
     refuse_count(one_line(error.what()));
   } catch (const CLI::RequiredError&) {
     check_required();
     throw;
   } catch (const CLI::ConversionError& error) {
-    fail("{}: expected {}", one_line(error.what()), expected_value(app_, error.what()));
+    fail("{}: expected {}", one_line(error.what()), expected_value(*app_, error.what()));
   } catch (const CLI::ParseError& error) {
     fail("{}: expected what {} {} --help says", one_line(error.what()), command_name(), name_);
   }
@@ -232,13 +260,6 @@ bool Flags::parse(Arguments arguments) {
 
 void begin_work() {
   if (only_checks()) throw CheckPassed();
-}
-
-CLI::Validator Flags::not_negative() {
-  const auto check = [](const std::string& text) {
-    return text.starts_with('-') ? text + " is less than 0" : std::string();  // else it would be a large number
-  };
-  return {check, /*description=*/""};
 }
 
 std::string one_line(std::string text) {

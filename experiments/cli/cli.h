@@ -7,14 +7,17 @@
 #include <span>
 #include <string>
 #include <string_view>
-#include <type_traits>
 #include <utility>
 #include <vector>
 
-#include <CLI/CLI.hpp>
-
 #include "core/base/atomic_file.h"
 #include "core/base/error.h"
+
+// Of CLI11, whose headers take seconds to compile: who calls an option's own functions includes them.
+namespace CLI {
+class App;
+class Option;
+}  // namespace CLI
 
 namespace csreft {
 
@@ -53,14 +56,11 @@ void begin_work();
 class Flags {
  public:
   Flags(std::string_view name, std::string_view summary, std::vector<std::string> examples);
+  ~Flags();
 
-  // A flag with a value; its default is what `value` holds, and the help shows it.
+  // A flag with a value, a text or a number; its default is what `value` holds, and the help shows it.
   template <typename T>
-  CLI::Option* add(const std::string& flag, T& value, const std::string& help) {
-    CLI::Option* option = app_.add_option(flag, value, help)->capture_default_str()->group(group_);
-    if constexpr (std::is_unsigned_v<T> && !std::is_same_v<T, bool>) option->check(not_negative());
-    return option;
-  }
+  CLI::Option* add(const std::string& flag, T& value, const std::string& help);
   // A text without which there is nothing to do: a flag, or by a name without dashes a word by itself. `expected` says
   // in errors what it may be.
   void add_required(const std::string& flag, std::string& value, const std::string& help, const std::string& expected);
@@ -90,10 +90,7 @@ class Flags {
   // Those that were parsed, with what the file of --config says in its place.
   Arguments arguments() const { return arguments_; }
   // Whether the experiment has the flag and the user gave it.
-  bool given(const std::string& flag) const {
-    const auto* option = app_.get_option_no_throw(flag);
-    return option != nullptr && option->count() > 0;
-  }
+  bool given(const std::string& flag) const;
   // All that the user gave, with their dashes.
   std::vector<std::string> given() const;
   // The command that repeats this run.
@@ -106,9 +103,8 @@ class Flags {
   void check_required() const;
   void check_files() const;
   std::string help() const;
-  static CLI::Validator not_negative();
 
-  CLI::App app_;
+  std::unique_ptr<CLI::App> app_;
   std::string name_;
   std::string group_ = "Options";
   std::string command_, config_;

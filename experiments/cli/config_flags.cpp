@@ -5,6 +5,8 @@
 #include <set>
 #include <string_view>
 
+#include <CLI/CLI.hpp>
+
 #include "core/base/json_file.h"
 #include "core/base/nearest.h"
 

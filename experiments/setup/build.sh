@@ -47,6 +47,10 @@ configure() {
     say "the build folder is incomplete: building anew"
     rm -rf "$build"
   fi
+  # ccache serves whole objects. Without it, the first build is what counts.
+  if [[ ${CXX:-g++} == *g++* ]] && ! command -v ccache >/dev/null; then
+    set -- -Dprecompiled_headers=true -Dunity=on -Dunity_size=8 "$@"
+  fi
   log=$(mktemp)
   say "configuring"
   # --wipe keeps the options of the folder that it replaces.

@@ -63,14 +63,6 @@ std::uint64_t hash(std::string_view text) {
 
 bool is_short(std::string_view word) { return word.size() >= 3 && word.size() <= 10; }
 
-std::string lower(std::string_view word) {
-  std::string result(word);
-  for (char& c : result) {
-    if (c >= 'A' && c <= 'Z') c = static_cast<char>(c - 'A' + 'a');
-  }
-  return result;
-}
-
 // Whether `word` may be read as a regular form of another word: flies, joined, nearer.
 bool looks_inflected(const std::string& word, const Lexicon& lexicon) {
   struct Ending {
@@ -271,15 +263,15 @@ std::vector<Skill> wordnet_skills(const std::filesystem::path& dict, std::size_t
   constexpr std::uint64_t order_stream = 2;
   const double test_share = static_cast<double>(n_test) / static_cast<double>(n_train + n_test);
   const auto in_test = [&](const Candidate& candidate) {
-    return philox(seed, side_stream, hash(families.root(lower(candidate.word))))[0] * 0x1p-32 < test_share;
+    return philox(seed, side_stream, hash(families.root(lower_ascii(candidate.word))))[0] * 0x1p-32 < test_share;
   };
 
   std::vector<Skill> skills;
   for (SkillSource& source : sources) {
     std::erase_if(source.candidates,
-                  [&](const Candidate& c) { return lexicon.is_coarse(lower(c.word)) || lexicon.is_coarse(c.answer); });
+                  [&](const Candidate& c) { return lexicon.is_coarse(lower_ascii(c.word)) || lexicon.is_coarse(c.answer); });
     for (Candidate& candidate : source.candidates) {
-      candidate.commonness = lexicon.commonness(lower(candidate.word));
+      candidate.commonness = lexicon.commonness(lower_ascii(candidate.word));
       // A pair of words ranks by its geometric mean; the square orders alike.
       if (source.classes.empty()) candidate.commonness *= lexicon.commonness(candidate.answer);
     }

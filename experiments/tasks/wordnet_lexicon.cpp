@@ -38,15 +38,7 @@ bool is_letter(char c) { return (c >= 'a' && c <= 'z') || (c >= 'A' && c <= 'Z')
 
 bool is_plain(std::string_view word) { return std::ranges::all_of(word, is_letter); }
 
-std::string lower(std::string_view word) {
-  std::string result(word);
-  for (char& c : result) {
-    if (c >= 'A' && c <= 'Z') c = static_cast<char>(c - 'A' + 'a');
-  }
-  return result;
-}
-
-Fields split(std::string_view line) {
+Fields split_line(std::string_view line) {
   Fields fields;
   while (true) {
     const std::size_t start = line.find_first_not_of(' ');
@@ -103,13 +95,13 @@ void for_each_line(std::string_view text, const std::filesystem::path& path, Vis
   }
 }
 
-std::vector<std::string> words_of(std::string_view text) {
+std::vector<std::string> words_of_letters(std::string_view text) {
   std::vector<std::string> words;
   while (true) {
     const auto start = std::ranges::find_if(text, is_letter);
     if (start == text.end()) return words;
     const auto end = std::find_if_not(start, text.end(), is_letter);
-    words.push_back(lower(std::string_view(start, end)));
+    words.push_back(lower_ascii(std::string_view(start, end)));
     text = std::string_view(end, text.end());
   }
 }
@@ -192,7 +184,7 @@ WordSense make_sense(const std::string& word, const Synset& synset, const Synset
                   .tags = 0,
                   .antonyms = {},
                   .is_coarse = is_coarse(synset, synsets)};
-  const auto spelling = std::ranges::find_if(synset.spellings, [&](auto s) { return lower(s) == word; });
+  const auto spelling = std::ranges::find_if(synset.spellings, [&](auto s) { return lower_ascii(s) == word; });
   if (spelling == synset.spellings.end()) throw BadLine{};
   sense.spelling = *spelling;
   const auto word_number = static_cast<std::size_t>(spelling - synset.spellings.begin()) + 1;
@@ -200,7 +192,7 @@ WordSense make_sense(const std::string& word, const Synset& synset, const Synset
     if (pointer.source != word_number) continue;
     const auto target = synsets[pointer.part].find(pointer.synset);
     if (target == synsets[pointer.part].end() || pointer.target == 0) throw BadLine{};
-    sense.antonyms.push_back(lower(at(target->second.spellings, pointer.target - 1)));
+    sense.antonyms.push_back(lower_ascii(at(target->second.spellings, pointer.target - 1)));
   }
   return sense;
 }
@@ -209,7 +201,7 @@ WordSense make_sense(const std::string& word, const Synset& synset, const Synset
 void read_index_line(std::string_view line, std::size_t part, const Synsets& synsets, Lexicon& lexicon) {
   const std::string word(line.substr(0, line.find(' ')));
   if (!is_plain(word)) return;
-  const Fields fields = split(line);
+  const Fields fields = split_line(line);
   const std::size_t n_senses = count(at(fields, 2));
   if (n_senses == 0 || fields.size() < n_senses + 6) throw BadLine{};
   auto& senses = lexicon.words[word][part];
@@ -223,7 +215,7 @@ void read_index_line(std::string_view line, std::size_t part, const Synsets& syn
 
 // cntlist.rev: lemma%ss_type:... sense_number tag_cnt
 void read_count_line(std::string_view line, Lexicon& lexicon) {
-  const Fields fields = split(line);
+  const Fields fields = split_line(line);
   const std::string_view key = at(fields, 0);
   const std::size_t percent = key.find('%');
   if (percent == key.npos || percent + 1 == key.size()) throw BadLine{};
@@ -238,6 +230,14 @@ void read_count_line(std::string_view line, Lexicon& lexicon) {
 }
 
 }  // namespace
+
+std::string lower_ascii(std::string_view word) {
+  std::string result(word);
+  for (char& c : result) {
+    if (c >= 'A' && c <= 'Z') c = static_cast<char>(c - 'A' + 'a');
+  }
+  return result;
+}
 
 std::int64_t Lexicon::commonness(const std::string& word) const {
   std::int64_t total = 0;
@@ -267,14 +267,14 @@ Lexicon read_lexicon(const std::filesystem::path& dict) {
     data[part] = read_database_file(path);
     for_each_line(data[part], path, [&](std::string_view line) {
       const std::size_t bar = std::min(line.find(" | "), line.size());
-      const Fields fields = split(line.substr(0, bar));
+      const Fields fields = split_line(line.substr(0, bar));
       Synset synset = parse_synset(fields);
       const std::string_view gloss = line.substr(bar);
-      const auto definition = words_of(gloss.substr(0, gloss.find('"')));  // without the examples
+      const auto definition = words_of_letters(gloss.substr(0, gloss.find('"')));  // without the examples
       synset.is_called_coarse = calls_coarse(definition);
       synset.is_about_sex = is_about_sex(definition);
       synsets[part].emplace(at(fields, 0), std::move(synset));
-      for (auto& word : words_of(gloss)) ++lexicon.gloss_uses[std::move(word)];
+      for (auto& word : words_of_letters(gloss)) ++lexicon.gloss_uses[std::move(word)];
     });
   }
   for (std::size_t part = 0; part < n_parts_of_speech; ++part) {
@@ -283,7 +283,7 @@ Lexicon read_lexicon(const std::filesystem::path& dict) {
                   [&](std::string_view line) { read_index_line(line, part, synsets, lexicon); });
     const auto exceptions = dict / fmt::format("{}.exc", suffixes[part]);
     for_each_line(read_database_file(exceptions), exceptions, [&](std::string_view line) {
-      const Fields fields = split(line);
+      const Fields fields = split_line(line);
       for (std::size_t i = 1; i < fields.size(); ++i) lexicon.base_forms[std::string(fields[0])].emplace(fields[i]);
     });
   }

@@ -7,10 +7,14 @@
 #include <map>
 #include <set>
 #include <string>
+#include <string_view>
 #include <unordered_map>
 #include <vector>
 
 namespace csreft {
+
+// The word with small letters in place of the 26 capitals of ASCII.
+std::string lower_ascii(std::string_view word);
 
 enum class PartOfSpeech : std::uint8_t { noun, verb, adjective, adverb };
 inline constexpr std::size_t n_parts_of_speech = 4;

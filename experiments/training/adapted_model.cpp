@@ -5,6 +5,8 @@
 #include <cmath>
 #include <filesystem>
 
+#include <CLI/CLI.hpp>
+
 #include "core/base/nearest.h"
 #include "core/base/split.h"
 #include "experiments/training/run_list.h"

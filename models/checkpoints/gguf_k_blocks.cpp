@@ -6,11 +6,11 @@
 namespace csreft {
 namespace {
 
-constexpr int block_size = 256;
+constexpr int superblock_size = 256;
 // Bits of this many elements lie in as many bytes, which other runs share.
 constexpr int run_size = 32;
 // Subtracting it changes no value, not even the sign of zero.
-constexpr float no_offset = 0.0F;
+constexpr float no_minimum = 0.0F;
 
 int integer(std::byte byte) { return std::to_integer<int>(byte); }
 
@@ -37,12 +37,12 @@ void add_bits(const std::byte* bytes, int shift, int mask, int place, int zero, 
 
 // 32 bytes hold two bits of element i of each of four runs of 32, the lowest bits of the first run.
 void unpack_pairs(const std::byte* bytes, std::int8_t* q) {
-  for (int run = 0; run < block_size / 32; ++run) unpack(bytes + run / 4 * 32, run % 4 * 2, 3, q + run * 32);
+  for (int run = 0; run < superblock_size / 32; ++run) unpack(bytes + run / 4 * 32, run % 4 * 2, 3, q + run * 32);
 }
 
 // 32 bytes hold four bits of element i of two runs of 32, the lower ones of the first run.
 void unpack_nibbles(const std::byte* bytes, std::int8_t* q) {
-  for (int run = 0; run < block_size / 32; ++run) unpack(bytes + run / 2 * 32, run % 2 * 4, 15, q + run * 32);
+  for (int run = 0; run < superblock_size / 32; ++run) unpack(bytes + run / 2 * 32, run % 2 * 4, 15, q + run * 32);
 }
 
 // The groups of Q4_K and Q5_K, whose blocks begin alike.
@@ -58,7 +58,7 @@ void write_eight_groups(const std::byte* block, const std::int8_t* q, float* val
 
 void decode_q2_k(const std::byte* block, float* values) {
   const float d = half_at(block + 80), m = half_at(block + 82);
-  std::int8_t q[block_size];
+  std::int8_t q[superblock_size];
   unpack_pairs(block + 16, q);
   for (int g = 0; g < 16; ++g) {
     const int both = integer(block[g]);
@@ -69,24 +69,24 @@ void decode_q2_k(const std::byte* block, float* values) {
 void decode_q3_k(const std::byte* block, float* values) {
   const std::byte* scales = block + 96;
   const float d = half_at(block + 108);
-  std::int8_t q[block_size];
+  std::int8_t q[superblock_size];
   unpack_pairs(block + 32, q);
   for (int run = 0; run < 8; ++run) add_bits(block, run, 1, 2, 4, q + 32 * run);
   for (int g = 0; g < 16; ++g) {
     const int low = (integer(scales[g % 8]) >> (g / 8 * 4)) & 15;
     const int high = (integer(scales[8 + g % 4]) >> (g / 4 * 2)) & 3;
-    write_group<16>(q + 16 * g, d * static_cast<float>((low | high << 4) - 32), no_offset, values + 16 * g);
+    write_group<16>(q + 16 * g, d * static_cast<float>((low | high << 4) - 32), no_minimum, values + 16 * g);
   }
 }
 
 void decode_q4_k(const std::byte* block, float* values) {
-  std::int8_t q[block_size];
+  std::int8_t q[superblock_size];
   unpack_nibbles(block + 16, q);
   write_eight_groups(block, q, values);
 }
 
 void decode_q5_k(const std::byte* block, float* values) {
-  std::int8_t q[block_size];
+  std::int8_t q[superblock_size];
   unpack_nibbles(block + 48, q);
   for (int run = 0; run < 8; ++run) add_bits(block + 16, run, 1, 4, 0, q + 32 * run);
   write_eight_groups(block, q, values);
@@ -94,7 +94,7 @@ void decode_q5_k(const std::byte* block, float* values) {
 
 void decode_q6_k(const std::byte* block, float* values) {
   const float d = half_at(block + 208);
-  std::int8_t q[block_size];
+  std::int8_t q[superblock_size];
   // Of each half, 64 bytes hold the low four bits: those of runs 0 and 1 in their lower halves, of 2 and 3 in the
   // upper.
   for (int run = 0; run < 8; ++run) {
@@ -104,14 +104,14 @@ void decode_q6_k(const std::byte* block, float* values) {
   }
   for (int g = 0; g < 16; ++g) {
     const auto scale = static_cast<float>(load<std::int8_t>(block + 192 + g));
-    write_group<16>(q + 16 * g, d * scale, no_offset, values + 16 * g);
+    write_group<16>(q + 16 * g, d * scale, no_minimum, values + 16 * g);
   }
 }
 
 void decode_q8_k(const std::byte* block, float* values) {
-  std::int8_t q[block_size];
-  std::memcpy(q, block + 4, block_size);
-  write_group<block_size>(q, load<float>(block), no_offset, values);
+  std::int8_t q[superblock_size];
+  std::memcpy(q, block + 4, superblock_size);
+  write_group<superblock_size>(q, load<float>(block), no_minimum, values);
 }
 
 void decode_iq4_xs(const std::byte* block, float* values) {

@@ -145,13 +145,13 @@ Value strip_tags(Run& run, const Value& value, const Arguments& arguments) {
   return run.made(std::move(out));
 }
 
-constexpr NamedFilter filters[] = {
+constexpr NamedFilter layout_filter_table[] = {
     {"indent", indent},        {"center", center},        {"truncate", truncate},
     {"urlencode", url_encode}, {"striptags", strip_tags},
 };
 
 }  // namespace
 
-std::span<const NamedFilter> layout_filters() { return filters; }
+std::span<const NamedFilter> layout_filters() { return layout_filter_table; }
 
 }  // namespace csreft::jinja

@@ -304,7 +304,7 @@ Value chosen(Run& run, const Value& value, const Arguments& arguments, bool by_a
   return run.made(std::move(out), Sequence::Kind::generator);
 }
 
-constexpr NamedFilter filters[] = {
+constexpr NamedFilter sequence_filter_table[] = {
     {"default", get_default},
     {"d", get_default},
     {"length", get_length},
@@ -334,6 +334,6 @@ constexpr NamedFilter filters[] = {
 
 }  // namespace
 
-std::span<const NamedFilter> sequence_filters() { return filters; }
+std::span<const NamedFilter> sequence_filters() { return sequence_filter_table; }
 
 }  // namespace csreft::jinja

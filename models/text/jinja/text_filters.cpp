@@ -193,7 +193,7 @@ Value word_count(Run&, const Value& value, const Arguments&) {
   return integer(n);
 }
 
-constexpr NamedFilter filters[] = {
+constexpr NamedFilter text_filter_table[] = {
     {"trim", trim},
     {"upper", changed<upper>},
     {"lower", changed<lower>},
@@ -216,7 +216,7 @@ constexpr NamedFilter filters[] = {
 
 }  // namespace
 
-std::span<const NamedFilter> text_filters() { return filters; }
+std::span<const NamedFilter> text_filters() { return text_filter_table; }
 
 std::string replaced(Run& run, std::string_view whole, std::string_view old, std::string_view replacement,
                      std::int64_t most) {
