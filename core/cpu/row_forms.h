@@ -38,6 +38,8 @@ T load(const void* from) {
   return value;
 }
 
+inline float sum_of(const Floats& v) { return ((v[0] + v[4]) + (v[1] + v[5])) + ((v[2] + v[6]) + (v[3] + v[7])); }
+
 inline Floats splat(float value) { return value - Floats{}; }
 
 inline float half(const std::byte* from) {

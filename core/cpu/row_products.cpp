@@ -4,6 +4,7 @@
 #include <array>
 #include <utility>
 
+#include "core/cpu/integer_rows.h"
 #include "core/cpu/parallel.h"
 #include "core/cpu/row_forms.h"
 
@@ -16,8 +17,6 @@ struct FewRows {
   float* y;
   std::int64_t n, in, out;
 };
-
-float sum_of(const Floats& v) { return ((v[0] + v[4]) + (v[1] + v[5])) + ((v[2] + v[6]) + (v[3] + v[7])); }
 
 // y[i, o] for all n rows of x and the row o of W, which starts at `row`.
 template <typename Form, std::size_t n>
@@ -75,9 +74,26 @@ Tensor in_order_of(const Tensor& x) {
   return y;
 }
 
+#ifdef CSREFT_HAS_INTEGER_ROWS
+// y = W x for one row of x, in whole numbers.
+template <typename Form>
+void multiply_integers(const Tensor& x, const StoredMatrix& w, const Tensor& y) {
+  const std::int64_t in = x.cols();
+  const IntegerRow row(x.data<const float>(), in);
+  const std::byte* rows = w.bytes().data();
+  float* to = y.data<float>();
+  for_rows(w.rows(), in, [&](std::int64_t o) { to[o] = integer_dot<Form>(rows + o * w.row_bytes(), row, in); });
+}
+#endif
+
 template <typename Form>
 void multiply(const Tensor& x, const StoredMatrix& w, const Tensor& y) {
   if (x.rows() == 0) return;
+#ifdef CSREFT_HAS_INTEGER_ROWS
+  if constexpr (HasIntegers<Form>) {
+    if (x.rows() == 1) return multiply_integers<Form>(x, w, y);
+  }
+#endif
   const auto multiply_rows = [&](const Tensor& rows) {
     multiply_all<Form>(w.bytes().data(), w.row_bytes(),
                        {rows.data<const float>(), y.data<float>(), x.rows(), x.cols(), w.rows()});

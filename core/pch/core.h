@@ -1,5 +1,5 @@
 // Headers of others that most files include, compiled once (cpp_pch in meson.build). A file includes what it needs all
-// the same: builds with ccache do without this.
+// the same: builds with -Dgrouped=disabled do without this.
 #include <algorithm>
 #include <array>
 #include <cmath>

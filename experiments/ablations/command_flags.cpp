@@ -50,8 +50,8 @@ void add_flags(Flags& flags, ComparisonCommand& o) {
   flags.add_switch("--smoke", o.smoke, "a minute's run of everything: few examples, few steps, one seed");
   flags.group("Data");
   flags.add_list("--train", o.train_files,
-                 "training data, a file or NAME=FILE a task, in the forms that train reads; none: quickstart's four "
-                 "word skills");
+                 "training data, a file or NAME=FILE a task, in the forms that train reads; none: four word "
+                 "skills of WordNet");
   flags.add_list("--test", o.test_files, "test data");
   o.data.add_to(flags);
   add_metric_flag(flags, o.evaluation);

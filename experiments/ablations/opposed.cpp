@@ -28,7 +28,7 @@ Example reversed(Example example, const std::map<std::string, std::string>& outp
 }
 
 // The first half of the examples, and as many for the reverse: from the first `shared` of that half and from the other.
-std::pair<Task, Task> split(const Task& task, double shared, const std::map<std::string, std::string>& outputs) {
+std::pair<Task, Task> split_shared(const Task& task, double shared, const std::map<std::string, std::string>& outputs) {
   const std::size_t half = task.examples.size() / 2;
   const auto n_shared = static_cast<std::size_t>(std::llround(shared * static_cast<double>(half)));
   Task given{.name = task.name, .examples = {}}, reverse{.name = "reversed_" + task.name, .examples = {}};
@@ -49,8 +49,8 @@ std::optional<TaskSet> opposed_tasks(std::span<const Task> train, std::span<cons
     const auto of_test = std::ranges::find_if(
         test, [&](const Task& t) { return task_stem(t.name) == task_stem(task.name) && t.examples.size() >= 2; });
     if (of_test == test.end() || !has_answers(*of_test)) continue;
-    auto [given, reverse] = split(task, shared, outputs);
-    auto [given_test, reverse_test] = split(*of_test, shared, outputs);
+    auto [given, reverse] = split_shared(task, shared, outputs);
+    auto [given_test, reverse_test] = split_shared(*of_test, shared, outputs);
     if (reverse_test.examples.empty()) continue;
     return TaskSet{.train = {std::move(given), std::move(reverse)},
                    .test = {std::move(given_test), std::move(reverse_test)}};

@@ -103,8 +103,8 @@ Flags::Flags(std::string_view name, std::string_view summary, std::vector<std::s
   app_->get_formatter()->column_width(description_column);
   app_->set_help_flag("-h,--help", "this text")->group("Options");
   app_->add_option("--config", config_,
-                  "take flags from this JSON object, as {\"seed\": 1, \"test\": [\"a.json\", \"b.json\"]}, or from a "
-                  "run's config.json; those that are given here take the place of the file's")
+                   "take flags from this JSON object, as {\"seed\": 1, \"test\": [\"a.json\", \"b.json\"]}, or from a "
+                   "run's config.json; those that are given here take the place of the file's")
       ->type_name("FILE")
       ->group("Options");
   std::string footer = "Examples:";

@@ -13,7 +13,7 @@
 #include "core/base/atomic_file.h"
 #include "core/base/error.h"
 
-// Of CLI11, whose headers take seconds to compile: who calls an option's own functions includes them.
+// CLI11's headers take seconds to compile: include them where members of an Option are called.
 namespace CLI {
 class App;
 class Option;

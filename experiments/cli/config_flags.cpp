@@ -71,7 +71,7 @@ std::vector<std::pair<std::string, json>> values_of(const json& arguments, const
   return values;
 }
 
-std::string text_of(const json& value) { return value.is_string() ? value.get<std::string>() : value.dump(); }
+std::string word_of(const json& value) { return value.is_string() ? value.get<std::string>() : value.dump(); }
 
 bool is_scalar(const json& value) { return value.is_string() || value.is_number(); }
 
@@ -100,12 +100,12 @@ class ConfigReader {
     if (is_switch) return switch_words(name, value, option);
     if (takes_several && is_list_of_scalars(value)) {
       Words all;
-      for (const json& element : value) all.push_back(fmt::format("--{}={}", name, text_of(element)));
+      for (const json& element : value) all.push_back(fmt::format("--{}={}", name, word_of(element)));
       return all;
     }
     const std::string type = option.get_type_name();
     const bool is_number = type == "INT" || type == "UINT" || type == "FLOAT";
-    if (is_scalar(value)) return {fmt::format("--{}={}", name, text_of(value))};
+    if (is_scalar(value)) return {fmt::format("--{}={}", name, word_of(value))};
     if (!is_number && is_list_of_scalars(value)) return {fmt::format("--{}={}", name, joined(value))};
     fail("{}: `{}` is {}: expected {} for --{}", path_, name, value.dump(),
          is_number ? "a number" : "a text, a number or a list of them", name);
@@ -121,7 +121,7 @@ class ConfigReader {
 
   static std::string joined(const json& list) {
     std::string text;
-    for (const json& element : list) text += (text.empty() ? "" : ",") + text_of(element);
+    for (const json& element : list) text += (text.empty() ? "" : ",") + word_of(element);
     return text;
   }
 
@@ -184,7 +184,7 @@ std::vector<std::string> with_unchecked_config(std::span<const std::string> argu
   Words words = without_config(arguments);
   if (!config) return words;
   for (const auto& [name, value] : config->values) {
-    if (is_scalar(value)) words.push_back(fmt::format("--{}={}", name, text_of(value)));
+    if (is_scalar(value)) words.push_back(fmt::format("--{}={}", name, word_of(value)));
   }
   return words;
 }

@@ -9,6 +9,10 @@
 
 namespace csreft {
 
+inline double seconds_since(std::chrono::steady_clock::time_point moment) {
+  return std::chrono::duration<double>(std::chrono::steady_clock::now() - moment).count();
+}
+
 // Steps of a work, of which an earlier start has done the first `before`.
 struct StepCount {
   std::int64_t done, total, before = 0;

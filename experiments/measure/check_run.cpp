@@ -5,13 +5,6 @@
 #include "experiments/cli/progress.h"
 
 namespace csreft {
-namespace {
-
-using Clock = std::chrono::steady_clock;
-
-double seconds_since(Clock::time_point start) { return std::chrono::duration<double>(Clock::now() - start).count(); }
-
-}  // namespace
 
 CheckRun::CheckRun(CheckRecord record, Device device, std::filesystem::path folder, double seconds, bool smoke,
                    std::FILE* out)
@@ -34,7 +27,7 @@ void CheckRun::part(const std::string& name, const std::function<void()>& run) {
     record_.interrupted = true;
     return write();
   }
-  const auto start = Clock::now();
+  const auto start = std::chrono::steady_clock::now();
   print(name);
   record_.parts.push_back({.name = name});
   run();

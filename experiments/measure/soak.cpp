@@ -49,8 +49,6 @@ std::int64_t resident_bytes() {
 
 double cpu_seconds() { return static_cast<double>(std::clock()) / CLOCKS_PER_SEC; }
 
-double seconds_since(Clock::time_point start) { return std::chrono::duration<double>(Clock::now() - start).count(); }
-
 double largest_orthonormality_error(const Method& method) {
   double largest = 0.0;
   for (const auto& p : method.parameters()) {

@@ -33,8 +33,8 @@ run_fuzz() {
   [[ $minutes =~ ^[0-9]*\.?[0-9]+$ ]] || die "--minutes $minutes is no number: expected the minutes of each reader"
   ensure_packages "clang++-14" clang-14 libomp-14-dev
   build=$root/build-fuzz
-  CC=clang-14 CXX=clang++-14 prepare -Dfuzz=true -Dsanitize=true --buildtype=plain -Doptimization=1 -Dunity=on \
-    -Dunity_size=8 -- tests/csreft_fuzz
+  CC=clang-14 CXX=clang++-14 prepare -Dfuzz=true -Dsanitize=true --buildtype=plain -Doptimization=1 -Dgrouped=enabled \
+    -- tests/csreft_fuzz
   unlock
   local programme=$build/tests/csreft_fuzz
   if $list; then

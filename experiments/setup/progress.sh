@@ -4,9 +4,12 @@
 # kind took on a processor of 2023.
 cost_of() {
   case $1 in
+    *.gch) printf 4000 ;;
+    *-unity*.o) printf 9000 ;;
+    *_listed.a.p/*.o) printf 2500 ;;
     core/cuda/*) printf 20000 ;;
     core/*.o) printf 2000 ;;
-    autograd/*.o) printf 2000 ;;
+    autograd/*.o) printf 500 ;;
     models/*.o) printf 4000 ;;
     reft/*.o) printf 5000 ;;
     experiments/*.o) printf 5000 ;;

@@ -268,8 +268,9 @@ std::vector<Skill> wordnet_skills(const std::filesystem::path& dict, std::size_t
 
   std::vector<Skill> skills;
   for (SkillSource& source : sources) {
-    std::erase_if(source.candidates,
-                  [&](const Candidate& c) { return lexicon.is_coarse(lower_ascii(c.word)) || lexicon.is_coarse(c.answer); });
+    std::erase_if(source.candidates, [&](const Candidate& c) {
+      return lexicon.is_coarse(lower_ascii(c.word)) || lexicon.is_coarse(c.answer);
+    });
     for (Candidate& candidate : source.candidates) {
       candidate.commonness = lexicon.commonness(lower_ascii(candidate.word));
       // A pair of words ranks by its geometric mean; the square orders alike.

@@ -12,7 +12,7 @@
 namespace csreft {
 namespace {
 
-using Fields = std::vector<std::string_view>;
+using Columns = std::vector<std::string_view>;
 
 constexpr std::array<std::string_view, n_parts_of_speech> suffixes{"noun", "verb", "adj", "adv"};
 
@@ -25,9 +25,9 @@ struct LexicalPointer {
 
 struct Synset {
   int lexicographer_file{};
-  Fields spellings;
+  Columns spellings;
   std::vector<LexicalPointer> antonyms;
-  Fields usages;  // the noun synsets that name how its words are used: slang, archaism, ...
+  Columns usages;  // the noun synsets that name how its words are used: slang, archaism, ...
   bool is_called_coarse = false, is_about_sex = false;
 };
 
@@ -38,8 +38,8 @@ bool is_letter(char c) { return (c >= 'a' && c <= 'z') || (c >= 'A' && c <= 'Z')
 
 bool is_plain(std::string_view word) { return std::ranges::all_of(word, is_letter); }
 
-Fields split_line(std::string_view line) {
-  Fields fields;
+Columns split_line(std::string_view line) {
+  Columns fields;
   while (true) {
     const std::size_t start = line.find_first_not_of(' ');
     if (start == line.npos) return fields;
@@ -52,7 +52,7 @@ Fields split_line(std::string_view line) {
 struct BadLine {};
 
 // A field that must exist; for_each_line turns the exception into an Error with the place.
-std::string_view at(const Fields& fields, std::size_t i) {
+std::string_view at(const Columns& fields, std::size_t i) {
   if (i >= fields.size()) throw BadLine{};
   return fields[i];
 }
@@ -95,7 +95,7 @@ void for_each_line(std::string_view text, const std::filesystem::path& path, Vis
   }
 }
 
-std::vector<std::string> words_of_letters(std::string_view text) {
+std::vector<std::string> letter_runs(std::string_view text) {
   std::vector<std::string> words;
   while (true) {
     const auto start = std::ranges::find_if(text, is_letter);
@@ -141,7 +141,7 @@ bool is_about_sex(const std::vector<std::string>& definition) {
 
 // data.POS: offset lex_filenum ss_type w_cnt(hex) {word lex_id}... p_cnt {symbol offset pos source/target(hex)}... |
 // gloss
-Synset parse_synset(const Fields& fields) {
+Synset parse_synset(const Columns& fields) {
   Synset synset;
   synset.lexicographer_file = static_cast<int>(number(at(fields, 1)));
   const std::size_t n_words = count(at(fields, 3), 16);
@@ -201,7 +201,7 @@ WordSense make_sense(const std::string& word, const Synset& synset, const Synset
 void read_index_line(std::string_view line, std::size_t part, const Synsets& synsets, Lexicon& lexicon) {
   const std::string word(line.substr(0, line.find(' ')));
   if (!is_plain(word)) return;
-  const Fields fields = split_line(line);
+  const Columns fields = split_line(line);
   const std::size_t n_senses = count(at(fields, 2));
   if (n_senses == 0 || fields.size() < n_senses + 6) throw BadLine{};
   auto& senses = lexicon.words[word][part];
@@ -215,7 +215,7 @@ void read_index_line(std::string_view line, std::size_t part, const Synsets& syn
 
 // cntlist.rev: lemma%ss_type:... sense_number tag_cnt
 void read_count_line(std::string_view line, Lexicon& lexicon) {
-  const Fields fields = split_line(line);
+  const Columns fields = split_line(line);
   const std::string_view key = at(fields, 0);
   const std::size_t percent = key.find('%');
   if (percent == key.npos || percent + 1 == key.size()) throw BadLine{};
@@ -267,14 +267,14 @@ Lexicon read_lexicon(const std::filesystem::path& dict) {
     data[part] = read_database_file(path);
     for_each_line(data[part], path, [&](std::string_view line) {
       const std::size_t bar = std::min(line.find(" | "), line.size());
-      const Fields fields = split_line(line.substr(0, bar));
+      const Columns fields = split_line(line.substr(0, bar));
       Synset synset = parse_synset(fields);
       const std::string_view gloss = line.substr(bar);
-      const auto definition = words_of_letters(gloss.substr(0, gloss.find('"')));  // without the examples
+      const auto definition = letter_runs(gloss.substr(0, gloss.find('"')));  // without the examples
       synset.is_called_coarse = calls_coarse(definition);
       synset.is_about_sex = is_about_sex(definition);
       synsets[part].emplace(at(fields, 0), std::move(synset));
-      for (auto& word : words_of_letters(gloss)) ++lexicon.gloss_uses[std::move(word)];
+      for (auto& word : letter_runs(gloss)) ++lexicon.gloss_uses[std::move(word)];
     });
   }
   for (std::size_t part = 0; part < n_parts_of_speech; ++part) {
@@ -283,7 +283,7 @@ Lexicon read_lexicon(const std::filesystem::path& dict) {
                   [&](std::string_view line) { read_index_line(line, part, synsets, lexicon); });
     const auto exceptions = dict / fmt::format("{}.exc", suffixes[part]);
     for_each_line(read_database_file(exceptions), exceptions, [&](std::string_view line) {
-      const Fields fields = split_line(line);
+      const Columns fields = split_line(line);
       for (std::size_t i = 1; i < fields.size(); ++i) lexicon.base_forms[std::string(fields[0])].emplace(fields[i]);
     });
   }

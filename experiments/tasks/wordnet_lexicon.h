@@ -13,7 +13,7 @@
 
 namespace csreft {
 
-// The word with small letters in place of the 26 capitals of ASCII.
+// The word with its ASCII letters in lower case.
 std::string lower_ascii(std::string_view word);
 
 enum class PartOfSpeech : std::uint8_t { noun, verb, adjective, adverb };

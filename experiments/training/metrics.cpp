@@ -30,7 +30,7 @@ std::string metrics_line(const StepMetrics& m) {
 
 namespace {
 
-std::map<std::string, std::vector<double>> read_gates(const nlohmann::json& line, const std::string& where) {
+std::map<std::string, std::vector<double>> read_gates_of_tasks(const nlohmann::json& line, const std::string& where) {
   if (!line.contains("gates")) return {};
   try {
     return line["gates"].get<std::map<std::string, std::vector<double>>>();
@@ -55,7 +55,7 @@ std::vector<StepMetrics> read_metrics(const std::filesystem::path& file, std::si
                    .lr = get_json<double>(json, "lr", where),
                    .tokens = get_json<std::int64_t>(json, "tokens", where),
                    .seconds = get_json<double>(json, "seconds", where),
-                   .gates = read_gates(json, where)});
+                   .gates = read_gates_of_tasks(json, where)});
   }
   return out;
 }

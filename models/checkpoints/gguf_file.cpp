@@ -11,7 +11,7 @@
 namespace csreft {
 namespace {
 
-constexpr std::uint32_t magic = 0x46554747;  // "GGUF"
+constexpr std::uint32_t gguf_magic = 0x46554747;  // "GGUF"
 constexpr int max_nesting = 4;
 // Far beyond any vocabulary.
 constexpr std::uint64_t max_array = 1 << 24;
@@ -195,7 +195,7 @@ void check_magic(Cursor& cursor, std::span<const std::byte> bytes) {
             cursor.where());
   }
   const auto found = cursor.number<std::uint32_t>();
-  require(found == magic, "{} is no GGUF file: it begins with {:#010x}, expected \"GGUF\"", cursor.where(), found);
+  require(found == gguf_magic, "{} is no GGUF file: it begins with {:#010x}, expected \"GGUF\"", cursor.where(), found);
 }
 
 void check_version(Cursor& cursor) {

@@ -15,7 +15,7 @@ namespace {
 
 static_assert(std::endian::native == std::endian::little, "llama2.c's files are little endian");
 
-constexpr std::uint32_t magic = 0x616b3432;
+constexpr std::uint32_t llama2c_magic = 0x616b3432;
 constexpr std::size_t header_bytes_v1 = 256;  // and of version 2
 constexpr std::int64_t scale_bytes = sizeof(float);
 
@@ -50,7 +50,7 @@ Header read_header(std::span<const std::byte> bytes, const std::string& where) {
   Header header{};
   require(bytes.size() >= sizeof(header.sizes), "{} is truncated: {} bytes, expected a llama2.c file", where,
           bytes.size());
-  if (load<std::uint32_t>(bytes, 0) != magic) {
+  if (load<std::uint32_t>(bytes, 0) != llama2c_magic) {
     header.sizes = load<decltype(header.sizes)>(bytes, 0);
     header.shared_head = header.sizes[5] > 0;
     // The one negative size is a flag; -2^31 stays as it is and is refused with the other sizes.

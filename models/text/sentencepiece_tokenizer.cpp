@@ -15,7 +15,7 @@
 namespace csreft {
 namespace {
 
-constexpr std::string_view space_mark = "\u2581";
+constexpr std::string_view space_symbol = "\u2581";
 
 // What a piece adds to decoded text, as in SentencePiece's decoder.
 std::string text_of_piece(std::string_view piece, TokenType type) {
@@ -23,7 +23,7 @@ std::string text_of_piece(std::string_view piece, TokenType type) {
   if (type == TokenType::unused) return {};
   if (type == TokenType::unknown) return " \u2047 ";
   if (type == TokenType::byte) return std::string(1, byte_of_piece(piece).value());
-  return replace_all(piece, space_mark, " ");
+  return replace_all(piece, space_symbol, " ");
 }
 
 using Processor = sentencepiece::SentencePieceProcessor;
@@ -46,7 +46,7 @@ TokenType type_of_piece(const Processor& processor, int id) {
 // `start` encodes what a text starts with, `inside` what follows an added token or has its space already.
 EncodePiece encode_by(const std::shared_ptr<const Processor>& start, const std::shared_ptr<const Processor>& inside) {
   return [start, inside](const Piece& piece, std::vector<std::int32_t>& ids) {
-    const bool has_space = piece.text.starts_with(' ') || piece.text.starts_with(space_mark);
+    const bool has_space = piece.text.starts_with(' ') || piece.text.starts_with(space_symbol);
     std::vector<int> found;
     const auto encoded = (piece.at_start && !has_space ? start : inside)->Encode(piece.text, &found);
     require(encoded.ok(), "SentencePiece: {}: expected a text", encoded.message());
@@ -117,9 +117,9 @@ class ScoredBpe {
 };
 
 ScoredBpe::ScoredBpe(const ScoredVocabulary& vocabulary) : scores_(vocabulary.scores) {
-  constexpr std::int32_t no_token = -1;
-  byte_ids_.fill(no_token);
-  std::int32_t unknown = no_token;
+  constexpr std::int32_t absent = -1;
+  byte_ids_.fill(absent);
+  std::int32_t unknown = absent;
   for (std::size_t i = 0; i < vocabulary.tokens.size(); ++i) {
     const auto& token = vocabulary.tokens[i];
     const auto type = vocabulary.types[i];
@@ -134,8 +134,8 @@ ScoredBpe::ScoredBpe(const ScoredVocabulary& vocabulary) : scores_(vocabulary.sc
     if (type == TokenType::normal && !token.empty()) ids_.insert_or_assign(token, id);
   }
   for (auto& id : byte_ids_) {
-    if (id == no_token) id = unknown;
-    require(id != no_token, "{}: neither a token for each byte nor an unknown token: expected one of them",
+    if (id == absent) id = unknown;
+    require(id != absent, "{}: neither a token for each byte nor an unknown token: expected one of them",
             vocabulary.source);
   }
 }
@@ -236,7 +236,7 @@ Tokenizer make_scored_bpe_tokenizer(const ScoredVocabulary& vocabulary) {
 
   const auto pipeline = std::make_shared<TokenizerPipeline>();
   if (vocabulary.add_space_prefix) pipeline->normalizer.emplace_back(PrependText{" "});
-  pipeline->normalizer.emplace_back(ReplaceText{" ", std::string(space_mark)});
+  pipeline->normalizer.emplace_back(ReplaceText{" ", std::string(space_symbol)});
   pipeline->repairs_utf8 = true;
   set_added_tokens(added, *pipeline);
   pipeline->model = [bpe](const Piece& piece, std::vector<std::int32_t>& ids) { bpe->encode(piece.text, ids); };

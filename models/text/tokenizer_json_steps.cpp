@@ -110,7 +110,7 @@ MatchBehavior read_behavior(const Json& step, std::string_view absent, const std
       file, printable(given));
 }
 
-SplitPieces read_split(const Json& step, const std::string& file) {
+SplitPieces read_split_pieces(const Json& step, const std::string& file) {
   auto pattern = read_pattern(step, file);
   if (const auto* literal = std::get_if<std::string>(&pattern)) pattern = Regex(Regex::escaped(*literal), file);
   return {std::get<Regex>(pattern), read_behavior(step, "", file), flag(step, "invert", false, file)};
@@ -139,7 +139,7 @@ void append_byte_level(const Json& step, bool last, const std::string& file, Pre
 void append_pre_tokenizer_step(const Json& step, bool last, const std::string& file, PreTokenizer& steps) {
   const auto type = json_type(step);
   if (type == "ByteLevel") return append_byte_level(step, last, file, steps);
-  if (type == "Split") return static_cast<void>(steps.emplace_back(read_split(step, file)));
+  if (type == "Split") return static_cast<void>(steps.emplace_back(read_split_pieces(step, file)));
   if (type == "Metaspace") return static_cast<void>(steps.emplace_back(read_metaspace(step, file)));
   if (type == "Digits") {
     const auto behavior =

@@ -11,7 +11,7 @@
 namespace csreft {
 namespace {
 
-constexpr std::int32_t no_token = -1;
+constexpr std::int32_t no_piece = -1;
 
 class Unigram {
  public:
@@ -23,7 +23,7 @@ class Unigram {
   struct Step {
     double score = 0;
     std::size_t begin = 0;
-    std::int32_t id = no_token;
+    std::int32_t id = no_piece;
     bool reached = false;
   };
   std::vector<Step> best_steps(std::string_view piece) const;
@@ -41,7 +41,7 @@ class Unigram {
 };
 
 Unigram::Unigram(const UnigramModel& model)
-    : source_(model.source), unknown_(model.unknown.value_or(no_token)), byte_fallback_(model.byte_fallback) {
+    : source_(model.source), unknown_(model.unknown.value_or(no_piece)), byte_fallback_(model.byte_fallback) {
   require(!model.tokens.empty(), "{}: the vocabulary is empty: expected tokens", source_);
   require(!model.unknown || (0 <= unknown_ && static_cast<std::size_t>(unknown_) < model.tokens.size()),
           "{}: the unknown token {} is outside the vocabulary: expected 0 to {}", source_, unknown_,
@@ -56,7 +56,7 @@ Unigram::Unigram(const UnigramModel& model)
   unknown_score_ = lowest - 10;
   for (std::size_t byte = 0; byte < 256; ++byte) {
     const auto found = ids_.find(byte_piece(byte));
-    byte_ids_[byte] = found == ids_.end() ? no_token : found->second;
+    byte_ids_[byte] = found == ids_.end() ? no_piece : found->second;
   }
 }
 
@@ -84,11 +84,11 @@ std::vector<Unigram::Step> Unigram::best_steps(std::string_view piece) const {
 
 void Unigram::append_unknown(std::string_view stretch, std::vector<std::int32_t>& ids) const {
   const auto byte_id = [&](char byte) { return byte_ids_[static_cast<unsigned char>(byte)]; };
-  if (byte_fallback_ && std::ranges::none_of(stretch, [&](char byte) { return byte_id(byte) == no_token; })) {
+  if (byte_fallback_ && std::ranges::none_of(stretch, [&](char byte) { return byte_id(byte) == no_piece; })) {
     for (const char byte : stretch) ids.push_back(byte_id(byte));
     return;
   }
-  require(unknown_ != no_token, "{}: '{}' has no token: expected an unknown token in the vocabulary", source_,
+  require(unknown_ != no_piece, "{}: '{}' has no token: expected an unknown token in the vocabulary", source_,
           printable(stretch));
   ids.push_back(unknown_);
 }

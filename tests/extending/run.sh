@@ -110,7 +110,7 @@ configure_copy() {
 command_of() { ninja -C "$build" -t commands "$1" | tail -n 1; }
 
 compile_all() {
-  compile=$(command_of reft/libreft.a.p/router_norm.cpp.o)
+  compile=$(command_of reft/libreft_listed.a.p/router_gates_soft.cpp.o)
   export compile=${compile%% -MD*}
   find "$work/new" -name '*.cpp' -print0 |
     xargs -0 -n 1 -P "$(nproc)" bash -c 'cd "$build" && eval "$compile -Werror -o ${1%.cpp}.o -c $1"' compile

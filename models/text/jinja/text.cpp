@@ -152,7 +152,7 @@ std::string_view strip(std::string_view text, const std::string* chars, bool lef
   return text.substr(first, static_cast<std::size_t>(all[end - 1].data() - text.data()) + all[end - 1].size() - first);
 }
 
-std::string text_repr(std::string_view text) {
+std::string repr_of_text(std::string_view text) {
   const char quote = text.find('\'') != text.npos && text.find('"') == text.npos ? '"' : '\'';
   std::string out(1, quote);
   for (const auto character : characters(text)) {

@@ -31,7 +31,7 @@ std::string title(std::string_view text);
 // Without characters that `chars` has, or spaces if it is null, at the ends asked for.
 std::string_view strip(std::string_view text, const std::string* chars, bool left, bool right);
 
-std::string text_repr(std::string_view text);  // Python's repr
-std::string number_text(double value);         // Python's repr
+std::string repr_of_text(std::string_view text);  // Python's repr
+std::string number_text(double value);            // Python's repr
 
 }  // namespace csreft::jinja

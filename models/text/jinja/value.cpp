@@ -226,7 +226,7 @@ std::string to_repr(const Value& value) {
   if (value.is<bool>()) return value.as<bool>() ? "True" : "False";
   if (value.is<std::int64_t>()) return std::to_string(value.as<std::int64_t>());
   if (value.is<double>()) return number_text(value.as<double>());
-  if (value.is_text()) return text_repr(value.text());
+  if (value.is_text()) return repr_of_text(value.text());
   if (value.is_dict()) return dict_repr(value.dict());
   const bool prints = value.is_sequence() && value.sequence().kind != Sequence::Kind::generator &&
                       value.sequence().kind != Sequence::Kind::range;
