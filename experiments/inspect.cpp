@@ -228,8 +228,8 @@ void print_summary(const std::vector<Edit>& edits) {
   for (std::size_t i = 1; i <= subspaces; ++i) rows.front().push_back(fmt::format("subspace {}", i));
   for (const auto& layer : layers) rows.push_back(layer.row(subspaces));
   fmt::print(
-      "\nedits of each layer, means over the positions edited: |h| before, |dh| of the edit, cos between before\n"
-      "and after{}\n{}",
+      "\nedits of each layer, means over the positions edited: |h| before, |dh| of the edit, each position's\n"
+      "|dh| / |h|, cos between before and after{}\n{}",
       subspaces > 0 ? "; each subspace's share in the sum of the sizes of their edits" : "", text_table(rows));
 }
 
@@ -312,7 +312,8 @@ int inspect(Arguments arguments) {
   flags.add("--rows", rows,
             "a line for each edit at these positions of the prompt, too, as all, 0,3,-1, 2:6 or l5; empty: none");
   flags.add("--values", values, "components of each hidden state that --rows shows");
-  flags.add_path("--json", out, "write everything, whole hidden states included, here");
+  flags.add_path("--json", out,
+                 "write the gates, the edits (whole hidden states included) and the next token's probabilities here");
   flags.group("Adapters");
   adapter_flags.add_to(flags);
   model_flags.add_to(flags);

@@ -19,10 +19,11 @@ void check_mergeable(const fs::path& folder, const Checkpoint& checkpoint) {
   const AdapterDescription description = read_adapter_description(folder);
   const MethodOptions& method = description.method;
   const auto positions = find_json<std::string>(method.values, "positions", folder.string()).value_or("everywhere");
-  require(is_peft_folder(folder) && positions == "everywhere",
-          "{} cannot be merged: it is an adapter of method {} at positions {}; expected LoRA by itself with positions "
-          "everywhere, which alone adds the same matrices to the weights for every token",
-          folder.string(), method.method, positions);
+  require(
+      is_peft_folder(folder) && positions == "everywhere",
+      "{} cannot be merged: it is an adapter of method {} at positions {}; expected method lora alone, at positions "
+      "everywhere, which alone adds the same matrices to the weights for every token",
+      folder.string(), method.method, positions);
   const auto saved = find_json<std::string>(description.base_model, "fingerprint", folder.string());
   if (!saved) return;
   const Fingerprint own = fingerprint(checkpoint);

@@ -117,8 +117,8 @@ int soak_training(Arguments arguments) {
   shape.n_layers = 2;  // what is asked for is many steps
   const LanguageModel model = random_language_model("tiny", shape, Weights::frozen, {});
   const InterruptGuard guard;
-  fmt::print("{:<29}{:>8}{:>9}{:>9}{:>9}{:>9}   {:<4}{:>7}   {:<4}{:>10} {:<4}{:>9}\n", "training", "steps", "a second",
-             "a CPU s", "MB", "memory", "ok", "speed", "ok", "|RR^T-I|", "ok", "loss");
+  fmt::print("{:<29}{:>8}{:>9}{:>9}{:>9}{:>9}   {:<4}{:>7}   {:<4}{:>10} {:<4}{:>9}\n", "training", "steps", "steps/s",
+             "/CPU s", "MB", "memory", "ok", "speed", "ok", "|RR^T-I|", "ok", "loss");
   std::fflush(stdout);
   bool holds = true;
   for (const auto& setting : settings_of(o)) {

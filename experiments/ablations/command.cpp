@@ -96,7 +96,7 @@ std::optional<Task> load_elsewhere(const ComparisonCommand& o) {
       return parse_data_file(other).path.filename() == file.filename();
     };
     if (!fs::exists(file) || std::ranges::any_of(o.test_files, is_it)) return std::nullopt;
-    fmt::print("note: the drift is measured on {}\n", file.string());
+    fmt::print("note: the drift is measured on {} after each training; --elsewhere '' leaves it out\n", file.string());
   }
   Task task = load_task(file);
   for (auto& example : task.examples) example.answer.reset();

@@ -65,13 +65,11 @@ std::string clock_time(double seconds) {
 
 std::string progress_line(std::string_view name, const StepCount& steps, double units, std::string_view unit,
                           double seconds, std::string_view text, std::size_t width) {
-  constexpr std::int64_t bar_width = 20;
+  constexpr std::int64_t longest_bar = 20, shortest_bar = 5;
   const std::int64_t whole = std::max<std::int64_t>(steps.total, 1);
   const std::int64_t reached = std::clamp<std::int64_t>(steps.done, 0, whole);
   const std::int64_t here = reached - steps.before;
-  const auto filled = static_cast<std::size_t>(reached * bar_width / whole);
-  std::string line = fmt::format("{}  {:#<{}}{:-<{}} {:3} %", name, "", filled, "",
-                                 static_cast<std::size_t>(bar_width) - filled, reached * 100 / whole);
+  std::string line = fmt::format(" {:3} %", reached * 100 / whole);
   if (!unit.empty() && seconds > 0)
     line += fmt::format("   {:.{}f} {}/s", units / seconds, units < 100 * seconds ? 1 : 0, unit);
   if (reached == whole) {
@@ -81,6 +79,11 @@ std::string progress_line(std::string_view name, const StepCount& steps, double 
     line += fmt::format("   {} left", clock_time(left));
   }
   if (!text.empty()) line += fmt::format("   {}", text);
+  // In a narrow terminal the bar gives way to the numbers.
+  const auto others = static_cast<std::int64_t>(name.size() + 2 + line.size());
+  const std::int64_t bar = std::clamp(static_cast<std::int64_t>(width) - others, shortest_bar, longest_bar);
+  const auto filled = static_cast<std::size_t>(reached * bar / whole);
+  line = fmt::format("{}  {:#<{}}{:-<{}}{}", name, "", filled, "", static_cast<std::size_t>(bar) - filled, line);
   if (line.size() > width) line.resize(width);
   return line;
 }

@@ -21,6 +21,8 @@ TEST_CASE("a progress line ends with the whole time, and fits the terminal") {
   CHECK(progress_line("train", {200, 200}, 0, "", 3725, "", 200) ==
         "train  #################### 100 %   1:02:05 in all");
   CHECK(progress_line("train", {200, 200}, 0, "", 3725, "", 12) == "train  #####");
+  CHECK(progress_line("train", {50, 200}, 6000, "tok", 60, "loss 0.7312", 57) ==
+        "train  #-----  25 %   100 tok/s   3:00 left   loss 0.7312");
 }
 
 TEST_CASE("a progress line says nothing that it cannot know") {
