@@ -41,7 +41,7 @@ std::string gate_histories(const RunReport& report) {
     }
     figures += figure(chart,
                       "A row a subspace, a band a task, from the first step to the last: dark is shut, "
-                      "bright is open.");
+                      "bright is open. A gap is a step without an example of the task.");
   }
   return figures;
 }

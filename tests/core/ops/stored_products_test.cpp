@@ -1,4 +1,6 @@
 // Products with matrices that are kept as files store them.
+#include <cmath>
+#include <limits>
 #include <thread>
 
 #include <doctest/doctest.h>
@@ -114,6 +116,34 @@ TEST_CASE("rows of bf16 and halves have any length") {
         CHECK(distance(packed.apply(x), csreft::ops::matmul(x.to(DType::f64), w, Transpose::no, Transpose::yes)) <
               tolerance(in));
       }
+    }
+  }
+}
+
+TEST_CASE("one row of any size meets stored blocks as exactly, and what is not finite stays so") {
+  constexpr std::int64_t out = 6, in = 512, changed = 70;
+  for (const RowForm form : every_form) {
+    const StoredMatrix stored = random_stored(form, out, in, 1);
+    const PackedMatrix packed(stored, Packing::rows);
+    const Tensor w = csreft::test::numbers_of(stored);
+    const Tensor x = normal({1, in}, 2, DType::f32);
+    // One element that is far larger than its neighbours leaves them few bits of 16, and enough of 31.
+    Tensor uneven = x.clone();
+    uneven.data<float>()[changed] = 1000.0F;
+    for (const double scale : {1e-20, 1.0, 1e20}) {
+      CAPTURE(static_cast<int>(form));
+      CAPTURE(scale);
+      const Tensor scaled = csreft::ops::scale(uneven.to(DType::f64), scale);
+      const Tensor expected = csreft::ops::matmul(scaled, w, Transpose::no, Transpose::yes);
+      CHECK(distance(packed.apply(scaled.to(DType::f32)), expected) < 2e-3 * scale);
+    }
+    const Tensor none = packed.apply(Tensor::zeros({1, in}));
+    for (std::int64_t o = 0; o < out; ++o) CHECK(none.data<const float>()[o] == 0.0F);
+    for (const float bad : {std::numeric_limits<float>::infinity(), std::numeric_limits<float>::quiet_NaN()}) {
+      Tensor broken = x.clone();
+      broken.data<float>()[changed] = bad;
+      const Tensor y = packed.apply(broken);
+      for (std::int64_t o = 0; o < out; ++o) CHECK(!std::isfinite(y.data<const float>()[o]));
     }
   }
 }
