@@ -19,7 +19,7 @@ namespace {
 
 struct QuickstartOptions {
   ModelFlags model;
-  TrainOptions train{.batch = 8};
+  TrainOptions train;
   std::int64_t n_train = 100;  // of each skill
   std::int64_t n_test = 60;
   std::string wordnet = wordnet_dict;
@@ -179,6 +179,7 @@ void write_results(const std::filesystem::path& folder, const LanguageModel& mod
 
 int quickstart(Arguments arguments) {
   QuickstartOptions options;
+  options.train.batch = 8;
   TrainFlags train_flags;
   Flags flags("quickstart",
               "SmolLM2-135M learns four word skills from WordNet: CS-ReFT with the paper's router and with one that "
