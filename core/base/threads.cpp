@@ -23,17 +23,6 @@ std::size_t stack_bytes() {
   return bytes;
 }
 
-// Throws Error unless so many bytes of address space can be had.
-void require_room(std::size_t bytes) {
-  void* const room =
-      ::mmap(nullptr, bytes, PROT_NONE, MAP_PRIVATE | MAP_ANONYMOUS | MAP_NORESERVE, /*fd=*/-1, /*offset=*/0);
-  require(room != MAP_FAILED,
-          "out of memory: {} threads start in {} MiB of address space, and there is less; expected "
-          "more, or --threads 1",
-          threads(), bytes >> 20U);
-  ::munmap(room, bytes);
-}
-
 }  // namespace
 
 void set_threads(int n) {
@@ -44,18 +33,38 @@ void set_threads(int n) {
 
 int threads() { return omp_get_max_threads(); }
 
+void require_address_space(std::size_t bytes, std::string_view purpose) {
+  void* const room =
+      ::mmap(nullptr, bytes, PROT_NONE, MAP_PRIVATE | MAP_ANONYMOUS | MAP_NORESERVE, /*fd=*/-1, /*offset=*/0);
+  require(room != MAP_FAILED, "out of memory: {} in {} MiB of address space, and there is less; expected more", purpose,
+          bytes >> 20U);
+  ::munmap(room, bytes);
+}
+
 void start_threads(int n) {
   set_threads(n);
   // Twice what oneDNN's code for products, which it makes at the first of them, and the unwinder were seen to take.
   constexpr std::size_t libraries = std::size_t{32} << 20U;
-  require_room(libraries + static_cast<std::size_t>(threads() - 1) * stack_bytes());
+  require_address_space(libraries + static_cast<std::size_t>(threads() - 1) * stack_bytes(),
+                        fmt::format("{} threads start", threads()));
   void* frame = nullptr;
   ::backtrace(&frame, 1);          // loads the unwinder, by which threads end
   constexpr dnnl_dim_t size = 64;  // large enough to be divided
   const std::vector<float> factor(static_cast<std::size_t>(size * size), 0.0F);
   std::vector<float> product(factor.size());
-  static_cast<void>(dnnl_sgemm('N', 'N', size, size, size, 1.0F, factor.data(), size, factor.data(), size, 0.0F,
-                               product.data(), size));
+  // Each has code of its own on processors with AVX-512: without room for it oneDNN ends by a signal.
+  for (const char a : {'N', 'T'}) {
+    for (const char b : {'N', 'T'}) {
+      for (const float beta : {0.0F, 1.0F}) {
+        for (const dnnl_dim_t other : {size, dnnl_dim_t{1}}) {
+          static_cast<void>(dnnl_sgemm(a, b, other, size, size, 1.0F, factor.data(), size, factor.data(), size, beta,
+                                       product.data(), size));
+          static_cast<void>(dnnl_sgemm(a, b, size, other, size, 1.0F, factor.data(), size, factor.data(), size, beta,
+                                       product.data(), size));
+        }
+      }
+    }
+  }
 #pragma omp parallel
   {}
 }

@@ -1,6 +1,9 @@
 // The one set of threads (OpenMP's), which oneDNN and Eigen share.
 #pragma once
 
+#include <cstddef>
+#include <string_view>
+
 namespace csreft {
 
 // Uses n threads from now on, in what the calling thread starts; 0 means one for each processor that this process may
@@ -12,5 +15,9 @@ int threads();
 // space is bounded (ulimit -v), each of these would end the process in a way of its own. Throws Error where there is
 // not room for all of it.
 void start_threads(int n);
+
+// Throws Error, which names the purpose, unless so many bytes of address space can be had: before a library takes them
+// that would end the process where they cannot.
+void require_address_space(std::size_t bytes, std::string_view purpose);
 
 }  // namespace csreft

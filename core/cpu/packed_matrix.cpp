@@ -54,6 +54,9 @@ struct Primitive {
 
 Primitive make_primitive(Product product, const memory::desc& weights, std::int64_t rows, std::int64_t out,
                          std::int64_t in) {
+  // Where there is no room for what it makes, oneDNN ends the process by a signal.
+  constexpr std::size_t code_bytes = std::size_t{16} << 20U;
+  require_address_space(code_bytes, "the code of a product is made");
   const auto forward = forward_desc(weights, rows, out, in);
   if (product == Product::apply) return {dnnl::inner_product_forward(forward), forward.scratchpad_desc()};
   const dnnl::inner_product_backward_data::primitive_desc backward(
