@@ -22,8 +22,8 @@ left_out=(
 
 if [[ ! -f $build/build.ninja ]]; then
   # Without MPI, whose library is not built for sanitizers: tests on several ranks are among those of the release build.
-  meson setup "$build" --buildtype=plain -Doptimization=1 -Dsanitize=true -Dwerror=true -Dgrouped=enabled -Db_pch=false -Db_ndebug=false -Dmpi=disabled \
-    -Dcpp_args=-D_GLIBCXX_ASSERTIONS
+  meson setup "$build" --buildtype=plain -Doptimization=1 -Dsanitize=true -Dwerror=true -Dgrouped=enabled \
+    -Db_pch=false -Db_ndebug=false -Dmpi=disabled -Dcpp_args=-D_GLIBCXX_ASSERTIONS
 fi
 ninja -C "$build" tests/csreft_tests >"$log" 2>&1 || {
   tail -n 40 "$log"
