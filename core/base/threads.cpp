@@ -33,11 +33,11 @@ void set_threads(int n) {
 
 int threads() { return omp_get_max_threads(); }
 
-void require_address_space(std::size_t bytes, std::string_view purpose) {
+void require_address_space(std::size_t bytes, std::string_view purpose, std::string_view expected) {
   void* const room =
       ::mmap(nullptr, bytes, PROT_NONE, MAP_PRIVATE | MAP_ANONYMOUS | MAP_NORESERVE, /*fd=*/-1, /*offset=*/0);
-  require(room != MAP_FAILED, "out of memory: {} in {} MiB of address space, and there is less; expected more", purpose,
-          bytes >> 20U);
+  require(room != MAP_FAILED, "out of memory: {} in {} MiB of address space, and there is less; expected {}", purpose,
+          bytes >> 20U, expected);
   ::munmap(room, bytes);
 }
 
@@ -46,7 +46,7 @@ void start_threads(int n) {
   // Twice what oneDNN's code for products, which it makes at the first of them, and the unwinder were seen to take.
   constexpr std::size_t libraries = std::size_t{32} << 20U;
   require_address_space(libraries + static_cast<std::size_t>(threads() - 1) * stack_bytes(),
-                        fmt::format("{} threads start", threads()));
+                        fmt::format("{} threads start", threads()), "more, or --threads 1");
   void* frame = nullptr;
   ::backtrace(&frame, 1);          // loads the unwinder, by which threads end
   constexpr dnnl_dim_t size = 64;  // large enough to be divided

@@ -16,8 +16,8 @@ int threads();
 // not room for all of it.
 void start_threads(int n);
 
-// Throws Error, which names the purpose, unless so many bytes of address space can be had: before a library takes them
-// that would end the process where they cannot.
-void require_address_space(std::size_t bytes, std::string_view purpose);
+// Throws Error, which names the purpose and what is expected, unless so many bytes of address space can be had: before
+// a library takes them that would end the process where they cannot.
+void require_address_space(std::size_t bytes, std::string_view purpose, std::string_view expected = "more");
 
 }  // namespace csreft

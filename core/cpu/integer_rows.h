@@ -74,6 +74,12 @@ inline __m256i bits_of(__m256i numbers, int first, int bits) {
   return _mm256_and_si256(_mm256_srli_epi16(numbers, first), _mm256_set1_epi16(static_cast<short>((1 << bits) - 1)));
 }
 
+// The low halves of 16 bytes, and the high ones.
+inline Shorts halves_of_bytes(const std::byte* from) {
+  const __m256i pairs = bytes_as_shorts(from);
+  return {bits_of(pairs, 0, 4), _mm256_srli_epi16(pairs, 4)};
+}
+
 // A form in whole numbers: blocks of `parts` times 32 elements in `bytes` bytes, which scales() and integers() take
 // apart: an element is scale q + offset. `halves`: the first 16 elements of a part have a scale of their own.
 template <typename Form>
@@ -87,10 +93,7 @@ struct IntegerForm<Q40Form> {
     *scale = half(block);
     *offset = -8.0F * *scale;
   }
-  static Shorts integers(const std::byte* block, std::int64_t) {
-    const __m256i pairs = bytes_as_shorts(block + 2);
-    return {bits_of(pairs, 0, 4), _mm256_srli_epi16(pairs, 4)};
-  }
+  static Shorts integers(const std::byte* block, std::int64_t) { return halves_of_bytes(block + 2); }
 };
 
 template <>
@@ -101,10 +104,7 @@ struct IntegerForm<Q41Form> {
     *scale = half(block);
     *offset = half(block + 2);
   }
-  static Shorts integers(const std::byte* block, std::int64_t) {
-    const __m256i pairs = bytes_as_shorts(block + 4);
-    return {bits_of(pairs, 0, 4), _mm256_srli_epi16(pairs, 4)};
-  }
+  static Shorts integers(const std::byte* block, std::int64_t) { return halves_of_bytes(block + 4); }
 };
 
 template <>
